@@ -1,0 +1,480 @@
+/* Sluice's own tables, and what the catalogue says of the target. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "log.h"
+
+
+struct catalog_s {
+    const conf_t     *conf;
+    pg_t             *pg;
+    catalog_done_pt   done;
+    void             *data;
+    buf_t             sql;
+    bool              created;      /* the target, in this preparation */
+    char            **table_types;
+    const char      **types;
+};
+
+
+static void catalog_send(catalog_t *catalog, pg_done_pt done);
+static void catalog_end(catalog_t *catalog, sqlstate_action_t action,
+    const char *reason);
+static int catalog_failed(catalog_t *catalog, const pg_reply_t *reply,
+    const char *what);
+static void catalog_on_meta(void *data, const pg_reply_t *reply);
+static void catalog_on_version(void *data, const pg_reply_t *reply);
+static void catalog_on_created(void *data, const pg_reply_t *reply);
+static void catalog_on_columns(void *data, const pg_reply_t *reply);
+static void catalog_on_target(void *data, const pg_reply_t *reply);
+static void catalog_ask_columns(catalog_t *catalog);
+static const char *catalog_default_type(const conf_column_t *column);
+
+
+/*
+ * Daemons start together, so one of them makes the tables while the others
+ * wait for its lock.  Rows that are updated with every batch keep room on
+ * their page for it.
+ */
+static const char  catalog_schema[] =
+    "BEGIN;"
+    "SELECT pg_advisory_xact_lock(7306367246437938);"
+    "CREATE SCHEMA IF NOT EXISTS sluice;"
+    "CREATE TABLE IF NOT EXISTS sluice.meta ("
+    " only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),"
+    " version integer NOT NULL,"
+    " created_at timestamptz NOT NULL DEFAULT now());"
+    "CREATE TABLE IF NOT EXISTS sluice.offsets ("
+    " cluster_id text NOT NULL,"
+    " group_id text NOT NULL,"
+    " topic text NOT NULL,"
+    " partition integer NOT NULL,"
+    " table_name text NOT NULL,"
+    " next_offset bigint NOT NULL CHECK (next_offset >= 0),"
+    " epoch bigint NOT NULL,"
+    " owner text NOT NULL,"
+    " last_timestamp bigint,"
+    " last_crc bigint,"
+    " updated_at timestamptz NOT NULL DEFAULT now(),"
+    " PRIMARY KEY (cluster_id, group_id, topic, partition, table_name)"
+    ") WITH (fillfactor = 40);"
+    "CREATE TABLE IF NOT EXISTS sluice.batches ("
+    " cluster_id text NOT NULL,"
+    " group_id text NOT NULL,"
+    " topic text NOT NULL,"
+    " partition integer NOT NULL,"
+    " table_name text NOT NULL,"
+    " first_offset bigint NOT NULL,"
+    " kind text NOT NULL CHECK (kind IN ('records', 'gap')),"
+    " next_offset bigint NOT NULL,"
+    " records bigint NOT NULL,"
+    " dead_letters bigint NOT NULL,"
+    " updated_at timestamptz NOT NULL DEFAULT now(),"
+    " CHECK (next_offset > first_offset),"
+    " PRIMARY KEY (cluster_id, group_id, topic, partition, table_name,"
+    "  first_offset, kind)"
+    ") WITH (fillfactor = 40);"
+    "CREATE TABLE IF NOT EXISTS sluice.dead_letters ("
+    " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    " cluster_id text NOT NULL,"
+    " group_id text NOT NULL,"
+    " topic text NOT NULL,"
+    " partition integer NOT NULL,"
+    " table_name text NOT NULL,"
+    " \"offset\" bigint NOT NULL,"
+    " \"timestamp\" timestamptz,"
+    " key bytea,"
+    " headers jsonb,"
+    " value bytea,"
+    " sqlstate text NOT NULL,"
+    " reason text NOT NULL,"
+    " created_at timestamptz NOT NULL DEFAULT now());"
+    "INSERT INTO sluice.meta (version) VALUES (1) ON CONFLICT DO NOTHING;"
+    "COMMIT";
+
+
+catalog_t *
+catalog_create(const conf_t *conf)
+{
+    catalog_t  *catalog;
+
+    catalog = calloc(1, sizeof(catalog_t));
+    if (catalog == NULL) {
+        return NULL;
+    }
+
+    catalog->conf = conf;
+    catalog->table_types = calloc(conf->ncolumns, sizeof(char *));
+    catalog->types = calloc(conf->ncolumns, sizeof(char *));
+
+    if (catalog->table_types == NULL || catalog->types == NULL) {
+        catalog_destroy(catalog);
+        return NULL;
+    }
+
+    return catalog;
+}
+
+
+void
+catalog_destroy(catalog_t *catalog)
+{
+    size_t  i;
+
+    if (catalog == NULL) {
+        return;
+    }
+
+    for (i = 0; catalog->table_types && i < catalog->conf->ncolumns; i++) {
+        free(catalog->table_types[i]);
+    }
+
+    free(catalog->table_types);
+    free(catalog->types);
+    buf_free(&catalog->sql);
+    free(catalog);
+}
+
+
+const char *const *
+catalog_types(const catalog_t *catalog)
+{
+    return catalog->types;
+}
+
+
+const char *
+catalog_table_type(const catalog_t *catalog, size_t column)
+{
+    return catalog->table_types[column];
+}
+
+
+void
+catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
+    void *data)
+{
+    catalog->pg = pg;
+    catalog->done = done;
+    catalog->data = data;
+    catalog->created = false;
+
+    catalog->sql.len = 0;
+    buf_addf(&catalog->sql, "SELECT to_regclass('sluice.meta') IS NULL,"
+             " to_regclass('sluice.dead_letters') IS NULL");
+    catalog_send(catalog, catalog_on_meta);
+}
+
+
+static void
+catalog_send(catalog_t *catalog, pg_done_pt done)
+{
+    if (buf_failed(&catalog->sql)) {
+        catalog_end(catalog, SQLSTATE_RETRY, "out of memory");
+        return;
+    }
+
+    pg_query(catalog->pg, catalog->sql.data, NULL, done, catalog);
+}
+
+
+static void
+catalog_end(catalog_t *catalog, sqlstate_action_t action, const char *reason)
+{
+    outcome_t  outcome;
+
+    outcome.action = action;
+    snprintf(outcome.reason, sizeof(outcome.reason), "%s", reason);
+
+    catalog->done(catalog->data, &outcome);
+}
+
+
+static int
+catalog_failed(catalog_t *catalog, const pg_reply_t *reply, const char *what)
+{
+    outcome_t  outcome;
+
+    sql_outcome(&outcome, reply, what);
+
+    if (outcome.action == SQLSTATE_OK && reply->rows) {
+        return 0;
+    }
+
+    /* no row is at fault here */
+    if (outcome.action == SQLSTATE_ROW || outcome.action == SQLSTATE_OK
+        || outcome.action == SQLSTATE_ROW_LATER)
+    {
+        outcome.action = SQLSTATE_RETRY;
+    }
+
+    catalog->done(catalog->data, &outcome);
+
+    return -1;
+}
+
+
+static void
+catalog_on_meta(void *data, const pg_reply_t *reply)
+{
+    catalog_t  *catalog = data;
+
+    if (catalog_failed(catalog, reply, "could not look for sluice's tables"))
+    {
+        return;
+    }
+
+    if (PQgetvalue(reply->rows, 0, 0)[0] == 't'
+        || PQgetvalue(reply->rows, 0, 1)[0] == 't')
+    {
+        pg_query(catalog->pg, catalog_schema, NULL, catalog_on_created,
+                 catalog);
+        return;
+    }
+
+    catalog->sql.len = 0;
+    buf_addf(&catalog->sql, "SELECT version FROM sluice.meta");
+    catalog_send(catalog, catalog_on_version);
+}
+
+
+static void
+catalog_on_created(void *data, const pg_reply_t *reply)
+{
+    outcome_t   outcome;
+    catalog_t  *catalog = data;
+
+    sql_outcome(&outcome, reply, "could not create sluice's tables");
+
+    if (outcome.action != SQLSTATE_OK) {
+        if (outcome.action == SQLSTATE_ROW) {
+            outcome.action = SQLSTATE_RETRY;
+        }
+        catalog->done(catalog->data, &outcome);
+        return;
+    }
+
+    log_info("the tables of schema \"sluice\" were created");
+    catalog_ask_columns(catalog);
+}
+
+
+static void
+catalog_on_version(void *data, const pg_reply_t *reply)
+{
+    char        text[128];
+    int64_t     version;
+    catalog_t  *catalog = data;
+
+    if (catalog_failed(catalog, reply, "could not read sluice.meta")) {
+        return;
+    }
+
+    version = PQntuples(reply->rows) ? sql_number(reply->rows, 0, 0) : 0;
+
+    if (version != CATALOG_VERSION) {
+        snprintf(text, sizeof(text), "sluice.meta is of version %lld, this "
+                 "daemon needs %d", (long long) version, CATALOG_VERSION);
+        catalog_end(catalog, SQLSTATE_HOLD, text);
+        return;
+    }
+
+    catalog_ask_columns(catalog);
+}
+
+
+void
+catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    buf_t  table;
+
+    memset(&table, 0, sizeof(buf_t));
+    sql_table(&table, conn, conf);
+
+    /* a domain's text is that of its base type */
+    buf_addf(sql, "SELECT a.attname, format_type(CASE t.typtype WHEN 'd'"
+             " THEN t.typbasetype ELSE a.atttypid END, a.atttypmod),"
+             " a.attgenerated <> '' OR a.attidentity = 'a'"
+             " FROM pg_catalog.pg_attribute a"
+             " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
+             " WHERE a.attnum > 0 AND NOT a.attisdropped"
+             " AND a.attrelid = to_regclass(");
+    sql_literal(sql, conn, buf_failed(&table) ? "" : table.data);
+    buf_addf(sql, ") ORDER BY a.attnum");
+
+    buf_free(&table);
+}
+
+
+static void
+catalog_ask_columns(catalog_t *catalog)
+{
+    catalog->sql.len = 0;
+    catalog_query(&catalog->sql, pg_conn(catalog->pg), catalog->conf);
+    catalog_send(catalog, catalog_on_columns);
+}
+
+
+static void
+catalog_on_columns(void *data, const pg_reply_t *reply)
+{
+    char        text[SQL_REASON];
+    catalog_t  *catalog = data;
+
+    if (catalog_failed(catalog, reply, "could not read the catalogue")) {
+        return;
+    }
+
+    if (PQntuples(reply->rows) == 0 && catalog->conf->create_table
+        && !catalog->created)
+    {
+        catalog->sql.len = 0;
+        catalog_ddl(&catalog->sql, pg_conn(catalog->pg), catalog->conf);
+        catalog_send(catalog, catalog_on_target);
+        return;
+    }
+
+    if (catalog_take(catalog, reply->rows, text, sizeof(text)) == -1) {
+        catalog_end(catalog, SQLSTATE_HOLD, text);
+        return;
+    }
+
+    catalog_end(catalog, SQLSTATE_OK, "");
+}
+
+
+static void
+catalog_on_target(void *data, const pg_reply_t *reply)
+{
+    outcome_t   outcome;
+    catalog_t  *catalog = data;
+
+    sql_outcome(&outcome, reply, "could not create the table");
+
+    /* two daemons at once: 42P07, or the unique index of pg_type */
+    if (strcmp(reply->sqlstate, "42P07") == 0
+        || strcmp(reply->sqlstate, "23505") == 0)
+    {
+        outcome.action = SQLSTATE_OK;
+    }
+
+    if (outcome.action != SQLSTATE_OK) {
+        catalog->done(catalog->data, &outcome);
+        return;
+    }
+
+    log_info("table \"%s\" was created", catalog->conf->table);
+    catalog->created = true;
+    catalog_ask_columns(catalog);
+}
+
+
+int
+catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
+    size_t size)
+{
+    int                   row, rows;
+    char                **type;
+    size_t                i;
+    const conf_column_t  *column;
+
+    rows = PQntuples(res);
+
+    for (i = 0; i < catalog->conf->ncolumns; i++) {
+        column = &catalog->conf->columns[i];
+        type = &catalog->table_types[i];
+
+        free(*type);
+        *type = NULL;
+        catalog->types[i] = column->type;
+
+        for (row = 0; row < rows; row++) {
+            if (strcmp(PQgetvalue(res, row, 0), column->name) != 0) {
+                continue;
+            }
+
+            *type = strdup(PQgetvalue(res, row, 1));
+
+            if (column->from != CONF_FROM_IDENTITY
+                && PQgetvalue(res, row, 2)[0] == 't')
+            {
+                snprintf(reason, size, "column \"%s\" of table \"%s\" is "
+                         "filled by PostgreSQL", column->name,
+                         catalog->conf->table);
+                return -1;
+            }
+        }
+
+        if (catalog->types[i] == NULL) {
+            catalog->types[i] = *type ? *type : catalog_default_type(column);
+        }
+    }
+
+    if (rows == 0) {
+        snprintf(reason, size, "table \"%s\" does not exist",
+                 catalog->conf->table);
+        return -1;
+    }
+
+    for (i = 0; i < catalog->conf->ncolumns; i++) {
+        if (catalog->table_types[i] == NULL) {
+            snprintf(reason, size, "table \"%s\" has no column \"%s\"",
+                     catalog->conf->table, catalog->conf->columns[i].name);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static const char *
+catalog_default_type(const conf_column_t *column)
+{
+    switch (column->from) {
+    case CONF_FROM_PARTITION:
+        return "integer";
+    case CONF_FROM_OFFSET:
+    case CONF_FROM_IDENTITY:
+        return "bigint";
+    case CONF_FROM_TIMESTAMP:
+        return "timestamptz";
+    default:
+        return "text";
+    }
+}
+
+
+/* Types come from conf_parts.c's list, so nothing else can be in them. */
+
+void
+catalog_ddl(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    size_t                i;
+    const conf_column_t  *column;
+
+    buf_addf(sql, "CREATE TABLE ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " (");
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        column = &conf->columns[i];
+
+        buf_addf(sql, i ? ", " : "");
+        sql_name(sql, conn, column->name);
+        buf_addf(sql, " %s", column->type ? column->type
+                                          : catalog_default_type(column));
+
+        if (column->from == CONF_FROM_IDENTITY) {
+            buf_addf(sql, " GENERATED ALWAYS AS IDENTITY PRIMARY KEY");
+
+        } else if (column->required) {
+            buf_addf(sql, " NOT NULL");
+        }
+    }
+
+    buf_addf(sql, ")");
+}

@@ -1,0 +1,330 @@
+/* --check: the configuration against the live broker and database. */
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "check.h"
+#include "lookup.h"
+#include "offsets.h"
+#include "source.h"
+
+
+#define CHECK_TIMEOUT  30000    /* ms for the broker */
+
+
+typedef struct {
+    const conf_t           *conf;
+    lookup_t               *lookup;
+    const lookup_result_t  *topic;
+    offsets_t              *offsets;
+    catalog_t              *catalog;
+    PGconn                 *conn;
+} check_t;
+
+
+static int check_kafka(check_t *check);
+static int check_postgres(check_t *check);
+static int check_table(check_t *check);
+static int check_offsets(check_t *check);
+static PGresult *check_query(check_t *check, buf_t *sql);
+static void check_offset(check_t *check, const lookup_range_t *range,
+    const PGresult *res);
+
+
+int
+check_run(const conf_t *conf)
+{
+    int      failed;
+    check_t  check;
+
+    memset(&check, 0, sizeof(check_t));
+    check.conf = conf;
+    check.lookup = lookup_create(conf->topic);
+    check.offsets = offsets_create(conf, "sluice:check");
+    check.catalog = catalog_create(conf);
+
+    if (check.lookup == NULL || check.offsets == NULL
+        || check.catalog == NULL)
+    {
+        fprintf(stderr, "out of memory\n");
+        return 1;
+    }
+
+    printf("configuration  %s: well-formed\n", conf->file);
+
+    failed = check_kafka(&check) == -1;
+
+    if (check_postgres(&check) == -1) {
+        failed = 1;
+
+    } else {
+        failed |= check_table(&check) == -1;
+        failed |= check.topic != NULL && check_offsets(&check) == -1;
+    }
+
+    printf(failed ? "It would not run as it is.\n" : "It would run.\n");
+
+    PQfinish(check.conn);
+    catalog_destroy(check.catalog);
+    offsets_destroy(check.offsets);
+    lookup_destroy(check.lookup);
+
+    return failed;
+}
+
+
+static int
+check_kafka(check_t *check)
+{
+    char                    err[CONF_ERROR_MAX];
+    struct pollfd           fd;
+    rd_kafka_conf_t        *rkconf;
+    const lookup_result_t  *result;
+
+    rkconf = source_conf(check->conf, 1, err);
+    if (rkconf == NULL) {
+        printf("kafka          %s\n", err);
+        return -1;
+    }
+
+    (void) rd_kafka_conf_set(rkconf, "log_level", "0", NULL, 0);
+
+    if (lookup_start(check->lookup, rkconf, NULL, NULL, 0, true,
+                     check->conf->start == CONF_START_TIME
+                     ? check->conf->start_time : -1)
+        == -1)
+    {
+        printf("kafka          could not start a thread\n");
+        return -1;
+    }
+
+    fd.fd = lookup_fd(check->lookup);
+    fd.events = POLLIN;
+    (void) poll(&fd, 1, CHECK_TIMEOUT);
+
+    result = lookup_result(check->lookup);
+
+    if (result == NULL || result->error[0]) {
+        printf("kafka          could not ask %s: %s\n",
+               conf_property(check->conf, "bootstrap.servers"),
+               result ? result->error : "no answer in time");
+        return -1;
+    }
+
+    printf("kafka          cluster %s, topic \"%s\" with %d partitions, "
+           "group \"%s\"\n", result->cluster, check->conf->topic,
+           result->partitions, check->conf->group);
+
+    check->topic = result;
+
+    return offsets_set_cluster(check->offsets, result->cluster);
+}
+
+
+static int
+check_postgres(check_t *check)
+{
+    const char *const  keys[] = {
+        "connect_timeout", "dbname", "application_name", "client_encoding",
+        NULL
+    };
+    const char *const  values[] = {
+        "10", check->conf->postgres, "sluice:check", "UTF8", NULL
+    };
+
+    check->conn = PQconnectdbParams(keys, values, 1);
+
+    if (PQstatus(check->conn) != CONNECTION_OK) {
+        printf("postgres       could not connect: %s",
+               PQerrorMessage(check->conn));
+        return -1;
+    }
+
+    printf("postgres       database \"%s\" as \"%s\", server %s\n",
+           PQdb(check->conn), PQuser(check->conn),
+           PQparameterStatus(check->conn, "server_version"));
+
+    return 0;
+}
+
+
+/* Frees the text; NULL with a line said when the query failed. */
+
+static PGresult *
+check_query(check_t *check, buf_t *sql)
+{
+    PGresult  *res;
+
+    if (buf_failed(sql)) {
+        printf("postgres       out of memory\n");
+        return NULL;
+    }
+
+    res = PQexec(check->conn, sql->data);
+    buf_free(sql);
+
+    if (PQresultStatus(res) != PGRES_TUPLES_OK) {
+        printf("postgres       %s", PQerrorMessage(check->conn));
+        PQclear(res);
+        return NULL;
+    }
+
+    return res;
+}
+
+
+static const char *
+check_origin(const conf_column_t *column)
+{
+    static const char *const  names[] = {
+        "path ", "the topic", "the partition", "the offset",
+        "the record's timestamp", "the key", "the value",
+        "PostgreSQL (identity)"
+    };
+
+    return names[column->from];
+}
+
+
+static int
+check_table(check_t *check)
+{
+    int                   rc;
+    char                  reason[SQL_REASON];
+    buf_t                 sql;
+    size_t                i;
+    PGresult             *res;
+    const char           *type, *own;
+    const conf_column_t  *column;
+
+    memset(&sql, 0, sizeof(buf_t));
+    catalog_query(&sql, check->conn, check->conf);
+
+    res = check_query(check, &sql);
+    if (res == NULL) {
+        return -1;
+    }
+
+    rc = catalog_take(check->catalog, res, reason, sizeof(reason));
+
+    if (PQntuples(res) == 0 && check->conf->create_table) {
+        rc = 0;
+        catalog_ddl(&sql, check->conn, check->conf);
+        printf("table          \"%s\" would be created: %s\n",
+               check->conf->table, buf_failed(&sql) ? "" : sql.data);
+        buf_free(&sql);
+
+    } else if (rc == -1) {
+        printf("table          would hold: %s\n", reason);
+
+    } else {
+        printf("table          \"%s\"\n", check->conf->table);
+    }
+
+    PQclear(res);
+
+    for (i = 0; i < check->conf->ncolumns; i++) {
+        column = &check->conf->columns[i];
+        type = catalog_types(check->catalog)[i];
+        own = catalog_table_type(check->catalog, i);
+
+        printf("  column       %-20s from %s%s%s%s -> %s%s%s%s%s%s\n",
+               column->name, check_origin(column),
+               column->path ? "\"" : "", column->path ? column->path : "",
+               column->path ? "\"" : "", type,
+               own && strcmp(own, type) != 0 ? ", stored as " : "",
+               own && strcmp(own, type) != 0 ? own : "",
+               column->required ? ", required" : "",
+               column->fallback ? ", default " : "",
+               column->fallback ? column->fallback : "");
+    }
+
+    return rc;
+}
+
+
+static int
+check_offsets(check_t *check)
+{
+    int        missing;
+    buf_t      sql;
+    size_t     i;
+    PGresult  *res;
+
+    memset(&sql, 0, sizeof(buf_t));
+    buf_addf(&sql, "SELECT to_regclass('sluice.offsets') IS NULL");
+
+    res = check_query(check, &sql);
+    if (res == NULL) {
+        return -1;
+    }
+
+    missing = PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    res = NULL;
+
+    if (missing) {
+        printf("offsets        the tables of schema \"sluice\" would be "
+               "created\n");
+
+    } else {
+        buf_addf(&sql, "SELECT partition, next_offset, owner FROM "
+                 "sluice.offsets WHERE");
+        offsets_where(check->offsets, check->conn, &sql);
+
+        res = check_query(check, &sql);
+        if (res == NULL) {
+            return -1;
+        }
+    }
+
+    for (i = 0; i < check->topic->nranges; i++) {
+        check_offset(check, &check->topic->ranges[i], res);
+    }
+
+    PQclear(res);
+
+    return 0;
+}
+
+
+static void
+check_offset(check_t *check, const lookup_range_t *range,
+    const PGresult *res)
+{
+    int      row, rows;
+    int64_t  start;
+
+    rows = res ? PQntuples(res) : 0;
+
+    for (row = 0; row < rows; row++) {
+        if (sql_number(res, row, 0) == range->partition) {
+            break;
+        }
+    }
+
+    if (row < rows) {
+        start = sql_number(res, row, 1);
+        printf("  partition %-3d at offset %" PRId64 " as stored; the log "
+               "holds %" PRId64 " to %" PRId64 "%s\n", range->partition,
+               start, range->begin, range->end,
+               start < range->begin
+               ? ": would hold, records are lost"
+               : start > range->end ? ": would hold, the log is shorter"
+               : "");
+        return;
+    }
+
+    start = rows || check->conf->start == CONF_START_EARLIEST ? range->begin
+            : check->conf->start == CONF_START_LATEST ? range->end
+            : range->at;
+
+    printf("  partition %-3d would start at offset %" PRId64 " (%s); the log "
+           "holds %" PRId64 " to %" PRId64 "\n", range->partition, start,
+           rows ? "added later" : check->conf->start_text, range->begin,
+           range->end);
+}

@@ -1,0 +1,57 @@
+/* Inside the configuration reader: a place in the file and its messages. */
+
+#ifndef SLUICE_CONF_IMPL_H
+#define SLUICE_CONF_IMPL_H
+
+
+#include <cjson/cJSON.h>
+
+#include "conf.h"
+
+
+typedef struct {
+    const char  *file;
+    const char  *text;
+    size_t       len;
+    json_doc_t   doc;
+    char        *err;       /* CONF_ERROR_MAX bytes */
+} conf_reader_t;
+
+
+/* A value in cJSON's tree and the token it came from, which knows its line. */
+typedef struct {
+    cJSON     *item;
+    uint32_t   token;
+} conf_node_t;
+
+
+/* Sets the reader's message to "file:line: ..."; returns -1. */
+int conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * The members of an object, one a call; *iter begins as the object itself
+ * with its token.  Returns false behind the last.
+ */
+typedef struct {
+    cJSON     *next;
+    uint32_t   token;      /* of the next member's name */
+} conf_iter_t;
+
+void conf_iter_init(conf_iter_t *iter, const conf_node_t *object);
+int conf_iter_next(conf_reader_t *cr, conf_iter_t *iter, conf_node_t *name,
+    conf_node_t *value);
+
+/*
+ * A string, or { "file": PATH }: the file's content without its last line
+ * end.  ${CREDENTIALS_DIRECTORY} is expanded in both.
+ */
+int conf_get_secret(conf_reader_t *cr, const conf_node_t *node, char **value);
+
+int conf_read_columns(conf_reader_t *cr, const conf_node_t *node,
+    conf_t *conf);
+int conf_read_kafka(conf_reader_t *cr, const conf_node_t *node,
+    conf_t *conf);
+
+
+#endif

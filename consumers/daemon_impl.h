@@ -1,0 +1,111 @@
+/* Inside the daemon: its state, shared by the loop and its steps. */
+
+#ifndef SLUICE_DAEMON_IMPL_H
+#define SLUICE_DAEMON_IMPL_H
+
+
+#include "batch.h"
+#include "catalog.h"
+#include "conf.h"
+#include "log.h"
+#include "lookup.h"
+#include "metrics.h"
+#include "offsets.h"
+#include "pg.h"
+#include "row.h"
+#include "sink.h"
+#include "source.h"
+#include "unblock.h"
+
+
+/* What the connection to PostgreSQL is being used for. */
+typedef enum {
+    DAEMON_IDLE = 0,
+    DAEMON_PREPARING,
+    DAEMON_CLAIMING,
+    DAEMON_STORING
+} daemon_work_t;
+
+
+/* Where a trouble came from; what lies further on has to go well to end it. */
+typedef enum {
+    DAEMON_FINE = 0,
+    DAEMON_AT_TOPIC,
+    DAEMON_AT_CONNECT,
+    DAEMON_AT_PREPARE,
+    DAEMON_AT_CLAIM,
+    DAEMON_AT_STORE
+} daemon_stage_t;
+
+
+typedef struct {
+    daemon_stage_t     stage;
+    sqlstate_action_t  action;
+    char               reason[SQL_REASON];
+    unsigned           tries;
+    int64_t            until;      /* ms, monotonic, of the next attempt */
+} daemon_trouble_t;
+
+
+typedef struct {
+    const conf_t      *conf;
+    char               owner[64];      /* application_name, owner of rows */
+
+    int                signals;
+    lookup_t          *lookup;
+    source_t          *source;         /* NULL until the topic is found */
+    pg_t              *pg;
+    catalog_t         *catalog;
+    offsets_t         *offsets;
+    sink_t            *sink;
+    row_plan_t        *plan;
+    unblock_t         *unblock;
+    metrics_http_t    *http;
+
+    batch_t            batches[2];
+    batch_t           *filling;
+    batch_t           *storing;        /* NULL: none waits or is under way */
+    buf_t              headers;
+
+    daemon_work_t      work;
+    bool               prepared;       /* on this connection */
+    bool               claimed;
+    uint64_t           generation;     /* of the assignment claimed */
+    bool               rejected;       /* the whole daemon cannot go on */
+
+    daemon_trouble_t   trouble;        /* of PostgreSQL and the offsets */
+    daemon_trouble_t   topic;          /* of finding the topic */
+    int64_t            probe;          /* ms, of asking for Kafka again */
+    bool               probing;
+
+    bool               stopping;
+    bool               closing;        /* leaving the group */
+    bool               done;
+    int                status;         /* to exit with */
+    int64_t            stop_deadline;
+
+    metrics_t          metrics;
+    size_t             metrics_size;
+    log_limit_t        memory;
+} daemon_t;
+
+
+/* daemon_step.c: moves on whatever can move on. */
+void daemon_step(daemon_t *d, int64_t now);
+void daemon_read(daemon_t *d, int64_t now);
+bool daemon_can_read(const daemon_t *d);
+void daemon_on_connected(void *data, const char *error,
+    const char *sqlstate);
+void daemon_looked_up(daemon_t *d, const lookup_result_t *result);
+
+/* daemon_trouble.c: what is said once, waited for and ended. */
+void daemon_fail(daemon_t *d, daemon_stage_t stage,
+    const outcome_t *outcome);
+void daemon_recover(daemon_t *d, daemon_stage_t stage);
+void daemon_forget(daemon_t *d);
+int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
+    int64_t most);
+const metrics_t *daemon_metrics(void *data);
+
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * What librdkafka 2.0 can only tell by blocking, asked on a thread of its
+ * own: a topic's partitions and the offsets they hold.
+ */
+
+#ifndef SLUICE_LOOKUP_H
+#define SLUICE_LOOKUP_H
+
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+
+#define LOOKUP_REASON  256
+
+
+typedef struct lookup_s  lookup_t;
+
+
+typedef struct {
+    int32_t  partition;
+    int64_t  begin;        /* the first offset there is */
+    int64_t  end;          /* behind the last one */
+    int64_t  at;           /* the first at or behind "timestamp" */
+} lookup_range_t;
+
+
+/* Plain data; the lookup owns the arrays until the next one is started. */
+typedef struct {
+    char              error[LOOKUP_REASON];    /* "": it went well */
+    char              cluster[64];
+    int               partitions;              /* of the topic */
+    lookup_range_t   *ranges;
+    size_t            nranges;
+} lookup_result_t;
+
+
+lookup_t *lookup_create(const char *topic);
+
+/* Waits for a thread under way: seconds at most. */
+void lookup_destroy(lookup_t *lookup);
+
+/* Readable when a lookup has ended. */
+int lookup_fd(const lookup_t *lookup);
+
+/*
+ * Starts one; none may be under way.  "conf" (taken over) makes a client for
+ * this lookup alone, or it is NULL and "rk", which must stay until the end,
+ * is used.  Without "partitions" all of the topic are looked up.  "with"
+ * says whether the offsets matter, "timestamp" (ms, or -1) fills "at".
+ * Returns -1 when the thread could not be started.
+ */
+int lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
+    const int32_t *partitions, size_t npartitions, bool with,
+    int64_t timestamp);
+
+bool lookup_busy(const lookup_t *lookup);
+
+/* Once lookup_fd() is readable: the result, else NULL. */
+const lookup_result_t *lookup_result(lookup_t *lookup);
+
+
+#endif

@@ -1,0 +1,35 @@
+/* One batch, one transaction: rows, dead letters, offsets. */
+
+#ifndef SLUICE_SINK_H
+#define SLUICE_SINK_H
+
+
+#include "batch.h"
+#include "conf.h"
+#include "offsets.h"
+#include "pg.h"
+#include "sql.h"
+
+
+typedef struct sink_s  sink_t;
+
+/*
+ * SQLSTATE_OK: the batch is committed.  Else nothing of it is, except with
+ * SQLSTATE_RECONNECT: only the stored offsets tell.
+ */
+typedef void (*sink_done_pt)(void *data, batch_t *batch,
+    const outcome_t *outcome);
+
+
+sink_t *sink_create(const conf_t *conf, offsets_t *offsets);
+void sink_destroy(sink_t *sink);
+
+/* The names are quoted anew for every connection. */
+int sink_prepare(sink_t *sink, PGconn *conn);
+
+/* Stores a batch with at least one row; "pg" must be idle. */
+void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
+    void *data);
+
+
+#endif

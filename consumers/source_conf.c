@@ -1,0 +1,219 @@
+/* librdkafka as the daemon needs it, and a record out of its message. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_kafka.h"
+#include "source.h"
+
+
+/* Read ahead over all partitions: bytes of records, and how many of them. */
+#define SOURCE_AHEAD_KB    (16 * 1024)
+#define SOURCE_AHEAD_MSGS  32768
+
+
+typedef struct {
+    const char  *name;
+    const char  *value;
+} source_setting_t;
+
+
+/* Before the file's, which may change them. */
+static const source_setting_t  source_presets[] = {
+    { "client.id",                "sluice-consumer" },
+    /* a fetch is unpacked at once, to many times its size: small ones */
+    { "fetch.max.bytes",          "262144" },
+    { "fetch.message.max.bytes",  "65536" },
+    /* a fetch of partitions that have nothing new keeps all others waiting */
+    { "fetch.wait.max.ms",        "30" },
+    { "message.max.bytes",        "262144" },    /* bounds the first below */
+    { "reconnect.backoff.max.ms", "1000" },
+    { "session.timeout.ms",       "10000" },
+    { "socket.keepalive.enable",  "true" },
+    { "socket.nagle.disable",     "true" }
+};
+
+
+static int
+source_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
+    char *err)
+{
+    char  text[256];
+
+    if (rd_kafka_conf_set(rkconf, name, value, text, sizeof(text))
+        == RD_KAFKA_CONF_OK)
+    {
+        return 0;
+    }
+
+    snprintf(err, CONF_ERROR_MAX, "property \"%s\": %s", name, text);
+
+    return -1;
+}
+
+
+rd_kafka_conf_t *
+source_conf(const conf_t *conf, int partitions, char *err)
+{
+    char              text[32];
+    int               n;
+    size_t            i;
+    rd_kafka_conf_t  *rkconf;
+
+    rkconf = rd_kafka_conf_new();
+
+    for (i = 0; i < sizeof(source_presets) / sizeof(source_setting_t); i++) {
+        if (source_set(rkconf, source_presets[i].name,
+                       source_presets[i].value, err) == -1)
+        {
+            goto failed;
+        }
+    }
+
+    for (i = 0; i < conf->nproperties; i++) {
+        if (source_set(rkconf, conf->properties[i].name,
+                       conf->properties[i].value, err) == -1)
+        {
+            goto failed;
+        }
+    }
+
+    for (i = 0; conf_owned[i].name; i++) {
+        if (conf_owned[i].value
+            && source_set(rkconf, conf_owned[i].name, conf_owned[i].value,
+                          err) == -1)
+        {
+            goto failed;
+        }
+    }
+
+    if (source_set(rkconf, "group.id", conf->group, err) == -1) {
+        goto failed;
+    }
+
+    /* librdkafka bounds each partition's queue, not their sum */
+
+    n = SOURCE_AHEAD_KB / partitions;
+    snprintf(text, sizeof(text), "%d", n > 64 ? n : 64);
+    if (source_set(rkconf, "queued.max.messages.kbytes", text, err) == -1) {
+        goto failed;
+    }
+
+    n = SOURCE_AHEAD_MSGS / partitions;
+    snprintf(text, sizeof(text), "%d", n > 64 ? n : 64);
+    if (source_set(rkconf, "queued.min.messages", text, err) == -1) {
+        goto failed;
+    }
+
+    return rkconf;
+
+failed:
+
+    rd_kafka_conf_destroy(rkconf);
+
+    return NULL;
+}
+
+
+/* A JSON string's inside; -1 for what jsonb's text cannot hold. */
+
+static int
+source_json_text(buf_t *out, const char *s, size_t len)
+{
+    size_t         i;
+    unsigned char  c;
+
+    for (i = 0; i < len; i++) {
+        c = (unsigned char) s[i];
+
+        if (c == 0 || c >= 0x80) {
+            return -1;
+        }
+    }
+
+    buf_add_json(out, s, len);
+
+    return 0;
+}
+
+
+/*
+ * Headers as a JSON array of { "name", "value" }, "value_hex" for bytes that
+ * are no plain text; names repeat, so it is no object.
+ */
+
+static int
+source_headers(const rd_kafka_message_t *rkm, buf_t *out)
+{
+    size_t               i, j, len, mark;
+    const char          *name, *value;
+    rd_kafka_headers_t  *headers;
+
+    out->len = 0;
+
+    if (rd_kafka_message_headers(rkm, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    {
+        return 0;
+    }
+
+    buf_add(out, "[", 1);
+
+    for (i = 0; rd_kafka_header_get_all(headers, i, &name,
+                                        (const void **) &value, &len)
+                == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
+    {
+        buf_addf(out, "%s{\"name\":\"", i ? "," : "");
+
+        if (source_json_text(out, name, strlen(name)) == -1) {
+            buf_add(out, "?", 1);
+        }
+
+        if (value == NULL) {
+            buf_addf(out, "\",\"value\":null}");
+            continue;
+        }
+
+        mark = out->len;
+        buf_addf(out, "\",\"value\":\"");
+
+        if (source_json_text(out, value, len) == -1 && !buf_failed(out)) {
+            out->len = mark;
+            buf_addf(out, "\",\"value_hex\":\"");
+            for (j = 0; j < len; j++) {
+                buf_addf(out, "%02x", (unsigned char) value[j]);
+            }
+        }
+
+        buf_add(out, "\"}", 2);
+    }
+
+    buf_add(out, "]", 1);
+
+    return buf_failed(out) ? -1 : 0;
+}
+
+
+int
+source_record(const rd_kafka_message_t *rkm,
+    buf_t *headers, batch_record_t *record)
+{
+    if (source_headers(rkm, headers) == -1) {
+        memset(headers, 0, sizeof(buf_t));
+        return -1;
+    }
+
+    record->topic = rd_kafka_topic_name(rkm->rkt);
+    record->key = rkm->key;
+    record->key_len = rkm->key ? rkm->key_len : 0;
+    record->value = rkm->payload;
+    record->value_len = rkm->payload ? rkm->len : 0;
+    record->headers = headers->len ? headers->data : NULL;
+    record->headers_len = headers->len;
+    record->offset = rkm->offset;
+    record->timestamp = rd_kafka_message_timestamp(rkm, NULL);
+    record->partition = rkm->partition;
+
+    return 0;
+}

@@ -1,0 +1,84 @@
+/* SQL text put together from names and values, each quoted. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql.h"
+
+
+static void
+sql_escaped(buf_t *sql, char *escaped)
+{
+    if (escaped == NULL) {
+        /* out of memory, or bytes that are no UTF-8: an error on the server */
+        buf_add(sql, "(invalid)", 9);
+        return;
+    }
+
+    buf_add(sql, escaped, strlen(escaped));
+    PQfreemem(escaped);
+}
+
+
+void
+sql_literal(buf_t *sql, PGconn *conn, const char *s)
+{
+    sql_escaped(sql, PQescapeLiteral(conn, s, strlen(s)));
+}
+
+
+void
+sql_name(buf_t *sql, PGconn *conn, const char *s)
+{
+    sql_escaped(sql, PQescapeIdentifier(conn, s, strlen(s)));
+}
+
+
+void
+sql_table(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    if (conf->table_schema) {
+        sql_name(sql, conn, conf->table_schema);
+        buf_add(sql, ".", 1);
+    }
+
+    sql_name(sql, conn, conf->table_name);
+}
+
+
+void
+sql_begin(buf_t *sql)
+{
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
+             "SET LOCAL lock_timeout='15s';"
+             "SET LOCAL idle_in_transaction_session_timeout='15s';"
+             "SET LOCAL statement_timeout='60s';");
+}
+
+
+void
+sql_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
+{
+    outcome->reason[0] = '\0';
+
+    if (reply->lost) {
+        outcome->action = SQLSTATE_RECONNECT;
+
+    } else {
+        outcome->action = sqlstate_action(reply->sqlstate, reply->constraint,
+                                          reply->function);
+    }
+
+    if (outcome->action != SQLSTATE_OK) {
+        snprintf(outcome->reason, sizeof(outcome->reason), "%s: %s (%s)",
+                 what, reply->reason, reply->sqlstate);
+    }
+}
+
+
+int64_t
+sql_number(const PGresult *res, int row, int column)
+{
+    return strtoll(PQgetvalue(res, row, column), NULL, 10);
+}

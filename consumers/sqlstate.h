@@ -1,0 +1,26 @@
+/* Whose fault an SQLSTATE is. */
+
+#ifndef SLUICE_SQLSTATE_H
+#define SLUICE_SQLSTATE_H
+
+
+typedef enum {
+    SQLSTATE_OK = 0,
+    SQLSTATE_ROW,          /* dead letter for the record */
+    SQLSTATE_ROW_LATER,    /* retry a while, then the row's */
+    SQLSTATE_RETRY,        /* roll back, the same batch again */
+    SQLSTATE_RECONNECT,    /* the session is of no use any more */
+    SQLSTATE_FENCED,       /* another daemon took the partition over */
+    SQLSTATE_HOLD          /* somebody has to mend it; nothing is skipped */
+} sqlstate_action_t;
+
+
+/*
+ * "state" is five characters; "constraint" the constraint's name, "function"
+ * the server's source function, each NULL where the report has none.
+ */
+sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
+    const char *function);
+
+
+#endif

@@ -1,0 +1,28 @@
+/* Named places at which a test stops or kills the daemon. */
+
+#ifndef SLUICE_TESTPOINT_H
+#define SLUICE_TESTPOINT_H
+
+
+#include <stddef.h>
+
+
+#ifdef SLUICE_TEST_POINTS
+
+/*
+ * SLUICE_TEST_STOP=NAME[:N] acts when NAME is reached for the Nth time (1):
+ * SIGSTOP, or what SLUICE_TEST_SIGNAL says ("KILL", "ABRT").  Names:
+ * before-copy, in-copy, after-copy, before-commit, after-commit.
+ */
+void testpoint(const char *name);
+void testpoint_copy(size_t row);
+
+#else
+
+#define testpoint(name)
+#define testpoint_copy(row)
+
+#endif
+
+
+#endif

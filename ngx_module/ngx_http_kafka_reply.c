@@ -1,0 +1,476 @@
+/* Answers: success bodies, problem+json (RFC 9457), the one error catalogue. */
+
+#include "ngx_http_kafka_module.h"
+
+
+#define NGX_HTTP_KAFKA_BODY_MAX  4096    /* bytes of an answer we compose */
+
+
+typedef struct {
+    const char  *code;          /* of problem type, log tag and manual */
+    ngx_uint_t   status;
+    const char  *persisted;
+    ngx_uint_t   retry;         /* seconds of Retry-After, 0: none */
+    const char  *title;         /* what it means */
+    const char  *remedy;        /* the way out */
+} ngx_http_kafka_meaning_t;
+
+
+static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_request_t *r,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_kafka_retry_after(ngx_http_request_t *r,
+    ngx_uint_t seconds);
+static ngx_int_t ngx_http_kafka_success(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *body);
+static void ngx_http_kafka_log_problem(ngx_http_request_t *r,
+    ngx_http_kafka_problem_t *problem);
+static u_char *ngx_http_kafka_member(u_char *p, u_char *last, char *name,
+    const u_char *value, size_t len);
+static void ngx_http_kafka_count(ngx_http_request_t *r);
+
+
+/* In the order of ngx_http_kafka_error_e. */
+static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
+
+    { "not-json", 400, "no", 0,
+      "The body is not JSON that can be kept",
+      "Send one JSON value in UTF-8 (RFC 8259) without NUL or duplicate "
+      "members." },
+
+    { "empty-body", 400, "no", 0,
+      "The body is empty",
+      "Send one JSON value." },
+
+    { "topic-not-declared", 404, "no", 0,
+      "There is no such topic here",
+      "Send to a topic that is declared in kafka_producer, or declare it." },
+
+    { "method-not-allowed", 405, "no", 0,
+      "Records are sent by POST",
+      "Use POST." },
+
+    { "record-too-large", 413, "no", 0,
+      "The record is larger than this producer takes",
+      "Send smaller records, or raise \"property message.max.bytes\", "
+      "\"queue\" and the topic's max.message.bytes." },
+
+    { "content-encoding", 415, "no", 0,
+      "The body is encoded in a way that is not taken",
+      "Send the body without Content-Encoding." },
+
+    { "schema", 422, "no", 0,
+      "The body does not fit the schema",
+      "Send what the schema asks for; pointer and keyword say where it "
+      "differs." },
+
+    { "body-gone", 500, "no", 0,
+      "The body was thrown away before it could be produced",
+      "Do not lead an error_page of another handler to this location." },
+
+    { "internal", 500, "no", 1,
+      "The record could not be handled",
+      "Try again; the error log says what failed." },
+
+    { "queue-full", 503, "no", 1,
+      "Too many records wait for the brokers",
+      "Try again later; send slower, or raise \"queue\"." },
+
+    { "brokers-down", 503, "no", 1,
+      "No broker acknowledges records now",
+      "Try again later." },
+
+    { "topic-missing", 503, "no", 2,
+      "The topic does not exist in Kafka",
+      "Create the topic, or declare it with \"create\" and allow that." },
+
+    { "not-started", 503, "no", 1,
+      "The producer could not start",
+      "Try again later; the error log says what failed." },
+
+    { "not-delivered", 503, "no", 1,
+      "The record was not kept",
+      "Try again." },
+
+    { "not-sent", 503, "no", 1,
+      "The record was not sent in time",
+      "Try again." },
+
+    { "maybe-delivered", 504, "possibly", 0,
+      "The record may have been kept",
+      "Try again only where a record may come twice." },
+
+    { "no-report", 504, "possibly", 0,
+      "The time was up before Kafka answered; the record may have been kept",
+      "Try again only where a record may come twice." }
+};
+
+
+#define NGX_HTTP_KAFKA_ERRORS                                                 \
+    (sizeof(ngx_http_kafka_catalogue) / sizeof(ngx_http_kafka_catalogue[0]))
+
+
+static ngx_str_t  ngx_http_kafka_json_type = ngx_string("application/json");
+static ngx_str_t  ngx_http_kafka_problem_type =
+    ngx_string("application/problem+json");
+
+
+ngx_int_t
+ngx_http_kafka_reply_kept(ngx_http_request_t *r, ngx_str_t *topic,
+    ngx_kafka_report_t *report)
+{
+    u_char     buf[512];
+    ngx_str_t  body;
+
+    /* a topic's name needs no escaping */
+
+    body.data = buf;
+    body.len = ngx_slprintf(buf, buf + sizeof(buf),
+                            "{\"topic\":\"%V\",\"partition\":%D,"
+                            "\"offset\":%L}\n",
+                            topic, report->partition, report->offset)
+               - buf;
+
+    return ngx_http_kafka_success(r, NGX_HTTP_OK, &body);
+}
+
+
+ngx_int_t
+ngx_http_kafka_reply_queued(ngx_http_request_t *r, ngx_str_t *topic)
+{
+    u_char     buf[512];
+    ngx_str_t  body;
+
+    body.data = buf;
+    body.len = ngx_slprintf(buf, buf + sizeof(buf),
+                            "{\"topic\":\"%V\",\"queued\":true}\n", topic)
+               - buf;
+
+    return ngx_http_kafka_success(r, NGX_HTTP_ACCEPTED, &body);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_success(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body)
+{
+    ngx_str_t                   fixed, *type;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    ngx_http_kafka_count(r);
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+
+    if (klcf->response == NULL) {
+        return ngx_http_kafka_send(r, status, &ngx_http_kafka_json_type, body);
+    }
+
+    if (ngx_http_complex_value(r, klcf->response, &fixed) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* "default_type" says another one; nginx's own default is text/plain */
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    type = &clcf->default_type;
+
+    if (type->len == sizeof("text/plain") - 1
+        && ngx_strncmp(type->data, "text/plain", type->len) == 0)
+    {
+        type = &ngx_http_kafka_json_type;
+    }
+
+    return ngx_http_kafka_send(r, status, type, &fixed);
+}
+
+
+ngx_int_t
+ngx_http_kafka_reply_problem(ngx_http_request_t *r,
+    ngx_http_kafka_problem_t *problem)
+{
+    u_char                          buf[NGX_HTTP_KAFKA_BODY_MAX], *p, *last;
+    ngx_str_t                       body, allow;
+    ngx_uint_t                      status;
+    const ngx_http_kafka_meaning_t *m;
+
+    ngx_http_kafka_count(r);
+    ngx_http_kafka_log_problem(r, problem);
+
+    m = &ngx_http_kafka_catalogue[problem->code];
+    status = m->status;
+
+    if (m->retry && ngx_http_kafka_retry_after(r, m->retry) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (problem->code == NGX_HTTP_KAFKA_METHOD) {
+        ngx_str_set(&allow, "POST");
+
+        if (ngx_http_kafka_header(r, "Allow", &allow) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_http_kafka_intercepted(r, status)) {
+        return status;
+    }
+
+    last = buf + sizeof(buf);
+
+    p = ngx_slprintf(buf, last,
+                     "{\"type\":\"urn:sluice:problem:%s\",\"title\":\"",
+                     m->code);
+    p = ngx_http_kafka_escape(p, last, (u_char *) m->title,
+                              ngx_strlen(m->title));
+    p = ngx_slprintf(p, last, "\",\"status\":%ui,\"persisted\":\"%s\"",
+                     status, m->persisted);
+
+    p = problem->detail.len
+        ? ngx_http_kafka_member(p, last, "detail", problem->detail.data,
+                                problem->detail.len)
+        : ngx_http_kafka_member(p, last, "detail", (u_char *) m->title,
+                                ngx_strlen(m->title));
+
+    if (problem->pointer) {
+        p = ngx_http_kafka_member(p, last, "pointer",
+                                  (u_char *) problem->pointer,
+                                  ngx_strlen(problem->pointer));
+    }
+
+    if (problem->keyword) {
+        p = ngx_http_kafka_member(p, last, "keyword",
+                                  (u_char *) problem->keyword,
+                                  ngx_strlen(problem->keyword));
+    }
+
+    p = ngx_http_kafka_member(p, last, "remedy", (u_char *) m->remedy,
+                              ngx_strlen(m->remedy));
+    p = ngx_slprintf(p, last, "}\n");
+
+    body.data = buf;
+    body.len = p - buf;
+
+    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_type, &body);
+}
+
+
+/* As proxy_intercept_errors: only where error_page has something to say. */
+static ngx_uint_t
+ngx_http_kafka_intercepted(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_uint_t                  i;
+    ngx_http_err_page_t        *page;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (!klcf->intercept_errors || clcf->error_pages == NULL) {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == (ngx_int_t) status) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
+{
+    ngx_str_t  value;
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
+
+    return ngx_http_kafka_header(r, "Retry-After", &value);
+}
+
+
+ngx_int_t
+ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *body)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    if (ngx_http_discard_request_body(r) != NGX_OK) {
+        r->keepalive = 0;
+    }
+
+    /* neither error_page nor a condition (If-Match) changes what was done */
+    r->err_status = 0;
+    r->disable_not_modified = 1;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = body->len;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    if (body->len == 0) {
+        r->header_only = 1;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_create_temp_buf(r->pool, body->len);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_cpymem(b->last, body->data, body->len);
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+/*
+ * One line a second and kind of error of ours, one a request of a client's;
+ * never a byte of the client's.
+ */
+static void
+ngx_http_kafka_log_problem(ngx_http_request_t *r,
+    ngx_http_kafka_problem_t *problem)
+{
+    static time_t      second[NGX_HTTP_KAFKA_ERRORS];
+    static ngx_uint_t  more[NGX_HTTP_KAFKA_ERRORS];
+
+    const ngx_http_kafka_meaning_t  *m;
+
+    m = &ngx_http_kafka_catalogue[problem->code];
+
+    if (m->status < 500) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "kafka [%s] %s", m->code, m->title);
+        return;
+    }
+
+    if (second[problem->code] == ngx_time()) {
+        more[problem->code]++;
+        return;
+    }
+
+    /* here the detail is ours: librdkafka's reason or none */
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "kafka [%s] %s%s%V; %ui more since the last such line",
+                  m->code, m->title, problem->detail.len ? ": " : "",
+                  &problem->detail, more[problem->code]);
+
+    second[problem->code] = ngx_time();
+    more[problem->code] = 0;
+}
+
+
+static u_char *
+ngx_http_kafka_member(u_char *p, u_char *last, char *name,
+    const u_char *value, size_t len)
+{
+    p = ngx_slprintf(p, last, ",\"%s\":\"", name);
+    p = ngx_http_kafka_escape(p, last, value, len);
+
+    return ngx_slprintf(p, last, "\"");
+}
+
+
+u_char *
+ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text, size_t len)
+{
+    size_t         n;
+    u_char        *s;
+    uint32_t       c;
+    const u_char  *end;
+
+    end = text + len;
+
+    while (text < end && last - p > 6) {
+
+        if (*text == '"' || *text == '\\') {
+            *p++ = '\\';
+            *p++ = *text++;
+            continue;
+        }
+
+        if (*text < 0x20 || *text == 0x7f) {
+            p = ngx_slprintf(p, last, "\\u%04xd", (int) *text++);
+            continue;
+        }
+
+        if (*text < 0x80) {
+            *p++ = *text++;
+            continue;
+        }
+
+        s = (u_char *) text;
+
+        c = ngx_utf8_decode(&s, end - text);
+
+        if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+            p = ngx_slprintf(p, last, "\\ufffd");
+            text++;
+            continue;
+        }
+
+        n = s - text;
+        p = ngx_cpymem(p, text, n);
+        text += n;
+    }
+
+    return p;
+}
+
+
+static void
+ngx_http_kafka_count(ngx_http_request_t *r)
+{
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+
+    (void) ngx_atomic_fetch_add(&kmcf->counters->requests, 1);
+}

@@ -1,0 +1,628 @@
+/* Records of a worker: what is taken, what waits, what is known to be lost. */
+
+#include "ngx_kafka_client.h"
+
+
+/*
+ * What librdkafka holds for a record beside key and value, as measured with
+ * small ones: a message, its place in queues and the allocator's overhead.
+ */
+#define NGX_KAFKA_RECORD_COST    320     /* bytes */
+
+#define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
+
+#define NGX_KAFKA_RESTART_WAIT   1000    /* ms */
+#define NGX_KAFKA_TICK           250     /* ms */
+#define NGX_KAFKA_TICK_WAITING   20      /* ms, while something is under way */
+
+#define NGX_KAFKA_OVERDUE_WAIT   500     /* ms, for those under way */
+#define NGX_KAFKA_LEAVING        4       /* clients being destroyed at once */
+
+#define NGX_KAFKA_EXIT_FLUSH     500     /* ms, of a fast stop */
+#define NGX_KAFKA_EXIT_DESTROY   300     /* ms */
+
+
+static ngx_kafka_take_e ngx_kafka_produce_now(ngx_kafka_producer_t *kp,
+    ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
+static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
+    ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
+static void ngx_kafka_producer_tick(ngx_event_t *ev);
+static void ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_expire(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_drained(ngx_event_t *ev);
+static void ngx_kafka_producers_flush(void);
+static ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg);
+static void ngx_kafka_producer_release(ngx_kafka_producer_t *kp,
+    ngx_kafka_record_t *rec);
+static void ngx_kafka_record_free(ngx_kafka_record_t *rec);
+
+
+/* of this worker */
+static ngx_queue_t   ngx_kafka_producers;
+static ngx_queue_t   ngx_kafka_free_records;
+static ngx_uint_t    ngx_kafka_leaving;      /* no handler is called any more */
+
+
+ngx_kafka_producer_t *
+ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
+    ngx_kafka_counters_t *counters, ngx_kafka_gauges_t *gauges,
+    ngx_msec_t drain)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = ngx_pcalloc(cycle->pool, sizeof(ngx_kafka_producer_t));
+    if (kp == NULL) {
+        return NULL;
+    }
+
+    if (ngx_kafka_producers.next == NULL) {
+        ngx_queue_init(&ngx_kafka_producers);
+        ngx_queue_init(&ngx_kafka_free_records);
+    }
+
+    kp->sent = ngx_calloc(sizeof(uint64_t), cycle->log);
+    if (kp->sent == NULL) {
+        return NULL;
+    }
+
+    kp->conf = kcf;
+    kp->counters = counters;
+    kp->gauges = gauges;
+    kp->cycle = cycle;
+    kp->limit = kcf->queue;
+    kp->start = ngx_current_msec;
+    kp->create = ngx_current_msec;
+    kp->drain_timeout = drain;
+
+    ngx_queue_init(&kp->clients);
+    ngx_queue_init(&kp->parked);
+    ngx_queue_insert_tail(&ngx_kafka_producers, &kp->queue);
+
+    kp->tick.handler = ngx_kafka_producer_tick;
+    kp->tick.data = kp;
+    kp->tick.log = cycle->log;
+    kp->tick.cancelable = 1;
+
+    kp->drain.handler = ngx_kafka_producer_drained;
+    kp->drain.data = kp;
+    kp->drain.log = cycle->log;
+
+    ngx_kafka_producer_restart(kp);
+
+    ngx_add_timer(&kp->tick, NGX_KAFKA_TICK_WAITING);
+
+    return kp;
+}
+
+
+void
+ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
+{
+    if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0) {
+        return;
+    }
+
+    kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
+    kp->client = ngx_kafka_client_start(kp);
+
+    if (kp->client) {
+        ngx_kafka_topics_serve(kp->client);
+    }
+}
+
+
+ngx_kafka_take_e
+ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+    ngx_kafka_record_t **recp)
+{
+    size_t               charge;
+    ngx_kafka_take_e     rc;
+    ngx_kafka_record_t  *rec;
+
+    charge = msg->len + msg->key_len + NGX_KAFKA_RECORD_COST;
+
+    if (msg->len + msg->key_len > kp->limit || charge > kp->conf->queue) {
+        return NGX_KAFKA_TOO_LARGE;
+    }
+
+    if (kp->client == NULL) {
+        rc = NGX_KAFKA_NOT_STARTED;
+        goto refused;
+    }
+
+    if (kp->charged + charge > kp->conf->queue) {
+        rc = NGX_KAFKA_QUEUE_FULL;
+        goto refused;
+    }
+
+    if (ngx_kafka_producer_down(kp) && !ngx_kafka_producer_probe(kp)) {
+        rc = NGX_KAFKA_BROKERS_DOWN;
+        goto refused;
+    }
+
+    rec = ngx_kafka_record_get(kp, msg);
+    if (rec == NULL) {
+        rc = NGX_KAFKA_QUEUE_FULL;
+        goto refused;
+    }
+
+    rec->charge = charge;
+
+    if (kp->client->topics[msg->topic]) {
+        rc = ngx_kafka_produce_now(kp, rec, msg);
+
+    } else {
+        rc = ngx_kafka_produce_park(kp, rec, msg);
+    }
+
+    if (rc != NGX_KAFKA_TAKEN) {
+        ngx_kafka_record_free(rec);
+
+        if (rc == NGX_KAFKA_TOO_LARGE) {
+            return rc;
+        }
+
+        goto refused;
+    }
+
+    kp->charged += charge;
+    kp->records++;
+    (void) ngx_atomic_fetch_add(&kp->gauges->bytes, charge);
+    (void) ngx_atomic_fetch_add(&kp->gauges->records, 1);
+
+    if (ngx_exiting) {
+        /* the drain's own call came when this body was still arriving */
+        ngx_kafka_producer_drain(kp);
+    }
+
+    *recp = rec;
+
+    return NGX_KAFKA_TAKEN;
+
+refused:
+
+    (void) ngx_atomic_fetch_add(&kp->counters->failed, 1);
+
+    return rc;
+}
+
+
+static ngx_kafka_take_e
+ngx_kafka_produce_now(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
+    ngx_kafka_message_t *msg)
+{
+    ngx_kafka_client_t  *client;
+
+    client = kp->client;
+
+    if (rd_kafka_produce(client->topics[msg->topic], RD_KAFKA_PARTITION_UA,
+                         RD_KAFKA_MSG_F_COPY, msg->value, msg->len,
+                         msg->key_len ? msg->key : NULL, msg->key_len, rec)
+        == 0)
+    {
+        ngx_queue_insert_tail(&client->records, &rec->queue);
+        return NGX_KAFKA_TAKEN;
+    }
+
+    switch (rd_kafka_last_error()) {
+
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return NGX_KAFKA_TOO_LARGE;
+
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+        return NGX_KAFKA_QUEUE_FULL;
+
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        return NGX_KAFKA_TOPIC_MISSING;
+
+    default:
+        return NGX_KAFKA_REFUSED;
+    }
+}
+
+
+static ngx_kafka_take_e
+ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
+    ngx_kafka_message_t *msg)
+{
+    u_char  *p;
+
+    if (kp->conf->states[msg->topic].error) {
+        return NGX_KAFKA_TOPIC_MISSING;
+    }
+
+    if (msg->handler == NULL) {
+        p = ngx_alloc(msg->len + msg->key_len + 1, kp->cycle->log);
+        if (p == NULL) {
+            return NGX_KAFKA_QUEUE_FULL;
+        }
+
+        rec->copy = p;
+        rec->msg.value = p;
+        rec->msg.key = ngx_cpymem(p, msg->value, msg->len);
+        ngx_memcpy(rec->msg.key, msg->key, msg->key_len);
+    }
+
+    rec->parked = 1;
+    ngx_queue_insert_tail(&kp->parked, &rec->queue);
+
+    return NGX_KAFKA_TAKEN;
+}
+
+
+void
+ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+{
+    ngx_queue_t         *q, *next;
+    ngx_kafka_record_t  *rec;
+    ngx_kafka_report_t   report;
+
+    for (q = ngx_queue_head(&kp->parked);
+         q != ngx_queue_sentinel(&kp->parked);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+        if (rec->msg.topic != topic) {
+            continue;
+        }
+
+        ngx_queue_remove(q);
+        rec->parked = 0;
+
+        if (ngx_kafka_produce_now(kp, rec, &rec->msg) == NGX_KAFKA_TAKEN) {
+
+            if (rec->copy) {
+                ngx_free(rec->copy);
+                rec->copy = NULL;
+            }
+
+            continue;
+        }
+
+        report.outcome = NGX_KAFKA_NOT_KEPT;
+        report.error = rd_kafka_last_error();
+        report.partition = -1;
+        report.offset = -1;
+
+        ngx_queue_init(&rec->queue);
+        ngx_kafka_producer_report(kp->client, rec, &report);
+
+        /* its handler may have changed the queue */
+        next = ngx_queue_head(&kp->parked);
+    }
+}
+
+
+void
+ngx_kafka_producer_report(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
+    ngx_kafka_report_t *report)
+{
+    void                  *data;
+    ngx_kafka_report_pt    handler;
+    ngx_kafka_producer_t  *kp;
+
+    kp = rec->producer;
+    data = rec->msg.data;
+    handler = rec->msg.handler;
+
+    if (report->outcome == NGX_KAFKA_KEPT) {
+        client->up = 1;
+        kp->stalled = 0;
+        (void) ngx_atomic_fetch_add(&kp->counters->acked, 1);
+
+    } else {
+        (void) ngx_atomic_fetch_add(&kp->counters->failed, 1);
+    }
+
+    ngx_queue_remove(&rec->queue);
+    ngx_kafka_producer_release(kp, rec);
+
+    if (handler && !ngx_kafka_leaving) {
+        handler(data, report);
+    }
+}
+
+
+ngx_uint_t
+ngx_kafka_abandon(ngx_kafka_record_t *rec)
+{
+    if (!rec->parked) {
+        rec->msg.handler = NULL;
+        return 1;
+    }
+
+    (void) ngx_atomic_fetch_add(&rec->producer->counters->failed, 1);
+
+    ngx_queue_remove(&rec->queue);
+    ngx_kafka_producer_release(rec->producer, rec);
+
+    return 0;
+}
+
+
+size_t
+ngx_kafka_limit(ngx_kafka_producer_t *kp)
+{
+    return kp->limit;
+}
+
+
+static void
+ngx_kafka_producer_tick(ngx_event_t *ev)
+{
+    ngx_uint_t             waiting;
+    ngx_queue_t           *q, *next;
+    ngx_kafka_client_t    *client;
+    ngx_kafka_producer_t  *kp;
+
+    kp = ev->data;
+    waiting = 0;
+
+    ngx_kafka_producer_overdue(kp);
+
+    /* also where a wake-up was lost */
+
+    for (q = ngx_queue_head(&kp->clients);
+         q != ngx_queue_sentinel(&kp->clients);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        client = ngx_queue_data(q, ngx_kafka_client_t, queue);
+        waiting |= client->retiring;
+        ngx_kafka_client_serve(client);
+    }
+
+    if (kp->client == NULL) {
+        ngx_kafka_producer_restart(kp);
+    }
+
+    if (kp->client) {
+        ngx_kafka_topics_serve(kp->client);
+        waiting |= ngx_kafka_topics_waiting(kp->client);
+        ngx_kafka_producer_note(kp);
+    }
+
+    ngx_kafka_producer_expire(kp);
+
+    ngx_add_timer(ev, waiting ? NGX_KAFKA_TICK_WAITING : NGX_KAFKA_TICK);
+}
+
+
+/*
+ * The time-out of a record is ours: librdkafka would go on with a new epoch
+ * after its own, and send again under it what the brokers may already have.
+ * A client that is purged sends nothing twice.
+ */
+static void
+ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
+{
+    ngx_queue_t         *q;
+    ngx_kafka_record_t  *rec;
+
+    if (kp->client == NULL || ngx_queue_empty(&kp->client->records)) {
+        return;
+    }
+
+    q = ngx_queue_head(&kp->client->records);
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    if (ngx_current_msec - rec->taken < kp->conf->timeout
+        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LEAVING)
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+                  "kafka_producer \"%V\": records were not acknowledged "
+                  "within \"timeout\" of %Mms, starting anew",
+                  &kp->conf->name, kp->conf->timeout);
+
+    ngx_kafka_client_retire(kp->client, NGX_KAFKA_OVERDUE_WAIT);
+}
+
+
+/* Parked records nobody waits for; the others have their request's timer. */
+static void
+ngx_kafka_producer_expire(ngx_kafka_producer_t *kp)
+{
+    ngx_queue_t         *q, *next;
+    ngx_kafka_record_t  *rec;
+
+    for (q = ngx_queue_head(&kp->parked);
+         q != ngx_queue_sentinel(&kp->parked);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+        if (ngx_current_msec - rec->taken < kp->conf->timeout) {
+            break;
+        }
+
+        if (rec->msg.handler == NULL) {
+            (void) ngx_kafka_abandon(rec);
+        }
+    }
+}
+
+
+void
+ngx_kafka_producer_drain(ngx_kafka_producer_t *kp)
+{
+    if (!ngx_exiting || kp->records == 0 || kp->drained) {
+        return;
+    }
+
+    ngx_add_timer(&kp->drain, kp->drain_timeout);
+}
+
+
+static void
+ngx_kafka_producer_drained(ngx_event_t *ev)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = ev->data;
+    kp->drained = 1;
+
+    ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+                  "kafka_producer \"%V\": %ui records were not reported "
+                  "within kafka_drain_timeout",
+                  &kp->conf->name, kp->records);
+}
+
+
+void
+ngx_kafka_producers_exit(ngx_cycle_t *cycle)
+{
+    ngx_queue_t           *q, *c;
+    ngx_kafka_producer_t  *kp;
+
+    (void) cycle;
+
+    if (ngx_kafka_producers.next == NULL) {
+        return;
+    }
+
+    /* requests may still be there, but nobody will send their answers */
+    ngx_kafka_leaving = 1;
+
+    ngx_kafka_producers_flush();
+
+    for (q = ngx_queue_head(&ngx_kafka_producers);
+         q != ngx_queue_sentinel(&ngx_kafka_producers);
+         q = ngx_queue_next(q))
+    {
+        kp = ngx_queue_data(q, ngx_kafka_producer_t, queue);
+
+        if (kp->tick.timer_set) {
+            ngx_del_timer(&kp->tick);
+        }
+
+        if (kp->drain.timer_set) {
+            ngx_del_timer(&kp->drain);
+        }
+
+        (void) ngx_atomic_fetch_add(&kp->counters->failed, kp->records);
+        (void) ngx_atomic_fetch_add(&kp->gauges->records,
+                                    -(ngx_atomic_int_t) kp->records);
+        (void) ngx_atomic_fetch_add(&kp->gauges->bytes,
+                                    -(ngx_atomic_int_t) kp->charged);
+
+        while (!ngx_queue_empty(&kp->clients)) {
+            c = ngx_queue_head(&kp->clients);
+            ngx_kafka_client_free(ngx_queue_data(c, ngx_kafka_client_t,
+                                                 queue));
+        }
+    }
+
+    ngx_kafka_clients_wait(NGX_KAFKA_EXIT_DESTROY);
+}
+
+
+static void
+ngx_kafka_producers_flush(void)
+{
+    ngx_msec_t             end;
+    ngx_uint_t             left;
+    ngx_queue_t           *q, *c;
+    ngx_kafka_client_t    *client;
+    ngx_kafka_producer_t  *kp;
+
+    ngx_time_update();
+    end = ngx_current_msec + NGX_KAFKA_EXIT_FLUSH;
+
+    do {
+        left = 0;
+
+        for (q = ngx_queue_head(&ngx_kafka_producers);
+             q != ngx_queue_sentinel(&ngx_kafka_producers);
+             q = ngx_queue_next(q))
+        {
+            kp = ngx_queue_data(q, ngx_kafka_producer_t, queue);
+
+            for (c = ngx_queue_head(&kp->clients);
+                 c != ngx_queue_sentinel(&kp->clients) && !kp->drained;
+                 c = ngx_queue_next(c))
+            {
+                client = ngx_queue_data(c, ngx_kafka_client_t, queue);
+
+                if (!ngx_queue_empty(&client->records)) {
+                    (void) rd_kafka_flush(client->rk, 10);
+                    left |= !ngx_queue_empty(&client->records);
+                }
+            }
+        }
+
+        ngx_time_update();
+
+    } while (left && (ngx_msec_int_t) (end - ngx_current_msec) > 0);
+}
+
+
+static ngx_kafka_record_t *
+ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
+{
+    ngx_uint_t           i;
+    ngx_queue_t         *q;
+    ngx_kafka_record_t  *rec;
+
+    if (ngx_queue_empty(&ngx_kafka_free_records)) {
+
+        rec = ngx_calloc(NGX_KAFKA_RECORD_BLOCK * sizeof(ngx_kafka_record_t),
+                         kp->cycle->log);
+        if (rec == NULL) {
+            return NULL;
+        }
+
+        for (i = 0; i < NGX_KAFKA_RECORD_BLOCK; i++) {
+            ngx_queue_insert_head(&ngx_kafka_free_records, &rec[i].queue);
+        }
+    }
+
+    q = ngx_queue_head(&ngx_kafka_free_records);
+    ngx_queue_remove(q);
+
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    rec->producer = kp;
+    rec->msg = *msg;
+    rec->copy = NULL;
+    rec->charge = 0;
+    rec->taken = ngx_current_msec;
+    rec->parked = 0;
+
+    return rec;
+}
+
+
+/* Ends a record that was taken; it is in no queue any more. */
+static void
+ngx_kafka_producer_release(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
+{
+    kp->charged -= rec->charge;
+    kp->records--;
+    (void) ngx_atomic_fetch_add(&kp->gauges->bytes,
+                                -(ngx_atomic_int_t) rec->charge);
+    (void) ngx_atomic_fetch_add(&kp->gauges->records, -1);
+
+    ngx_kafka_record_free(rec);
+
+    if (kp->records == 0 && kp->drain.timer_set) {
+        ngx_del_timer(&kp->drain);
+    }
+}
+
+
+static void
+ngx_kafka_record_free(ngx_kafka_record_t *rec)
+{
+    if (rec->copy) {
+        ngx_free(rec->copy);
+    }
+
+    ngx_queue_insert_head(&ngx_kafka_free_records, &rec->queue);
+}

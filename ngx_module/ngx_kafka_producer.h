@@ -1,0 +1,104 @@
+/* A Kafka producer inside a worker's event loop; knows no HTTP. */
+
+#ifndef NGX_KAFKA_PRODUCER_H
+#define NGX_KAFKA_PRODUCER_H
+
+
+#include "ngx_kafka_conf.h"
+
+
+typedef struct ngx_kafka_producer_s  ngx_kafka_producer_t;
+
+/* A record the producer has taken; valid until its report or abandon. */
+typedef struct ngx_kafka_record_s  ngx_kafka_record_t;
+
+
+typedef struct {
+    ngx_atomic_t         acked;         /* records, since the start */
+    ngx_atomic_t         failed;
+} ngx_kafka_counters_t;
+
+
+typedef struct {
+    ngx_atomic_t         records;       /* taken and not reported yet */
+    ngx_atomic_t         bytes;         /* their charge */
+} ngx_kafka_gauges_t;
+
+
+typedef enum {
+    NGX_KAFKA_TAKEN = 0,
+    NGX_KAFKA_TOO_LARGE,
+    NGX_KAFKA_QUEUE_FULL,
+    NGX_KAFKA_BROKERS_DOWN,
+    NGX_KAFKA_TOPIC_MISSING,
+    NGX_KAFKA_NOT_STARTED,
+    NGX_KAFKA_REFUSED
+} ngx_kafka_take_e;
+
+
+typedef enum {
+    NGX_KAFKA_KEPT = 0,
+    NGX_KAFKA_NOT_KEPT,
+    NGX_KAFKA_MAYBE_KEPT
+} ngx_kafka_outcome_e;
+
+
+typedef struct {
+    ngx_kafka_outcome_e  outcome;
+    rd_kafka_resp_err_t  error;
+    int32_t              partition;     /* -1: not known */
+    int64_t              offset;        /* -1: not known */
+} ngx_kafka_report_t;
+
+
+/* Called once, on the worker's own thread. */
+typedef void (*ngx_kafka_report_pt)(void *data, ngx_kafka_report_t *report);
+
+
+typedef struct {
+    ngx_uint_t           topic;         /* index in the block */
+    void                *value;
+    size_t               len;
+    void                *key;
+    size_t               key_len;       /* 0: no key */
+    ngx_kafka_report_pt  handler;       /* NULL: nobody waits */
+    void                *data;
+} ngx_kafka_message_t;
+
+
+/*
+ * Starts the producer of a block in this worker; a failure is logged and
+ * tried again.  "drain" bounds, in ms, how long an exiting worker waits for
+ * outstanding records.  Returns NULL only when memory is short.
+ */
+ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
+    ngx_kafka_conf_t *kcf, ngx_kafka_counters_t *counters,
+    ngx_kafka_gauges_t *gauges, ngx_msec_t drain);
+
+/* At the end of the process: a bounded flush of all, then leaves them. */
+void ngx_kafka_producers_exit(ngx_cycle_t *cycle);
+
+/*
+ * Takes a record.  Value and key are copied, except while a message with a
+ * handler waits for its topic: they must live until report or abandon.
+ */
+ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_kafka_record_t **rec);
+
+/*
+ * Nobody waits for the record any more: its handler will not be called.
+ * Returns 1 when it may still be kept, 0 when it was never handed over.
+ */
+ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
+
+/* The largest key and value taken, in bytes. */
+size_t ngx_kafka_limit(ngx_kafka_producer_t *kp);
+
+/*
+ * NULL when records are taken and likely kept, else a static reason for
+ * people.
+ */
+const char *ngx_kafka_unready(ngx_kafka_producer_t *kp);
+
+
+#endif

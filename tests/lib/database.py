@@ -1,0 +1,70 @@
+"""A test's own database."""
+
+import uuid
+
+import psycopg2
+
+
+class Database:
+    def __init__(self, postgres):
+        self.postgres = postgres
+        self.name = f"t_{uuid.uuid4().hex[:12]}"
+        self.roles = []
+        self._connection = None
+        self._admin(f'CREATE DATABASE "{self.name}"')
+
+    def _admin(self, *statements):
+        connection = self.postgres.connect()
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        connection.close()
+
+    @property
+    def conninfo(self):
+        return self.postgres.conninfo(self.name)
+
+    def role(self):
+        """A role that may nothing yet, for its conninfo."""
+        role = f"r_{uuid.uuid4().hex[:12]}"
+        self._admin(f'CREATE ROLE "{role}" LOGIN')
+        self.roles.append(role)
+        return role
+
+    def query(self, sql, *values):
+        """All rows; connects again after a restart of the server."""
+        for last in (False, True):
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = self.postgres.connect(self.name)
+                with self._connection.cursor() as cursor:
+                    cursor.execute(sql, values or None)
+                    return cursor.fetchall() if cursor.description else []
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                self.close()
+                if last:
+                    raise
+        return []
+
+    def value(self, sql, *values):
+        return self.query(sql, *values)[0][0]
+
+    def try_count(self, table):
+        """Rows of a table; 0 while there is no table."""
+        try:
+            return self.value(f"SELECT count(*) FROM {table}")
+        except psycopg2.errors.UndefinedTable:
+            return 0
+
+    def close(self):
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def drop(self):
+        self.close()
+        if not self.postgres.alive():
+            return
+        self._admin(f'DROP DATABASE "{self.name}" WITH (FORCE)')
+        for role in self.roles:
+            self._admin(f'DROP ROLE "{role}"')

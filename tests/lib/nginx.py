@@ -1,0 +1,222 @@
+"""One nginx of a test: its configuration, its life and what it logged."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from tests.lib import procs, web
+from tests.lib.env import (MODULE, SANITIZED, SANITIZER_LINE, free_port, tail,
+                           wait_for)
+
+PROGRAM = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+
+FRAME = """\
+%%USER%%
+daemon off;
+pid %%DIR%%/nginx.pid;
+error_log %%DIR%%/error.log info;
+load_module %%MODULE%%;
+worker_processes %%WORKERS%%;
+%%MAIN%%
+events {
+    worker_connections 4096;
+}
+http {
+    access_log off;
+    client_body_temp_path %%DIR%%/body;
+    proxy_temp_path %%DIR%%/proxy;
+    fastcgi_temp_path %%DIR%%/fastcgi;
+    uwsgi_temp_path %%DIR%%/uwsgi;
+    scgi_temp_path %%DIR%%/scgi;
+%%HTTP%%
+}
+"""
+
+
+def library(name):
+    return subprocess.run(["gcc", f"-print-file-name={name}"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def environment(directory):
+    env = dict(os.environ, TZ="UTC")
+    if SANITIZED:
+        env["LD_PRELOAD"] = " ".join(map(library, ("libasan.so",
+                                                   "libubsan.so")))
+        env["ASAN_OPTIONS"] = f"detect_leaks=0:log_path={directory}/asan"
+        env["UBSAN_OPTIONS"] = ("print_stacktrace=1:"
+                                f"log_path={directory}/ubsan")
+    return env
+
+
+class Nginx:
+    """%%NAMES%% in the configuration are replaced: %%PORT%% (and %%PORT2%%),
+    %%DIR%%, and what the test gives as keywords."""
+
+    def __init__(self, directory, http, main="", workers=1, user=None,
+                 **names):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o777 if SANITIZED else 0o755)
+        self.port = free_port()
+        self.port2 = free_port()
+        if user is None and os.geteuid() == 0:
+            user = "root"
+        self.names = {"PORT": self.port, "PORT2": self.port2,
+                      "DIR": self.directory, "MODULE": MODULE,
+                      "WORKERS": workers, "MAIN": main,
+                      "USER": f"user {user};" if user else "", **names}
+        self.file = self.directory / "nginx.conf"
+        self.error_log = self.directory / "error.log"
+        self.stderr = self.directory / "stderr"
+        self.expected = []
+        self.exit_code = 0
+        self.process = None
+        self.write(http)
+
+    def write(self, http, **names):
+        """A new configuration for the next start or reload."""
+        self.names.update(names)
+        text = FRAME.replace("%%HTTP%%", http)
+        for _ in range(2):      # main may hold names too
+            for name, value in self.names.items():
+                text = text.replace(f"%%{name}%%", str(value))
+        missing = re.findall(r"%%\w+%%", text)
+        assert not missing, missing
+        self.file.write_text(text)
+
+    def line_of(self, marker):
+        """The last line of the configuration that holds marker."""
+        lines = self.file.read_text().splitlines()
+        return max(number for number, line in enumerate(lines, 1)
+                   if marker in line)
+
+    def command(self, *more):
+        return [PROGRAM, "-p", str(self.directory), "-e",
+                str(self.error_log), "-c", str(self.file), *more]
+
+    def test(self, *more):
+        """nginx -t (or -T): exit code and what it said."""
+        done = subprocess.run(self.command("-t", *more),
+                              env=environment(self.directory),
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=30)
+        return done.returncode, done.stdout.decode(errors="replace")
+
+    def start(self):
+        with open(self.stderr, "ab") as stderr:
+            self.process = subprocess.Popen(
+                self.command(), env=environment(self.directory),
+                stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
+                start_new_session=True)
+        wait_for(self._listening, 30, "nginx listens")
+        return self
+
+    def _listening(self):
+        if self.process.poll() is not None:
+            raise AssertionError(
+                f"nginx ended with {self.process.returncode}:\n"
+                f"{tail(self.stderr)}\n{tail(self.error_log)}")
+        with socket.socket() as probe:
+            listening = probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listening and self.workers()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def workers(self):
+        """Living workers that are not shutting down."""
+        return [pid for pid in procs.children(self.pid)
+                if procs.name(pid) == "nginx: worker process"]
+
+    def worker(self):
+        return self.workers()[0]
+
+    def log(self):
+        return self.error_log.read_text(errors="replace") \
+            + self.stderr.read_text(errors="replace")
+
+    def expect(self, pattern):
+        """Lets lines through that would fail the test."""
+        self.expected.append(re.compile(pattern))
+
+    def reload(self, wait_old=None):
+        """SIGHUP; returns when the new workers run (and, with wait_old
+        seconds, the old ones are gone)."""
+        old = set(self.workers())
+        os.kill(self.pid, signal.SIGHUP)
+        wait_for(lambda: set(self.workers()) - old
+                 and not set(self.workers()) & old, 20, "new workers")
+        if wait_old:
+            procs.wait_gone(old, wait_old, "old workers are gone")
+        return sorted(old)
+
+    def reload_refused(self):
+        """SIGHUP with a configuration that is refused; what was logged."""
+        self.expect(r"\[emerg\]")
+        before = len(self.log())
+        workers = self.workers()
+        os.kill(self.pid, signal.SIGHUP)
+        wait_for(lambda: "[emerg]" in self.log()[before:], 20,
+                 "the reload is refused")
+        assert self.workers() == workers
+        return self.log()[before:]
+
+    def request(self, method, path, body=None, headers=None, **more):
+        return web.request(self.port, method, path, body, headers, **more)
+
+    def post(self, path, body=b"", headers=None, **more):
+        return self.request("POST", path, body, headers, **more)
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def stop(self, name=signal.SIGTERM, timeout=20):
+        """Ends the master; the seconds it took."""
+        if self.process is None or self.process.poll() is not None:
+            return 0.0
+        begin = time.monotonic()
+        self.process.send_signal(name)
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                f"nginx did not end in {timeout} s on {name!r}:\n"
+                + tail(self.error_log)) from None
+        return time.monotonic() - begin
+
+    def finish(self):
+        """The end of every test: stopped, nothing left, nothing bad said."""
+        session = self.process.pid if self.process else 0
+        try:
+            self.stop()
+        finally:
+            left = procs.session_members(session) if session else []
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            if self.process and self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+        assert not left, f"nginx left processes: {left}"
+        if self.process:
+            assert self.process.returncode == self.exit_code
+        bad = self.complaints()
+        assert not bad, "nginx logged:\n" + "\n".join(bad)
+
+    def complaints(self):
+        texts = [path.read_text(errors="replace") for path in
+                 (self.error_log, self.stderr) if path.exists()]
+        for pattern in ("asan.*", "ubsan.*"):
+            texts += [path.read_text(errors="replace")
+                      for path in self.directory.glob(pattern)]
+        bad = re.compile(r"\[alert\]|\[emerg\]|exited on signal|"
+                         + SANITIZER_LINE)
+        return [line for text in texts for line in text.splitlines()
+                if bad.search(line)
+                and not any(e.search(line) for e in self.expected)]

@@ -1,0 +1,89 @@
+"""Processes through /proc: state, size, and who belongs to a session."""
+
+import os
+
+from tests.lib.env import wait_for
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat behind the name, or None."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+            return file.read().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def alive(pid):
+    fields = stat(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+def stopped(pid):
+    fields = stat(pid)
+    return fields is not None and fields[0] == "T"
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def children(pid):
+    found = []
+    for other in all_pids():
+        fields = stat(other)
+        if fields and fields[0] not in "ZX" and int(fields[1]) == pid:
+            found.append(other)
+    return sorted(found)
+
+
+def session_members(session):
+    """Living processes of a session, by the id of its leader."""
+    found = []
+    for pid in all_pids():
+        fields = stat(pid)
+        if fields and fields[0] not in "ZX" and int(fields[3]) == session:
+            found.append(pid)
+    return sorted(found)
+
+
+def cpu_seconds(pid):
+    fields = stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss(pid):
+    """Resident bytes."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * PAGE
+
+
+def peak_rss(pid):
+    """The largest resident size so far, in bytes."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    raise AssertionError("no VmHWM")
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def name(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="latin-1") as file:
+            return file.read().replace("\0", " ").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def wait_gone(pids, timeout, what="processes are gone"):
+    wait_for(lambda: not [p for p in pids if alive(p)], timeout, what)

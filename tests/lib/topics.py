@@ -1,0 +1,156 @@
+"""Topics of one test: make, fill, read back, remove."""
+
+import concurrent.futures
+import dataclasses
+import time
+import uuid
+
+import confluent_kafka
+from confluent_kafka.admin import AdminClient, NewTopic
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    timestamp: int
+    headers: tuple
+
+
+class Topics:
+    def __init__(self, kafka):
+        self.kafka = kafka
+        self.made = []
+        self._admin = None
+
+    @property
+    def admin(self):
+        if self._admin is None:
+            self._admin = AdminClient(
+                {"bootstrap.servers": self.kafka.bootstrap,
+                 "log_level": 0})
+        return self._admin
+
+    def name(self):
+        """A name nobody uses; the topic, if made, goes with the test."""
+        name = f"t-{uuid.uuid4().hex[:12]}"
+        self.made.append(name)
+        return name
+
+    def create(self, partitions=1, config=None, name=None):
+        name = name or self.name()
+        new = NewTopic(name, partitions, 1, config=config or {})
+        self.admin.create_topics([new])[name].result(20)
+        self._wait(name, lambda found: found == partitions)
+        return name
+
+    def delete(self, name):
+        self.admin.delete_topics([name])[name].result(20)
+        self._wait(name, lambda found: found == 0)
+
+    def partitions(self, name):
+        """How many there are; 0: no such topic."""
+        topics = self.admin.list_topics(timeout=20).topics
+        return len(topics[name].partitions) if name in topics else 0
+
+    def _wait(self, name, wanted):
+        end = time.monotonic() + 20
+        while not wanted(self.partitions(name)):
+            assert time.monotonic() < end, f"topic {name} did not settle"
+            time.sleep(0.02)
+
+    def produce(self, name, records, timestamp=None):
+        """records: values, or (key, value) or (key, value, partition)."""
+        failed = []
+        producer = confluent_kafka.Producer(
+            {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0,
+             "enable.idempotence": True, "linger.ms": 5,
+             "message.max.bytes": 100000000,
+             "queue.buffering.max.messages": 10000000})
+
+        def report(error, _):
+            if error is not None:
+                failed.append(error)
+
+        for record in records:
+            key, value, partition = None, record, None
+            if isinstance(record, tuple):
+                key, value, partition = (record + (None,))[:3]
+            more = {} if partition is None else {"partition": partition}
+            if timestamp is not None:
+                more["timestamp"] = timestamp
+            while True:
+                try:
+                    producer.produce(name, value, key, on_delivery=report,
+                                     **more)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
+        assert producer.flush(60) == 0
+        assert not failed, failed[0]
+
+    def records(self, name, timeout=60):
+        """Every record of the topic, in order of partition and offset."""
+        count = self.partitions(name)
+        assert count > 0, f"there is no topic {name}"
+        reader = confluent_kafka.Consumer(
+            {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0,
+             "group.id": f"reader-{uuid.uuid4().hex}",
+             "enable.auto.commit": False, "enable.partition.eof": True,
+             "fetch.wait.max.ms": 10, "message.max.bytes": 100000000,
+             "fetch.message.max.bytes": 100000000,
+             "fetch.max.bytes": 200000000,
+             "receive.message.max.bytes": 300000000})
+        open_partitions = set(range(count))
+        found = []
+        end = time.monotonic() + timeout
+        try:
+            reader.assign([confluent_kafka.TopicPartition(
+                name, number, confluent_kafka.OFFSET_BEGINNING)
+                for number in open_partitions])
+            while open_partitions:
+                assert time.monotonic() < end, f"could not read {name}"
+                for message in reader.consume(1000, 0.2):
+                    error = message.error()
+                    if error is None:
+                        found.append(Record(
+                            message.partition(), message.offset(),
+                            message.key(), message.value(),
+                            message.timestamp()[1],
+                            tuple(message.headers() or ())))
+                    elif error.code() == \
+                            confluent_kafka.KafkaError._PARTITION_EOF:
+                        open_partitions.discard(message.partition())
+                    else:
+                        raise AssertionError(error.str())
+        finally:
+            reader.close()
+        return sorted(found, key=lambda r: (r.partition, r.offset))
+
+    def count(self, name):
+        """Records now in the topic, by its offsets."""
+        reader = confluent_kafka.Consumer(
+            {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0,
+             "group.id": "count"})
+        try:
+            total = 0
+            for number in range(self.partitions(name)):
+                low, high = reader.get_watermark_offsets(
+                    confluent_kafka.TopicPartition(name, number), 20)
+                total += high - low
+            return total
+        finally:
+            reader.close()
+
+    def clean(self):
+        if not self.made or not self.kafka.alive():
+            return
+        for future in self.admin.delete_topics(self.made).values():
+            try:
+                future.result(10)
+            except (confluent_kafka.KafkaException,
+                    concurrent.futures.TimeoutError):
+                pass        # never made, or removed by the test itself

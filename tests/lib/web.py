@@ -1,0 +1,82 @@
+"""HTTP as a client sends it: one request, or bytes on a socket."""
+
+import dataclasses
+import http.client
+import json
+import socket
+import struct
+import subprocess
+import tempfile
+
+
+@dataclasses.dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+def request(port, method, path, body=None, headers=None, timeout=20,
+            chunked=False):
+    connection = http.client.HTTPConnection("127.0.0.1", port,
+                                            timeout=timeout)
+    try:
+        connection.request(method, path, body, headers or {},
+                           encode_chunked=chunked)
+        reply = connection.getresponse()
+        names = {name.lower(): value for name, value in reply.getheaders()}
+        return Answer(reply.status, names, reply.read())
+    finally:
+        connection.close()
+
+
+def request_http2(port, path, body, timeout=30):
+    """One POST over HTTP/2 without TLS, by curl."""
+    with tempfile.NamedTemporaryFile() as file, \
+            tempfile.NamedTemporaryFile() as reply:
+        file.write(body)
+        file.flush()
+        done = subprocess.run(
+            ["curl", "-sS", "--http2-prior-knowledge", "--max-time",
+             str(timeout), "-o", reply.name, "-w",
+             "%{http_code} %{http_version}", "-H",
+             "Content-Type: application/octet-stream", "--data-binary",
+             f"@{file.name}", f"http://127.0.0.1:{port}{path}"],
+            check=True, stdout=subprocess.PIPE, text=True)
+        status, version = done.stdout.split()
+        assert version == "2"
+        return Answer(int(status), {}, reply.read())
+
+
+def connect(port, timeout=20):
+    return socket.create_connection(("127.0.0.1", port), timeout)
+
+
+def reset(connection):
+    """Closes with RST instead of FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def read_answer(file):
+    """The next answer of a connection's makefile("rb")."""
+    line = file.readline()
+    assert line.startswith(b"HTTP/1."), f"no status line: {line!r}"
+    headers = {name.lower(): value for name, value
+               in http.client.parse_headers(file).items()}
+    if "content-length" in headers:
+        body = file.read(int(headers["content-length"]))
+    elif headers.get("transfer-encoding") == "chunked":
+        body = b""
+        while size := int(file.readline(), 16):
+            body += file.read(size)
+            file.readline()
+        file.readline()
+    else:
+        body = file.read()
+    return Answer(int(line.split()[1]), headers, body)

@@ -1,0 +1,305 @@
+"""nginx -t, start and reload refuse what cannot work, with file and line."""
+
+import grp
+import os
+import pathlib
+import pwd
+import time
+
+import pytest
+
+from tests.lib import procs
+from tests.lib.env import wait_for
+
+CONF = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        %%PRODUCER%%
+        topic   declared;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass  main;
+            kafka_topic declared;
+            %%LOCATION%%
+        }
+        %%SERVER%%
+    }
+"""
+
+BAD_PRODUCER = {
+    "unknown property": ("property no.such.property 1;", "no.such.property"),
+    "wrong value": ("property compression.type mp3;", "compression.type"),
+    "out of range": ("property message.max.bytes 1;", "message.max.bytes"),
+    "not a number": ("property linger.ms soon;", "linger.ms"),
+    "missing CA file":
+        ("property security.protocol ssl;"
+         " property ssl.ca.location /no/such/ca.pem;", "ssl.ca.location"),
+    "SASL without credentials":
+        ("property security.protocol sasl_plaintext;"
+         " property sasl.mechanisms PLAIN;", "sasl."),
+    "contradiction, in flight":
+        ("property max.in.flight.requests.per.connection 6;",
+         "max.in.flight"),
+    "contradiction, retries": ("property message.send.max.retries 0;",
+                               "retries"),
+    "duplicate property":
+        ("property linger.ms 1; property linger.ms 2;", "linger.ms"),
+    "property without a value": ("property linger.ms;", "property"),
+    "unknown directive": ("propperty linger.ms 1;", "propperty"),
+    "duplicate topic": ("topic declared;", "declared"),
+    "duplicate brokers": ("brokers 127.0.0.1:1;", "brokers"),
+    "duplicate timeout": ("timeout 5s; timeout 6s;", "timeout"),
+    "duplicate queue": ("queue 1m; queue 2m;", "queue"),
+    "timeout without sense": ("timeout never;", "timeout"),
+    "queue without sense": ("queue much;", "queue"),
+    "partitions without sense": ("topic other partitions=0 create;",
+                                 "partitions"),
+    "replication without sense": ("topic other replication=x create;",
+                                  "replication"),
+    "topic with an unknown option": ("topic other colour=red;", "colour"),
+    "a name Kafka refuses": ("topic a/b;", "a/b"),
+    "a name too long": (f"topic {'x' * 250};", "topic"),
+    "property file that is not there":
+        ("property_file sasl.password /no/such/file;", "/no/such/file"),
+    "unknown property from a file":
+        ("property_file no.such.property %%DIR%%/secret;",
+         "no.such.property"),
+    "topic's schema file that is not there":
+        ("topic other schema=/no/such.json;", "/no/such.json"),
+}
+
+OWNED = ["acks", "request.required.acks", "enable.idempotence",
+         "enable.gapless.guarantee", "delivery.report.only.error",
+         "transactional.id", "bootstrap.servers", "metadata.broker.list",
+         "log.queue", "message.timeout.ms", "delivery.timeout.ms",
+         "plugin.library.paths", "test.mock.num.brokers", "group.id",
+         "auto.offset.reset", "enable.auto.commit",
+         "allow.auto.create.topics"]
+
+BAD_LOCATION = {
+    "unknown producer": ("", "location = /x { kafka_pass nobody; "
+                             "kafka_topic declared; }", "nobody"),
+    "undeclared topic literal":
+        ("", "location = /x { kafka_pass main; kafka_topic stranger; }",
+         "stranger"),
+    "no topic": ("", "location = /x { kafka_pass main; }", "kafka_topic"),
+    "wrong format": ("kafka_format yaml;", "", "yaml"),
+    "wrong ack": ("kafka_ack maybe;", "", "maybe"),
+    "schema file that is not there": ("kafka_schema /no/such.json;", "",
+                                      "/no/such.json"),
+    "duplicate pass": ("kafka_pass main;", "", "kafka_pass"),
+    "duplicate topic": ("kafka_topic declared;", "", "kafka_topic"),
+    "duplicate key": ("kafka_key a; kafka_key b;", "", "kafka_key"),
+    "duplicate format": ("kafka_format raw; kafka_format raw;", "",
+                         "kafka_format"),
+    "answer's deadline below the record's": ("kafka_timeout 1s;", "",
+                                             "kafka_timeout"),
+    "timeout without sense": ("kafka_timeout soon;", "", "kafka_timeout"),
+    "unknown variable": ("kafka_key $no_such_variable;", "",
+                         "no_such_variable"),
+}
+
+
+def refused(nginx, word, **names):
+    """Both nginx -t and a reload refuse; returns what -t said."""
+    names = {"PRODUCER": "", "LOCATION": "", "SERVER": "", **names}
+    server = nginx(CONF, PRODUCER="", LOCATION="", SERVER="", start=False)
+    (server.directory / "secret").write_text("x")
+    server.write(CONF, **names)
+    code, said = server.test()
+    assert code != 0, said
+    emerg = [line for line in said.splitlines() if "[emerg]" in line]
+    assert emerg, said
+    assert word in emerg[0], said
+    server.expect(r"\[emerg\]")
+    return server, emerg[0]
+
+
+def assert_line(server, said, marker):
+    assert f"nginx.conf:{server.line_of(marker)}" in said, \
+        f"not line {server.line_of(marker)}: {said}"
+
+
+@pytest.mark.parametrize("case", BAD_PRODUCER)
+def test_a_wrong_producer_is_refused(nginx, case):
+    text, word = BAD_PRODUCER[case]
+    server, said = refused(nginx, word, PRODUCER=text)
+    # "topic declared" stands twice in one case, the second time below ours;
+    # what librdkafka alone finds, and only together, is said at the block
+    if case == "duplicate topic":
+        assert_line(server, said, "topic   declared")
+    else:
+        assert_line(server, said, text.replace(
+            "%%DIR%%", str(server.directory)))
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_a_property_the_module_owns_is_refused(nginx, name):
+    text = f"property {name} 1;"
+    server, said = refused(nginx, name, PRODUCER=text)
+    assert_line(server, said, text)
+
+
+@pytest.mark.parametrize("case", BAD_LOCATION)
+def test_a_wrong_location_is_refused(nginx, case):
+    location, more, word = BAD_LOCATION[case]
+    server, said = refused(nginx, word, LOCATION=location, SERVER=more)
+    if case != "unknown variable":      # nginx's own message, at the end
+        assert_line(server, said, location or more)
+
+
+@pytest.mark.parametrize("schema, word, line", [
+    ('{\n"type": "object",\n"pattern": "x"\n}', "pattern", 3),
+    ('{\n"properties": {\n"a": {"minimum": 1}}}', "minimum", 3),
+    ('{\n"type": "text"}', "type", 2),
+    ('{\n"minLength": -1}', "minLength", 2),
+    ('{\n"required": "a"}', "required", 2),
+    ('{\n"type": ', "", 2),
+    ("[]", "", 1),
+])
+@pytest.mark.parametrize("place", ["topic", "location"])
+def test_a_schema_that_is_not_understood_is_refused(nginx, schema, word,
+                                                    line, place):
+    server = nginx(CONF, PRODUCER="", LOCATION="", SERVER="", start=False)
+    file = server.directory / "s.json"
+    file.write_text(schema)
+    if place == "topic":
+        server.write(CONF, PRODUCER=f"topic other schema={file};")
+    else:
+        server.write(CONF, LOCATION=f"kafka_schema {file};")
+    code, said = server.test()
+    server.expect(r"\[emerg\]")
+    assert code != 0
+    assert word in said
+    assert f"s.json:{line}" in said, said
+    assert_line(server, said, "s.json")
+
+
+def test_two_producers_of_one_name_are_refused(nginx):
+    server = nginx(CONF + "    kafka_producer main { brokers b:1; }  # second",
+                   PRODUCER="", LOCATION="", SERVER="", start=False)
+    code, said = server.test()
+    server.expect(r"\[emerg\]")
+    assert code != 0 and "main" in said
+    assert_line(server, said, "# second")
+
+
+def test_a_producer_without_brokers_is_refused(nginx):
+    server = nginx("    kafka_producer main { topic t; }", start=False)
+    code, said = server.test()
+    server.expect(r"\[emerg\]")
+    assert code != 0 and "brokers" in said
+    assert_line(server, said, "kafka_producer main")
+
+
+def test_a_good_configuration_passes_without_a_broker(nginx):
+    server = nginx(CONF, start=False, LOCATION="", SERVER="",
+                   KAFKA="127.0.0.1:1", PRODUCER="""
+        property compression.type lz4;
+        timeout  2s;
+        queue    8m;
+        topic    other partitions=3 replication=1 create;""")
+    code, said = server.test()
+    assert code == 0, said
+
+
+def test_start_refuses_too(nginx):
+    server = nginx(CONF, PRODUCER="property no.such.property 1;",
+                   LOCATION="", SERVER="", start=False)
+    server.expect(r"\[emerg\]")
+    server.exit_code = 1
+    with pytest.raises(AssertionError, match="no.such.property"):
+        server.start()
+
+
+@pytest.mark.parametrize("text", [
+    "property no.such.property 1;",
+    "property max.in.flight.requests.per.connection 6;",
+    "property acks 0;",
+    "topic declared;",
+])
+def test_a_refused_reload_leaves_the_old_workers_serving(nginx, topics, text,
+                                                         topic):
+    conf = CONF.replace("declared", topic)
+    server = nginx(conf, PRODUCER="", LOCATION="", SERVER="", workers=2)
+    assert server.post("/", b"before").status == 200
+    workers = server.workers()
+    server.write(conf, PRODUCER=text.replace("declared", topic))
+    said = server.reload_refused()
+    assert f"nginx.conf:{server.line_of(text.split()[0] + ' ')}" in said \
+        or "nginx.conf:" in said
+    assert server.workers() == workers
+    assert server.post("/", b"after").status == 200
+    server.write(conf, PRODUCER="")
+    server.reload(wait_old=10)
+    assert server.post("/", b"again").status == 200
+    assert [r.value for r in topics.records(topic)] \
+        == [b"before", b"after", b"again"]
+
+
+def test_a_secret_from_a_file_shows_nowhere(nginx, topic):
+    secret = "s3cr3t-9f2c"
+    conf = CONF.replace("declared", topic)
+    server = nginx(conf, start=False, LOCATION="", SERVER="", PRODUCER="""
+        property      sasl.username sluice;
+        property_file sasl.password %%DIR%%/secret;""")
+    (server.directory / "secret").write_text(secret + "\n")
+    code, said = server.test()
+    assert code == 0, said
+    _, dump = server.test("-T")
+    assert secret not in said + dump
+    server.start()
+    assert server.post("/", b"x").status == 200
+    server.stop()
+    assert secret not in server.log()
+
+
+def test_the_line_break_behind_a_secret_is_no_part_of_it(nginx):
+    # a value librdkafka checks itself: with the line break it would refuse
+    server = nginx(CONF, start=False, LOCATION="", SERVER="",
+                   PRODUCER="property_file linger.ms %%DIR%%/number;")
+    (server.directory / "number").write_text("7\n")
+    code, said = server.test()
+    assert code == 0, said
+    (server.directory / "number").write_text("seven\n")
+    code, said = server.test()
+    server.expect(r"\[emerg\]")
+    assert code != 0
+    assert "linger.ms" in said
+
+
+def test_configuration_is_proved_by_an_unprivileged_user_too(nginx):
+    """The proving child drops to the worker's user; a CA file that only
+    root may read is refused now, not in every worker."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be able to drop to another user")
+    nobody = pwd.getpwnam("nobody")
+    group = grp.getgrgid(nobody.pw_gid).gr_name
+    server = nginx(CONF, user=f"nobody {group}", start=False, LOCATION="", SERVER="",
+                   PRODUCER="property security.protocol ssl;"
+                   " property ssl.ca.location %%DIR%%/ca.pem;")
+    bundle = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+    (server.directory / "ca.pem").write_bytes(bundle.read_bytes())
+    (server.directory / "ca.pem").chmod(0o600)
+    code, said = server.test()
+    server.expect(r"\[emerg\]")
+    assert code != 0
+    assert "ssl.ca.location" in said or "ca.pem" in said
+    (server.directory / "ca.pem").chmod(0o644)
+    code, said = server.test()
+    assert code == 0, said
+
+
+def test_signals_and_tests_start_no_producer(nginx, topic):
+    """nginx -t leaves no process and no thread behind, and is quick."""
+    conf = CONF.replace("declared", topic)
+    server = nginx(conf, PRODUCER="", LOCATION="", SERVER="")
+    begin = time.monotonic()
+    code, _ = server.test()
+    assert code == 0
+    assert time.monotonic() - begin < 3
+    # the master has no thread but its own
+    assert procs.threads(server.pid) == 1
+    wait_for(lambda: server.post("/", b"x").status == 200, 5)

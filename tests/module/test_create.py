@@ -1,0 +1,104 @@
+"""topic ... create: made as declared, by one worker, before any handle."""
+
+import time
+
+from tests.lib.env import loops, wait_for
+from tests.lib.history import check_topic
+
+CREATE = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        topic   %%TOPIC%% partitions=%%COUNT%% replication=1 create;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+        }
+        location = /ready { kafka_ready; }
+    }
+"""
+
+NO_CREATE = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        timeout 1s;
+        topic   %%TOPIC%%;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass    main;
+            kafka_topic   %%TOPIC%%;
+            kafka_timeout 2s;
+        }
+    }
+"""
+
+
+def test_an_absent_topic_is_made_with_the_declared_partitions(nginx, topics):
+    name = topics.name()
+    server = nginx(CREATE, TOPIC=name, COUNT=5, workers=4)
+    assert server.post("/", b"first").status == 200
+    assert topics.partitions(name) == 5
+    for number in range(20):
+        assert server.post("/", b"%d" % number).status == 200
+    assert topics.count(name) == 21
+
+
+def test_an_existing_topic_is_left_as_it_is(nginx, topics):
+    name = topics.create(partitions=3)
+    topics.produce(name, [b"old"])
+    server = nginx(CREATE, TOPIC=name, COUNT=3, workers=3)
+    assert server.post("/", b"new").status == 200
+    assert topics.partitions(name) == 3
+    assert {record.value for record in topics.records(name)} \
+        == {b"old", b"new"}
+    assert "[error]" not in server.log()
+
+
+def test_fewer_partitions_than_declared_is_said(nginx, topics):
+    name = topics.create(partitions=2)
+    server = nginx(CREATE, TOPIC=name, COUNT=6)
+    wait_for(lambda: name in server.log() and "partitions" in server.log(),
+             10, "an error in the log")
+    assert topics.partitions(name) == 2
+    wait_for(lambda: server.get("/ready").status == 503, 5, "not ready")
+
+
+def test_a_topic_that_is_not_created_is_not_made_by_the_way(nginx, topics):
+    name = topics.name()
+    server = nginx(NO_CREATE, TOPIC=name)
+    begin = time.monotonic()
+    answer = server.post("/", b"x")
+    assert answer.status == 503
+    assert answer.json["persisted"] == "no"
+    assert time.monotonic() - begin < 4
+    assert topics.partitions(name) == 0
+
+
+def test_a_broker_that_auto_creates_makes_none_for_us(nginx, own_kafka,
+                                                       own_topics):
+    """The broker's own default count would be 1."""
+    name = own_topics.name()
+    server = nginx(CREATE, TOPIC=name, COUNT=7, workers=4,
+                   KAFKA=own_kafka.bootstrap)
+    assert server.post("/", b"x").status == 200
+    assert own_topics.partitions(name) == 7
+
+
+def test_the_first_records_of_a_fresh_topic_are_all_kept(nginx, topics, load):
+    """Its partitions refuse records for a moment after they were made, and
+    a broker without a producer's state takes any sequence number: what
+    then comes back as a success without an offset may not be kept."""
+    name = topics.name()
+    server = nginx(CREATE, TOPIC=name, COUNT=4, workers=2)
+    for _ in range(loops(5, 100)):
+        one = load(server.port, "/", connections=24)
+        one.wait_ok(50)
+        events = one.stop()
+        check_topic(events, topics.records(name))
+        name = topics.name()
+        server.write(CREATE, TOPIC=name)
+        server.reload(wait_old=10)

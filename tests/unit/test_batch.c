@@ -1,0 +1,273 @@
+/* Batches: bounds, ranges, gaps, faults; and what the sink derives of them. */
+
+#include "batch.h"
+#include "crc32.h"
+#include "sink_impl.h"
+#include "tap.h"
+
+
+static batch_t  batch;
+
+
+static int
+add(unsigned range, int64_t offset, const char *value, const char *line)
+{
+    size_t          text;
+    batch_record_t  record;
+
+    memset(&record, 0, sizeof(record));
+    record.topic = "t";
+    record.key = "k";
+    record.key_len = 1;
+    record.value = value;
+    record.value_len = value ? strlen(value) : 0;
+    record.offset = offset;
+    record.timestamp = 1;
+
+    text = batch.text.len;
+
+    if (line) {
+        buf_add(&batch.text, line, strlen(line));
+    }
+
+    return batch_add(&batch, range, &record, text);
+}
+
+
+static void
+test_bounds(void)
+{
+    int       i;
+    unsigned  r;
+
+    batch_init(&batch, 3, 1024 * 1024, 20);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+
+    ok(!batch_is_due(&batch, 1000), "an empty batch is never due");
+    is(batch_due_in(&batch, 1000), -1, "and has no time to be");
+
+    batch.first = 1000;
+    add(r, 0, "v", "a\n");
+    ok(batch_has_room(&batch), "one of three rows leaves room");
+    ok(!batch_is_due(&batch, 1019), "young and small: not due");
+    is(batch_due_in(&batch, 1015), 5, "due when it is old enough");
+    ok(batch_is_due(&batch, 1020), "old: due");
+
+    add(r, 1, "v", "b\n");
+    add(r, 2, "v", "c\n");
+    ok(!batch_has_room(&batch), "the rows bound it");
+    ok(batch_is_due(&batch, 1000), "full: due at once");
+    is(batch_due_in(&batch, 1000), 0, "now");
+
+    batch_reset(&batch, 7);
+    is(batch.nrows, 0, "reset empties it");
+    is(batch.generation, 7, "and keeps the generation");
+    batch_free(&batch);
+
+    batch_init(&batch, 1000000, 4096, 20);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+
+    for (i = 0; batch_has_room(&batch); i++) {
+        add(r, i, "0123456789", "0123456789\n");
+    }
+
+    ok(batch_bytes(&batch) < 4096 + 200, "the bytes bound it");
+    is(batch.nrows, i, "every row counts");
+    batch_free(&batch);
+}
+
+
+static void
+test_ranges(void)
+{
+    unsigned        a, b;
+    batch_record_t  record;
+
+    batch_init(&batch, 100, 1024 * 1024, 20);
+
+    a = (unsigned) batch_range(&batch, 3, 10, 5, 0);
+    b = (unsigned) batch_range(&batch, 1, 0, 9, 0);
+    is(batch_range(&batch, 3, 99, 99, 99), a, "a partition has one range");
+
+    add(a, 10, "v", "x\n");
+    add(b, 4, "v", "y\n");
+    add(a, 11, NULL, "z\n");
+    add(a, 15, "v", "w\n");
+
+    is(batch.ranges[a].expected, 10, "a range begins at the offset due");
+    is(batch.ranges[a].next, 16, "and ends behind its last record");
+    is(batch.ranges[a].records, 3, "its records are counted");
+    is(batch.ranges[a].last, 3, "its last row is known");
+    is(batch.ranges[b].next, 5, "ranges do not mix");
+
+    is(batch.ngaps, 2, "offsets without a record are gaps");
+    is(batch.gaps[0].partition, 1, "of their partition");
+    is(batch.gaps[0].first, 0, "from the offset due");
+    is(batch.gaps[0].next, 4, "to the record's");
+    is(batch.gaps[1].first, 12, "between records, too");
+    is(batch.gaps[1].next, 15, "up to the next one");
+
+    ok(batch_value(&batch, &batch.rows[2]) == NULL, "a null value is null");
+    ok(memcmp(batch_key(&batch, &batch.rows[3]), "k", 1) == 0, "keys stay");
+    ok(batch_headers(&batch, &batch.rows[0]) == NULL, "no headers");
+    add(a, 16, "", "v\n");
+    ok(batch_value(&batch, &batch.rows[4]) != NULL,
+       "an empty value is no null");
+    ok(batch.text.len == 10, "the lines lie one behind the other");
+
+    batch_free(&batch);
+
+    memset(&record, 0, sizeof(record));
+    record.key = record.value = "";
+    batch_init(&batch, 100, 1024 * 1024, 20);
+    batch_add(&batch, (unsigned) batch_range(&batch, 0, 0, 1, 0), &record, 0);
+    ok(batch_key(&batch, &batch.rows[0]) != NULL
+       && batch_value(&batch, &batch.rows[0]) != NULL,
+       "nor in a batch that holds no byte");
+    batch_free(&batch);
+}
+
+
+static void
+test_faults(void)
+{
+    int       i;
+    char      reason[600];
+    unsigned  r;
+
+    batch_init(&batch, 100, 1024 * 1024, 20);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+
+    for (i = 0; i < 6; i++) {
+        add(r, i, "v", i == 1 ? NULL : "line\n");
+    }
+
+    batch_fault(&batch, 1, "22032", "not JSON");
+    is(batch.dead, 1, "a row without a line is dead");
+    is(batch.rows[1].text_len, 0, "and has no text");
+
+    is(batch_line(&batch, 0, 6, 1), 0, "line 1 is row 0");
+    is(batch_line(&batch, 0, 6, 2), 2, "dead rows have no line");
+    is(batch_line(&batch, 3, 6, 2), 4, "lines count from the span's start");
+    is(batch_line(&batch, 0, 6, 6), 6, "a line behind the last: none");
+
+    batch_fault(&batch, 4, "23505", "duplicate");
+    batch_fault(&batch, 4, "23505", "again");
+    is(batch.dead, 2, "a row dies once");
+    is(batch_line(&batch, 0, 6, 4), 5, "rows found bad have no line either");
+
+    batch_forget_faults(&batch);
+    is(batch.dead, 1, "what SQL found is forgotten");
+    is(batch.rows[4].fault, 0, "the row is good again");
+    is(batch.rows[1].fault, 1, "what cannot be a row stays dead");
+    is_str(batch.faults[0].reason, "not JSON", "with its reason");
+
+    memset(reason, 'x', sizeof(reason));
+    memcpy(reason + 254, "\xc3\xa9", 2);
+    reason[sizeof(reason) - 1] = '\0';
+    batch_fault(&batch, 5, "22000", reason);
+    is(strlen(batch.faults[batch.rows[5].fault - 1].reason), 254,
+       "a long reason is cut between code points");
+
+    batch_fault(&batch, 0, "22000", "\xff");
+    is_str(batch.faults[batch.rows[0].fault - 1].reason, "?",
+           "a reason is always text");
+
+    batch_free(&batch);
+}
+
+
+static void
+test_window(void)
+{
+    int            i, rc;
+    unsigned       r;
+    sink_window_t  window;
+
+    batch_init(&batch, 2000, 16 * 1024 * 1024, 20);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+    memset(&window, 0, sizeof(window));
+
+    for (i = 0; i < 1000; i++) {
+        add(r, i, "v", i < 200 ? NULL : "line\n");
+        if (i < 200) {
+            batch_fault(&batch, (size_t) i, "22032", "bad");
+        }
+    }
+
+    is(sink_window_add(&window, &batch, 0.2), 0, "200 of 1000 may be bad");
+    is(window.count, 200, "they are counted");
+
+    batch_reset(&batch, 0);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+    add(r, 0, "v", "line\n");
+    rc = sink_window_add(&window, &batch, 0.2);
+    is(rc, 0, "a good one pushes a bad one out");
+    is(window.count, 199, "of the last thousand");
+
+    batch_reset(&batch, 0);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+
+    for (i = 0; i < 300; i++) {
+        add(r, i, "v", NULL);
+        batch_fault(&batch, (size_t) i, "22032", "bad");
+    }
+
+    memset(&window, 0, sizeof(window));
+    is(sink_window_add(&window, &batch, 0.2), -1, "201 bad ones hold");
+    memset(&window, 0, sizeof(window));
+    is(sink_window_add(&window, &batch, 1), 0, "unless that is allowed");
+
+    batch_free(&batch);
+}
+
+
+static void
+test_context(void)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *context;
+        uint64_t     line;
+        uint64_t     last;     /* where the last line read is at fault */
+    } cases[] = {
+        { "COPY post, line 3, column a: \"x\"", 3, 3 },
+        { "COPY post, line 7: \"a\tb\"", 7, 7 },
+        { "COPY post, line 12", 0, 12 },
+        { "PL/pgSQL function f() line 3 at RAISE\n"
+          "COPY post, line 4: \"x\"", 4, 4 },
+        { "COPY other, line 3: \"x\"", 0, 0 },
+        { "COPY posts, line 3: \"x\"", 0, 0 },
+        { "COPY post, line 0: \"x\"", 0, 0 },
+        { "COPY post, line 3x", 0, 0 },
+        { "", 0, 0 },
+        /* a client's bytes that look like a line */
+        { "COPY post, line 3, column a: \"x\nCOPY post, line 9: \"", 0, 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        is(sink_context_line("post", cases[i].context, false),
+           cases[i].line, cases[i].context);
+        is(sink_context_line("post", cases[i].context, true), cases[i].last,
+           "and for a constraint");
+    }
+}
+
+
+int
+main(void)
+{
+    test_bounds();
+    test_ranges();
+    test_faults();
+    test_window();
+    test_context();
+
+    /* zlib's crc32() of eight length bytes and "ab" */
+    is(crc32_record("a", 1, "b", 1), 0x9b655367, "the stored CRC-32");
+    ok(crc32_record(NULL, 0, "b", 1) != crc32_record("", 0, "b", 1),
+       "a null key differs from an empty one");
+
+    return tap_done();
+}

@@ -1,0 +1,238 @@
+/* The consumer's configuration: what is taken, and what is said if not. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "conf.h"
+#include "conf_value.h"
+#include "tap.h"
+
+
+#define HEAD  "{ \"topic\": \"t\", \"group\": \"g\", \"start\": \"earliest\",\n"
+#define KAFKA "\"kafka\": { \"bootstrap.servers\": \"b:1\" },\n"
+#define PG    "\"postgres\": \"dbname=x\", \"table\": \"t\",\n"
+#define COLS  "\"columns\": { \"a\": \"/a\" }"
+#define GOOD  HEAD KAFKA PG COLS
+
+
+typedef struct {
+    const char  *text;
+    const char  *error;
+} case_t;
+
+
+static const case_t  errors[] = {
+    { "", "f:1:1: " },
+    { "[]", "f:1: a configuration is a JSON object" },
+    { "{ \"topic\": \"t\",\n  \"topic\": \"u\" }", "f:2:3: duplicate member" },
+    { GOOD ",\n\"tabel\": \"x\" }",
+      "f:5: unknown key \"tabel\", did you mean \"table\"?" },
+    { GOOD ",\n\"zzzzzzzz\": 1 }", "f:5: unknown key \"zzzzzzzz\"" },
+    { GOOD ",\n\"batch\": { \"row\": 1 } }",
+      "f:5: unknown key \"row\", did you mean \"rows\"?" },
+    { GOOD ",\n\"batch.rows\": 1 }", "f:5: unknown key \"batch.rows\"" },
+    { GOOD ",\n\"batch\": 1 }", "f:5: \"batch\" must be an object" },
+    { GOOD ",\n\"batch\": { \"rows\": 1.5 } }",
+      "f:5: \"batch.rows\" must be a whole number" },
+    { GOOD ",\n\"batch\": { \"rows\": 0 } }",
+      "f:5: \"batch.rows\" must be between 1 and 1000000" },
+    { GOOD ",\n\"batch\": { \"bytes\": \"8x\" } }",
+      "f:5: \"batch.bytes\" must be a size such as \"8m\"" },
+    { GOOD ",\n\"batch\": { \"linger\": 20 } }",
+      "f:5: \"batch.linger\" must be a time such as \"20ms\" or \"10s\"" },
+    { GOOD ",\n\"dead_letters\": { \"hold_above\": 2 } }",
+      "f:5: \"dead_letters.hold_above\" must be a share between 0 and 1" },
+    { GOOD ",\n\"create_table\": \"yes\" }",
+      "f:5: \"create_table\" must be true or false" },
+    { GOOD ",\n\"listen\": \"9465\" }",
+      "f:5: \"listen\" must be ADDRESS:PORT such as \"127.0.0.1:9465\"" },
+    { GOOD ",\n\"listen\": \"h:99999\" }",
+      "f:5: \"listen\" must be ADDRESS:PORT such as \"127.0.0.1:9465\"" },
+    { KAFKA, "f:1:8: " },
+    { "{" KAFKA PG COLS "}", "f:1: key \"topic\" is missing" },
+    { HEAD PG COLS "}", "f:1: key \"kafka\" is missing" },
+    { HEAD "\"kafka\": { \"client.id\": \"x\" },\n" PG COLS "}",
+      "f:1: property \"bootstrap.servers\" of \"kafka\" is missing" },
+    { HEAD "\"kafka\": {\n\"group.id\": \"x\" },\n" PG COLS "}",
+      "f:3: property \"group.id\" cannot be given: use \"group\"" },
+    { HEAD "\"kafka\": {\n\"enable.auto.commit\": true },\n" PG COLS "}",
+      "f:3: property \"enable.auto.commit\" cannot be given: offsets are "
+      "kept in PostgreSQL" },
+    { HEAD "\"kafka\": {\n\"test.mock.num.brokers\": 3 },\n" PG COLS "}",
+      "f:3: property \"test.mock.num.brokers\" cannot be given: it is for "
+      "librdkafka's own tests" },
+    { HEAD "\"kafka\": {\n\"sasl.password\": { \"file\": \"/nonexistent\" } "
+      "},\n" PG COLS "}", "f:3: could not open \"/nonexistent\": No such "
+      "file or directory" },
+    { HEAD "\"kafka\": {\n\"sasl.password\": { \"fil\": \"x\" } },\n" PG COLS
+      "}", "f:3: \"sasl.password\" must be a string or { \"file\": PATH }" },
+    { "{\n\"kafka\": { \"no.such\": true } }",
+      "f:2: property \"no.such\": librdkafka knows no such property" },
+    { "{\n\"kafka\": { \"session.timeout.ms\": \"soon\" } }",
+      "f:2: property \"session.timeout.ms\": " },
+    { HEAD KAFKA "\"postgres\": \"host=x hunter2\", \"table\": \"t\",\n" COLS
+      "}", "f:1: key \"postgres\" is no conninfo string or URI of libpq" },
+    { GOOD "}\nx", "f:5:1: " },
+    { "{ \"start\": \"yesterday\" }", "f:1: \"start\" must be \"earliest\", "
+      "\"latest\" or a time such as \"2026-01-31T12:00:00Z\"" },
+    { "{ \"table\": \"a.b.\" }", NULL },
+    { "{ \"table\": \".b\" }", "f:1: \"table\" must be NAME or SCHEMA.NAME, "
+      "names of 1 to 63 bytes" },
+    { "{ \"columns\": {} }", "f:1: \"columns\" must be an object with at "
+      "least one column" },
+    { "{ \"columns\": { \"a\":\n\"b\" } }",
+      "f:2: \"b\" is no JSON Pointer: " },
+    { "{ \"columns\": { \"a\": 1 } }",
+      "f:1: column \"a\" must be a JSON Pointer or an object" },
+    { "{ \"columns\": { \"a\": { \"type\": \"text\" } } }",
+      "f:1: column \"a\" needs one of \"path\", \"meta\" and \"generated\"" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"meta\": \"key\" } } }",
+      "f:1: column \"a\" needs one of \"path\", \"meta\" and \"generated\"" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"requird\": true } } }",
+      "f:2: unknown key \"requird\" of column \"a\", did you mean "
+      "\"required\"?" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"txt\" } } }",
+      "f:1: unknown type, did you mean \"text\"?" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n"
+      "\"type\": \"text); drop table x\" } } }", "f:2: unknown type" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"text(3)\" } } "
+      "}", "f:1: unknown type" },
+    { "{ \"columns\": { \"a\": { \"meta\": \"ofset\" } } }",
+      "f:1: unknown \"meta\" \"ofset\", did you mean \"offset\"?" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"required\": true, "
+      "\"default\": 1 } } }",
+      "f:1: column \"a\" cannot be required and have a default" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"bytea\" } } }",
+      "f:1: column \"a\": bytea goes with \"meta\" key or value only" },
+    { "{ \"columns\": { \"a\": { \"generated\": \"identity\" } } }",
+      "f:1: no column of \"columns\" is filled from the record" }
+};
+
+
+static void
+test_errors(void)
+{
+    char     err[CONF_ERROR_MAX];
+    size_t   i;
+    conf_t  *conf;
+
+    for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        err[0] = '\0';
+        conf = conf_parse("f", errors[i].text, strlen(errors[i].text), err);
+
+        if (errors[i].error
+            && strncmp(err, errors[i].error, strlen(errors[i].error)) != 0)
+        {
+            printf("# %s\n", errors[i].text);
+            is_str(err, errors[i].error, "a message");
+
+        } else {
+            ok(conf == NULL && strstr(err, "hunter2") == NULL,
+               "refused: %s", err);
+        }
+
+        conf_free(conf);
+    }
+}
+
+
+static void
+test_good(void)
+{
+    char         err[CONF_ERROR_MAX];
+    conf_t      *conf;
+    const char  *text;
+
+    conf = conf_parse("f", GOOD "}", strlen(GOOD "}"), err);
+
+    if (!ok(conf != NULL, "the least configuration")) {
+        printf("# %s\n", err);
+        return;
+    }
+
+    is(conf->batch_rows, 10000, "10,000 rows by default");
+    is(conf->batch_bytes, 8 * 1024 * 1024, "8 MiB by default");
+    is(conf->batch_linger, 20, "20 ms by default");
+    is(conf->flush_timeout, 10000, "10 s to flush by default");
+    ok(conf->hold_above == 0.2, "holds above 20 %%");
+    ok(!conf->create_table && conf->listen == NULL, "nothing unasked");
+    is_str(conf->columns[0].path, "/a", "a string is a path");
+    conf_free(conf);
+
+    setenv("CREDENTIALS_DIRECTORY", "/run/cred", 1);
+
+    text = "{ \"topic\": \"t\", \"group\": \"g\","
+           "\"start\": \"2026-01-31T12:00:00.5+01:00\","
+           "\"kafka\": { \"bootstrap.servers\": \"b\","
+           " \"ssl.ca.location\": \"${CREDENTIALS_DIRECTORY}/ca\","
+           " \"session.timeout.ms\": 6000, \"client.id\": \"${HOME}\" },"
+           "\"postgres\": \"dbname=x\", \"table\": \"shop.a\\\";drop\","
+           "\"columns\": { \"id\": { \"generated\": \"identity\" },"
+           " \"n\": { \"path\": \"/n\", \"type\": \"NUMERIC(12,2)\","
+           "  \"default\": 1.10 },"
+           " \"v\": { \"meta\": \"value\", \"type\": \"bytea\" } },"
+           "\"batch\": { \"rows\": 5, \"bytes\": \"64k\", \"linger\": \"1s\" "
+           "}, \"create_table\": true, \"flush_timeout\": \"2s\","
+           "\"dead_letters\": { \"hold_above\": 1 },"
+           "\"listen\": \"[::1]:80\" }";
+
+    conf = conf_parse("f", text, strlen(text), err);
+
+    if (!ok(conf != NULL, "every key")) {
+        printf("# %s\n", err);
+        return;
+    }
+
+    is(conf->start, CONF_START_TIME, "a start in time");
+    is(conf->start_time, 1769857200500, "in ms of UTC");
+    is_str(conf_property(conf, "ssl.ca.location"), "/run/cred/ca",
+           "the credentials' folder is expanded");
+    is_str(conf_property(conf, "client.id"), "${HOME}", "nothing else is");
+    is_str(conf_property(conf, "session.timeout.ms"), "6000",
+           "numbers are properties, too");
+    is_str(conf->table_schema, "shop", "the schema");
+    is_str(conf->table_name, "a\";drop", "the table, as it is");
+    is(conf->columns[0].from, CONF_FROM_IDENTITY, "an identity column");
+    is_str(conf->columns[1].fallback, "1.10", "a default keeps its digits");
+    is(conf->columns[2].from, CONF_FROM_VALUE, "the raw value");
+    is(conf->batch_rows, 5, "rows");
+    is(conf->batch_bytes, 65536, "bytes");
+    is(conf->batch_linger, 1000, "linger");
+    is(conf->flush_timeout, 2000, "flush_timeout");
+    is_str(conf->listen_host, "::1", "an IPv6 address loses its brackets");
+    is(conf->listen_port, 80, "the port");
+    conf_free(conf);
+}
+
+
+static void
+test_values(void)
+{
+    int64_t  n;
+
+    is(conf_parse_size("8m", &n), 0, "8m");
+    is(n, 8388608, "is 8 MiB");
+    is(conf_parse_size("", &n), -1, "no size");
+    is(conf_parse_size("-1", &n), -1, "no negative size");
+    is(conf_parse_size("99999999999g", &n), -1, "too large a size");
+    is(conf_parse_time("30d", &n), 0, "30d");
+    is(n, 2592000000, "is 30 days");
+    is(conf_parse_time("10", &n), -1, "a time needs a unit");
+    is(conf_parse_date("1970-01-01T00:00:00Z", &n), 0, "the epoch");
+    is(n, 0, "is 0");
+    is(conf_parse_date("2026-02-30T00:00:00Z", &n), -1, "no such day");
+    is(conf_parse_date("2026-01-01T25:00:00Z", &n), -1, "no such hour");
+    is(conf_parse_date("2026-01-01", &n), -1, "a date alone");
+    is(conf_parse_date("2026-01-01T00:00:00Zx", &n), -1, "something behind");
+}
+
+
+int
+main(void)
+{
+    test_errors();
+    test_good();
+    test_values();
+
+    return tap_done();
+}
