@@ -35,9 +35,6 @@ static ngx_uint_t ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx,
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
 static void ngx_http_kafka_cleanup(void *data);
-static void ngx_http_kafka_detail(ngx_http_request_t *r,
-    ngx_http_kafka_problem_t *problem, const char *fmt, ...);
-static ngx_uint_t ngx_http_kafka_encoded(ngx_http_request_t *r);
 
 
 /* of this worker; a warm one allocates nothing */
@@ -98,7 +95,7 @@ ngx_http_kafka_early(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
         return NGX_DECLINED;
     }
 
-    if (ngx_http_kafka_encoded(r)) {
+    if (ngx_http_kafka_coding(r) == NGX_HTTP_KAFKA_UNKNOWN) {
         problem->code = NGX_HTTP_KAFKA_ENCODING;
         return NGX_DECLINED;
     }
@@ -202,7 +199,6 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_kafka_take(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
 {
-    ngx_int_t                   rc;
     ngx_str_t                   body, key;
     ngx_uint_t                  queued;
     ngx_kafka_take_e            taken;
@@ -217,25 +213,15 @@ ngx_http_kafka_take(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
     kp = klcf->producer->producer;
 
-    rc = ngx_http_kafka_body(r, ngx_kafka_limit(kp), &body);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_kafka_refuse(r, NGX_KAFKA_TOO_LARGE, problem);
-    }
-
-    if (rc == NGX_OK && r->headers_in.content_length_n > 0
-        && (off_t) body.len != r->headers_in.content_length_n)
+    if (ngx_http_kafka_body(r, ngx_kafka_limit(kp), &body, problem)
+        != NGX_OK)
     {
-        /* another handler has passed it on without keeping it */
-        problem->code = NGX_HTTP_KAFKA_BODY_GONE;
         return NGX_DECLINED;
     }
 
     ngx_str_null(&key);
 
-    if (rc != NGX_OK
-        || (klcf->key && ngx_http_complex_value(r, klcf->key, &key) != NGX_OK))
-    {
+    if (klcf->key && ngx_http_complex_value(r, klcf->key, &key) != NGX_OK) {
         problem->code = NGX_HTTP_KAFKA_INTERNAL;
         return NGX_DECLINED;
     }
@@ -537,7 +523,7 @@ ngx_http_kafka_cleanup(void *data)
 }
 
 
-static void
+void
 ngx_http_kafka_detail(ngx_http_request_t *r,
     ngx_http_kafka_problem_t *problem, const char *fmt, ...)
 {
@@ -557,41 +543,4 @@ ngx_http_kafka_detail(ngx_http_request_t *r,
     }
 
     ngx_memcpy(problem->detail.data, buf, problem->detail.len);
-}
-
-
-static ngx_uint_t
-ngx_http_kafka_encoded(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return 0;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == sizeof("Content-Encoding") - 1
-            && ngx_strncasecmp(h[i].key.data, (u_char *) "Content-Encoding",
-                               h[i].key.len)
-               == 0
-            && (h[i].value.len != sizeof("identity") - 1
-                || ngx_strncasecmp(h[i].value.data, (u_char *) "identity",
-                                   sizeof("identity") - 1)
-                   != 0))
-        {
-            return 1;
-        }
-    }
 }

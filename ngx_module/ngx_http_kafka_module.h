@@ -16,6 +16,11 @@
 #define NGX_HTTP_KAFKA_DELIVERED  0
 #define NGX_HTTP_KAFKA_QUEUED     1
 
+#define NGX_HTTP_KAFKA_IDENTITY   0
+#define NGX_HTTP_KAFKA_GZIP       1
+#define NGX_HTTP_KAFKA_ZSTD       2
+#define NGX_HTTP_KAFKA_UNKNOWN    3     /* or more than one */
+
 
 typedef struct {
     ngx_kafka_counters_t       kafka;
@@ -66,6 +71,7 @@ typedef struct {
 typedef enum {
     NGX_HTTP_KAFKA_NOT_JSON = 0,
     NGX_HTTP_KAFKA_EMPTY,
+    NGX_HTTP_KAFKA_BAD_ENCODING,
     NGX_HTTP_KAFKA_NO_TOPIC,
     NGX_HTTP_KAFKA_METHOD,
     NGX_HTTP_KAFKA_LARGE,
@@ -114,15 +120,38 @@ char *ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd,
 
 ngx_int_t ngx_http_kafka_handler(ngx_http_request_t *r);
 
+/* Sets the detail; what does not fit into 512 bytes is cut off. */
+void ngx_http_kafka_detail(ngx_http_request_t *r,
+    ngx_http_kafka_problem_t *problem, const char *fmt, ...);
+
 /* ngx_http_kafka_body.c */
 
 /*
- * The body as contiguous bytes of the request's pool or buffers.  Returns
- * NGX_DECLINED when it is longer than "limit", NGX_ERROR when it could not
- * be read.
+ * The body, decoded, as contiguous bytes of the request's pool or buffers,
+ * or NGX_DECLINED with the problem: among others, that the body is longer
+ * than "limit", encoded or decoded.
  */
 ngx_int_t ngx_http_kafka_body(ngx_http_request_t *r, size_t limit,
-    ngx_str_t *body);
+    ngx_str_t *body, ngx_http_kafka_problem_t *problem);
+
+/* Reads all of "size" bytes, or logs why not and returns NGX_ERROR. */
+ngx_int_t ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file,
+    u_char *p, size_t size, off_t offset);
+
+/* ngx_http_kafka_inflate.c */
+
+/* The one content coding of the body (RFC 9110, 8.4). */
+ngx_uint_t ngx_http_kafka_coding(ngx_http_request_t *r);
+
+/* Tells which codings are taken (RFC 9110, 12.5.3 and 15.5.16). */
+ngx_int_t ngx_http_kafka_accept_encoding(ngx_http_request_t *r);
+
+/*
+ * Decodes the body; it costs "limit" and the decoder's window, whatever the
+ * body says.  NGX_DECLINED: the problem is set.
+ */
+ngx_int_t ngx_http_kafka_inflate(ngx_http_request_t *r, ngx_uint_t coding,
+    size_t limit, ngx_str_t *body, ngx_http_kafka_problem_t *problem);
 
 /* ngx_http_kafka_reply.c */
 
@@ -135,6 +164,9 @@ ngx_int_t ngx_http_kafka_reply_problem(ngx_http_request_t *r,
     ngx_http_kafka_problem_t *problem);
 ngx_int_t ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *body);
+
+ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
 
 /* Escapes for a JSON string; invalid UTF-8 becomes U+FFFD. */
 u_char *ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text,

@@ -18,8 +18,6 @@ typedef struct {
 
 static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_request_t *r,
     ngx_uint_t status);
-static ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
-    ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_retry_after(ngx_http_request_t *r,
     ngx_uint_t seconds);
 static ngx_int_t ngx_http_kafka_success(ngx_http_request_t *r,
@@ -43,6 +41,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The body is empty",
       "Send one JSON value." },
 
+    { "bad-encoding", 400, "no", 0,
+      "The body is not what its Content-Encoding says",
+      "Send it whole and undamaged, or without Content-Encoding." },
+
     { "topic-not-declared", 404, "no", 0,
       "There is no such topic here",
       "Send to a topic that is declared in kafka_producer, or declare it." },
@@ -58,7 +60,7 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
 
     { "content-encoding", 415, "no", 0,
       "The body is encoded in a way that is not taken",
-      "Send the body without Content-Encoding." },
+      "Send the body in one of the codings of Accept-Encoding, or plain." },
 
     { "schema", 422, "no", 0,
       "The body does not fit the schema",
@@ -213,6 +215,12 @@ ngx_http_kafka_reply_problem(ngx_http_request_t *r,
         }
     }
 
+    if (problem->code == NGX_HTTP_KAFKA_ENCODING
+        && ngx_http_kafka_accept_encoding(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ngx_http_kafka_intercepted(r, status)) {
         return status;
     }
@@ -284,7 +292,7 @@ ngx_http_kafka_intercepted(ngx_http_request_t *r, ngx_uint_t status)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
