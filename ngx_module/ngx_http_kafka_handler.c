@@ -232,6 +232,10 @@ ngx_http_kafka_take(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
         return NGX_DECLINED;
     }
 
+    if (ngx_http_kafka_limit(r, 1, body.len + key.len, problem) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     queued = klcf->ack == NGX_HTTP_KAFKA_QUEUED;
 
     msg.topic = ctx->topic

@@ -49,6 +49,14 @@ typedef struct {
 } ngx_http_kafka_main_conf_t;
 
 
+/* One kafka_limit. */
+typedef struct {
+    ngx_shm_zone_t            *shm_zone;
+    uint64_t                   burst[2];    /* records, bytes; 0: default */
+    ngx_kafka_place_t          place;
+} ngx_http_kafka_limit_t;
+
+
 typedef struct {
     ngx_str_t                  pass;        /* name of the producer */
     ngx_kafka_place_t          pass_place;
@@ -63,6 +71,7 @@ typedef struct {
     ngx_kafka_place_t          timeout_place;
     schema_t                  *schema;
     ngx_kafka_place_t          schema_place;    /* unset: inherited */
+    ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
 } ngx_http_kafka_loc_conf_t;
@@ -75,8 +84,10 @@ typedef enum {
     NGX_HTTP_KAFKA_NO_TOPIC,
     NGX_HTTP_KAFKA_METHOD,
     NGX_HTTP_KAFKA_LARGE,
+    NGX_HTTP_KAFKA_OVER_BURST,
     NGX_HTTP_KAFKA_ENCODING,
     NGX_HTTP_KAFKA_SCHEMA,
+    NGX_HTTP_KAFKA_LIMITED,
     NGX_HTTP_KAFKA_BODY_GONE,
     NGX_HTTP_KAFKA_INTERNAL,
     NGX_HTTP_KAFKA_QUEUE_FULL,
@@ -152,6 +163,24 @@ ngx_int_t ngx_http_kafka_accept_encoding(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_kafka_inflate(ngx_http_request_t *r, ngx_uint_t coding,
     size_t limit, ngx_str_t *body, ngx_http_kafka_problem_t *problem);
+
+/* ngx_http_kafka_limit.c */
+
+char *ngx_http_kafka_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Checks the limits of a location when all zones are known. */
+ngx_int_t ngx_http_kafka_limit_resolve(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
+
+/*
+ * Charges what a request sends to the buckets of its keys: whole, or not at
+ * all and NGX_DECLINED with the problem.  Adds the headers.
+ */
+ngx_int_t ngx_http_kafka_limit(ngx_http_request_t *r, uint64_t records,
+    uint64_t bytes, ngx_http_kafka_problem_t *problem);
 
 /* ngx_http_kafka_reply.c */
 

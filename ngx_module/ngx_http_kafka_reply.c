@@ -58,6 +58,11 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Send smaller records, or raise \"property message.max.bytes\", "
       "\"queue\" and the topic's max.message.bytes." },
 
+    { "over-burst", 413, "no", 0,
+      "The request is larger than its limit ever lets through",
+      "Send fewer or smaller records at once, or raise \"burst_records\" or "
+      "\"burst_bytes\" of kafka_limit." },
+
     { "content-encoding", 415, "no", 0,
       "The body is encoded in a way that is not taken",
       "Send the body in one of the codings of Accept-Encoding, or plain." },
@@ -66,6 +71,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The body does not fit the schema",
       "Send what the schema asks for; pointer and keyword say where it "
       "differs." },
+
+    { "rate-limited", 429, "no", 0,
+      "More is sent than the limit lets through",
+      "Try again after Retry-After; RateLimit tells what is left." },
 
     { "body-gone", 500, "no", 0,
       "The body was thrown away before it could be produced",
