@@ -3,45 +3,72 @@
 #include "ngx_http_kafka_module.h"
 
 
-static ngx_int_t ngx_http_kafka_body_file(ngx_http_request_t *r,
-    ngx_buf_t *buf, u_char *p, size_t *len);
+static ngx_int_t ngx_http_kafka_body_plain(ngx_http_request_t *r,
+    size_t size, ngx_str_t *body);
 
 
 ngx_int_t
-ngx_http_kafka_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body)
+ngx_http_kafka_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body,
+    ngx_http_kafka_problem_t *problem)
 {
     off_t         size;
+    ngx_uint_t    coding;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(body);
+    size = 0;
+
+    for (cl = r->request_body ? r->request_body->bufs : NULL;
+         cl;
+         cl = cl->next)
+    {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > (off_t) limit) {
+        problem->code = NGX_HTTP_KAFKA_LARGE;
+        ngx_http_kafka_detail(r, problem,
+                              "The body is larger than %uz bytes.", limit);
+        return NGX_DECLINED;
+    }
+
+    if (r->headers_in.content_length_n > 0
+        && size != r->headers_in.content_length_n)
+    {
+        /* another handler has passed it on without keeping it */
+        problem->code = NGX_HTTP_KAFKA_BODY_GONE;
+        return NGX_DECLINED;
+    }
+
+    coding = ngx_http_kafka_coding(r);
+
+    if (coding != NGX_HTTP_KAFKA_IDENTITY) {
+        return ngx_http_kafka_inflate(r, coding, limit, body, problem);
+    }
+
+    if (size && ngx_http_kafka_body_plain(r, (size_t) size, body) != NGX_OK) {
+        problem->code = NGX_HTTP_KAFKA_INTERNAL;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_body_plain(ngx_http_request_t *r, size_t size, ngx_str_t *body)
+{
     u_char       *p;
     size_t        len;
     ngx_buf_t    *buf;
     ngx_chain_t  *cl;
 
-    ngx_str_null(body);
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    size = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    if (size > (off_t) limit) {
-        return NGX_DECLINED;
-    }
-
-    if (size == 0) {
-        return NGX_OK;
-    }
-
-    body->len = (size_t) size;
+    body->len = size;
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
         buf = cl->buf;
 
-        if (ngx_buf_in_memory(buf) && ngx_buf_size(buf) == size) {
+        if (ngx_buf_in_memory(buf) && ngx_buf_size(buf) == (off_t) size) {
             body->data = buf->pos;
             return NGX_OK;
         }
@@ -63,7 +90,11 @@ ngx_http_kafka_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body)
         }
 
         if (buf->in_file) {
-            if (ngx_http_kafka_body_file(r, buf, p, &len) != NGX_OK) {
+            len = (size_t) (buf->file_last - buf->file_pos);
+
+            if (ngx_http_kafka_read(r, buf->file, p, len, buf->file_pos)
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
 
@@ -75,19 +106,16 @@ ngx_http_kafka_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body)
 }
 
 
-static ngx_int_t
-ngx_http_kafka_body_file(ngx_http_request_t *r, ngx_buf_t *buf, u_char *p,
-    size_t *len)
+ngx_int_t
+ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file, u_char *p,
+    size_t size, off_t offset)
 {
-    size_t   size;
+    size_t   done;
     ssize_t  n;
 
-    size = (size_t) (buf->file_last - buf->file_pos);
-    *len = 0;
+    for (done = 0; done < size; done += n) {
 
-    while (*len < size) {
-        n = ngx_read_file(buf->file, p + *len, size - *len,
-                          buf->file_pos + (off_t) *len);
+        n = ngx_read_file(file, p + done, size - done, offset + (off_t) done);
 
         if (n == NGX_ERROR) {
             return NGX_ERROR;
@@ -96,11 +124,9 @@ ngx_http_kafka_body_file(ngx_http_request_t *r, ngx_buf_t *buf, u_char *p,
         if (n == 0) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "body file \"%V\" is shorter than the body",
-                          &buf->file->name);
+                          &file->name);
             return NGX_ERROR;
         }
-
-        *len += n;
     }
 
     return NGX_OK;

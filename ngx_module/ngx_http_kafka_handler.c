@@ -11,7 +11,7 @@ static ngx_int_t ngx_http_kafka_find_topic(ngx_http_kafka_ctx_t *ctx,
 static size_t ngx_http_kafka_body_limit(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_read(ngx_http_kafka_ctx_t *ctx,
+static ngx_int_t ngx_http_kafka_read_body(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *body, ngx_http_kafka_problem_t *problem);
 static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
@@ -26,7 +26,6 @@ static void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
     ngx_http_kafka_error_e code, const char *detail);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
 static void ngx_http_kafka_cleanup(void *data);
-static ngx_uint_t ngx_http_kafka_encoded(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -95,7 +94,7 @@ ngx_http_kafka_early(ngx_http_kafka_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_kafka_encoded(r)) {
+    if (ngx_http_kafka_coding(r) == NGX_HTTP_KAFKA_UNKNOWN) {
         problem->code = NGX_HTTP_KAFKA_ENCODING;
         return NGX_DECLINED;
     }
@@ -224,7 +223,7 @@ ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
     ngx_int_t  rc;
     ngx_str_t  body;
 
-    rc = ngx_http_kafka_read(ctx, &body, problem);
+    rc = ngx_http_kafka_read_body(ctx, &body, problem);
 
     if (rc == NGX_OK) {
         rc = ngx_http_kafka_request_common(ctx, problem);
@@ -260,10 +259,9 @@ ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
 
 
 static ngx_int_t
-ngx_http_kafka_read(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body,
+ngx_http_kafka_read_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body,
     ngx_http_kafka_problem_t *problem)
 {
-    ngx_int_t                   rc;
     ngx_http_request_t         *r;
     ngx_http_kafka_loc_conf_t  *klcf;
 
@@ -274,21 +272,8 @@ ngx_http_kafka_read(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body,
         return ngx_http_complex_value(r, klcf->body, body);
     }
 
-    rc = ngx_http_kafka_body(r, ngx_http_kafka_body_limit(ctx), body);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_kafka_refuse(ctx, NGX_KAFKA_TOO_LARGE, 0, problem);
-    }
-
-    if (rc == NGX_OK && r->headers_in.content_length_n > 0
-        && (off_t) body->len != r->headers_in.content_length_n)
-    {
-        /* another handler has passed it on without keeping it */
-        problem->code = NGX_HTTP_KAFKA_BODY_GONE;
-        return NGX_DECLINED;
-    }
-
-    return rc;
+    return ngx_http_kafka_body(r, ngx_http_kafka_body_limit(ctx), body,
+                               problem);
 }
 
 
@@ -296,6 +281,7 @@ static ngx_int_t
 ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem)
 {
+    uint64_t                     bytes;
     ngx_uint_t                   i, n;
     ngx_kafka_take_e             taken;
     ngx_kafka_message_t         *msg;
@@ -307,6 +293,15 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
 
     n = ngx_http_kafka_ready(ctx);
     msg = ctx->messages.elts;
+    bytes = 0;
+
+    for (i = 0; i < n; i++) {
+        bytes += msg[i].value.len + msg[i].key.len;
+    }
+
+    if (ngx_http_kafka_limit(ctx->request, n, bytes, problem) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
     if (!ctx->queued && ngx_http_kafka_suspend(ctx) != NGX_OK) {
         problem->code = NGX_HTTP_KAFKA_INTERNAL;
@@ -643,41 +638,4 @@ ngx_http_kafka_cleanup(void *data)
     kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
 
     (void) ngx_atomic_fetch_add(&kmcf->counters->requests, 1);
-}
-
-
-static ngx_uint_t
-ngx_http_kafka_encoded(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return 0;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == sizeof("Content-Encoding") - 1
-            && ngx_strncasecmp(h[i].key.data, (u_char *) "Content-Encoding",
-                               h[i].key.len)
-               == 0
-            && (h[i].value.len != sizeof("identity") - 1
-                || ngx_strncasecmp(h[i].value.data, (u_char *) "identity",
-                                   sizeof("identity") - 1)
-                   != 0))
-        {
-            return 1;
-        }
-    }
 }

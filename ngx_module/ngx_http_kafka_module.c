@@ -56,6 +56,20 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_main_conf_t, drain_timeout),
       NULL },
 
+    { ngx_string("kafka_limit_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3|NGX_CONF_TAKE4,
+      ngx_http_kafka_limit_zone,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("kafka_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_kafka_limit_set,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kafka_pass"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
       ngx_http_kafka_pass,
@@ -319,6 +333,7 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
      *     klcf->body = NULL;
      *     klcf->dead_letter = { 0, NULL };
      *     klcf->schema = NULL;
+     *     klcf->limits = NULL;
      *     klcf->response = NULL;
      */
 
@@ -382,6 +397,10 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->dead_letter.data == NULL) {
         conf->dead_letter = prev->dead_letter;
         conf->dead_place = prev->dead_place;
+    }
+
+    if (conf->limits == NULL) {
+        conf->limits = prev->limits;
     }
 
     if (conf->response == NULL) {

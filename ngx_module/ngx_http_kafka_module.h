@@ -28,6 +28,11 @@
 #define NGX_HTTP_KAFKA_QUEUED       1
 #define NGX_HTTP_KAFKA_CLIENT       2
 
+#define NGX_HTTP_KAFKA_IDENTITY   0
+#define NGX_HTTP_KAFKA_GZIP       1
+#define NGX_HTTP_KAFKA_ZSTD       2
+#define NGX_HTTP_KAFKA_UNKNOWN    3     /* or more than one */
+
 
 typedef struct {
     ngx_kafka_counters_t       kafka;
@@ -54,6 +59,14 @@ typedef struct {
     ngx_http_kafka_counters_t *counters;
     ngx_http_kafka_slot_t     *slot;        /* of this worker */
 } ngx_http_kafka_main_conf_t;
+
+
+/* One kafka_limit. */
+typedef struct {
+    ngx_shm_zone_t            *shm_zone;
+    uint64_t                   burst[2];    /* records, bytes; 0: default */
+    ngx_kafka_place_t          place;
+} ngx_http_kafka_limit_t;
 
 
 typedef struct {
@@ -89,6 +102,7 @@ typedef struct {
     ngx_kafka_place_t          timeout_place;
     schema_t                  *schema;
     ngx_kafka_place_t          schema_place;    /* unset: inherited */
+    ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
 } ngx_http_kafka_loc_conf_t;
@@ -97,6 +111,7 @@ typedef struct {
 typedef enum {
     NGX_HTTP_KAFKA_NOT_JSON = 0,
     NGX_HTTP_KAFKA_EMPTY,
+    NGX_HTTP_KAFKA_BAD_ENCODING,
     NGX_HTTP_KAFKA_NOT_EVENT,
     NGX_HTTP_KAFKA_BAD_HEADER,
     NGX_HTTP_KAFKA_BAD_PARTITION,
@@ -105,10 +120,12 @@ typedef enum {
     NGX_HTTP_KAFKA_METHOD,
     NGX_HTTP_KAFKA_LARGE,
     NGX_HTTP_KAFKA_MANY,
+    NGX_HTTP_KAFKA_OVER_BURST,
     NGX_HTTP_KAFKA_ENCODING,
     NGX_HTTP_KAFKA_TYPE,
     NGX_HTTP_KAFKA_SCHEMA,
     NGX_HTTP_KAFKA_NO_KEY,
+    NGX_HTTP_KAFKA_LIMITED,
     NGX_HTTP_KAFKA_BODY_GONE,
     NGX_HTTP_KAFKA_INTERNAL,
     NGX_HTTP_KAFKA_QUEUE_FULL,
@@ -274,12 +291,49 @@ void ngx_http_kafka_detail(ngx_http_request_t *r,
 /* ngx_http_kafka_body.c */
 
 /*
- * The body as contiguous bytes of the request's pool or buffers.  Returns
- * NGX_DECLINED when it is longer than "limit", NGX_ERROR when it could not
- * be read.
+ * The body, decoded, as contiguous bytes of the request's pool or buffers,
+ * or NGX_DECLINED with the problem: among others, that the body is longer
+ * than "limit", encoded or decoded.
  */
 ngx_int_t ngx_http_kafka_body(ngx_http_request_t *r, size_t limit,
-    ngx_str_t *body);
+    ngx_str_t *body, ngx_http_kafka_problem_t *problem);
+
+/* Reads all of "size" bytes, or logs why not and returns NGX_ERROR. */
+ngx_int_t ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file,
+    u_char *p, size_t size, off_t offset);
+
+/* ngx_http_kafka_inflate.c */
+
+/* The one content coding of the body (RFC 9110, 8.4). */
+ngx_uint_t ngx_http_kafka_coding(ngx_http_request_t *r);
+
+/* Tells which codings are taken (RFC 9110, 12.5.3 and 15.5.16). */
+ngx_int_t ngx_http_kafka_accept_encoding(ngx_http_request_t *r);
+
+/*
+ * Decodes the body; it costs "limit" and the decoder's window, whatever the
+ * body says.  NGX_DECLINED: the problem is set.
+ */
+ngx_int_t ngx_http_kafka_inflate(ngx_http_request_t *r, ngx_uint_t coding,
+    size_t limit, ngx_str_t *body, ngx_http_kafka_problem_t *problem);
+
+/* ngx_http_kafka_limit.c */
+
+char *ngx_http_kafka_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Checks the limits of a location when all zones are known. */
+ngx_int_t ngx_http_kafka_limit_resolve(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
+
+/*
+ * Charges what a request sends to the buckets of its keys: whole, or not at
+ * all and NGX_DECLINED with the problem.  Adds the headers.
+ */
+ngx_int_t ngx_http_kafka_limit(ngx_http_request_t *r, uint64_t records,
+    uint64_t bytes, ngx_http_kafka_problem_t *problem);
 
 /* ngx_http_kafka_reply.c */
 
@@ -292,6 +346,9 @@ ngx_int_t ngx_http_kafka_reply_problem(ngx_http_request_t *r,
 ngx_int_t ngx_http_kafka_reply_options(ngx_http_request_t *r);
 ngx_int_t ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *body);
+
+ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
 
 /* Escapes for a JSON string; invalid UTF-8 becomes U+FFFD. */
 u_char *ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text,

@@ -29,7 +29,7 @@ static ngx_int_t ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_item_t *item, ngx_http_kafka_problem_t *found);
 static ngx_int_t ngx_http_kafka_bury(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_item_t *item, ngx_kafka_message_t *msg);
-static void ngx_http_kafka_header(ngx_kafka_header_t **h, const char *name,
+static void ngx_http_kafka_say(ngx_kafka_header_t **h, const char *name,
     const u_char *value, size_t len);
 
 
@@ -580,24 +580,24 @@ ngx_http_kafka_bury(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item,
 
     next = &h[msg->nheaders];
 
-    ngx_http_kafka_header(&next, "sluice-topic", ctx->topic->name.data,
+    ngx_http_kafka_say(&next, "sluice-topic", ctx->topic->name.data,
                           ctx->topic->name.len);
-    ngx_http_kafka_header(&next, "sluice-error", (u_char *) m->code,
+    ngx_http_kafka_say(&next, "sluice-error", (u_char *) m->code,
                           ngx_strlen(m->code));
-    ngx_http_kafka_header(&next, "sluice-detail", problem->detail.data,
+    ngx_http_kafka_say(&next, "sluice-detail", problem->detail.data,
                           problem->detail.len);
 
     text = problem->pointer;
 
     if (text) {
-        ngx_http_kafka_header(&next, "sluice-pointer", (u_char *) text,
+        ngx_http_kafka_say(&next, "sluice-pointer", (u_char *) text,
                               ngx_strlen(text));
     }
 
     text = problem->keyword;
 
     if (text) {
-        ngx_http_kafka_header(&next, "sluice-keyword", (u_char *) text,
+        ngx_http_kafka_say(&next, "sluice-keyword", (u_char *) text,
                               ngx_strlen(text));
     }
 
@@ -609,7 +609,7 @@ ngx_http_kafka_bury(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item,
 
 
 static void
-ngx_http_kafka_header(ngx_kafka_header_t **h, const char *name,
+ngx_http_kafka_say(ngx_kafka_header_t **h, const char *name,
     const u_char *value, size_t len)
 {
     (*h)->name.data = (u_char *) name;

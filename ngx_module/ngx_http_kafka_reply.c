@@ -20,8 +20,6 @@ static ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_allow(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_request_t *r,
     ngx_uint_t status);
-static ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
-    char *value);
 static ngx_int_t ngx_http_kafka_retry_after(ngx_http_request_t *r,
     ngx_uint_t seconds);
 static ngx_int_t ngx_http_kafka_success(ngx_http_request_t *r,
@@ -44,6 +42,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
     { "empty-body", 400, "no", 0,
       "The body is empty",
       "Send one JSON value." },
+
+    { "bad-encoding", 400, "no", 0,
+      "The body is not what its Content-Encoding says",
+      "Send it whole and undamaged, or without Content-Encoding." },
 
     { "not-cloudevent", 400, "no", 0,
       "The body or the headers are no CloudEvent",
@@ -80,9 +82,14 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The body holds too many records",
       "Send fewer records at once, or raise \"kafka_max_records\"." },
 
+    { "over-burst", 413, "no", 0,
+      "The request is larger than its limit ever lets through",
+      "Send fewer or smaller records at once, or raise \"burst_records\" or "
+      "\"burst_bytes\" of kafka_limit." },
+
     { "content-encoding", 415, "no", 0,
       "The body is encoded in a way that is not taken",
-      "Send the body without Content-Encoding." },
+      "Send the body in one of the codings of Accept-Encoding, or plain." },
 
     { "content-type", 415, "no", 0,
       "The Content-Type is not known here",
@@ -99,6 +106,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The record has no key where one is due",
       "Send a string, number or boolean in the field that the key is taken "
       "from." },
+
+    { "rate-limited", 429, "no", 0,
+      "More is sent than the limit lets through",
+      "Try again after Retry-After; RateLimit tells what is left." },
 
     { "body-gone", 500, "no", 0,
       "The body was thrown away before it could be produced",
@@ -380,11 +391,12 @@ ngx_http_kafka_allow(ngx_http_request_t *r)
 {
     ngx_http_kafka_loc_conf_t  *klcf;
 
+    static ngx_str_t  all = ngx_string("GET, POST, PUT, OPTIONS");
+    static ngx_str_t  most = ngx_string("POST, PUT, OPTIONS");
+
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
 
-    return ngx_http_kafka_header(r, "Allow",
-                                 klcf->body ? "GET, POST, PUT, OPTIONS"
-                                            : "POST, PUT, OPTIONS");
+    return ngx_http_kafka_header(r, "Allow", klcf->body ? &all : &most);
 }
 
 
@@ -392,20 +404,25 @@ ngx_http_kafka_allow(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
 {
-    char                       *value;
+    ngx_str_t                   value;
+    ngx_uint_t                  async;
     ngx_http_kafka_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+    async = ctx->async && klcf->ack == NGX_HTTP_KAFKA_CLIENT;
 
-    value = ctx->lenient ? "handling=lenient" : NULL;
+    if (ctx->lenient) {
+        ngx_str_set(&value, "handling=lenient, respond-async");
+        value.len -= async ? 0 : sizeof(", respond-async") - 1;
 
-    if (ctx->async && klcf->ack == NGX_HTTP_KAFKA_CLIENT) {
-        value = value ? "respond-async, handling=lenient" : "respond-async";
+    } else if (async) {
+        ngx_str_set(&value, "respond-async");
+
+    } else {
+        return NGX_OK;
     }
 
-    return value ? ngx_http_kafka_header(ctx->request, "Preference-Applied",
-                                         value)
-                 : NGX_OK;
+    return ngx_http_kafka_header(ctx->request, "Preference-Applied", &value);
 }
 
 
@@ -476,6 +493,12 @@ ngx_http_kafka_problem(ngx_http_request_t *r,
 
     if (problem->code == NGX_HTTP_KAFKA_METHOD
         && ngx_http_kafka_allow(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (problem->code == NGX_HTTP_KAFKA_ENCODING
+        && ngx_http_kafka_accept_encoding(r) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -576,9 +599,8 @@ ngx_http_kafka_intercepted(ngx_http_request_t *r, ngx_uint_t status)
 }
 
 
-/* "value" lasts as long as the request. */
-static ngx_int_t
-ngx_http_kafka_header(ngx_http_request_t *r, char *name, char *value)
+ngx_int_t
+ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
@@ -592,8 +614,7 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, char *value)
     h->hash = 1;
     h->key.data = (u_char *) name;
     h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
+    h->value = *value;
 
     return NGX_OK;
 }
@@ -602,16 +623,16 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, char *value)
 static ngx_int_t
 ngx_http_kafka_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 {
-    u_char  *value;
+    ngx_str_t  value;
 
-    value = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
-    if (value == NULL) {
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(value, "%ui%Z", seconds);
+    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
 
-    return ngx_http_kafka_header(r, "Retry-After", (char *) value);
+    return ngx_http_kafka_header(r, "Retry-After", &value);
 }
 
 

@@ -94,7 +94,8 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
 
     for (i = 0; i < kmcf->locations.nelts; i++) {
         if (ngx_http_kafka_resolve(cf, kmcf, klcfp[i]) != NGX_OK
-            || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK)
+            || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK
+            || ngx_http_kafka_limit_resolve(cf, klcfp[i]) != NGX_OK)
         {
             return NGX_ERROR;
         }

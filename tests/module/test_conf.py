@@ -151,8 +151,8 @@ def test_a_wrong_location_is_refused(nginx, case):
 
 
 @pytest.mark.parametrize("schema, word, line", [
-    ('{\n"type": "object",\n"pattern": "x"\n}', "pattern", 3),
-    ('{\n"properties": {\n"a": {"minimum": 1}}}', "minimum", 3),
+    ('{\n"type": "object",\n"patternProperties": {}\n}', "patternProperties", 3),
+    ('{\n"properties": {\n"a": {"minContains": 1}}}', "minContains", 3),
     ('{\n"type": "text"}', "type", 2),
     ('{\n"minLength": -1}', "minLength", 2),
     ('{\n"required": "a"}', "required", 2),
