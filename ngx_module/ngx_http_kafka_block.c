@@ -399,7 +399,7 @@ static char *
 ngx_http_kafka_topic_option(ngx_conf_t *cf, ngx_kafka_topic_conf_t *topic,
     ngx_str_t *arg)
 {
-    ngx_str_t  file;
+    ngx_str_t  file, pointer;
 
     if (ngx_strcmp(arg->data, "create") == 0) {
 
@@ -441,9 +441,21 @@ ngx_http_kafka_topic_option(ngx_conf_t *cf, ngx_kafka_topic_conf_t *topic,
         return ngx_http_kafka_open_schema(cf, &file, &topic->schema);
     }
 
+    if (ngx_strncmp(arg->data, "key=", 4) == 0) {
+
+        if (topic->key) {
+            goto duplicate;
+        }
+
+        pointer.data = arg->data + 4;
+        pointer.len = arg->len - 4;
+
+        return ngx_http_kafka_open_pointer(cf, &pointer, &topic->key);
+    }
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", give create, partitions=, "
-                       "replication= or schema=", arg);
+                       "replication=, schema= or key=", arg);
     return NGX_CONF_ERROR;
 
 duplicate:

@@ -1,55 +1,40 @@
 /* The way of a request: checked, produced, suspended, answered. */
 
 #include "ngx_http_kafka_module.h"
-#include "json.h"
-
-
-/* a document's memory above it is not kept for the next request */
-#define NGX_HTTP_KAFKA_WARM_TOKENS  65536
-
-
-typedef struct {
-    ngx_http_request_t     *request;
-    ngx_kafka_topic_conf_t *topic;
-    ngx_kafka_record_t     *record;     /* NULL: not suspended */
-    ngx_event_t             timer;
-} ngx_http_kafka_ctx_t;
 
 
 static void ngx_http_kafka_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_kafka_early(ngx_http_request_t *r,
+static ngx_int_t ngx_http_kafka_early(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_find_topic(ngx_http_request_t *r,
+static ngx_int_t ngx_http_kafka_find_topic(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_take(ngx_http_request_t *r,
+static size_t ngx_http_kafka_body_limit(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_check(ngx_http_request_t *r,
-    ngx_kafka_topic_conf_t *topic, ngx_str_t *body,
+static ngx_int_t ngx_http_kafka_read(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body, ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_refuse(ngx_http_request_t *r,
-    ngx_kafka_take_e rc, ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_suspend(ngx_http_request_t *r,
-    ngx_http_kafka_ctx_t *ctx);
-static ngx_uint_t ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx,
-    ngx_uint_t abandon);
+static ngx_uint_t ngx_http_kafka_ready(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx,
+    ngx_kafka_take_e rc, rd_kafka_resp_err_t err,
+    ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
+static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
+static void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
+    ngx_http_kafka_error_e code, const char *detail);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
 static void ngx_http_kafka_cleanup(void *data);
-static void ngx_http_kafka_detail(ngx_http_request_t *r,
-    ngx_http_kafka_problem_t *problem, const char *fmt, ...);
 static ngx_uint_t ngx_http_kafka_encoded(ngx_http_request_t *r);
-
-
-/* of this worker; a warm one allocates nothing */
-static json_doc_t  ngx_http_kafka_doc;
 
 
 ngx_int_t
 ngx_http_kafka_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_http_kafka_ctx_t     *ctx;
-    ngx_http_kafka_problem_t  problem;
+    ngx_int_t                  rc;
+    ngx_http_kafka_ctx_t      *ctx;
+    ngx_http_kafka_problem_t   problem;
 
     ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
 
@@ -59,11 +44,16 @@ ngx_http_kafka_handler(ngx_http_request_t *r)
     }
 
     ctx->request = r;
+    ctx->error = NGX_HTTP_KAFKA_NO_ERROR;
     ngx_http_set_ctx(r, ctx, ngx_http_kafka_module);
+
+    if (r->method == NGX_HTTP_OPTIONS) {
+        return ngx_http_kafka_reply_options(r);
+    }
 
     /* what needs no body is answered before one is read */
 
-    if (ngx_http_kafka_early(r, &problem) != NGX_OK) {
+    if (ngx_http_kafka_early(ctx, &problem) != NGX_OK) {
         return ngx_http_kafka_reply_problem(r, &problem);
     }
 
@@ -80,11 +70,18 @@ ngx_http_kafka_handler(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_kafka_early(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_early(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem)
 {
+    ngx_http_request_t         *r;
     ngx_http_kafka_loc_conf_t  *klcf;
 
-    if (!(r->method & NGX_HTTP_POST)) {
+    r = ctx->request;
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+
+    if (!(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
+        && !(klcf->body && r->method == NGX_HTTP_GET))
+    {
         problem->code = NGX_HTTP_KAFKA_METHOD;
         return NGX_DECLINED;
     }
@@ -94,7 +91,7 @@ ngx_http_kafka_early(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
         return NGX_DECLINED;
     }
 
-    if (ngx_http_kafka_find_topic(r, problem) != NGX_OK) {
+    if (ngx_http_kafka_find_topic(ctx, problem) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -103,21 +100,25 @@ ngx_http_kafka_early(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
         return NGX_DECLINED;
     }
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    if (ngx_http_kafka_request_format(ctx, problem) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_kafka_request_prefer(ctx);
+
+    ctx->queued = klcf->ack == NGX_HTTP_KAFKA_QUEUED
+                  || (klcf->ack == NGX_HTTP_KAFKA_CLIENT && ctx->async);
 
     if (klcf->producer->producer == NULL) {
         problem->code = NGX_HTTP_KAFKA_NOT_STARTED;
         return NGX_DECLINED;
     }
 
-    if (r->headers_in.content_length_n
-        > (off_t) ngx_kafka_limit(klcf->producer->producer))
+    if (klcf->body == NULL
+        && r->headers_in.content_length_n
+           > (off_t) ngx_http_kafka_body_limit(ctx))
     {
-        problem->code = NGX_HTTP_KAFKA_LARGE;
-        ngx_http_kafka_detail(r, problem,
-                              "The record is larger than %uz bytes.",
-                              ngx_kafka_limit(klcf->producer->producer));
-        return NGX_DECLINED;
+        return ngx_http_kafka_refuse(ctx, NGX_KAFKA_TOO_LARGE, 0, problem);
     }
 
     return NGX_OK;
@@ -125,24 +126,24 @@ ngx_http_kafka_early(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
 
 
 static ngx_int_t
-ngx_http_kafka_find_topic(ngx_http_request_t *r,
+ngx_http_kafka_find_topic(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem)
 {
     ngx_int_t                   i;
     ngx_str_t                   name;
-    ngx_http_kafka_ctx_t       *ctx;
     ngx_kafka_topic_conf_t     *topic;
     ngx_http_kafka_loc_conf_t  *klcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
     topic = klcf->producer->topics.elts;
 
     i = klcf->topic_index;
 
     if (i == NGX_ERROR) {
 
-        if (ngx_http_complex_value(r, klcf->topic, &name) != NGX_OK) {
+        if (ngx_http_complex_value(ctx->request, klcf->topic, &name)
+            != NGX_OK)
+        {
             problem->code = NGX_HTTP_KAFKA_INTERNAL;
             return NGX_ERROR;
         }
@@ -153,29 +154,46 @@ ngx_http_kafka_find_topic(ngx_http_request_t *r,
     if (i == NGX_ERROR) {
         problem->code = NGX_HTTP_KAFKA_NO_TOPIC;
         name.len = ngx_min(name.len, 250);
-        ngx_http_kafka_detail(r, problem, "The topic \"%V\" is not declared.",
-                              &name);
+        ngx_http_kafka_detail(ctx->request, problem,
+                              "The topic \"%V\" is not declared.", &name);
         return NGX_DECLINED;
     }
 
+    ctx->topic_index = i;
     ctx->topic = &topic[i];
 
     return NGX_OK;
 }
 
 
+/* Bytes of a body: of one record, or of all that the queue can hold. */
+static size_t
+ngx_http_kafka_body_limit(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+
+    return ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS
+           ? ngx_kafka_room(klcf->producer->producer)
+           : ngx_kafka_limit(klcf->producer->producer);
+}
+
+
 static void
 ngx_http_kafka_body_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_http_kafka_problem_t  problem;
+    ngx_int_t                  rc;
+    ngx_http_kafka_ctx_t      *ctx;
+    ngx_http_kafka_problem_t   problem;
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
     ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
 
     /* all is read: an exiting worker need not wait for the client to close */
     r->main->lingering_close = 0;
 
-    rc = ngx_http_kafka_take(r, &problem);
+    rc = ngx_http_kafka_take(ctx, &problem);
 
     switch (rc) {
 
@@ -200,82 +218,132 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
  * request.
  */
 static ngx_int_t
-ngx_http_kafka_take(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem)
+{
+    ngx_int_t  rc;
+    ngx_str_t  body;
+
+    rc = ngx_http_kafka_read(ctx, &body, problem);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_kafka_request_common(ctx, problem);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_kafka_split(ctx, &body, problem);
+    }
+
+    if (rc == NGX_OK && ctx->invalid) {
+        rc = ngx_http_kafka_record_sort(ctx);
+    }
+
+    if (rc == NGX_ERROR) {
+        problem->code = NGX_HTTP_KAFKA_INTERNAL;
+        return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->lenient &= ctx->batch;
+
+    if (ctx->invalid
+        && (!ctx->lenient || ctx->invalid == ctx->items.nelts))
+    {
+        return ngx_http_kafka_reply(ctx);
+    }
+
+    return ngx_http_kafka_produce(ctx, problem);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_read(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body,
+    ngx_http_kafka_problem_t *problem)
 {
     ngx_int_t                   rc;
-    ngx_str_t                   body, key;
-    ngx_uint_t                  queued;
-    ngx_kafka_take_e            taken;
-    ngx_kafka_record_t         *record;
-    ngx_kafka_message_t         msg;
-    ngx_kafka_producer_t       *kp;
-    ngx_http_kafka_ctx_t        *ctx;
-    ngx_http_kafka_loc_conf_t   *klcf;
-    ngx_http_kafka_main_conf_t  *kmcf;
+    ngx_http_request_t         *r;
+    ngx_http_kafka_loc_conf_t  *klcf;
 
+    r = ctx->request;
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
-    kp = klcf->producer->producer;
 
-    rc = ngx_http_kafka_body(r, ngx_kafka_limit(kp), &body);
+    if (klcf->body) {
+        return ngx_http_complex_value(r, klcf->body, body);
+    }
+
+    rc = ngx_http_kafka_body(r, ngx_http_kafka_body_limit(ctx), body);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_kafka_refuse(r, NGX_KAFKA_TOO_LARGE, problem);
+        return ngx_http_kafka_refuse(ctx, NGX_KAFKA_TOO_LARGE, 0, problem);
     }
 
     if (rc == NGX_OK && r->headers_in.content_length_n > 0
-        && (off_t) body.len != r->headers_in.content_length_n)
+        && (off_t) body->len != r->headers_in.content_length_n)
     {
         /* another handler has passed it on without keeping it */
         problem->code = NGX_HTTP_KAFKA_BODY_GONE;
         return NGX_DECLINED;
     }
 
-    ngx_str_null(&key);
+    return rc;
+}
 
-    if (rc != NGX_OK
-        || (klcf->key && ngx_http_complex_value(r, klcf->key, &key) != NGX_OK))
-    {
+
+static ngx_int_t
+ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem)
+{
+    ngx_uint_t                   i, n;
+    ngx_kafka_take_e             taken;
+    ngx_kafka_message_t         *msg;
+    ngx_http_kafka_item_t       *item;
+    ngx_http_kafka_loc_conf_t   *klcf;
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+
+    n = ngx_http_kafka_ready(ctx);
+    msg = ctx->messages.elts;
+
+    if (!ctx->queued && ngx_http_kafka_suspend(ctx) != NGX_OK) {
         problem->code = NGX_HTTP_KAFKA_INTERNAL;
         return NGX_DECLINED;
     }
 
-    if ((klcf->format == NGX_HTTP_KAFKA_JSON || ctx->topic->schema)
-        && ngx_http_kafka_check(r, ctx->topic, &body, problem) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
+    ctx->begun = ngx_current_msec;
 
-    queued = klcf->ack == NGX_HTTP_KAFKA_QUEUED;
-
-    msg.topic = ctx->topic
-                - (ngx_kafka_topic_conf_t *) klcf->producer->topics.elts;
-    /* librdkafka takes a NULL value for a tombstone, an empty one not */
-    msg.value = body.data ? (void *) body.data : "";
-    msg.len = body.len;
-    msg.key = key.data;
-    msg.key_len = key.len;
-    msg.handler = queued ? NULL : ngx_http_kafka_report;
-    msg.data = ctx;
-
-    if (!queued && ngx_http_kafka_suspend(r, ctx) != NGX_OK) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        return NGX_DECLINED;
-    }
-
-    taken = ngx_kafka_produce(kp, &msg, &record);
+    taken = ngx_kafka_produce(klcf->producer->producer, msg, n);
 
     if (taken != NGX_KAFKA_TAKEN) {
-        return ngx_http_kafka_refuse(r, taken, problem);
+        return ngx_http_kafka_refuse(ctx, taken, msg->error, problem);
     }
 
-    if (queued) {
-        return ngx_http_kafka_reply_queued(r, &ctx->topic->name);
+    for (i = 0; i < n; i++) {
+        item = msg[i].data;
+
+        if (msg[i].record == NULL) {
+            ngx_http_kafka_fail(item, NGX_HTTP_KAFKA_NOT_DELIVERED,
+                                rd_kafka_err2str(msg[i].error));
+
+        } else if (ctx->queued) {
+            item->state = NGX_HTTP_KAFKA_SENT;
+
+        } else {
+            item->record = msg[i].record;
+            ctx->waiting++;
+        }
     }
 
-    ctx->record = record;
+    if (ctx->queued) {
+        return ngx_http_kafka_reply(ctx);
+    }
 
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+    ctx->suspended = 1;
+
+    kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
     (void) ngx_atomic_fetch_add(&kmcf->slot->in_flight, 1);
 
     ngx_add_timer(&ctx->timer, klcf->timeout);
@@ -284,84 +352,48 @@ ngx_http_kafka_take(ngx_http_request_t *r, ngx_http_kafka_problem_t *problem)
 }
 
 
-static ngx_int_t
-ngx_http_kafka_check(ngx_http_request_t *r, ngx_kafka_topic_conf_t *topic,
-    ngx_str_t *body, ngx_http_kafka_problem_t *problem)
+/* Moves the messages to be sent to the front, each with its item. */
+static ngx_uint_t
+ngx_http_kafka_ready(ngx_http_kafka_ctx_t *ctx)
 {
-    int                         rc;
-    schema_t                   *schema;
-    json_error_t                err;
-    schema_violation_t         *violation;
-    ngx_http_kafka_loc_conf_t  *klcf;
+    ngx_uint_t              i, n;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
 
-    if (body->len == 0) {
-        problem->code = NGX_HTTP_KAFKA_EMPTY;
-        return NGX_DECLINED;
+    item = ctx->items.elts;
+    msg = ctx->messages.elts;
+    n = 0;
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+
+        if (item[i].state != NGX_HTTP_KAFKA_WAITING) {
+            continue;
+        }
+
+        if (n != i) {
+            msg[n] = msg[i];
+        }
+
+        msg[n].handler = ctx->queued ? NULL : ngx_http_kafka_report;
+        msg[n].data = &item[i];
+        n++;
     }
 
-    rc = json_parse(&ngx_http_kafka_doc, (char *) body->data, body->len, &err);
-
-    if (rc != 0) {
-        problem->code = err.reason == json_no_memory ? NGX_HTTP_KAFKA_INTERNAL
-                                                     : NGX_HTTP_KAFKA_NOT_JSON;
-        ngx_http_kafka_detail(r, problem, "%s at byte %uz.", err.reason,
-                              err.offset);
-        goto failed;
-    }
-
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
-    schema = klcf->schema ? klcf->schema : topic->schema;
-
-    if (schema == NULL) {
-        goto done;
-    }
-
-    violation = ngx_palloc(r->pool, sizeof(schema_violation_t));
-    if (violation == NULL) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        goto failed;
-    }
-
-    if (schema_check(schema, &ngx_http_kafka_doc, 0, violation) == 0) {
-        goto done;
-    }
-
-    problem->code = NGX_HTTP_KAFKA_SCHEMA;
-    problem->detail.data = (u_char *) violation->reason;
-    problem->detail.len = ngx_strlen(violation->reason);
-    problem->pointer = violation->pointer;
-    problem->keyword = violation->keyword;
-
-failed:
-
-    rc = -1;
-
-done:
-
-    if (ngx_http_kafka_doc.size > NGX_HTTP_KAFKA_WARM_TOKENS) {
-        json_doc_free(&ngx_http_kafka_doc);
-    }
-
-    return rc == 0 ? NGX_OK : NGX_DECLINED;
+    return n;
 }
 
 
 static ngx_int_t
-ngx_http_kafka_refuse(ngx_http_request_t *r, ngx_kafka_take_e rc,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e rc,
+    rd_kafka_resp_err_t err, ngx_http_kafka_problem_t *problem)
 {
-    ngx_http_kafka_loc_conf_t  *klcf;
-
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
-
     switch (rc) {
 
     case NGX_KAFKA_TOO_LARGE:
         problem->code = NGX_HTTP_KAFKA_LARGE;
-        ngx_http_kafka_detail(r, problem,
-                              "Key and value do not fit into the %uz bytes "
-                              "of the largest record.",
-                              ngx_kafka_limit(klcf->producer->producer));
+        ngx_http_kafka_detail(ctx->request, problem,
+                              "The body does not fit into the %uz bytes that "
+                              "are taken.", ngx_http_kafka_body_limit(ctx));
         break;
 
     case NGX_KAFKA_QUEUE_FULL:
@@ -376,14 +408,18 @@ ngx_http_kafka_refuse(ngx_http_request_t *r, ngx_kafka_take_e rc,
         problem->code = NGX_HTTP_KAFKA_TOPIC_MISSING;
         break;
 
+    case NGX_KAFKA_PARTITION_MISSING:
+        problem->code = NGX_HTTP_KAFKA_BAD_PARTITION;
+        break;
+
     case NGX_KAFKA_NOT_STARTED:
         problem->code = NGX_HTTP_KAFKA_NOT_STARTED;
         break;
 
     default:
         problem->code = NGX_HTTP_KAFKA_NOT_DELIVERED;
-        ngx_http_kafka_detail(r, problem, "%s",
-                              rd_kafka_err2str(rd_kafka_last_error()));
+        ngx_http_kafka_detail(ctx->request, problem, "%s",
+                              rd_kafka_err2str(err));
         break;
     }
 
@@ -392,9 +428,12 @@ ngx_http_kafka_refuse(ngx_http_request_t *r, ngx_kafka_take_e rc,
 
 
 static ngx_int_t
-ngx_http_kafka_suspend(ngx_http_request_t *r, ngx_http_kafka_ctx_t *ctx)
+ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_http_cleanup_t  *cln;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
 
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
@@ -418,11 +457,9 @@ ngx_http_kafka_suspend(ngx_http_request_t *r, ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* Returns 0 when the record was never handed over. */
-static ngx_uint_t
-ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx, ngx_uint_t abandon)
+static void
+ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_uint_t                   handed;
     ngx_http_kafka_main_conf_t  *kmcf;
 
     kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
@@ -433,66 +470,114 @@ ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx, ngx_uint_t abandon)
         ngx_del_timer(&ctx->timer);
     }
 
-    handed = abandon ? ngx_kafka_abandon(ctx->record) : 1;
-    ctx->record = NULL;
-
-    return handed;
+    ctx->suspended = 0;
+    ctx->latency = ngx_current_msec - ctx->begun;
 }
 
 
 static void
 ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
 {
-    ngx_http_kafka_ctx_t  *ctx = data;
+    ngx_http_kafka_item_t  *item = data;
 
-    ngx_int_t                 rc;
-    ngx_connection_t         *c;
-    ngx_http_request_t       *r;
-    ngx_http_kafka_problem_t  problem;
+    ngx_int_t                rc;
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_kafka_ctx_t    *ctx;
+    ngx_http_kafka_error_e   code;
+
+    ctx = item->ctx;
+    item->record = NULL;
+    ctx->waiting--;
+
+    if (report->outcome == NGX_KAFKA_KEPT) {
+        item->state = NGX_HTTP_KAFKA_KEPT;
+        item->partition = report->partition;
+        item->offset = report->offset;
+        item->timestamp = report->timestamp;
+
+    } else {
+        code = report->outcome == NGX_KAFKA_MAYBE_KEPT
+               ? NGX_HTTP_KAFKA_MAYBE_DELIVERED
+               : NGX_HTTP_KAFKA_NOT_DELIVERED;
+
+        if (report->outcome == NGX_KAFKA_NOT_KEPT) {
+
+            switch (report->error) {
+
+            case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+            case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+                code = NGX_HTTP_KAFKA_TOPIC_MISSING;
+                break;
+
+            case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+                code = NGX_HTTP_KAFKA_BAD_PARTITION;
+                break;
+
+            default:
+                break;
+            }
+        }
+
+        ngx_http_kafka_fail(item, code, rd_kafka_err2str(report->error));
+    }
+
+    if (ctx->waiting) {
+        return;
+    }
 
     r = ctx->request;
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
 
-    (void) ngx_http_kafka_resume(ctx, 0);
+    ngx_http_kafka_resume(ctx);
 
-    if (report->outcome == NGX_KAFKA_KEPT) {
-        rc = ngx_http_kafka_reply_kept(r, &ctx->topic->name, report);
-
-    } else {
-        ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
-
-        problem.code = report->outcome == NGX_KAFKA_MAYBE_KEPT
-                       ? NGX_HTTP_KAFKA_MAYBE_DELIVERED
-                       : NGX_HTTP_KAFKA_NOT_DELIVERED;
-
-        if (report->outcome == NGX_KAFKA_NOT_KEPT
-            && (report->error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
-                || report->error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART))
-        {
-            problem.code = NGX_HTTP_KAFKA_TOPIC_MISSING;
-        }
-
-        ngx_http_kafka_detail(r, &problem, "%s",
-                              rd_kafka_err2str(report->error));
-
-        rc = ngx_http_kafka_reply_problem(r, &problem);
-    }
+    rc = ngx_http_kafka_reply(ctx);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
 
 
+/* "detail" is static. */
+static void
+ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
+    const char *detail)
+{
+    ngx_http_kafka_problem_t  *problem;
+
+    static ngx_http_kafka_problem_t  without_memory = {
+        NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL
+    };
+
+    item->state = NGX_HTTP_KAFKA_FAILED;
+
+    problem = ngx_pcalloc(item->ctx->request->pool,
+                          sizeof(ngx_http_kafka_problem_t));
+    if (problem == NULL) {
+        item->problem = &without_memory;
+        return;
+    }
+
+    problem->code = code;
+    problem->detail.data = (u_char *) detail;
+    problem->detail.len = ngx_strlen(detail);
+
+    item->problem = problem;
+}
+
+
 static void
 ngx_http_kafka_timeout(ngx_event_t *ev)
 {
-    ngx_int_t                  rc;
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_kafka_ctx_t      *ctx;
-    ngx_http_kafka_problem_t   problem;
+    ngx_int_t               rc;
+    ngx_uint_t              i;
+    ngx_connection_t       *c;
+    ngx_http_request_t     *r;
+    ngx_kafka_record_t     *record;
+    ngx_http_kafka_ctx_t   *ctx;
+    ngx_http_kafka_item_t  *item;
 
     ctx = ev->data;
     r = ctx->request;
@@ -500,63 +585,64 @@ ngx_http_kafka_timeout(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
-    ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
+    item = ctx->items.elts;
 
-    if (ngx_http_kafka_resume(ctx, 1)) {
-        problem.code = NGX_HTTP_KAFKA_NO_REPORT;
+    for (i = 0; i < ctx->items.nelts; i++) {
+        record = item[i].record;
 
-    } else {
-        problem.code = NGX_HTTP_KAFKA_NOT_SENT;
-        ngx_str_set(&problem.detail, "Its topic is not created yet.");
+        if (record == NULL) {
+            continue;
+        }
+
+        item[i].record = NULL;
+
+        if (ngx_kafka_abandon(record)) {
+            ngx_http_kafka_fail(&item[i], NGX_HTTP_KAFKA_NO_REPORT, "");
+
+        } else {
+            ngx_http_kafka_fail(&item[i], NGX_HTTP_KAFKA_NOT_SENT,
+                                "Its topic is not created yet.");
+        }
     }
 
-    rc = ngx_http_kafka_reply_problem(r, &problem);
+    ctx->waiting = 0;
+    ngx_http_kafka_resume(ctx);
+
+    rc = ngx_http_kafka_reply(ctx);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
 
 
-/* Also when the client leaves; its record goes on without it. */
+/* Also when the client leaves; its records go on without it. */
 static void
 ngx_http_kafka_cleanup(void *data)
 {
     ngx_http_kafka_ctx_t  *ctx = data;
 
+    ngx_uint_t                   i;
+    ngx_http_kafka_item_t       *item;
     ngx_http_kafka_main_conf_t  *kmcf;
 
-    if (ctx->record == NULL) {
+    if (!ctx->suspended) {
         return;
     }
 
-    (void) ngx_http_kafka_resume(ctx, 1);
+    item = ctx->items.elts;
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+        if (item[i].record) {
+            (void) ngx_kafka_abandon(item[i].record);
+            item[i].record = NULL;
+        }
+    }
+
+    ngx_http_kafka_resume(ctx);
 
     kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
 
     (void) ngx_atomic_fetch_add(&kmcf->counters->requests, 1);
-}
-
-
-static void
-ngx_http_kafka_detail(ngx_http_request_t *r,
-    ngx_http_kafka_problem_t *problem, const char *fmt, ...)
-{
-    u_char   buf[512], *p;
-    va_list  args;
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
-    va_end(args);
-
-    problem->detail.len = p - buf;
-    problem->detail.data = ngx_pnalloc(r->pool, problem->detail.len);
-
-    if (problem->detail.data == NULL) {
-        problem->detail.len = 0;
-        return;
-    }
-
-    ngx_memcpy(problem->detail.data, buf, problem->detail.len);
 }
 
 

@@ -24,6 +24,10 @@ static void ngx_http_kafka_exit_process(ngx_cycle_t *cycle);
 static ngx_conf_enum_t  ngx_http_kafka_formats[] = {
     { ngx_string("raw"), NGX_HTTP_KAFKA_RAW },
     { ngx_string("json"), NGX_HTTP_KAFKA_JSON },
+    { ngx_string("ndjson"), NGX_HTTP_KAFKA_NDJSON },
+    { ngx_string("array"), NGX_HTTP_KAFKA_ARRAY },
+    { ngx_string("cloudevents"), NGX_HTTP_KAFKA_CLOUDEVENTS },
+    { ngx_string("auto"), NGX_HTTP_KAFKA_AUTO },
     { ngx_null_string, 0 }
 };
 
@@ -31,6 +35,7 @@ static ngx_conf_enum_t  ngx_http_kafka_formats[] = {
 static ngx_conf_enum_t  ngx_http_kafka_acks[] = {
     { ngx_string("delivered"), NGX_HTTP_KAFKA_DELIVERED },
     { ngx_string("queued"), NGX_HTTP_KAFKA_QUEUED },
+    { ngx_string("client"), NGX_HTTP_KAFKA_CLIENT },
     { ngx_null_string, 0 }
 };
 
@@ -69,9 +74,75 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
     { ngx_string("kafka_key"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
                         |NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_kafka_set_key,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kafka_loc_conf_t, key),
+      NULL },
+
+    { ngx_string("kafka_key_field"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, key_field),
+      NULL },
+
+    { ngx_string("kafka_idempotency_field"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, idempotency_field),
+      NULL },
+
+    { ngx_string("kafka_header"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE2,
+      ngx_http_kafka_set_header,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_request_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, request_headers),
+      NULL },
+
+    { ngx_string("kafka_partition"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, partition),
+      NULL },
+
+    { ngx_string("kafka_timestamp"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, timestamp),
+      NULL },
+
+    { ngx_string("kafka_body"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, body),
+      NULL },
+
+    { ngx_string("kafka_max_records"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_max_records,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_invalid"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_kafka_set_invalid,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("kafka_format"),
@@ -143,7 +214,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_kafka_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_kafka_add_variables,          /* preconfiguration */
     ngx_http_kafka_postconfiguration,      /* postconfiguration */
 
     ngx_http_kafka_create_main_conf,       /* create main configuration */
@@ -240,6 +311,13 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
      *     klcf->producer = NULL;
      *     klcf->topic = NULL;
      *     klcf->key = NULL;
+     *     klcf->key_field = NULL;
+     *     klcf->idempotency_field = NULL;
+     *     klcf->headers = NULL;
+     *     klcf->partition = NULL;
+     *     klcf->timestamp = NULL;
+     *     klcf->body = NULL;
+     *     klcf->dead_letter = { 0, NULL };
      *     klcf->schema = NULL;
      *     klcf->response = NULL;
      */
@@ -248,6 +326,8 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
     klcf->ack = NGX_CONF_UNSET_UINT;
     klcf->timeout = NGX_CONF_UNSET_MSEC;
     klcf->intercept_errors = NGX_CONF_UNSET;
+    klcf->request_headers = NGX_CONF_UNSET;
+    klcf->max_records = NGX_CONF_UNSET_UINT;
 
     return klcf;
 }
@@ -277,8 +357,31 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->timeout_place = prev->timeout_place;
     }
 
-    if (conf->key == NULL) {
+    /* one of two, so both are inherited or none */
+    if (conf->key == NULL && conf->key_field == NULL) {
         conf->key = prev->key;
+        conf->key_field = prev->key_field;
+    }
+
+    if (conf->idempotency_field == NULL) {
+        conf->idempotency_field = prev->idempotency_field;
+    }
+
+    if (conf->headers == NULL) {
+        conf->headers = prev->headers;
+    }
+
+    if (conf->partition == NULL) {
+        conf->partition = prev->partition;
+    }
+
+    if (conf->timestamp == NULL) {
+        conf->timestamp = prev->timestamp;
+    }
+
+    if (conf->dead_letter.data == NULL) {
+        conf->dead_letter = prev->dead_letter;
+        conf->dead_place = prev->dead_place;
     }
 
     if (conf->response == NULL) {
@@ -290,6 +393,8 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->ack, prev->ack,
                               NGX_HTTP_KAFKA_DELIVERED);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
+    ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
+    ngx_conf_merge_uint_value(conf->max_records, prev->max_records, 1000);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -307,6 +412,10 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
         conf->pass = prev->pass;
         conf->pass_place = prev->pass_place;
+
+        if (conf->body == NULL) {
+            conf->body = prev->body;
+        }
 
         if (clcf->lmt_excpt) {
             clcf->handler = ngx_http_kafka_handler;

@@ -3,23 +3,25 @@
 #include "ngx_http_kafka_module.h"
 
 
-#define NGX_HTTP_KAFKA_BODY_MAX  4096    /* bytes of an answer we compose */
+/* bytes of a problem without its results: three texts, escaped six-fold */
+#define NGX_HTTP_KAFKA_BODY_MAX      8192
+
+#define NGX_HTTP_KAFKA_MULTI_STATUS  207     /* RFC 4918, section 13 */
 
 
-typedef struct {
-    const char  *code;          /* of problem type, log tag and manual */
-    ngx_uint_t   status;
-    const char  *persisted;
-    ngx_uint_t   retry;         /* seconds of Retry-After, 0: none */
-    const char  *title;         /* what it means */
-    const char  *remedy;        /* the way out */
-} ngx_http_kafka_meaning_t;
-
-
+static ngx_int_t ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
+    ngx_uint_t possibly, ngx_http_kafka_problem_t *first);
+static ngx_int_t ngx_http_kafka_problem(ngx_http_request_t *r,
+    ngx_http_kafka_problem_t *problem, ngx_str_t *results);
+static ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_allow(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
-    ngx_str_t *value);
+    char *value);
 static ngx_int_t ngx_http_kafka_retry_after(ngx_http_request_t *r,
     ngx_uint_t seconds);
 static ngx_int_t ngx_http_kafka_success(ngx_http_request_t *r,
@@ -43,27 +45,60 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The body is empty",
       "Send one JSON value." },
 
+    { "not-cloudevent", 400, "no", 0,
+      "The body or the headers are no CloudEvent",
+      "Send what CloudEvents 1.0 asks for: id, source, specversion \"1.0\" "
+      "and type." },
+
+    { "bad-header", 400, "no", 0,
+      "A header cannot travel with the record",
+      "Send values of up to 4096 bytes in UTF-8 without control characters, "
+      "an Idempotency-Key of 1 to 255 printable ones." },
+
+    { "bad-partition", 400, "no", 0,
+      "There is no such partition",
+      "Send the number of a partition the topic has." },
+
+    { "bad-timestamp", 400, "no", 0,
+      "The timestamp cannot be kept",
+      "Send milliseconds since 1970, or seconds with three decimals." },
+
     { "topic-not-declared", 404, "no", 0,
       "There is no such topic here",
       "Send to a topic that is declared in kafka_producer, or declare it." },
 
     { "method-not-allowed", 405, "no", 0,
-      "Records are sent by POST",
-      "Use POST." },
+      "Records are sent by POST or PUT",
+      "Use one of the methods in Allow." },
 
     { "record-too-large", 413, "no", 0,
       "The record is larger than this producer takes",
       "Send smaller records, or raise \"property message.max.bytes\", "
       "\"queue\" and the topic's max.message.bytes." },
 
+    { "too-many-records", 413, "no", 0,
+      "The body holds too many records",
+      "Send fewer records at once, or raise \"kafka_max_records\"." },
+
     { "content-encoding", 415, "no", 0,
       "The body is encoded in a way that is not taken",
       "Send the body without Content-Encoding." },
+
+    { "content-type", 415, "no", 0,
+      "The Content-Type is not known here",
+      "Send application/json, application/x-ndjson, "
+      "application/cloudevents+json, application/cloudevents-batch+json, "
+      "application/octet-stream or text/plain." },
 
     { "schema", 422, "no", 0,
       "The body does not fit the schema",
       "Send what the schema asks for; pointer and keyword say where it "
       "differs." },
+
+    { "no-key", 422, "no", 0,
+      "The record has no key where one is due",
+      "Send a string, number or boolean in the field that the key is taken "
+      "from." },
 
     { "body-gone", 500, "no", 0,
       "The body was thrown away before it could be produced",
@@ -116,38 +151,257 @@ static ngx_str_t  ngx_http_kafka_problem_type =
     ngx_string("application/problem+json");
 
 
-ngx_int_t
-ngx_http_kafka_reply_kept(ngx_http_request_t *r, ngx_str_t *topic,
-    ngx_kafka_report_t *report)
+const ngx_http_kafka_meaning_t *
+ngx_http_kafka_meaning(ngx_http_kafka_error_e code)
 {
-    u_char     buf[512];
-    ngx_str_t  body;
-
-    /* a topic's name needs no escaping */
-
-    body.data = buf;
-    body.len = ngx_slprintf(buf, buf + sizeof(buf),
-                            "{\"topic\":\"%V\",\"partition\":%D,"
-                            "\"offset\":%L}\n",
-                            topic, report->partition, report->offset)
-               - buf;
-
-    return ngx_http_kafka_success(r, NGX_HTTP_OK, &body);
+    return &ngx_http_kafka_catalogue[code];
 }
 
 
 ngx_int_t
-ngx_http_kafka_reply_queued(ngx_http_request_t *r, ngx_str_t *topic)
+ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
 {
-    u_char     buf[512];
-    ngx_str_t  body;
+    ngx_uint_t                 i, kept, sent, maybe;
+    ngx_http_kafka_item_t     *item;
+    ngx_http_kafka_problem_t  *first;
+
+    item = ctx->items.elts;
+    kept = 0;
+    sent = 0;
+    maybe = 0;
+    first = NULL;
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+
+        switch (item[i].state) {
+
+        case NGX_HTTP_KAFKA_KEPT:
+            kept++;
+            break;
+
+        case NGX_HTTP_KAFKA_SENT:
+            sent++;
+            break;
+
+        default:
+            first = first ? first : item[i].problem;
+            maybe += item[i].problem->code == NGX_HTTP_KAFKA_MAYBE_DELIVERED
+                     || item[i].problem->code == NGX_HTTP_KAFKA_NO_REPORT;
+            break;
+        }
+    }
+
+    if (ngx_http_kafka_preferences(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (first == NULL) {
+        return ngx_http_kafka_reply_kept(ctx, kept ? NGX_HTTP_OK
+                                                   : NGX_HTTP_ACCEPTED);
+    }
+
+    if (kept + sent == 0 && ctx->invalid) {
+        return ngx_http_kafka_reply_invalid(ctx);
+    }
+
+    if (ctx->lenient && kept + sent) {
+        return ngx_http_kafka_reply_kept(ctx, NGX_HTTP_KAFKA_MULTI_STATUS);
+    }
+
+    return ngx_http_kafka_reply_failed(ctx, kept + sent + maybe, first);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
+{
+    u_char                  buf[512], *p;
+    ngx_str_t               body, results, *topic;
+    ngx_http_kafka_item_t  *item;
+
+    /* a topic's name needs no escaping */
+
+    topic = &ctx->topic->name;
+    item = ctx->items.elts;
+
+    if (ctx->batch) {
+        results = ngx_http_kafka_results(ctx, 0);
+
+        if (results.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        body.len = sizeof("{\"topic\":\"\",}\n") - 1 + topic->len
+                   + results.len;
+        body.data = ngx_pnalloc(ctx->request->pool, body.len);
+        if (body.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_sprintf(body.data, "{\"topic\":\"%V\",", topic);
+        p = ngx_cpymem(p, results.data, results.len);
+        p = ngx_cpymem(p, "}\n", 2);
+
+        body.len = p - body.data;
+
+        return ngx_http_kafka_success(ctx->request, status, &body);
+    }
+
+    if (item->dead) {
+        topic = ngx_http_kafka_dead_letter(ctx);
+    }
+
+    p = ngx_slprintf(buf, buf + sizeof(buf), "{\"topic\":\"%V\"", topic);
+
+    if (status == NGX_HTTP_ACCEPTED) {
+        p = ngx_slprintf(p, buf + sizeof(buf), ",\"queued\":true");
+
+    } else {
+        p = ngx_slprintf(p, buf + sizeof(buf),
+                         ",\"partition\":%D,\"offset\":%L,\"timestamp\":%L",
+                         item->partition, item->offset, item->timestamp);
+    }
+
+    if (item->dead) {
+        p = ngx_slprintf(p, buf + sizeof(buf), ",\"dead_letter\":\"%s\"",
+                         ngx_http_kafka_catalogue[item->problem->code].code);
+    }
+
+    p = ngx_slprintf(p, buf + sizeof(buf), "}\n");
 
     body.data = buf;
-    body.len = ngx_slprintf(buf, buf + sizeof(buf),
-                            "{\"topic\":\"%V\",\"queued\":true}\n", topic)
-               - buf;
+    body.len = p - buf;
 
-    return ngx_http_kafka_success(r, NGX_HTTP_ACCEPTED, &body);
+    return ngx_http_kafka_success(ctx->request, status, &body);
+}
+
+
+ngx_str_t *
+ngx_http_kafka_dead_letter(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_kafka_topic_conf_t     *topic;
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+    topic = klcf->producer->topics.elts;
+
+    return &topic[klcf->dead_index].name;
+}
+
+
+/* Nothing was sent; of several, the first bad one gives the status. */
+static ngx_int_t
+ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_str_t                  results;
+    ngx_uint_t                 i;
+    ngx_http_kafka_item_t     *item;
+    ngx_http_kafka_problem_t   problem;
+
+    item = ctx->items.elts;
+
+    for (i = 0; item[i].state != NGX_HTTP_KAFKA_FAILED; i++) { /* void */ }
+
+    if (!ctx->batch) {
+        return ngx_http_kafka_problem(ctx->request, item[i].problem, NULL);
+    }
+
+    ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
+
+    problem.code = item[i].problem->code;
+    ngx_http_kafka_detail(ctx->request, &problem, "%ui of %ui records are "
+                          "bad, the first at index %ui; none was kept.",
+                          ctx->invalid, ctx->items.nelts, i);
+
+    results = ngx_http_kafka_results(ctx, 1);
+    if (results.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kafka_problem(ctx->request, &problem, &results);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx, ngx_uint_t possibly,
+    ngx_http_kafka_problem_t *first)
+{
+    ngx_str_t                  results;
+    ngx_http_kafka_problem_t   problem;
+
+    if (!ctx->batch) {
+        return ngx_http_kafka_problem(ctx->request, first, NULL);
+    }
+
+    ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
+
+    problem.code = possibly ? NGX_HTTP_KAFKA_MAYBE_DELIVERED : first->code;
+    ngx_http_kafka_detail(ctx->request, &problem, "Not all of the %ui "
+                          "records were kept; results says which.",
+                          ctx->items.nelts);
+
+    results = ngx_http_kafka_results(ctx, 0);
+    if (results.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kafka_problem(ctx->request, &problem, &results);
+}
+
+
+ngx_int_t
+ngx_http_kafka_reply_options(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_kafka_allow(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->header_only = 1;
+
+    return ngx_http_send_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_allow(ngx_http_request_t *r)
+{
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+
+    return ngx_http_kafka_header(r, "Allow",
+                                 klcf->body ? "GET, POST, PUT, OPTIONS"
+                                            : "POST, PUT, OPTIONS");
+}
+
+
+/* RFC 7240, section 3. */
+static ngx_int_t
+ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
+{
+    char                       *value;
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+
+    value = ctx->lenient ? "handling=lenient" : NULL;
+
+    if (ctx->async && klcf->ack == NGX_HTTP_KAFKA_CLIENT) {
+        value = value ? "respond-async, handling=lenient" : "respond-async";
+    }
+
+    return value ? ngx_http_kafka_header(ctx->request, "Preference-Applied",
+                                         value)
+                 : NGX_OK;
 }
 
 
@@ -190,48 +444,88 @@ ngx_int_t
 ngx_http_kafka_reply_problem(ngx_http_request_t *r,
     ngx_http_kafka_problem_t *problem)
 {
-    u_char                          buf[NGX_HTTP_KAFKA_BODY_MAX], *p, *last;
-    ngx_str_t                       body, allow;
-    ngx_uint_t                      status;
-    const ngx_http_kafka_meaning_t *m;
+    return ngx_http_kafka_problem(r, problem, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_problem(ngx_http_request_t *r,
+    ngx_http_kafka_problem_t *problem, ngx_str_t *results)
+{
+    u_char                          *buf, *p, *last;
+    size_t                           size;
+    ngx_str_t                        body;
+    ngx_http_kafka_ctx_t            *ctx;
+    const ngx_http_kafka_meaning_t  *m;
 
     ngx_http_kafka_count(r);
     ngx_http_kafka_log_problem(r, problem);
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx->error = problem->code;
+
     m = &ngx_http_kafka_catalogue[problem->code];
-    status = m->status;
 
     if (m->retry && ngx_http_kafka_retry_after(r, m->retry) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (problem->code == NGX_HTTP_KAFKA_METHOD) {
-        ngx_str_set(&allow, "POST");
-
-        if (ngx_http_kafka_header(r, "Allow", &allow) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (problem->code == NGX_HTTP_KAFKA_METHOD
+        && ngx_http_kafka_allow(r) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    if (ngx_http_kafka_intercepted(r, status)) {
-        return status;
+    if (ngx_http_kafka_intercepted(r, m->status)) {
+        return m->status;
     }
 
-    last = buf + sizeof(buf);
+    size = NGX_HTTP_KAFKA_BODY_MAX + (results ? results->len : 0);
+
+    buf = ngx_pnalloc(r->pool, size);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = buf + size;
 
     p = ngx_slprintf(buf, last,
-                     "{\"type\":\"urn:sluice:problem:%s\",\"title\":\"",
-                     m->code);
-    p = ngx_http_kafka_escape(p, last, (u_char *) m->title,
-                              ngx_strlen(m->title));
-    p = ngx_slprintf(p, last, "\",\"status\":%ui,\"persisted\":\"%s\"",
-                     status, m->persisted);
+                     "{\"type\":\"urn:sluice:problem:%s\",\"title\":\"%s\","
+                     "\"status\":%ui,\"persisted\":\"%s\"",
+                     m->code, m->title, m->status, m->persisted);
 
-    p = problem->detail.len
-        ? ngx_http_kafka_member(p, last, "detail", problem->detail.data,
-                                problem->detail.len)
-        : ngx_http_kafka_member(p, last, "detail", (u_char *) m->title,
-                                ngx_strlen(m->title));
+    if (problem->detail.len == 0) {
+        p = ngx_http_kafka_member(p, last, "detail", (u_char *) m->title,
+                                  ngx_strlen(m->title));
+    }
+
+    p = ngx_http_kafka_members(p, last, problem);
+
+    p = ngx_http_kafka_member(p, last, "remedy", (u_char *) m->remedy,
+                              ngx_strlen(m->remedy));
+
+    if (results) {
+        p = ngx_slprintf(p, last, ",%V", results);
+    }
+
+    p = ngx_slprintf(p, last, "}\n");
+
+    body.data = buf;
+    body.len = p - buf;
+
+    return ngx_http_kafka_send(r, m->status, &ngx_http_kafka_problem_type,
+                               &body);
+}
+
+
+u_char *
+ngx_http_kafka_members(u_char *p, u_char *last,
+    ngx_http_kafka_problem_t *problem)
+{
+    if (problem->detail.len) {
+        p = ngx_http_kafka_member(p, last, "detail", problem->detail.data,
+                                  problem->detail.len);
+    }
 
     if (problem->pointer) {
         p = ngx_http_kafka_member(p, last, "pointer",
@@ -245,14 +539,7 @@ ngx_http_kafka_reply_problem(ngx_http_request_t *r,
                                   ngx_strlen(problem->keyword));
     }
 
-    p = ngx_http_kafka_member(p, last, "remedy", (u_char *) m->remedy,
-                              ngx_strlen(m->remedy));
-    p = ngx_slprintf(p, last, "}\n");
-
-    body.data = buf;
-    body.len = p - buf;
-
-    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_type, &body);
+    return p;
 }
 
 
@@ -284,8 +571,9 @@ ngx_http_kafka_intercepted(ngx_http_request_t *r, ngx_uint_t status)
 }
 
 
+/* "value" lasts as long as the request. */
 static ngx_int_t
-ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
+ngx_http_kafka_header(ngx_http_request_t *r, char *name, char *value)
 {
     ngx_table_elt_t  *h;
 
@@ -299,7 +587,8 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
     h->hash = 1;
     h->key.data = (u_char *) name;
     h->key.len = ngx_strlen(name);
-    h->value = *value;
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
 
     return NGX_OK;
 }
@@ -308,16 +597,16 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 static ngx_int_t
 ngx_http_kafka_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 {
-    ngx_str_t  value;
+    u_char  *value;
 
-    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-    if (value.data == NULL) {
+    value = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
+    if (value == NULL) {
         return NGX_ERROR;
     }
 
-    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
+    (void) ngx_sprintf(value, "%ui%Z", seconds);
 
-    return ngx_http_kafka_header(r, "Retry-After", &value);
+    return ngx_http_kafka_header(r, "Retry-After", (char *) value);
 }
 
 

@@ -156,14 +156,48 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
         }
     }
 
-    if (klcf->format != NGX_HTTP_KAFKA_JSON && klcf->schema_place.line == 0) {
-        /* an inherited schema is for the locations that check JSON */
-        klcf->schema = NULL;
+    if (klcf->format == NGX_HTTP_KAFKA_RAW) {
+
+        /* what is inherited is for the locations that read JSON */
+
+        if (klcf->schema_place.line == 0) {
+            klcf->schema = NULL;
+        }
+
+        if (klcf->field_place.line == 0) {
+            klcf->key_field = NULL;
+            klcf->idempotency_field = NULL;
+        }
+
+        if (klcf->schema) {
+            ngx_kafka_conf_error(cf->log, &klcf->schema_place,
+                                 "\"kafka_schema\" needs another "
+                                 "\"kafka_format\" than raw, as json");
+            return NGX_ERROR;
+        }
+
+        if (klcf->key_field || klcf->idempotency_field) {
+            ngx_kafka_conf_error(cf->log, &klcf->field_place,
+                                 "\"kafka_key_field\" and "
+                                 "\"kafka_idempotency_field\" need another "
+                                 "\"kafka_format\" than raw, as json");
+            return NGX_ERROR;
+        }
     }
 
-    if (klcf->schema && klcf->format != NGX_HTTP_KAFKA_JSON) {
-        ngx_kafka_conf_error(cf->log, &klcf->schema_place,
-                             "\"kafka_schema\" needs \"kafka_format json\"");
+    if (klcf->dead_letter.len == 0) {
+        return NGX_OK;
+    }
+
+    klcf->dead_index = ngx_kafka_conf_topic(klcf->producer,
+                                            &klcf->dead_letter);
+
+    if (klcf->dead_index == NGX_ERROR) {
+        ngx_kafka_conf_error(cf->log, &klcf->dead_place,
+                             "topic \"%V\" of \"kafka_invalid\" is not "
+                             "declared in kafka_producer \"%V\", add "
+                             "\"topic %V;\" there", &klcf->dead_letter,
+                             &klcf->producer->name, &klcf->dead_letter);
         return NGX_ERROR;
     }
 

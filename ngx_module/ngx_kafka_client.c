@@ -447,6 +447,7 @@ ngx_kafka_client_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
     report.error = rkm->err;
     report.partition = rkm->partition;
     report.offset = -1;
+    report.timestamp = rd_kafka_message_timestamp(rkm, NULL);
 
     switch (rd_kafka_message_status(rkm)) {
 

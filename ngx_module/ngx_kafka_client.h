@@ -37,8 +37,8 @@ typedef struct {
 struct ngx_kafka_record_s {
     ngx_queue_t            queue;
     ngx_kafka_producer_t  *producer;
-    ngx_kafka_message_t    msg;         /* value and key only while parked */
-    void                  *copy;        /* of both, owned, or NULL */
+    ngx_kafka_message_t    msg;         /* its bytes only while parked */
+    void                  *copy;        /* of them, owned, or NULL */
     size_t                 charge;      /* bytes */
     ngx_msec_t             taken;
     ngx_uint_t             parked;      /* unsigned  parked:1; */
@@ -117,12 +117,18 @@ ngx_uint_t ngx_kafka_producer_probe(ngx_kafka_producer_t *kp);
 /* Logs a change between up and down. */
 void ngx_kafka_producer_note(ngx_kafka_producer_t *kp);
 
-/* ngx_kafka_producer.c */
+/* ngx_kafka_produce.c */
 
 void ngx_kafka_producer_report(ngx_kafka_client_t *client,
     ngx_kafka_record_t *rec, ngx_kafka_report_t *report);
-void ngx_kafka_producer_restart(ngx_kafka_producer_t *kp);
 void ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+
+/* From now on no request hears of its records. */
+void ngx_kafka_records_silence(void);
+
+/* ngx_kafka_producer.c */
+
+void ngx_kafka_producer_restart(ngx_kafka_producer_t *kp);
 void ngx_kafka_producer_drain(ngx_kafka_producer_t *kp);
 
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <librdkafka/rdkafka.h>
+#include "json.h"
 #include "schema.h"
 
 
@@ -39,7 +40,8 @@ typedef struct {
     ngx_int_t            partitions;
     ngx_int_t            replication;
     ngx_uint_t           create;        /* unsigned  create:1; */
-    schema_t            *schema;
+    schema_t            *schema;        /* default of locations, or NULL */
+    json_pointer_t      *key;           /* likewise: where the key lies */
 } ngx_kafka_topic_conf_t;
 
 

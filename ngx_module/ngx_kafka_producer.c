@@ -1,15 +1,7 @@
-/* Records of a worker: what is taken, what waits, what is known to be lost. */
+/* A producer in its worker: started, watched, drained, ended. */
 
 #include "ngx_kafka_client.h"
 
-
-/*
- * What librdkafka holds for a record beside key and value, as measured with
- * small ones: a message, its place in queues and the allocator's overhead.
- */
-#define NGX_KAFKA_RECORD_COST    320     /* bytes */
-
-#define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
 
 #define NGX_KAFKA_RESTART_WAIT   1000    /* ms */
 #define NGX_KAFKA_TICK           250     /* ms */
@@ -22,26 +14,15 @@
 #define NGX_KAFKA_EXIT_DESTROY   300     /* ms */
 
 
-static ngx_kafka_take_e ngx_kafka_produce_now(ngx_kafka_producer_t *kp,
-    ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
-static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
-    ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
 static void ngx_kafka_producer_tick(ngx_event_t *ev);
 static void ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_expire(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_drained(ngx_event_t *ev);
 static void ngx_kafka_producers_flush(void);
-static ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
-    ngx_kafka_message_t *msg);
-static void ngx_kafka_producer_release(ngx_kafka_producer_t *kp,
-    ngx_kafka_record_t *rec);
-static void ngx_kafka_record_free(ngx_kafka_record_t *rec);
 
 
 /* of this worker */
 static ngx_queue_t   ngx_kafka_producers;
-static ngx_queue_t   ngx_kafka_free_records;
-static ngx_uint_t    ngx_kafka_leaving;      /* no handler is called any more */
 
 
 ngx_kafka_producer_t *
@@ -58,7 +39,6 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 
     if (ngx_kafka_producers.next == NULL) {
         ngx_queue_init(&ngx_kafka_producers);
-        ngx_queue_init(&ngx_kafka_free_records);
     }
 
     kp->sent = ngx_calloc(sizeof(uint64_t), cycle->log);
@@ -112,241 +92,17 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 }
 
 
-ngx_kafka_take_e
-ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
-    ngx_kafka_record_t **recp)
-{
-    size_t               charge;
-    ngx_kafka_take_e     rc;
-    ngx_kafka_record_t  *rec;
-
-    charge = msg->len + msg->key_len + NGX_KAFKA_RECORD_COST;
-
-    if (msg->len + msg->key_len > kp->limit || charge > kp->conf->queue) {
-        return NGX_KAFKA_TOO_LARGE;
-    }
-
-    if (kp->client == NULL) {
-        rc = NGX_KAFKA_NOT_STARTED;
-        goto refused;
-    }
-
-    if (kp->charged + charge > kp->conf->queue) {
-        rc = NGX_KAFKA_QUEUE_FULL;
-        goto refused;
-    }
-
-    if (ngx_kafka_producer_down(kp) && !ngx_kafka_producer_probe(kp)) {
-        rc = NGX_KAFKA_BROKERS_DOWN;
-        goto refused;
-    }
-
-    rec = ngx_kafka_record_get(kp, msg);
-    if (rec == NULL) {
-        rc = NGX_KAFKA_QUEUE_FULL;
-        goto refused;
-    }
-
-    rec->charge = charge;
-
-    if (kp->client->topics[msg->topic]) {
-        rc = ngx_kafka_produce_now(kp, rec, msg);
-
-    } else {
-        rc = ngx_kafka_produce_park(kp, rec, msg);
-    }
-
-    if (rc != NGX_KAFKA_TAKEN) {
-        ngx_kafka_record_free(rec);
-
-        if (rc == NGX_KAFKA_TOO_LARGE) {
-            return rc;
-        }
-
-        goto refused;
-    }
-
-    kp->charged += charge;
-    kp->records++;
-    (void) ngx_atomic_fetch_add(&kp->gauges->bytes, charge);
-    (void) ngx_atomic_fetch_add(&kp->gauges->records, 1);
-
-    if (ngx_exiting) {
-        /* the drain's own call came when this body was still arriving */
-        ngx_kafka_producer_drain(kp);
-    }
-
-    *recp = rec;
-
-    return NGX_KAFKA_TAKEN;
-
-refused:
-
-    (void) ngx_atomic_fetch_add(&kp->counters->failed, 1);
-
-    return rc;
-}
-
-
-static ngx_kafka_take_e
-ngx_kafka_produce_now(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
-    ngx_kafka_message_t *msg)
-{
-    ngx_kafka_client_t  *client;
-
-    client = kp->client;
-
-    if (rd_kafka_produce(client->topics[msg->topic], RD_KAFKA_PARTITION_UA,
-                         RD_KAFKA_MSG_F_COPY, msg->value, msg->len,
-                         msg->key_len ? msg->key : NULL, msg->key_len, rec)
-        == 0)
-    {
-        ngx_queue_insert_tail(&client->records, &rec->queue);
-        return NGX_KAFKA_TAKEN;
-    }
-
-    switch (rd_kafka_last_error()) {
-
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-        return NGX_KAFKA_TOO_LARGE;
-
-    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-        return NGX_KAFKA_QUEUE_FULL;
-
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-        return NGX_KAFKA_TOPIC_MISSING;
-
-    default:
-        return NGX_KAFKA_REFUSED;
-    }
-}
-
-
-static ngx_kafka_take_e
-ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
-    ngx_kafka_message_t *msg)
-{
-    u_char  *p;
-
-    if (kp->conf->states[msg->topic].error) {
-        return NGX_KAFKA_TOPIC_MISSING;
-    }
-
-    if (msg->handler == NULL) {
-        p = ngx_alloc(msg->len + msg->key_len + 1, kp->cycle->log);
-        if (p == NULL) {
-            return NGX_KAFKA_QUEUE_FULL;
-        }
-
-        rec->copy = p;
-        rec->msg.value = p;
-        rec->msg.key = ngx_cpymem(p, msg->value, msg->len);
-        ngx_memcpy(rec->msg.key, msg->key, msg->key_len);
-    }
-
-    rec->parked = 1;
-    ngx_queue_insert_tail(&kp->parked, &rec->queue);
-
-    return NGX_KAFKA_TAKEN;
-}
-
-
-void
-ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic)
-{
-    ngx_queue_t         *q, *next;
-    ngx_kafka_record_t  *rec;
-    ngx_kafka_report_t   report;
-
-    for (q = ngx_queue_head(&kp->parked);
-         q != ngx_queue_sentinel(&kp->parked);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
-
-        if (rec->msg.topic != topic) {
-            continue;
-        }
-
-        ngx_queue_remove(q);
-        rec->parked = 0;
-
-        if (ngx_kafka_produce_now(kp, rec, &rec->msg) == NGX_KAFKA_TAKEN) {
-
-            if (rec->copy) {
-                ngx_free(rec->copy);
-                rec->copy = NULL;
-            }
-
-            continue;
-        }
-
-        report.outcome = NGX_KAFKA_NOT_KEPT;
-        report.error = rd_kafka_last_error();
-        report.partition = -1;
-        report.offset = -1;
-
-        ngx_queue_init(&rec->queue);
-        ngx_kafka_producer_report(kp->client, rec, &report);
-
-        /* its handler may have changed the queue */
-        next = ngx_queue_head(&kp->parked);
-    }
-}
-
-
-void
-ngx_kafka_producer_report(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
-    ngx_kafka_report_t *report)
-{
-    void                  *data;
-    ngx_kafka_report_pt    handler;
-    ngx_kafka_producer_t  *kp;
-
-    kp = rec->producer;
-    data = rec->msg.data;
-    handler = rec->msg.handler;
-
-    if (report->outcome == NGX_KAFKA_KEPT) {
-        client->up = 1;
-        kp->stalled = 0;
-        (void) ngx_atomic_fetch_add(&kp->counters->acked, 1);
-
-    } else {
-        (void) ngx_atomic_fetch_add(&kp->counters->failed, 1);
-    }
-
-    ngx_queue_remove(&rec->queue);
-    ngx_kafka_producer_release(kp, rec);
-
-    if (handler && !ngx_kafka_leaving) {
-        handler(data, report);
-    }
-}
-
-
-ngx_uint_t
-ngx_kafka_abandon(ngx_kafka_record_t *rec)
-{
-    if (!rec->parked) {
-        rec->msg.handler = NULL;
-        return 1;
-    }
-
-    (void) ngx_atomic_fetch_add(&rec->producer->counters->failed, 1);
-
-    ngx_queue_remove(&rec->queue);
-    ngx_kafka_producer_release(rec->producer, rec);
-
-    return 0;
-}
-
-
 size_t
 ngx_kafka_limit(ngx_kafka_producer_t *kp)
 {
     return kp->limit;
+}
+
+
+size_t
+ngx_kafka_room(ngx_kafka_producer_t *kp)
+{
+    return kp->conf->queue;
 }
 
 
@@ -488,7 +244,7 @@ ngx_kafka_producers_exit(ngx_cycle_t *cycle)
     }
 
     /* requests may still be there, but nobody will send their answers */
-    ngx_kafka_leaving = 1;
+    ngx_kafka_records_silence();
 
     ngx_kafka_producers_flush();
 
@@ -560,69 +316,4 @@ ngx_kafka_producers_flush(void)
         ngx_time_update();
 
     } while (left && (ngx_msec_int_t) (end - ngx_current_msec) > 0);
-}
-
-
-static ngx_kafka_record_t *
-ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
-{
-    ngx_uint_t           i;
-    ngx_queue_t         *q;
-    ngx_kafka_record_t  *rec;
-
-    if (ngx_queue_empty(&ngx_kafka_free_records)) {
-
-        rec = ngx_calloc(NGX_KAFKA_RECORD_BLOCK * sizeof(ngx_kafka_record_t),
-                         kp->cycle->log);
-        if (rec == NULL) {
-            return NULL;
-        }
-
-        for (i = 0; i < NGX_KAFKA_RECORD_BLOCK; i++) {
-            ngx_queue_insert_head(&ngx_kafka_free_records, &rec[i].queue);
-        }
-    }
-
-    q = ngx_queue_head(&ngx_kafka_free_records);
-    ngx_queue_remove(q);
-
-    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
-
-    rec->producer = kp;
-    rec->msg = *msg;
-    rec->copy = NULL;
-    rec->charge = 0;
-    rec->taken = ngx_current_msec;
-    rec->parked = 0;
-
-    return rec;
-}
-
-
-/* Ends a record that was taken; it is in no queue any more. */
-static void
-ngx_kafka_producer_release(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
-{
-    kp->charged -= rec->charge;
-    kp->records--;
-    (void) ngx_atomic_fetch_add(&kp->gauges->bytes,
-                                -(ngx_atomic_int_t) rec->charge);
-    (void) ngx_atomic_fetch_add(&kp->gauges->records, -1);
-
-    ngx_kafka_record_free(rec);
-
-    if (kp->records == 0 && kp->drain.timer_set) {
-        ngx_del_timer(&kp->drain);
-    }
-}
-
-
-static void
-ngx_kafka_record_free(ngx_kafka_record_t *rec)
-{
-    if (rec->copy) {
-        ngx_free(rec->copy);
-    }
-
-    ngx_queue_insert_head(&ngx_kafka_free_records, &rec->queue);
 }

@@ -31,6 +31,7 @@ typedef enum {
     NGX_KAFKA_QUEUE_FULL,
     NGX_KAFKA_BROKERS_DOWN,
     NGX_KAFKA_TOPIC_MISSING,
+    NGX_KAFKA_PARTITION_MISSING,
     NGX_KAFKA_NOT_STARTED,
     NGX_KAFKA_REFUSED
 } ngx_kafka_take_e;
@@ -48,6 +49,7 @@ typedef struct {
     rd_kafka_resp_err_t  error;
     int32_t              partition;     /* -1: not known */
     int64_t              offset;        /* -1: not known */
+    int64_t              timestamp;     /* ms since 1970, -1: not known */
 } ngx_kafka_report_t;
 
 
@@ -56,13 +58,25 @@ typedef void (*ngx_kafka_report_pt)(void *data, ngx_kafka_report_t *report);
 
 
 typedef struct {
+    ngx_str_t            name;          /* NUL-terminated */
+    ngx_str_t            value;
+} ngx_kafka_header_t;
+
+
+typedef struct {
     ngx_uint_t           topic;         /* index in the block */
-    void                *value;
-    size_t               len;
-    void                *key;
-    size_t               key_len;       /* 0: no key */
+    ngx_str_t            value;         /* data is never NULL */
+    ngx_str_t            key;           /* data is NULL: no key */
+    ngx_kafka_header_t  *headers;
+    ngx_uint_t           nheaders;
+    int32_t              partition;     /* -1: by the key, or any */
+    int64_t              timestamp;     /* ms since 1970, 0: now */
     ngx_kafka_report_pt  handler;       /* NULL: nobody waits */
     void                *data;
+
+    /* set by ngx_kafka_produce() */
+    ngx_kafka_record_t  *record;        /* NULL: librdkafka refused it */
+    rd_kafka_resp_err_t  error;
 } ngx_kafka_message_t;
 
 
@@ -79,11 +93,14 @@ ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
 void ngx_kafka_producers_exit(ngx_cycle_t *cycle);
 
 /*
- * Takes a record.  Value and key are copied, except while a message with a
- * handler waits for its topic: they must live until report or abandon.
+ * Takes the "n" records of one request, all or none: only where librdkafka
+ * refuses one behind the first, which no limit here lets happen, are those
+ * with a "record" taken and the others not.  Bytes are copied, except while a
+ * message with a handler waits for its topic: they must live until report or
+ * abandon.  No handler is called from here.
  */
 ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
-    ngx_kafka_message_t *msg, ngx_kafka_record_t **rec);
+    ngx_kafka_message_t *msg, ngx_uint_t n);
 
 /*
  * Nobody waits for the record any more: its handler will not be called.
@@ -91,8 +108,14 @@ ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
  */
 ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
 
-/* The largest key and value taken, in bytes. */
+/* Bytes of key, value and headers, as librdkafka bounds them. */
+size_t ngx_kafka_message_size(const ngx_kafka_message_t *msg);
+
+/* The largest of them that is taken. */
 size_t ngx_kafka_limit(ngx_kafka_producer_t *kp);
+
+/* The most one request can bring, in bytes. */
+size_t ngx_kafka_room(ngx_kafka_producer_t *kp);
 
 /*
  * NULL when records are taken and likely kept, else a static reason for

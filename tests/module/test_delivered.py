@@ -100,7 +100,8 @@ def test_200_names_the_record_that_is_in_kafka(nginx, topics):
         answer = server.post("/none", body)
         assert answer.status == 200
         assert answer.headers["content-type"] == "application/json"
-        assert sorted(answer.json) == ["offset", "partition", "topic"]
+        assert sorted(answer.json) == ["offset", "partition", "timestamp",
+                                       "topic"]
         assert answer.json["topic"] == name
         answers[body] = answer.json
 
@@ -110,6 +111,7 @@ def test_200_names_the_record_that_is_in_kafka(nginx, topics):
         assert record.key is None
         assert answers[record.value]["partition"] == record.partition
         assert answers[record.value]["offset"] == record.offset
+        assert answers[record.value]["timestamp"] == record.timestamp
 
 
 def test_the_key_is_the_records_key(nginx, topics, topic):

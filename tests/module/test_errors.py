@@ -47,13 +47,27 @@ INTERCEPT = """
 """
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH",
-                                    "OPTIONS"])
+def test_put_is_as_good_as_post(nginx, topics, topic):
+    server = nginx(PLAIN, TOPIC=topic)
+    assert server.request("PUT", "/", b"put").status == 200
+    assert [record.value for record in topics.records(topic)] == [b"put"]
+
+
+def test_options_is_204_with_allow(nginx, topics, topic):
+    server = nginx(PLAIN, TOPIC=topic)
+    for body in (None, b"a body"):
+        answer = server.request("OPTIONS", "/", body)
+        assert answer.status == 204 and answer.body == b""
+        assert answer.headers["allow"] == "POST, PUT, OPTIONS"
+    assert topics.count(topic) == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH"])
 def test_another_method_is_405_with_allow(nginx, topics, topic, method):
     server = nginx(PLAIN, TOPIC=topic)
-    answer = server.request(method, "/", b"x" if method == "PUT" else None)
+    answer = server.request(method, "/")
     assert answer.status == 405
-    assert "POST" in answer.headers["allow"]
+    assert answer.headers["allow"] == "POST, PUT, OPTIONS"
     if method != "HEAD":
         assert_problem(answer, 405)
     assert topics.count(topic) == 0
