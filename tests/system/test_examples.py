@@ -330,6 +330,9 @@ def test_every_error_of_nginx_is_problem_json(example, event_topics, app,
     refused(post_from("127.0.0.2", server, "/events", b"3", right), 403)
     refused(server.get("/nowhere"), 404)
     refused(server.post("/events", b"4" * (2 << 20), right), 413)
+    answer = server.request("TRACE", "/events")
+    refused(answer, 405)
+    assert answer.headers["allow"] == "POST, PUT, OPTIONS"
     answer = server.get("/app/x")
     refused(answer, 502)
     assert answer.headers["retry-after"] == "1"
