@@ -183,6 +183,10 @@ ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
             sent++;
             break;
 
+        case NGX_HTTP_KAFKA_WAITING:
+            /* good, but not sent for the sake of the others */
+            break;
+
         default:
             first = first ? first : item[i].problem;
             maybe += item[i].problem->code == NGX_HTTP_KAFKA_MAYBE_DELIVERED

@@ -8,6 +8,8 @@
  * small ones: a message, its place in queues and the allocator's overhead.
  */
 #define NGX_KAFKA_RECORD_COST    320     /* bytes */
+#define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
+#define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
 
 #define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
 #define NGX_KAFKA_BATCH          128     /* records given over at once */
@@ -24,6 +26,7 @@ static rd_kafka_resp_err_t ngx_kafka_produce_headers(
     ngx_kafka_message_t *msg);
 static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec);
+static size_t ngx_kafka_overhead(const ngx_kafka_message_t *msg);
 static ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg);
 static ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec,
@@ -65,7 +68,7 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
             return NGX_KAFKA_TOO_LARGE;
         }
 
-        charge += size + NGX_KAFKA_RECORD_COST;
+        charge += size + ngx_kafka_overhead(&msg[i]);
     }
 
     if (charge > kp->conf->queue) {
@@ -463,6 +466,16 @@ ngx_kafka_message_size(const ngx_kafka_message_t *msg)
 }
 
 
+static size_t
+ngx_kafka_overhead(const ngx_kafka_message_t *msg)
+{
+    return NGX_KAFKA_RECORD_COST
+           + (msg->nheaders ? NGX_KAFKA_HEADERS_COST
+                              + msg->nheaders * NGX_KAFKA_HEADER_COST
+                            : 0);
+}
+
+
 static ngx_kafka_record_t *
 ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
 {
@@ -495,7 +508,7 @@ ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
     rec->producer = kp;
     rec->msg = *msg;
     rec->copy = NULL;
-    rec->charge = ngx_kafka_message_size(msg) + NGX_KAFKA_RECORD_COST;
+    rec->charge = ngx_kafka_message_size(msg) + ngx_kafka_overhead(msg);
     rec->taken = ngx_current_msec;
     rec->parked = 0;
 
