@@ -222,24 +222,17 @@ export class Sluice {
   // After silence ask without a body first, so that an outage costs one
   // request's certainty and not that of every record.
   async #someoneAnswers() {
-    try {
-      const signal = AbortSignal.timeout(this.#set.timeout);
-      await fetch(this.#url, { method: "OPTIONS", signal });
-      this.#silent = false;
-    } catch {
-      // still nobody
-    }
+    const signal = AbortSignal.timeout(this.#set.timeout);
+    const asked = fetch(this.#url, { method: "OPTIONS", signal });
+    this.#silent = await asked.then(() => false, () => true);
     return !this.#silent;
   }
 
   #onHidden = () => {
-    if (document.visibilityState === "hidden") {
-      this.flush();
-    }
+    document.visibilityState === "hidden" && this.flush();
   };
 
-  // Nobody hears the answers to these.  text/plain needs no preflight, for
-  // which there would be no time.
+  // Nobody hears the answers.  text/plain needs no time for a preflight.
   #onLeave = () => {
     if (!this.#sent) {
       this.#queue.unshift(...this.#flying.splice(0));
