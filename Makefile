@@ -71,7 +71,7 @@ $(module_makefile): config $(OUT)/module.flags
 
 # The consumer and the unit tests.
 
-packages = rdkafka libpq libcjson libmicrohttpd
+packages = rdkafka libpq libcjson libmicrohttpd libpcre2-8
 # expanded in recipes only, when "make deps" may just have installed them
 pkg_cflags = $(shell pkg-config --cflags $(packages))
 pkg_libs = $(shell pkg-config --libs $(packages))
@@ -102,6 +102,13 @@ $(OUT)/test/sluice-consumer: $(test_objects)
 
 unit: $(units)
 
+# says what the schema check makes of pairs; compared with another's
+$(OUT)/test/schema: $(OUT)/obj/tests/oracle/schema.o \
+    $(filter $(OUT)/obj/common/%,$(objects))
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(link)
+
 $(units): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(library)
 	$(step) link $@
 	@mkdir -p $(@D)
@@ -128,6 +135,57 @@ $(OUT)/c.flags $(OUT)/module.flags: FORCE
 	@echo '$(now)' | cmp -s - $@ || echo '$(now)' >$@
 
 
+# Fuzz targets: tests/fuzz/NAME.c with an LLVMFuzzerTestOneInput() each, and
+# tests/fuzz/corpus/NAME/.  replay-NAME runs the corpus, under sanitizers and
+# without a fuzzer; fuzz-NAME is libFuzzer's.
+
+FUZZ_SECONDS ?= 60
+fuzz_targets = json schema
+fuzz_sources = $(wildcard common/*.c)
+fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+    -fno-omit-frame-pointer
+fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
+    | sort -rV | head -n 1)
+fuzz_compile = -std=c11 -D_GNU_SOURCE -O1 -g $(warnings) $(fuzz_flags) \
+    -Icommon -Iconsumers $(pkg_cflags) -MMD -MP -c -o $@ $<
+replays = $(fuzz_targets:%=$(BUILD)/fuzz/replay-%)
+fuzzers = $(fuzz_targets:%=$(BUILD)/fuzz/fuzz-%)
+
+$(replays): $(BUILD)/fuzz/replay-%: $(BUILD)/obj-replay/tests/fuzz/%.o \
+    $(BUILD)/obj-replay/tests/fuzz/replay.o \
+    $(fuzz_sources:%.c=$(BUILD)/obj-replay/%.o)
+	$(step) link $@
+	@mkdir -p $(@D)
+	@gcc $(fuzz_flags) -o $@ $^ $(pkg_libs) -lz -lm -lpthread
+
+$(fuzzers): $(BUILD)/fuzz/fuzz-%: $(BUILD)/obj-fuzz/tests/fuzz/%.o \
+    $(fuzz_sources:%.c=$(BUILD)/obj-fuzz/%.o)
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(fuzz_cc) -fsanitize=fuzzer $(fuzz_flags) -o $@ $^ $(pkg_libs) \
+	    -lz -lm -lpthread
+
+$(BUILD)/obj-replay/%.o: %.c
+	$(step) cc '$< (replay)'
+	@mkdir -p $(@D)
+	@gcc $(fuzz_compile)
+
+$(BUILD)/obj-fuzz/%.o: %.c
+	$(step) cc '$< (fuzz)'
+	@mkdir -p $(@D)
+	@$(fuzz_cc) -fsanitize=fuzzer-no-link $(fuzz_compile)
+
+-include $(wildcard $(BUILD)/obj-replay/*/*.d $(BUILD)/obj-replay/*/*/*.d \
+    $(BUILD)/obj-fuzz/*/*.d $(BUILD)/obj-fuzz/*/*/*.d)
+
+fuzzers: $(fuzzers)
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS=60 (T=NAME: one)
+	@stack/deps fuzz
+	@$(MAKE) --no-print-directory fuzzers
+	@stack/fuzz $(FUZZ_SECONDS) $(or $(T),$(fuzz_targets))
+
+
 # The stack: Kafka, PostgreSQL, nginx and consumers.
 
 deps: ## install what is missing, by apt
@@ -150,7 +208,7 @@ down: ## stop it; the data stays
 
 # Tests.
 
-programs: all unit $(OUT)/test/sluice-consumer
+programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema $(replays)
 
 check: ## unit tests and tests on real servers (T=NAME: one)
 	@stack/deps check
@@ -190,5 +248,5 @@ clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench check clean consumers deps down faults help \
-    install lint module programs run unit up
+.PHONY: FORCE all asan bench check clean consumers deps down faults fuzz fuzzers \
+    help install lint module programs run unit up

@@ -1,56 +1,80 @@
-/* JSON Schema subset: compiling, through cJSON. */
+/* JSON Schema 2020-12: compiling.  Tokens become nodes with rules. */
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "schema_impl.h"
 
 
-typedef struct {
-    const json_doc_t  *doc;
-    size_t             len;
-    schema_error_t    *err;
-} schema_compiler_t;
+#define SCHEMA_CHUNK  4096    /* bytes allocated at once */
 
 
-static schema_t *schema_node(schema_compiler_t *c, const cJSON *json,
-    uint32_t token, const schema_path_t *path);
-static int schema_keyword(schema_compiler_t *c, schema_t *schema,
-    const cJSON *json, uint32_t token, const schema_path_t *path);
-static int schema_type(schema_compiler_t *c, schema_t *schema,
-    const cJSON *json, uint32_t token, const schema_path_t *path);
-static int schema_required(schema_compiler_t *c, schema_t *schema,
-    const cJSON *json, uint32_t token, const schema_path_t *path);
-static int schema_properties(schema_compiler_t *c, schema_t *schema,
-    const cJSON *json, uint32_t token, const schema_path_t *path);
-static int schema_min_length(schema_compiler_t *c, schema_t *schema,
-    const cJSON *json, uint32_t token, const schema_path_t *path);
-static int schema_refuse(schema_compiler_t *c, uint32_t token,
-    const schema_path_t *path, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Memory that goes with the schema. */
+
+struct schema_chunk_s {
+    schema_chunk_t  *next;
+    size_t           used;
+    size_t           size;
+    _Alignas(16) unsigned char  data[];
+};
+
+
+static int schema_take(schema_compiler_t *c, const char *text, size_t len);
+static int schema_keywords(schema_compiler_t *c, schema_node_t *node,
+    const schema_path_t *path);
+static schema_keyword_t schema_keyword(schema_compiler_t *c, uint32_t token);
+static void schema_join(schema_node_t *node);
 
 
 static const struct {
     const char        *name;
     schema_keyword_t   keyword;
-} schema_keywords[] = {
-    { "type",        SCHEMA_TYPE       },
-    { "required",    SCHEMA_REQUIRED   },
-    { "properties",  SCHEMA_PROPERTIES },
-    { "minLength",   SCHEMA_MIN_LENGTH },
-    { "title",       SCHEMA_ANNOTATION },
-    { "description", SCHEMA_ANNOTATION },
-    { "default",     SCHEMA_ANNOTATION },
-    { "examples",    SCHEMA_ANNOTATION },
-    { "deprecated",  SCHEMA_ANNOTATION },
-    { "$comment",    SCHEMA_ANNOTATION },
-    { "$schema",     SCHEMA_ANNOTATION },
-    { "$id",         SCHEMA_ANNOTATION },
-    { NULL,          SCHEMA_UNKNOWN    }
+} schema_keyword_names[] = {
+    { "type",                 SCHEMA_TYPE           },
+    { "required",             SCHEMA_REQUIRED       },
+    { "properties",           SCHEMA_PROPERTIES     },
+    { "additionalProperties", SCHEMA_ADDITIONAL     },
+    { "dependentRequired",    SCHEMA_DEPENDENT      },
+    { "minProperties",        SCHEMA_MIN_PROPERTIES },
+    { "maxProperties",        SCHEMA_MAX_PROPERTIES },
+    { "prefixItems",          SCHEMA_PREFIX_ITEMS   },
+    { "items",                SCHEMA_ITEMS          },
+    { "minItems",             SCHEMA_MIN_ITEMS      },
+    { "maxItems",             SCHEMA_MAX_ITEMS      },
+    { "uniqueItems",          SCHEMA_UNIQUE         },
+    { "enum",                 SCHEMA_ENUM           },
+    { "const",                SCHEMA_CONST          },
+    { "minLength",            SCHEMA_MIN_LENGTH     },
+    { "maxLength",            SCHEMA_MAX_LENGTH     },
+    { "pattern",              SCHEMA_PATTERN        },
+    { "format",               SCHEMA_FORMAT         },
+    { "minimum",              SCHEMA_MINIMUM        },
+    { "maximum",              SCHEMA_MAXIMUM        },
+    { "exclusiveMinimum",     SCHEMA_EXCL_MINIMUM   },
+    { "exclusiveMaximum",     SCHEMA_EXCL_MAXIMUM   },
+    { "multipleOf",           SCHEMA_MULTIPLE       },
+    { "$ref",                 SCHEMA_REF            },
+    { "allOf",                SCHEMA_ALL_OF         },
+    { "anyOf",                SCHEMA_ANY_OF         },
+    { "oneOf",                SCHEMA_ONE_OF         },
+    { "not",                  SCHEMA_NOT            },
+    { "if",                   SCHEMA_IF             },
+    { "then",                 SCHEMA_THEN           },
+    { "else",                 SCHEMA_ELSE           },
+    { "$defs",                SCHEMA_DEFS           },
+    { "$schema",              SCHEMA_DIALECT        },
+    { "$id",                  SCHEMA_ID             },
+    { "title",                SCHEMA_ANNOTATION     },
+    { "description",          SCHEMA_ANNOTATION     },
+    { "default",              SCHEMA_ANNOTATION     },
+    { "examples",             SCHEMA_ANNOTATION     },
+    { "deprecated",           SCHEMA_ANNOTATION     },
+    { "readOnly",             SCHEMA_ANNOTATION     },
+    { "writeOnly",            SCHEMA_ANNOTATION     },
+    { "$comment",             SCHEMA_ANNOTATION     },
+    { NULL,                   SCHEMA_UNKNOWN        }
 };
 
 const schema_type_t  schema_types[] = {
@@ -68,383 +92,305 @@ const schema_type_t  schema_types[] = {
 schema_t *
 schema_compile(const char *text, size_t len, schema_error_t *err)
 {
-    cJSON              *json;
-    unsigned            column;
+    int                 rc;
     schema_t           *schema;
-    const char         *end;
-    json_doc_t          doc;
-    json_error_t        bad;
     schema_compiler_t   c;
 
-    memset(&doc, 0, sizeof(json_doc_t));
     memset(err, 0, sizeof(schema_error_t));
+    err->line = 1;
 
-    if (json_parse(&doc, text, len, &bad) != 0) {
-        json_position(text, len, bad.offset, &err->line, &column);
-        (void) snprintf(err->reason, sizeof(err->reason),
-                        "not JSON: %s in column %u", bad.reason, column);
-        json_doc_free(&doc);
+    schema = calloc(1, sizeof(schema_t));
+    if (schema == NULL) {
+        (void) snprintf(err->reason, sizeof(err->reason), "%s",
+                        json_no_memory);
         return NULL;
     }
 
-    schema = NULL;
-    end = text;
+    schema->work = &schema->scratch;
+    schema_seed(schema->work);
 
-    json = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+    c.schema = schema;
+    c.len = len;
+    c.nodes = NULL;
+    c.err = err;
 
-    if (json == NULL) {
-        /* what passed above is beyond cJSON only in this */
-        json_position(text, len, (size_t) (end - text), &err->line, &column);
-        (void) snprintf(err->reason, sizeof(err->reason),
-                        "number of more than 63 characters, or out of memory");
+    rc = schema_take(&c, text, len);
 
-    } else {
-        c.doc = &doc;
-        c.len = len;
-        c.err = err;
-
-        schema = schema_node(&c, json, 0, NULL);
+    if (rc == 0) {
+        schema->root = schema_node(&c, 0, NULL);
+        rc = schema->root == NULL ? -1 : schema_resolve(&c);
     }
 
-    cJSON_Delete(json);
-    json_doc_free(&doc);
+    free(c.nodes);
+
+    if (rc != 0) {
+        schema_free(schema);
+        return NULL;
+    }
+
+    err->line = 0;
 
     return schema;
 }
 
 
-static void
-schema_members_free(schema_member_t *members, size_t n)
-{
-    size_t  i;
+/* Keeps a copy of the text, which "enum" and its like compare against. */
 
-    for (i = 0; i < n; i++) {
-        free(members[i].name);
-        schema_free(members[i].schema);
+static int
+schema_take(schema_compiler_t *c, const char *text, size_t len)
+{
+    unsigned       column;
+    schema_t      *schema;
+    json_error_t   bad;
+
+    schema = c->schema;
+
+    schema->text = malloc(len + 1);
+    if (schema->text == NULL) {
+        goto no_memory;
     }
 
-    free(members);
+    if (len > 0) {
+        memcpy(schema->text, text, len);
+    }
+
+    if (json_parse(&schema->doc, schema->text, len, &bad) != 0) {
+        json_position(schema->text, len, bad.offset, &c->err->line, &column);
+        (void) snprintf(c->err->reason, sizeof(c->err->reason),
+                        "not JSON: %s in column %u", bad.reason, column);
+        return -1;
+    }
+
+    c->nodes = calloc(schema->doc.count, sizeof(schema_node_t *));
+    if (c->nodes == NULL) {
+        goto no_memory;
+    }
+
+    return 0;
+
+no_memory:
+
+    (void) snprintf(c->err->reason, sizeof(c->err->reason), "%s",
+                    json_no_memory);
+    return -1;
 }
 
 
 void
 schema_free(schema_t *schema)
 {
+    schema_chunk_t  *chunk, *next;
+
     if (schema == NULL) {
         return;
     }
 
-    schema_members_free(schema->required, schema->nrequired);
-    schema_members_free(schema->properties, schema->nproperties);
+    schema_patterns_free(schema);
+
+    for (chunk = schema->chunks; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+
+    json_doc_free(&schema->doc);
+    free(schema->scratch.text);
+    free(schema->scratch.slots);
+    free(schema->text);
     free(schema);
 }
 
 
-/* cJSON's members and the tokens are in the same order: they go in step. */
-
-static schema_t *
-schema_node(schema_compiler_t *c, const cJSON *json, uint32_t token,
-    const schema_path_t *path)
+void *
+schema_alloc(schema_compiler_t *c, size_t size)
 {
-    uint32_t        i;
-    schema_t       *schema;
-    const cJSON    *item;
-    schema_path_t   here;
+    void            *p;
+    size_t           room;
+    schema_chunk_t  *chunk;
 
-    if (!cJSON_IsObject(json) && !cJSON_IsBool(json)) {
+    size = (size + 15) & ~(size_t) 15;
+    chunk = c->schema->chunks;
+
+    if (chunk == NULL || chunk->size - chunk->used < size) {
+        room = size > SCHEMA_CHUNK ? size : SCHEMA_CHUNK;
+
+        chunk = calloc(1, sizeof(schema_chunk_t) + room);
+        if (chunk == NULL) {
+            (void) schema_refuse(c, 0, NULL, "%s", json_no_memory);
+            return NULL;
+        }
+
+        chunk->size = room;
+        chunk->next = c->schema->chunks;
+        c->schema->chunks = chunk;
+    }
+
+    p = chunk->data + chunk->used;
+    chunk->used += size;
+
+    return p;
+}
+
+
+char *
+schema_decode(schema_compiler_t *c, uint32_t token, size_t *len)
+{
+    char                *text;
+    const json_token_t  *t;
+
+    t = schema_token(c, token);
+
+    text = schema_alloc(c, (size_t) (t->end - t->start) + 1);
+    if (text == NULL) {
+        return NULL;
+    }
+
+    *len = json_unescape(&c->schema->doc, token, text);
+    text[*len] = '\0';
+
+    return text;
+}
+
+
+schema_node_t *
+schema_node(schema_compiler_t *c, uint32_t token, const schema_path_t *path)
+{
+    uint8_t         type;
+    schema_node_t  *node;
+
+    type = schema_token(c, token)->type;
+
+    if (type != JSON_OBJECT && type != JSON_TRUE && type != JSON_FALSE) {
         (void) schema_refuse(c, token, path,
                              "a schema must be an object or a boolean");
         return NULL;
     }
 
-    schema = calloc(1, sizeof(schema_t));
-    if (schema == NULL) {
-        (void) schema_refuse(c, token, path, "%s", json_no_memory);
+    node = schema_alloc(c, sizeof(schema_node_t));
+    if (node == NULL) {
         return NULL;
     }
 
-    schema->never = (uint8_t) cJSON_IsFalse(json);
+    node->token = token;
+    node->never = type == JSON_FALSE;
+    c->nodes[token] = node;
 
-    i = token + 1;
-
-    cJSON_ArrayForEach(item, json) {
-        here.up = path;
-        here.name = item->string;
-        here.len = strlen(item->string);
-
-        if (schema_keyword(c, schema, item, i + 1, &here) != 0) {
-            schema_free(schema);
-            return NULL;
-        }
-
-        i = c->doc->tokens[i + 1].next;
+    if (type == JSON_OBJECT && schema_keywords(c, node, path) != 0) {
+        return NULL;
     }
 
-    return schema;
+    return node;
 }
 
 
 static int
-schema_keyword(schema_compiler_t *c, schema_t *schema, const cJSON *json,
-    uint32_t token, const schema_path_t *path)
+schema_keywords(schema_compiler_t *c, schema_node_t *node,
+    const schema_path_t *path)
 {
-    int               rc;
-    char              name[48];
-    size_t            i;
-    schema_keyword_t  keyword;
+    int             rc;
+    char            name[48];
+    size_t          n;
+    uint32_t        i, end;
+    schema_path_t   here;
+    schema_rule_t   rule;
 
-    for (i = 0; schema_keywords[i].name != NULL; i++) {
-        if (strcmp(schema_keywords[i].name, path->name) == 0) {
+    n = 0;
+    end = schema_token(c, node->token)->next;
+
+    for (i = node->token + 1; i < end; i = schema_token(c, i + 1)->next) {
+        n += schema_keyword(c, i) < SCHEMA_KEYWORDS;
+    }
+
+    node->rules = schema_alloc(c, n * sizeof(schema_rule_t));
+    if (node->rules == NULL) {
+        return -1;
+    }
+
+    for (i = node->token + 1; i < end; i = schema_token(c, i + 1)->next) {
+        memset(&rule, 0, sizeof(schema_rule_t));
+        rule.keyword = schema_keyword(c, i);
+
+        here.up = path;
+        here.name = NULL;
+        here.token = i;
+
+        if (rule.keyword == SCHEMA_UNKNOWN) {
+            /* the name's own token: a value may begin on another line */
+            return schema_refuse(c, i, &here, "keyword \"%s\" is not known",
+                                 schema_printable_token(&c->schema->doc, i,
+                                                        name, sizeof(name)));
+        }
+
+        rc = schema_rule(c, node, &rule, i + 1, &here);
+        if (rc == -1) {
+            return -1;
+        }
+
+        if (rc == 1) {
+            node->rules[node->nrules++] = rule;
+        }
+    }
+
+    schema_join(node);
+
+    return 0;
+}
+
+
+static schema_keyword_t
+schema_keyword(schema_compiler_t *c, uint32_t token)
+{
+    size_t  i;
+
+    for (i = 0; schema_keyword_names[i].name != NULL; i++) {
+        if (json_equals(&c->schema->doc, token, schema_keyword_names[i].name,
+                        strlen(schema_keyword_names[i].name)))
+        {
             break;
         }
     }
 
-    keyword = schema_keywords[i].keyword;
-
-    switch (keyword) {
-
-    case SCHEMA_TYPE:
-        rc = schema_type(c, schema, json, token, path);
-        break;
-
-    case SCHEMA_REQUIRED:
-        rc = schema_required(c, schema, json, token, path);
-        break;
-
-    case SCHEMA_PROPERTIES:
-        rc = schema_properties(c, schema, json, token, path);
-        break;
-
-    case SCHEMA_MIN_LENGTH:
-        rc = schema_min_length(c, schema, json, token, path);
-        break;
-
-    case SCHEMA_ANNOTATION:
-        return 0;
-
-    default:
-        /* the name's own token: a value may begin on another line */
-        return schema_refuse(c, token - 1, path, "keyword \"%s\" is not known",
-                             schema_printable(path->name, path->len, name,
-                                              sizeof(name)));
-    }
-
-    if (rc == 0) {
-        schema->order[schema->keywords++] = (uint8_t) keyword;
-    }
-
-    return rc;
+    return schema_keyword_names[i].keyword;
 }
 
 
-static int
-schema_add_type(schema_compiler_t *c, schema_t *schema, const cJSON *json,
-    uint32_t token, const schema_path_t *path)
+const char *
+schema_keyword_name(schema_keyword_t keyword)
 {
     size_t  i;
 
-    for (i = 0; cJSON_IsString(json) && schema_types[i].name != NULL; i++) {
-
-        if (strcmp(schema_types[i].name, json->valuestring) != 0) {
-            continue;
+    for (i = 0; schema_keyword_names[i].name != NULL; i++) {
+        if (schema_keyword_names[i].keyword == keyword) {
+            return schema_keyword_names[i].name;
         }
-
-        if (schema->types & schema_types[i].bit) {
-            return schema_refuse(c, token, path, "the type is named twice");
-        }
-
-        schema->types |= schema_types[i].bit;
-
-        return 0;
     }
 
-    return schema_refuse(c, token, path, "type must be null, boolean, integer, "
-                         "number, string, array or object");
+    return "schema";
 }
 
 
-static int
-schema_type(schema_compiler_t *c, schema_t *schema, const cJSON *json,
-    uint32_t token, const schema_path_t *path)
+/* Keywords that lean on others, which may stand behind them. */
+
+static void
+schema_join(schema_node_t *node)
 {
-    int             n;
-    char            index[16];
-    uint32_t        i;
-    const cJSON    *item;
-    schema_path_t   here;
+    uint16_t        i;
+    schema_rule_t  *rule;
 
-    if (cJSON_IsString(json)) {
-        return schema_add_type(c, schema, json, token, path);
-    }
+    for (i = 0; i < node->nrules; i++) {
+        rule = &node->rules[i];
 
-    if (!cJSON_IsArray(json) || json->child == NULL) {
-        return schema_refuse(c, token, path,
-                             "type must be a name or an array of names");
-    }
-
-    i = token + 1;
-    n = 0;
-
-    cJSON_ArrayForEach(item, json) {
-        here.up = path;
-        here.name = index;
-        here.len = (size_t) snprintf(index, sizeof(index), "%d", n++);
-
-        if (schema_add_type(c, schema, item, i, &here) != 0) {
-            return -1;
+        if (rule->keyword == SCHEMA_PROPERTIES) {
+            node->properties = &rule->u.names;
         }
 
-        i = c->doc->tokens[i].next;
+        if (rule->keyword == SCHEMA_PREFIX_ITEMS) {
+            node->nprefix = rule->u.nodes.n;
+        }
     }
-
-    return 0;
 }
 
 
-static int
-schema_add_member(schema_compiler_t *c, schema_member_t *member,
-    const char *name, uint32_t token, const schema_path_t *path)
-{
-    member->name = strdup(name);
-
-    if (member->name == NULL) {
-        return schema_refuse(c, token, path, "%s", json_no_memory);
-    }
-
-    member->len = strlen(name);
-
-    return 0;
-}
-
-
-static int
-schema_required(schema_compiler_t *c, schema_t *schema, const cJSON *json,
-    uint32_t token, const schema_path_t *path)
-{
-    char            index[24];
-    size_t          k;
-    uint32_t        i;
-    const cJSON    *item;
-    schema_path_t   here;
-
-    if (!cJSON_IsArray(json)) {
-        return schema_refuse(c, token, path,
-                             "required must be an array of member names");
-    }
-
-    k = (size_t) cJSON_GetArraySize(json);
-
-    schema->required = calloc(k + 1, sizeof(schema_member_t));
-    if (schema->required == NULL) {
-        return schema_refuse(c, token, path, "%s", json_no_memory);
-    }
-
-    i = token + 1;
-
-    cJSON_ArrayForEach(item, json) {
-        here.up = path;
-        here.name = index;
-        here.len = (size_t) snprintf(index, sizeof(index), "%zu",
-                                     schema->nrequired);
-
-        if (!cJSON_IsString(item)) {
-            return schema_refuse(c, i, &here, "a member name must be a string");
-        }
-
-        for (k = 0; k < schema->nrequired; k++) {
-            if (strcmp(schema->required[k].name, item->valuestring) == 0) {
-                return schema_refuse(c, i, &here, "the member is named twice");
-            }
-        }
-
-        if (schema_add_member(c, &schema->required[k], item->valuestring, i,
-                              &here)
-            != 0)
-        {
-            return -1;
-        }
-
-        schema->nrequired++;
-        i = c->doc->tokens[i].next;
-    }
-
-    return 0;
-}
-
-
-static int
-schema_properties(schema_compiler_t *c, schema_t *schema, const cJSON *json,
-    uint32_t token, const schema_path_t *path)
-{
-    size_t            n;
-    uint32_t          i;
-    const cJSON      *item;
-    schema_path_t     here;
-    schema_member_t  *member;
-
-    if (!cJSON_IsObject(json)) {
-        return schema_refuse(c, token, path,
-                             "properties must be an object of schemas");
-    }
-
-    n = (size_t) cJSON_GetArraySize(json);
-
-    schema->properties = calloc(n + 1, sizeof(schema_member_t));
-    if (schema->properties == NULL) {
-        return schema_refuse(c, token, path, "%s", json_no_memory);
-    }
-
-    i = token + 1;
-
-    cJSON_ArrayForEach(item, json) {
-        here.up = path;
-        here.name = item->string;
-        here.len = strlen(item->string);
-
-        member = &schema->properties[schema->nproperties++];
-
-        if (schema_add_member(c, member, item->string, i, &here) != 0) {
-            return -1;
-        }
-
-        member->schema = schema_node(c, item, i + 1, &here);
-        if (member->schema == NULL) {
-            return -1;
-        }
-
-        i = c->doc->tokens[i + 1].next;
-    }
-
-    return 0;
-}
-
-
-static int
-schema_min_length(schema_compiler_t *c, schema_t *schema, const cJSON *json,
-    uint32_t token, const schema_path_t *path)
-{
-    const json_token_t  *t;
-
-    t = &c->doc->tokens[token];
-
-    if (!cJSON_IsNumber(json) || json->valuedouble < 0
-        || !schema_is_integer(c->doc->text + t->start, c->doc->text + t->end))
-    {
-        return schema_refuse(c, token, path,
-                             "minLength must be a non-negative integer");
-    }
-
-    /* no text is that long */
-    schema->min_length = json->valuedouble < JSON_MAX_LEN
-                         ? (uint64_t) json->valuedouble : UINT64_MAX;
-
-    return 0;
-}
-
-
-/* Sets the error: the pointer, then what is wrong there; returns -1. */
-
-static int
+int
 schema_refuse(schema_compiler_t *c, uint32_t token, const schema_path_t *path,
     const char *fmt, ...)
 {
@@ -456,14 +402,54 @@ schema_refuse(schema_compiler_t *c, uint32_t token, const schema_path_t *path,
     (void) vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
 
-    schema_pointer(path, pointer);
+    schema_pointer(&c->schema->doc, path, pointer);
     (void) schema_printable(pointer, strlen(pointer), where, sizeof(where));
 
     (void) snprintf(c->err->reason, sizeof(c->err->reason), "\"%s\": %s",
                     where, what);
 
-    json_position(c->doc->text, c->len, c->doc->tokens[token].start,
+    json_position(c->schema->text, c->len, schema_token(c, token)->start,
                   &c->err->line, &column);
 
     return -1;
+}
+
+
+int
+schema_refuse_token(schema_compiler_t *c, uint32_t token, const char *what)
+{
+    uint32_t       at, i, next, index;
+    json_doc_t    *doc;
+    schema_path_t  way[JSON_MAX_DEPTH], *path;
+
+    doc = &c->schema->doc;
+    path = NULL;
+
+    for (at = 0; at != token; at = i) {
+        next = path == NULL ? 0 : (uint32_t) (path - way) + 1;
+        index = 0;
+        i = at + 1;
+
+        if (doc->tokens[at].type == JSON_OBJECT) {
+            while (doc->tokens[i + 1].next <= token) {
+                i = doc->tokens[i + 1].next;
+            }
+
+            way[next].token = i++;
+
+        } else {
+            for ( ; doc->tokens[i].next <= token; i = doc->tokens[i].next) {
+                index++;
+            }
+
+            way[next].token = JSON_NONE;
+        }
+
+        way[next].up = path;
+        way[next].name = NULL;
+        way[next].index = index;
+        path = &way[next];
+    }
+
+    return schema_refuse(c, token, path, "%s", what);
 }

@@ -1,38 +1,61 @@
-/* JSON Schema subset: checking tokens.  Nesting is bounded by the schema's. */
+/*
+ * JSON Schema 2020-12: checking tokens.  Nesting is bounded by the record's
+ * depth times the schemas for one value, work by a number of steps.
+ */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "schema_impl.h"
 
 
-#define SCHEMA_NAME_MAX  80        /* bytes of a member name in a reason */
-#define SCHEMA_CUT       "/..."
+#define SCHEMA_NAME  80    /* bytes of a member name in a reason */
 
 
-typedef struct {
-    const json_doc_t    *doc;
-    schema_violation_t  *violation;
-} schema_checker_t;
-
-
-static int schema_walk(const schema_checker_t *c, const schema_t *schema,
+static int schema_walk(schema_checker_t *c, const schema_node_t *node,
     uint32_t token, const schema_path_t *path);
-static int schema_check_type(const schema_checker_t *c, const schema_t *schema,
+static int schema_apply(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+static int schema_apply_object(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+static int schema_apply_array(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+static int schema_check_type(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path);
-static int schema_check_required(const schema_checker_t *c,
-    const schema_t *schema, uint32_t token, const schema_path_t *path);
-static int schema_check_properties(const schema_checker_t *c,
-    const schema_t *schema, uint32_t token, const schema_path_t *path);
-static int schema_check_length(const schema_checker_t *c,
-    const schema_t *schema, uint32_t token, const schema_path_t *path);
-static int schema_violate(const schema_checker_t *c, const char *keyword,
-    const schema_path_t *path, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+static int schema_check_required(schema_checker_t *c, const char *keyword,
+    const schema_names_t *names, uint32_t token, const schema_path_t *path);
+static int schema_check_dependents(schema_checker_t *c,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+static int schema_check_properties(schema_checker_t *c,
+    const schema_names_t *names, uint32_t token, const schema_path_t *path);
+static int schema_check_additional(schema_checker_t *c,
+    const schema_node_t *node, const schema_rule_t *rule, uint32_t token,
+    const schema_path_t *path);
+static int schema_check_prefix(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_items(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+static int schema_check_unique(schema_checker_t *c, uint32_t token,
+    const schema_path_t *path);
+static int schema_check_count(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_value(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_length(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_format(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_number(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_any(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_one(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_not(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+static int schema_check_if(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
 static uint64_t schema_length(const json_doc_t *doc, uint32_t token);
-static uint32_t schema_member(const json_doc_t *doc, uint32_t object,
-    const schema_member_t *member, uint32_t *hint);
 
 
 /* By json_type_t; of a number it depends on its digits. */
@@ -55,98 +78,225 @@ int
 schema_check(const schema_t *schema, const json_doc_t *doc, uint32_t root,
     schema_violation_t *violation)
 {
-    schema_checker_t  c;
+    int                  rc;
+    schema_checker_t     c;
+    const json_token_t  *t;
 
+    t = &doc->tokens[root];
+
+    c.schema = schema;
     c.doc = doc;
     c.violation = violation;
+    c.work = schema->work;
+    c.steps = SCHEMA_STEPS + SCHEMA_STEPS_BYTE * (int64_t) (t->end - t->start);
+    c.quiet = 0;
 
-    return schema_walk(&c, schema, root, NULL);
+    rc = schema_walk(&c, schema->root, root, NULL);
+
+    if (c.work->size + c.work->nslots > 0) {
+        schema_scratch_trim(c.work);
+    }
+
+    return rc == SCHEMA_FITS ? 0 : -1;
 }
 
 
 static int
-schema_walk(const schema_checker_t *c, const schema_t *schema, uint32_t token,
+schema_walk(schema_checker_t *c, const schema_node_t *node, uint32_t token,
     const schema_path_t *path)
 {
-    int      rc;
-    uint8_t  i, type;
+    int                   rc;
+    uint8_t               bits;
+    uint16_t              i;
+    const schema_rule_t  *rule;
 
-    if (schema->never) {
+    if (node->never) {
         return schema_violate(c, "false", path, "no value is allowed here");
     }
 
-    type = c->doc->tokens[token].type;
+    bits = schema_kinds[c->doc->tokens[token].type].bits;
 
-    for (i = 0; i < schema->keywords; i++) {
-        rc = 0;
+    for (i = 0; i < node->nrules; i++) {
+        rule = &node->rules[i];
 
-        switch (schema->order[i]) {
-
-        case SCHEMA_TYPE:
-            rc = schema_check_type(c, schema, token, path);
-            break;
-
-        case SCHEMA_REQUIRED:
-            if (type == JSON_OBJECT) {
-                rc = schema_check_required(c, schema, token, path);
-            }
-            break;
-
-        case SCHEMA_PROPERTIES:
-            if (type == JSON_OBJECT) {
-                rc = schema_check_properties(c, schema, token, path);
-            }
-            break;
-
-        case SCHEMA_MIN_LENGTH:
-            if (type == JSON_STRING) {
-                rc = schema_check_length(c, schema, token, path);
-            }
-            break;
+        if (c->steps-- <= 0) {
+            return schema_stop(c, schema_keyword_name(rule->keyword), path,
+                               schema_too_costly);
         }
 
-        if (rc != 0) {
+        /* most of what records are checked for */
+        if (rule->keyword == SCHEMA_TYPE && (rule->u.types & bits)) {
+            continue;
+        }
+
+        rc = schema_apply(c, node, rule, token, path);
+
+        if (rc != SCHEMA_FITS) {
             return rc;
         }
     }
 
-    return 0;
+    return SCHEMA_FITS;
+}
+
+
+/* Keywords bind their own type only. */
+
+static int
+schema_apply(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+{
+    int       rc;
+    uint32_t  i;
+
+    switch (rule->keyword) {
+
+    case SCHEMA_TYPE:
+        return schema_check_type(c, rule, token, path);
+
+    case SCHEMA_ENUM:
+    case SCHEMA_CONST:
+        return schema_check_value(c, rule, token, path);
+
+    case SCHEMA_REF:
+        return schema_walk(c, rule->u.node, token, path);
+
+    case SCHEMA_ALL_OF:
+        for (i = 0; i < rule->u.nodes.n; i++) {
+            rc = schema_walk(c, rule->u.nodes.list[i], token, path);
+            if (rc != SCHEMA_FITS) {
+                return rc;
+            }
+        }
+
+        return SCHEMA_FITS;
+
+    case SCHEMA_ANY_OF:
+        return schema_check_any(c, rule, token, path);
+
+    case SCHEMA_ONE_OF:
+        return schema_check_one(c, rule, token, path);
+
+    case SCHEMA_NOT:
+        return schema_check_not(c, rule, token, path);
+
+    case SCHEMA_IF:
+        return schema_check_if(c, node, rule, token, path);
+
+    default:
+        break;
+    }
+
+    switch (c->doc->tokens[token].type) {
+
+    case JSON_OBJECT:
+        return schema_apply_object(c, node, rule, token, path);
+
+    case JSON_ARRAY:
+        return schema_apply_array(c, node, rule, token, path);
+
+    case JSON_STRING:
+        switch (rule->keyword) {
+
+        case SCHEMA_MIN_LENGTH:
+        case SCHEMA_MAX_LENGTH:
+            return schema_check_length(c, rule, token, path);
+
+        case SCHEMA_PATTERN:
+            return schema_pattern_check(c, rule->u.pattern, token, path);
+
+        case SCHEMA_FORMAT:
+            return schema_check_format(c, rule, token, path);
+
+        default:
+            return SCHEMA_FITS;
+        }
+
+    case JSON_NUMBER:
+        return schema_check_number(c, rule, token, path);
+
+    default:
+        return SCHEMA_FITS;
+    }
 }
 
 
 static int
-schema_check_type(const schema_checker_t *c, const schema_t *schema,
+schema_apply_object(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+{
+    switch (rule->keyword) {
+
+    case SCHEMA_REQUIRED:
+        return schema_check_required(c, "required", &rule->u.names, token,
+                                     path);
+
+    case SCHEMA_PROPERTIES:
+        return schema_check_properties(c, &rule->u.names, token, path);
+
+    case SCHEMA_ADDITIONAL:
+        return schema_check_additional(c, node, rule, token, path);
+
+    case SCHEMA_DEPENDENT:
+        return schema_check_dependents(c, rule, token, path);
+
+    case SCHEMA_MIN_PROPERTIES:
+    case SCHEMA_MAX_PROPERTIES:
+        return schema_check_count(c, rule, token, path);
+
+    default:
+        return SCHEMA_FITS;
+    }
+}
+
+
+static int
+schema_apply_array(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+{
+    switch (rule->keyword) {
+
+    case SCHEMA_PREFIX_ITEMS:
+        return schema_check_prefix(c, rule, token, path);
+
+    case SCHEMA_ITEMS:
+        return schema_check_items(c, node, rule, token, path);
+
+    case SCHEMA_UNIQUE:
+        return schema_check_unique(c, token, path);
+
+    case SCHEMA_MIN_ITEMS:
+    case SCHEMA_MAX_ITEMS:
+        return schema_check_count(c, rule, token, path);
+
+    default:
+        return SCHEMA_FITS;
+    }
+}
+
+
+/* Kept out of the functions that call each other: they share one stack. */
+
+static __attribute__((noinline)) int
+schema_violate_type(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    char                 wanted[80];
-    size_t               i, len;
-    uint8_t              bits;
-    const char          *is;
-    const json_token_t  *t;
+    char         wanted[80];
+    size_t       i, len;
+    uint8_t      type;
+    const char  *is;
 
-    t = &c->doc->tokens[token];
-    is = schema_kinds[t->type].name;
-    bits = schema_kinds[t->type].bits;
+    type = c->doc->tokens[token].type;
+    is = schema_kinds[type].name;
 
-    if (schema->types & bits) {
-        return 0;
-    }
-
-    if (t->type == JSON_NUMBER && (schema->types & SCHEMA_INTEGER)) {
-
-        if (schema_is_integer(c->doc->text + t->start,
-                              c->doc->text + t->end))
-        {
-            return 0;
-        }
-
+    if (type == JSON_NUMBER && (rule->u.types & SCHEMA_INTEGER)) {
         is = "number with a fraction";
     }
 
     len = 0;
 
     for (i = 0; schema_types[i].name != NULL; i++) {
-        if (schema->types & schema_types[i].bit) {
+        if (rule->u.types & schema_types[i].bit) {
             len += (size_t) snprintf(wanted + len, sizeof(wanted) - len,
                                      "%s%s", len ? " or " : "",
                                      schema_types[i].name);
@@ -158,46 +308,181 @@ schema_check_type(const schema_checker_t *c, const schema_t *schema,
 
 
 static int
-schema_check_required(const schema_checker_t *c, const schema_t *schema,
+schema_check_type(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    char                    name[SCHEMA_NAME_MAX];
-    size_t                  i;
-    uint32_t                hint;
-    const schema_member_t  *member;
+    schema_number_t      number;
+    const json_token_t  *t;
 
-    hint = token + 1;
+    t = &c->doc->tokens[token];
 
-    for (i = 0; i < schema->nrequired; i++) {
-        member = &schema->required[i];
+    if (rule->u.types & schema_kinds[t->type].bits) {
+        return SCHEMA_FITS;
+    }
 
-        if (schema_member(c->doc, token, member, &hint) == JSON_NONE) {
-            return schema_violate(c, "required", path,
-                                  "member \"%s\" is missing",
-                                  schema_printable(member->name, member->len,
-                                                   name, sizeof(name)));
+    if (t->type == JSON_NUMBER && (rule->u.types & SCHEMA_INTEGER)) {
+        schema_number(c->doc->text + t->start, c->doc->text + t->end, &number);
+
+        if (schema_number_is_integer(&number)) {
+            return SCHEMA_FITS;
         }
     }
 
-    return 0;
+    return schema_violate_type(c, rule, token, path);
+}
+
+
+static __attribute__((noinline)) int
+schema_violate_missing(schema_checker_t *c, const char *keyword,
+    const schema_member_t *member, const schema_path_t *path)
+{
+    char  name[SCHEMA_NAME];
+
+    return schema_violate(c, keyword, path, "member \"%s\" is missing",
+                          schema_printable(member->name, member->len, name,
+                                           sizeof(name)));
+}
+
+
+/* Many names are looked up by the object's members first: linear. */
+
+static int
+schema_check_required(schema_checker_t *c, const char *keyword,
+    const schema_names_t *names, uint32_t token, const schema_path_t *path)
+{
+    uint32_t           i, k, n, end, hint;
+    const json_doc_t  *doc;
+
+    doc = c->doc;
+
+    if (names->slots != NULL) {
+        n = 0;
+        end = doc->tokens[token].next;
+
+        for (k = token + 1; k < end; k = doc->tokens[k + 1].next) {
+            n += schema_names_find(c, names, k) < names->n;
+        }
+
+        if (n == names->n) {
+            return SCHEMA_FITS;
+        }
+
+        if (c->quiet) {
+            return SCHEMA_VIOLATES;
+        }
+    }
+
+    hint = token + 1;
+
+    for (i = 0; i < names->n; i++) {
+        if (schema_member(c, token, &names->members[i], &hint) == JSON_NONE) {
+            return schema_violate_missing(c, keyword, &names->members[i],
+                                          path);
+        }
+    }
+
+    return SCHEMA_FITS;
 }
 
 
 static int
-schema_check_properties(const schema_checker_t *c, const schema_t *schema,
+schema_check_dependents(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    size_t                  i;
-    uint32_t                value, hint;
-    schema_path_t           here;
-    const schema_member_t  *member;
+    int                        rc;
+    uint32_t                   i, hint;
+    const schema_dependent_t  *dependent;
 
     hint = token + 1;
 
-    for (i = 0; i < schema->nproperties; i++) {
-        member = &schema->properties[i];
+    for (i = 0; i < rule->u.dependents.n; i++) {
+        dependent = &rule->u.dependents.list[i];
 
-        value = schema_member(c->doc, token, member, &hint);
+        if (c->steps <= 0) {
+            return schema_stop(c, "dependentRequired", path,
+                               schema_too_costly);
+        }
+
+        if (schema_member(c, token, &dependent->name, &hint) == JSON_NONE) {
+            continue;
+        }
+
+        rc = schema_check_required(c, "dependentRequired", &dependent->needs,
+                                   token, path);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
+    }
+
+    return SCHEMA_FITS;
+}
+
+
+/* By the object's members: whether all fit, in no order worth reporting. */
+
+static int
+schema_properties_fit(schema_checker_t *c, const schema_names_t *names,
+    uint32_t token, const schema_path_t *path)
+{
+    int                rc, quiet;
+    uint32_t           i, k, end;
+    schema_path_t      here;
+    const json_doc_t  *doc;
+
+    doc = c->doc;
+    end = doc->tokens[token].next;
+    quiet = c->quiet;
+    rc = SCHEMA_FITS;
+
+    here.up = path;
+    here.name = NULL;
+
+    c->quiet = 1;
+
+    for (k = token + 1; k < end; k = doc->tokens[k + 1].next) {
+        i = schema_names_find(c, names, k);
+
+        if (i == names->n) {
+            continue;
+        }
+
+        here.token = k;
+
+        rc = schema_walk(c, names->members[i].node, k + 1, &here);
+        if (rc != SCHEMA_FITS) {
+            break;
+        }
+    }
+
+    c->quiet = quiet;
+
+    return rc;
+}
+
+
+static int
+schema_check_properties(schema_checker_t *c, const schema_names_t *names,
+    uint32_t token, const schema_path_t *path)
+{
+    int                     rc;
+    uint32_t                i, value, hint;
+    schema_path_t           here;
+    const schema_member_t  *member;
+
+    if (names->slots != NULL) {
+        rc = schema_properties_fit(c, names, token, path);
+
+        if (rc != SCHEMA_VIOLATES || c->quiet) {
+            return rc;
+        }
+    }
+
+    hint = token + 1;
+
+    for (i = 0; i < names->n; i++) {
+        member = &names->members[i];
+
+        value = schema_member(c, token, member, &hint);
         if (value == JSON_NONE) {
             continue;
         }
@@ -206,72 +491,270 @@ schema_check_properties(const schema_checker_t *c, const schema_t *schema,
         here.name = member->name;
         here.len = member->len;
 
-        if (schema_walk(c, member->schema, value, &here) != 0) {
-            return -1;
+        rc = schema_walk(c, member->node, value, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
         }
     }
 
-    return 0;
+    return SCHEMA_FITS;
 }
 
 
-/*
- * The value of a member, or JSON_NONE.  Clients mostly send members in one
- * order: the search starts behind the member found last.
- */
-
-static uint32_t
-schema_member(const json_doc_t *doc, uint32_t object,
-    const schema_member_t *member, uint32_t *hint)
+static __attribute__((noinline)) int
+schema_violate_additional(schema_checker_t *c, uint32_t token,
+    const schema_path_t *path)
 {
-    uint32_t  i, first, end;
+    char  name[SCHEMA_NAME];
 
-    first = object + 1;
-    end = doc->tokens[object].next;
-
-    for (i = *hint; i < end; i = doc->tokens[i + 1].next) {
-        if (json_equals(doc, i, member->name, member->len)) {
-            *hint = doc->tokens[i + 1].next;
-            return i + 1;
-        }
-    }
-
-    for (i = first; i < *hint; i = doc->tokens[i + 1].next) {
-        if (json_equals(doc, i, member->name, member->len)) {
-            *hint = doc->tokens[i + 1].next;
-            return i + 1;
-        }
-    }
-
-    return JSON_NONE;
+    return schema_violate(c, "additionalProperties", path,
+                          "member \"%s\" is not allowed",
+                          schema_printable_token(c->doc, token, name,
+                                                 sizeof(name)));
 }
 
 
 static int
-schema_check_length(const schema_checker_t *c, const schema_t *schema,
+schema_check_additional(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+{
+    int                    rc;
+    uint32_t               k, end;
+    schema_path_t          here;
+    const json_doc_t      *doc;
+    const schema_names_t  *names;
+
+    doc = c->doc;
+    names = node->properties;
+    end = doc->tokens[token].next;
+
+    here.up = path;
+    here.name = NULL;
+
+    for (k = token + 1; k < end; k = doc->tokens[k + 1].next) {
+        c->steps--;
+
+        if (names != NULL && schema_names_find(c, names, k) < names->n) {
+            continue;
+        }
+
+        here.token = k;
+
+        if (rule->u.node->never) {
+            return schema_violate_additional(c, k, &here);
+        }
+
+        rc = schema_walk(c, rule->u.node, k + 1, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
+    }
+
+    return SCHEMA_FITS;
+}
+
+
+static int
+schema_check_prefix(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    uint64_t             bytes, length;
+    int                rc;
+    uint32_t           i, end;
+    schema_path_t      here;
+    const json_doc_t  *doc;
+
+    doc = c->doc;
+    end = doc->tokens[token].next;
+
+    here.up = path;
+    here.name = NULL;
+    here.token = JSON_NONE;
+    here.index = 0;
+
+    for (i = token + 1; i < end && here.index < rule->u.nodes.n;
+         i = doc->tokens[i].next)
+    {
+        rc = schema_walk(c, rule->u.nodes.list[here.index], i, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
+
+        here.index++;
+    }
+
+    return SCHEMA_FITS;
+}
+
+
+static int
+schema_check_items(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+{
+    int                rc;
+    uint32_t           i, end;
+    schema_path_t      here;
+    const json_doc_t  *doc;
+
+    doc = c->doc;
+    end = doc->tokens[token].next;
+
+    here.up = path;
+    here.name = NULL;
+    here.token = JSON_NONE;
+    here.index = 0;
+
+    for (i = token + 1; i < end; i = doc->tokens[i].next, here.index++) {
+        c->steps--;
+
+        if (here.index < node->nprefix) {
+            continue;
+        }
+
+        if (rule->u.node->never) {
+            return schema_violate(c, "items", &here, "at most %u item%s "
+                                  "allowed", node->nprefix,
+                                  node->nprefix == 1 ? "" : "s");
+        }
+
+        rc = schema_walk(c, rule->u.node, i, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
+    }
+
+    return SCHEMA_FITS;
+}
+
+
+static int
+schema_check_unique(schema_checker_t *c, uint32_t token,
+    const schema_path_t *path)
+{
+    int                rc;
+    uint32_t           i, n, first, second, from;
+    const json_doc_t  *doc;
+
+    rc = schema_unique(c, token, &first, &second, path);
+
+    if (rc != SCHEMA_VIOLATES || c->quiet) {
+        return rc;
+    }
+
+    doc = c->doc;
+    from = 0;
+    n = 0;
+
+    for (i = token + 1; i < second; i = doc->tokens[i].next) {
+        from = i == first ? n : from;
+        n++;
+    }
+
+    return schema_violate(c, "uniqueItems", path, "items %u and %u are equal",
+                          from, n);
+}
+
+
+static int
+schema_compare_count(schema_checker_t *c, const schema_rule_t *rule,
+    uint64_t count, int least, const char *one, const char *many,
+    const schema_path_t *path)
+{
+    if (least ? count >= rule->u.count : count <= rule->u.count) {
+        return SCHEMA_FITS;
+    }
+
+    return schema_violate(c, schema_keyword_name(rule->keyword), path,
+                          "has %llu %s, at %s %llu %s",
+                          (unsigned long long) count, count == 1 ? one : many,
+                          least ? "least" : "most",
+                          (unsigned long long) rule->u.count,
+                          least ? "needed" : "allowed");
+}
+
+
+static int
+schema_check_count(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int                least, object;
+    uint32_t           i, n, end;
+    const json_doc_t  *doc;
+
+    doc = c->doc;
+    n = 0;
+    end = doc->tokens[token].next;
+    object = doc->tokens[token].type == JSON_OBJECT;
+
+    for (i = token + 1; i < end; i = doc->tokens[i + (uint32_t) object].next) {
+        n++;
+    }
+
+    c->steps -= n / 2;
+    least = rule->keyword == SCHEMA_MIN_ITEMS
+            || rule->keyword == SCHEMA_MIN_PROPERTIES;
+
+    return schema_compare_count(c, rule, n, least, object ? "member" : "item",
+                                object ? "members" : "items", path);
+}
+
+
+static int
+schema_check_value(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int          rc;
+    const char  *keyword;
+
+    keyword = schema_keyword_name(rule->keyword);
+
+    rc = rule->keyword == SCHEMA_ENUM
+         ? schema_values_have(c, &rule->u.values, token)
+         : schema_equals_own(c, rule->u.token, token);
+
+    if (rc == 1) {
+        return SCHEMA_FITS;
+    }
+
+    if (rc == -1) {
+        return schema_stop(c, keyword, path, json_no_memory);
+    }
+
+    if (c->steps <= 0) {
+        return schema_stop(c, keyword, path, schema_too_costly);
+    }
+
+    if (rule->keyword == SCHEMA_CONST) {
+        return schema_violate(c, keyword, path, "is not the value allowed");
+    }
+
+    return schema_violate(c, keyword, path, "is none of the %u values allowed",
+                          rule->u.values.n);
+}
+
+
+static int
+schema_check_length(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int                  least;
+    uint64_t             bytes;
     const json_token_t  *t;
 
     t = &c->doc->tokens[token];
     bytes = t->end - t->start;
+    least = rule->keyword == SCHEMA_MIN_LENGTH;
 
     /* a code point takes one byte at least, four at most, unescaped */
-    if (!t->escaped && bytes / 4 >= schema->min_length) {
-        return 0;
+    if (least ? !t->escaped && bytes / 4 >= rule->u.count
+              : bytes <= rule->u.count)
+    {
+        return SCHEMA_FITS;
     }
 
-    length = schema_length(c->doc, token);
+    c->steps -= (int64_t) (bytes / 8);
 
-    if (length >= schema->min_length) {
-        return 0;
-    }
-
-    return schema_violate(c, "minLength", path,
-                          "has %llu character%s, at least %llu needed",
-                          (unsigned long long) length, length == 1 ? "" : "s",
-                          (unsigned long long) schema->min_length);
+    return schema_compare_count(c, rule, schema_length(c->doc, token), least,
+                                "character", "characters", path);
 }
 
 
@@ -313,170 +796,224 @@ schema_length(const json_doc_t *doc, uint32_t token)
 }
 
 
-/* Integral if the last digit but zeros stands before the point. */
-
-int
-schema_is_integer(const char *p, const char *end)
+static int
+schema_check_format(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
 {
-    int    negative;
-    long   point, last, digits, exponent;
+    size_t       len;
+    const char  *text;
 
-    point = -1;
-    last = 0;
-    digits = 0;
-
-    for ( ; p < end && *p != 'e' && *p != 'E'; p++) {
-
-        if (*p == '.') {
-            point = digits;
-
-        } else if (*p != '-') {
-            digits++;
-
-            if (*p != '0') {
-                last = digits;
-            }
-        }
+    text = schema_text(c->work, c->doc, token, &len);
+    if (text == NULL) {
+        return schema_stop(c, "format", path, json_no_memory);
     }
 
-    if (last == 0) {
-        return 1;
+    c->steps -= (int64_t) (len / 4);
+
+    if (rule->u.format.check(text, text + len)) {
+        return SCHEMA_FITS;
     }
 
-    if (point == -1) {
-        point = digits;
-    }
+    return schema_violate(c, "format", path, "is no %s", rule->u.format.name);
+}
 
-    exponent = 0;
 
-    if (p < end) {
-        p++;
-        negative = *p == '-';
-        p += *p == '-' || *p == '+';
+/* A bound is named by its first digits: no reason holds a thousand. */
 
-        for ( ; p < end; p++) {
-            exponent = exponent * 10 + (*p - '0');
-        }
-
-        if (negative) {
-            exponent = -exponent;
-        }
-    }
-
-    return last <= point + exponent;
+static __attribute__((noinline)) int
+schema_violate_number(schema_checker_t *c, const schema_rule_t *rule,
+    const char *what, const schema_path_t *path)
+{
+    return schema_violate(c, schema_keyword_name(rule->keyword), path, "%s",
+                          what);
 }
 
 
 static int
-schema_violate(const schema_checker_t *c, const char *keyword,
-    const schema_path_t *path, const char *fmt, ...)
+schema_check_number(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
 {
-    va_list  args;
+    int                  order;
+    const char          *what;
+    schema_number_t      number;
+    const json_token_t  *t;
 
-    schema_pointer(path, c->violation->pointer);
-    c->violation->keyword = keyword;
+    if (rule->keyword < SCHEMA_MINIMUM || rule->keyword > SCHEMA_MULTIPLE) {
+        return SCHEMA_FITS;
+    }
 
-    va_start(args, fmt);
-    (void) vsnprintf(c->violation->reason, sizeof(c->violation->reason), fmt,
-                     args);
-    va_end(args);
+    t = &c->doc->tokens[token];
+    c->steps -= (t->end - t->start) / 8;
 
-    return -1;
+    schema_number(c->doc->text + t->start, c->doc->text + t->end, &number);
+
+    if (rule->keyword == SCHEMA_MULTIPLE) {
+        if (schema_number_divides(&number, rule->u.multiple.divisor,
+                                  rule->u.multiple.digits,
+                                  rule->u.multiple.exponent))
+        {
+            return SCHEMA_FITS;
+        }
+
+        return schema_violate_number(c, rule, "is not a multiple of what it "
+                                     "must be", path);
+    }
+
+    order = schema_number_compare(&number, &rule->u.number);
+    what = NULL;
+
+    switch (rule->keyword) {
+
+    case SCHEMA_MINIMUM:
+        what = order < 0 ? "is below the minimum" : NULL;
+        break;
+
+    case SCHEMA_MAXIMUM:
+        what = order > 0 ? "is above the maximum" : NULL;
+        break;
+
+    case SCHEMA_EXCL_MINIMUM:
+        what = order <= 0 ? "is not above the minimum" : NULL;
+        break;
+
+    default:
+        what = order >= 0 ? "is not below the maximum" : NULL;
+        break;
+    }
+
+    return what == NULL ? SCHEMA_FITS
+                        : schema_violate_number(c, rule, what, path);
 }
 
 
-/* Bytes of a reference token with ~0 and ~1; writes them unless out is NULL. */
-
-static size_t
-schema_reference(const schema_path_t *path, char *out)
+static int
+schema_try(schema_checker_t *c, const schema_node_t *node, uint32_t token,
+    const schema_path_t *path)
 {
-    char    c;
-    size_t  i, n;
+    int  rc, quiet;
 
-    n = 1;
+    quiet = c->quiet;
+    c->quiet = 1;
 
-    if (out != NULL) {
-        *out++ = '/';
+    rc = schema_walk(c, node, token, path);
+
+    c->quiet = quiet;
+
+    return rc;
+}
+
+
+static int
+schema_check_any(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int       rc;
+    uint32_t  i;
+
+    for (i = 0; i < rule->u.nodes.n; i++) {
+        rc = schema_try(c, rule->u.nodes.list[i], token, path);
+        if (rc != SCHEMA_VIOLATES) {
+            return rc;
+        }
     }
 
-    for (i = 0; i < path->len; i++) {
-        c = path->name[i];
+    return schema_violate(c, "anyOf", path, "fits none of %u schemas",
+                          rule->u.nodes.n);
+}
 
-        if (c != '~' && c != '/') {
-            n++;
 
-            if (out != NULL) {
-                *out++ = c;
-            }
+static int
+schema_check_one(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int       rc;
+    uint32_t  i, first;
 
+    first = JSON_NONE;
+
+    for (i = 0; i < rule->u.nodes.n; i++) {
+        rc = schema_try(c, rule->u.nodes.list[i], token, path);
+
+        if (rc == SCHEMA_STOPS) {
+            return rc;
+        }
+
+        if (rc == SCHEMA_VIOLATES) {
             continue;
         }
 
-        n += 2;
-
-        if (out != NULL) {
-            *out++ = '~';
-            *out++ = c == '~' ? '0' : '1';
+        if (first != JSON_NONE) {
+            return schema_violate(c, "oneOf", path, "fits schemas %u and %u, "
+                                  "must fit one", first, i);
         }
+
+        first = i;
     }
 
-    return n;
+    if (first != JSON_NONE) {
+        return SCHEMA_FITS;
+    }
+
+    return schema_violate(c, "oneOf", path, "fits none of %u schemas",
+                          rule->u.nodes.n);
 }
 
 
-void
-schema_pointer(const schema_path_t *path, char *out)
+static int
+schema_check_not(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
 {
-    size_t                n, size, len, total;
-    const schema_path_t  *at, *way[JSON_MAX_DEPTH + 1];
+    int  rc;
 
-    total = 0;
+    rc = schema_try(c, rule->u.node, token, path);
 
-    for (n = 0, at = path; at != NULL; at = at->up) {
-        way[n++] = at;
-        total += schema_reference(at, NULL);
+    switch (rc) {
+
+    case SCHEMA_FITS:
+        return schema_violate(c, "not", path,
+                              "fits the schema that it must not");
+
+    case SCHEMA_VIOLATES:
+        return SCHEMA_FITS;
+
+    default:
+        return rc;
     }
-
-    size = SCHEMA_POINTER_MAX - 1;
-
-    if (total > size) {
-        size -= sizeof(SCHEMA_CUT) - 1;
-    }
-
-    for (len = 0; n > 0; n--) {
-        at = way[n - 1];
-
-        if (len + schema_reference(at, NULL) > size) {
-            memcpy(out + len, SCHEMA_CUT, sizeof(SCHEMA_CUT) - 1);
-            len += sizeof(SCHEMA_CUT) - 1;
-            break;
-        }
-
-        len += schema_reference(at, out + len);
-    }
-
-    out[len] = '\0';
 }
 
 
-const char *
-schema_printable(const char *s, size_t len, char *out, size_t size)
+static int
+schema_check_if(schema_checker_t *c, const schema_node_t *node,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
 {
-    size_t  i;
+    int                   rc;
+    const char           *what;
+    const schema_node_t  *branch;
 
-    if (len >= size) {
-        len = size - 1;
-
-        while (len > 0 && (s[len] & 0xc0) == 0x80) {
-            len--;
-        }
+    /* without "then" and "else" it is of no effect */
+    if (node->then == NULL && node->otherwise == NULL) {
+        return SCHEMA_FITS;
     }
 
-    for (i = 0; i < len; i++) {
-        out[i] = (unsigned char) s[i] < 0x20 || s[i] == 0x7f ? '?' : s[i];
+    rc = schema_try(c, rule->u.node, token, path);
+
+    if (rc == SCHEMA_STOPS) {
+        return rc;
     }
 
-    out[len] = '\0';
+    branch = rc == SCHEMA_FITS ? node->then : node->otherwise;
+    what = rc == SCHEMA_FITS ? "fits \"if\" but not \"then\""
+                             : "fits neither \"if\" nor \"else\"";
 
-    return out;
+    if (branch == NULL) {
+        return SCHEMA_FITS;
+    }
+
+    rc = schema_try(c, branch, token, path);
+
+    if (rc != SCHEMA_VIOLATES) {
+        return rc;
+    }
+
+    return schema_violate(c, "if", path, "%s", what);
 }

@@ -320,6 +320,9 @@ ngx_str_t ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx,
 
 ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
 
+/* Keeps what the variables say over a redirect to an error_page. */
+ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
+
 /* ngx_http_kafka_status.c */
 
 ngx_int_t ngx_http_kafka_status_zone(ngx_conf_t *cf,

@@ -506,7 +506,10 @@ ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item,
     }
 
     problem->detail.data = p;
-    ngx_memcpy(p, found->detail.data, found->detail.len);
+
+    if (found->detail.len) {
+        ngx_memcpy(p, found->detail.data, found->detail.len);
+    }
 
     item->problem = problem;
     item->state = NGX_HTTP_KAFKA_FAILED;

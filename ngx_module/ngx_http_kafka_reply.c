@@ -481,7 +481,8 @@ ngx_http_kafka_problem(ngx_http_request_t *r,
     }
 
     if (ngx_http_kafka_intercepted(r, m->status)) {
-        return m->status;
+        return ngx_http_kafka_keep_ctx(ctx) == NGX_OK ? (ngx_int_t) m->status
+                                                      : NGX_ERROR;
     }
 
     size = NGX_HTTP_KAFKA_BODY_MAX + (results ? results->len : 0);

@@ -15,6 +15,8 @@ static ngx_int_t ngx_http_kafka_variable_records(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_kafka_variable_error(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_http_kafka_ctx_t *ngx_http_kafka_find_ctx(ngx_http_request_t *r);
+static void ngx_http_kafka_kept_ctx(void *data);
 static ngx_int_t ngx_http_kafka_variable_text(ngx_http_variable_value_t *v,
     const char *text);
 static ngx_int_t ngx_http_kafka_variable_number(ngx_http_request_t *r,
@@ -78,7 +80,7 @@ ngx_http_kafka_variable_topic(ngx_http_request_t *r,
 
     (void) data;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx = ngx_http_kafka_find_ctx(r);
 
     return ngx_http_kafka_variable_text(v, ctx && ctx->topic
                                            ? (char *) ctx->topic->name.data
@@ -93,7 +95,7 @@ ngx_http_kafka_variable_place(ngx_http_request_t *r,
 {
     ngx_http_kafka_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx = ngx_http_kafka_find_ctx(r);
 
     if (ctx == NULL || ctx->batch
         || ctx->item.state != NGX_HTTP_KAFKA_KEPT)
@@ -117,7 +119,7 @@ ngx_http_kafka_variable_status(ngx_http_request_t *r,
 
     (void) data;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx = ngx_http_kafka_find_ctx(r);
 
     if (ctx == NULL) {
         text = NULL;
@@ -146,7 +148,7 @@ ngx_http_kafka_variable_latency(ngx_http_request_t *r,
 
     (void) data;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx = ngx_http_kafka_find_ctx(r);
 
     if (ctx == NULL || ctx->begun == 0 || ctx->queued || ctx->suspended) {
         return ngx_http_kafka_variable_text(v, NULL);
@@ -166,7 +168,7 @@ ngx_http_kafka_variable_records(ngx_http_request_t *r,
 
     (void) data;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx = ngx_http_kafka_find_ctx(r);
 
     if (ctx == NULL) {
         return ngx_http_kafka_variable_text(v, NULL);
@@ -184,12 +186,58 @@ ngx_http_kafka_variable_error(ngx_http_request_t *r,
 
     (void) data;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+    ctx = ngx_http_kafka_find_ctx(r);
 
     return ngx_http_kafka_variable_text(v,
                                  ctx && ctx->error != NGX_HTTP_KAFKA_NO_ERROR
                                  ? ngx_http_kafka_meaning(ctx->error)->code
                                  : NULL);
+}
+
+
+ngx_int_t
+ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_kafka_kept_ctx;
+    cln->data = ctx;
+
+    return NGX_OK;
+}
+
+
+static ngx_http_kafka_ctx_t *
+ngx_http_kafka_find_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_http_kafka_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
+
+    for (cln = r->internal ? r->pool->cleanup : NULL;
+         ctx == NULL && cln;
+         cln = cln->next)
+    {
+        if (cln->handler == ngx_http_kafka_kept_ctx) {
+            ctx = cln->data;
+        }
+    }
+
+    return ctx;
+}
+
+
+/* Only marks its place in the pool's list. */
+static void
+ngx_http_kafka_kept_ctx(void *data)
+{
+    (void) data;
 }
 
 

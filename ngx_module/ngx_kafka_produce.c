@@ -536,10 +536,10 @@ ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log)
     rec->copy = p;
 
     h = (ngx_kafka_header_t *) p;
-    ngx_memcpy(h, msg->headers, msg->nheaders * sizeof(ngx_kafka_header_t));
     p += msg->nheaders * sizeof(ngx_kafka_header_t);
 
     for (i = 0; i < msg->nheaders; i++) {
+        h[i] = msg->headers[i];
         ngx_kafka_record_move(&h[i].name, &p);
         ngx_kafka_record_move(&h[i].value, &p);
     }

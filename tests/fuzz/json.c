@@ -1,6 +1,5 @@
 /*
- * libFuzzer target of the JSON reader, pointers and schema.  Input is a JSON
- * text, or a schema, a NUL and a text.  With -DVERDICT it is a program
+ * libFuzzer target of the JSON reader.  Input is a JSON text.  With -DVERDICT it is a program
  * instead that says "0" or "1" (taken) for each file named.
  */
 
@@ -10,43 +9,12 @@
 
 #include <cjson/cJSON.h>
 
-#include "schema.h"
+#include "json.h"
+#include "fuzz.h"
 #include "../unit/tokens.h"
 
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-
 static json_doc_t  doc;
-
-
-static void
-demand(int holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "does not hold: %s\n", what);
-        abort();
-    }
-}
-
-
-/* A copy that ends where the text does: reading on is seen. */
-
-static char *
-copy(const char *text, size_t len, const char *before, const char *behind)
-{
-    char    *p;
-    size_t   n;
-
-    n = strlen(before);
-    p = malloc(n + len + strlen(behind) + 1);
-
-    memcpy(p, before, n);
-    memcpy(p + n, text, len);
-    memcpy(p + n + len, behind, strlen(behind));
-
-    return realloc(p, n + len + strlen(behind) + (n + len == 0));
-}
 
 
 static void
@@ -143,67 +111,10 @@ check_text(const char *text, size_t len)
 }
 
 
-static void
-check_schema(const char *text, size_t len, const char *record, size_t size)
-{
-    char                *own;
-    schema_t            *schema;
-    const char          *reason;
-    json_error_t         bad;
-    schema_error_t       err;
-    json_pointer_t      *pointer;
-    schema_violation_t   violation;
-
-    own = copy(text, len, "", "");
-    schema = schema_compile(own, len, &err);
-    free(own);
-
-    if (schema == NULL) {
-        demand(err.line > 0, "an error has its line");
-        demand(strnlen(err.reason, SCHEMA_REASON_MAX) < SCHEMA_REASON_MAX,
-               "an error's reason ends");
-        return;
-    }
-
-    own = copy(record, size, "", "");
-
-    if (json_parse(&doc, own, size, &bad) == 0
-        && schema_check(schema, &doc, 0, &violation) != 0)
-    {
-        len = strnlen(violation.pointer, SCHEMA_POINTER_MAX);
-        demand(len < SCHEMA_POINTER_MAX, "a pointer ends");
-        demand(strnlen(violation.reason, SCHEMA_REASON_MAX)
-               < SCHEMA_REASON_MAX, "a reason ends");
-
-        pointer = json_pointer_compile(violation.pointer, len, &reason);
-        demand(pointer != NULL, "a violation's pointer is one");
-        demand(json_find(&doc, 0, pointer) != JSON_NONE
-               || strstr(violation.pointer, "/...") != NULL,
-               "it names a value");
-        json_pointer_free(pointer);
-    }
-
-    schema_free(schema);
-    free(own);
-}
-
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t       len;
-    const char  *text, *behind;
-
-    text = (const char *) data;
-    behind = size ? memchr(text, '\0', size) : NULL;
-
-    if (behind == NULL) {
-        check_text(text, size);
-        return 0;
-    }
-
-    len = (size_t) (behind - text);
-    check_schema(text, len, behind + 1, size - len - 1);
+    check_text((const char *) data, size);
 
     return 0;
 }

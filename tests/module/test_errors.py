@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.lib.env import wait_for
 from tests.lib.problem import assert_problem
 
 PLAIN = """
@@ -23,8 +24,10 @@ INTERCEPT = """
         brokers %%KAFKA%%;
         topic   %%TOPIC%%;
     }
+    log_format kafka '$uri $status $kafka_status $kafka_error';
     server {
         listen 127.0.0.1:%%PORT%%;
+        access_log %%DIR%%/kafka.log kafka;
         location = /own {
             kafka_pass   main;
             kafka_topic  %%TOPIC%%;
@@ -82,6 +85,11 @@ def test_intercepted_errors_go_to_error_page(nginx, topics, topic):
     assert answer.body.startswith(b"teapot")
     assert_problem(server.post("/ours", b"{"), 400)
     assert server.post("/own", b"{}").status == 200
+    log = server.directory / "kafka.log"
+    wait_for(lambda: log.read_text().count("\n") == 4, 5, "four lines")
+    assert log.read_text().splitlines() == [
+        "/teapot 418 no not-json", "/teapot 200 no method-not-allowed",
+        "/ours 400 no not-json", "/own 200 yes -"]
     assert topics.count(topic) == 1
 
 
