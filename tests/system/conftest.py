@@ -1,0 +1,26 @@
+"""Fixtures of the tests that load examples/nginx."""
+
+import pytest
+
+from tests.lib import examples
+
+
+@pytest.fixture
+def event_topics(topics):
+    """The topics that the examples name; empty."""
+    for name in examples.TOPICS:
+        if topics.partitions(name):
+            topics.delete(name)
+        topics.create(name=name)
+        topics.made.append(name)
+    return topics
+
+
+@pytest.fixture
+def example(nginx, event_topics):
+    """Starts nginx with one of the files."""
+
+    def start(name, replaced=None, more="", **names):
+        return nginx(examples.text(name, replaced or {}) + more, **names)
+
+    return start
