@@ -140,14 +140,16 @@ $(OUT)/c.flags $(OUT)/module.flags: FORCE
 # without a fuzzer; fuzz-NAME is libFuzzer's.
 
 FUZZ_SECONDS ?= 60
-fuzz_targets = json schema
-fuzz_sources = $(wildcard common/*.c)
+fuzz_targets = inflate json schema
+fuzz_sources = $(wildcard common/*.c) ngx_module/ngx_kafka_inflate.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
     | sort -rV | head -n 1)
 fuzz_compile = -std=c11 -D_GNU_SOURCE -O1 -g $(warnings) $(fuzz_flags) \
-    -Icommon -Iconsumers $(pkg_cflags) -MMD -MP -c -o $@ $<
+    -DNGX_KAFKA_INFLATE_ALONE -DNGX_HAVE_ZSTD=1 -Icommon -Iconsumers \
+    $(pkg_cflags) -MMD -MP -c -o $@ $<
+fuzz_libs = $(pkg_libs) -lz -lzstd -lm -lpthread
 replays = $(fuzz_targets:%=$(BUILD)/fuzz/replay-%)
 fuzzers = $(fuzz_targets:%=$(BUILD)/fuzz/fuzz-%)
 
@@ -156,14 +158,13 @@ $(replays): $(BUILD)/fuzz/replay-%: $(BUILD)/obj-replay/tests/fuzz/%.o \
     $(fuzz_sources:%.c=$(BUILD)/obj-replay/%.o)
 	$(step) link $@
 	@mkdir -p $(@D)
-	@gcc $(fuzz_flags) -o $@ $^ $(pkg_libs) -lz -lm -lpthread
+	@gcc $(fuzz_flags) -o $@ $^ $(fuzz_libs)
 
 $(fuzzers): $(BUILD)/fuzz/fuzz-%: $(BUILD)/obj-fuzz/tests/fuzz/%.o \
     $(fuzz_sources:%.c=$(BUILD)/obj-fuzz/%.o)
 	$(step) link $@
 	@mkdir -p $(@D)
-	@$(fuzz_cc) -fsanitize=fuzzer $(fuzz_flags) -o $@ $^ $(pkg_libs) \
-	    -lz -lm -lpthread
+	@$(fuzz_cc) -fsanitize=fuzzer $(fuzz_flags) -o $@ $^ $(fuzz_libs)
 
 $(BUILD)/obj-replay/%.o: %.c
 	$(step) cc '$< (replay)'

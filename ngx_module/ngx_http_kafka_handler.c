@@ -175,7 +175,7 @@ ngx_http_kafka_body_limit(ngx_http_kafka_ctx_t *ctx)
 
     return ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS
            ? ngx_kafka_room(klcf->producer->producer)
-           : ngx_kafka_limit(klcf->producer->producer);
+           : ngx_kafka_limit(klcf->producer->producer, ctx->topic_index);
 }
 
 

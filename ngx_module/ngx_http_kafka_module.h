@@ -317,7 +317,7 @@ ngx_int_t ngx_http_kafka_accept_encoding(ngx_http_request_t *r);
 ngx_int_t ngx_http_kafka_inflate(ngx_http_request_t *r, ngx_uint_t coding,
     size_t limit, ngx_str_t *body, ngx_http_kafka_problem_t *problem);
 
-/* ngx_http_kafka_limit.c */
+/* ngx_http_kafka_limit_conf.c */
 
 char *ngx_http_kafka_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -327,6 +327,8 @@ char *ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd,
 /* Checks the limits of a location when all zones are known. */
 ngx_int_t ngx_http_kafka_limit_resolve(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
+
+/* ngx_http_kafka_limit.c */
 
 /*
  * Charges what a request sends to the buckets of its keys: whole, or not at

@@ -460,20 +460,20 @@ static ngx_int_t
 ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg,
     ngx_http_kafka_problem_t *found)
 {
-    size_t                      limit;
+    ngx_kafka_producer_t       *kp;
     ngx_http_kafka_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
-    limit = ngx_kafka_limit(klcf->producer->producer);
+    kp = klcf->producer->producer;
 
-    if (ngx_kafka_message_size(msg) <= limit) {
+    if (ngx_kafka_limit_fits(kp, msg)) {
         return NGX_OK;
     }
 
     found->code = NGX_HTTP_KAFKA_LARGE;
     ngx_http_kafka_detail(ctx->request, found, "Key, value and headers do "
                           "not fit into the %uz bytes of the largest record.",
-                          limit);
+                          ngx_kafka_limit(kp, msg->topic));
 
     return NGX_DECLINED;
 }

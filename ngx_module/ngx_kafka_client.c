@@ -99,7 +99,7 @@ ngx_kafka_client_new(ngx_kafka_producer_t *kp, ngx_kafka_client_t *client,
     char *errstr, size_t size)
 {
     char               buf[32];
-    size_t             len;
+    size_t             len, smallest;
     sigset_t           all, old;
     rd_kafka_t        *rk;
     rd_kafka_conf_t   *conf;
@@ -130,6 +130,27 @@ ngx_kafka_client_new(ngx_kafka_producer_t *kp, ngx_kafka_client_t *client,
     {
         kp->limit = ngx_min((size_t) ngx_atosz((u_char *) buf, len - 1),
                             kp->conf->queue);
+    }
+
+    len = sizeof(buf);
+    if (rd_kafka_conf_get(conf, "batch.size", buf, &len) == RD_KAFKA_CONF_OK) {
+        client->batch = (size_t) ngx_atosz((u_char *) buf, len - 1);
+    }
+
+    /* one batch is refused or kept as a whole */
+
+    smallest = ngx_kafka_limits_smallest(kp->conf);
+
+    if (smallest && smallest < client->batch) {
+        client->batch = smallest;
+        (void) ngx_sprintf((u_char *) buf, "%uz%Z", smallest);
+
+        if (rd_kafka_conf_set(conf, "batch.size", buf, errstr, size)
+            != RD_KAFKA_CONF_OK)
+        {
+            rd_kafka_conf_destroy(conf);
+            return NULL;
+        }
     }
 
     /* its threads take neither nginx's signals nor its affinity */
@@ -250,10 +271,13 @@ ngx_kafka_client_serve(ngx_kafka_client_t *client)
 
     while ((event = rd_kafka_queue_poll(client->admin, 0)) != NULL) {
         ngx_kafka_topics_event(client, event);
+        ngx_kafka_limits_event(client, event);
         rd_kafka_event_destroy(event);
     }
 
-    if (client->fatal && !client->retiring) {
+    if ((client->fatal && !client->retiring)
+        || ngx_kafka_limits_outgrown(client))
+    {
         ngx_kafka_client_retire(client, client->producer->conf->timeout);
         return;
     }
@@ -440,7 +464,8 @@ ngx_kafka_client_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
 {
     ngx_kafka_client_t  *client = opaque;
 
-    ngx_kafka_report_t  report;
+    ngx_kafka_record_t  *rec;
+    ngx_kafka_report_t   report;
 
     (void) rk;
 
@@ -466,6 +491,11 @@ ngx_kafka_client_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
         break;
 
     case RD_KAFKA_MSG_STATUS_NOT_PERSISTED:
+        if (rkm->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            rec = rkm->_private;
+            ngx_kafka_limits_refused(client, rec->msg.topic);
+        }
+
         report.outcome = ngx_kafka_client_never_kept(rkm->_private, rkm->err)
                          ? NGX_KAFKA_NOT_KEPT : NGX_KAFKA_MAYBE_KEPT;
         break;

@@ -20,6 +20,7 @@ typedef struct {
     rd_kafka_topic_t     **topics;      /* NULL until the topic exists */
     ngx_int_t             *partitions;  /* as reported, 0: not yet */
     ngx_queue_t            records;     /* outstanding, oldest first */
+    size_t                 batch;       /* bytes of its largest */
     ngx_msec_t             heard;       /* time of the last report */
     ngx_msec_t             deadline;    /* of a retiring client */
     time_t                 log_second;
@@ -31,6 +32,7 @@ typedef struct {
     unsigned               seen_up:1;   /* was connected once */
     unsigned               up:1;        /* some broker is, by statistics */
     unsigned               asking:1;    /* a topic creation is under way */
+    unsigned               describing:1;    /* a look at limits is */
 } ngx_kafka_client_t;
 
 
@@ -106,6 +108,25 @@ void ngx_kafka_topics_event(ngx_kafka_client_t *client,
 void ngx_kafka_topics_statistics(ngx_kafka_client_t *client, const char *json,
     size_t len);
 ngx_uint_t ngx_kafka_topics_waiting(ngx_kafka_client_t *client);
+
+/* ngx_kafka_limits.c */
+
+/* The smallest known max.message.bytes of a block's topics, or 0. */
+size_t ngx_kafka_limits_smallest(ngx_kafka_conf_t *kcf);
+
+/* Asks for limits that are not known, old, or were found to be wrong. */
+void ngx_kafka_limits_serve(ngx_kafka_client_t *client);
+void ngx_kafka_limits_event(ngx_kafka_client_t *client,
+    rd_kafka_event_t *event);
+
+/* A broker called a batch too large that had been taken. */
+void ngx_kafka_limits_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
+
+/*
+ * Whether a client makes larger batches than some topic takes, so that one
+ * with smaller ones should be started now.
+ */
+ngx_uint_t ngx_kafka_limits_outgrown(ngx_kafka_client_t *client);
 
 /* ngx_kafka_health.c */
 

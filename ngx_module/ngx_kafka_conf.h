@@ -32,6 +32,10 @@ typedef struct {
     ngx_atomic_t         exists;
     ngx_atomic_t         made;      /* when it was made here, ms, or 0 */
     ngx_atomic_t         error;     /* of the last creation, as positive */
+    ngx_atomic_t         limit;     /* max.message.bytes, 0: not known */
+    ngx_atomic_t         asked;     /* when for the limit, ms, or 0 */
+    ngx_atomic_t         wanted;    /* once more, a record was too large */
+    ngx_atomic_t         refused;   /* its limit is not for us to know */
 } ngx_kafka_topic_state_t;
 
 

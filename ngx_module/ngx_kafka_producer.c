@@ -93,13 +93,6 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 
 
 size_t
-ngx_kafka_limit(ngx_kafka_producer_t *kp)
-{
-    return kp->limit;
-}
-
-
-size_t
 ngx_kafka_room(ngx_kafka_producer_t *kp)
 {
     return kp->conf->queue;

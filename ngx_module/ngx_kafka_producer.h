@@ -108,11 +108,18 @@ ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
  */
 ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
 
-/* Bytes of key, value and headers, as librdkafka bounds them. */
+/* Bytes of key, value and headers. */
 size_t ngx_kafka_message_size(const ngx_kafka_message_t *msg);
 
-/* The largest of them that is taken. */
-size_t ngx_kafka_limit(ngx_kafka_producer_t *kp);
+/* The largest value taken for a topic, without key and headers, in bytes. */
+size_t ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+
+/*
+ * Whether a record fits alone into what its topic takes: max.message.bytes,
+ * where it is known, and message.max.bytes.
+ */
+ngx_uint_t ngx_kafka_limit_fits(ngx_kafka_producer_t *kp,
+    const ngx_kafka_message_t *msg);
 
 /* The most one request can bring, in bytes. */
 size_t ngx_kafka_room(ngx_kafka_producer_t *kp);

@@ -82,6 +82,8 @@ ngx_kafka_topics_serve(ngx_kafka_client_t *client)
     {
         ngx_kafka_topics_create(client);
     }
+
+    ngx_kafka_limits_serve(client);
 }
 
 

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef NGX_KAFKA_INFLATE_ALONE
+#define NGX_KAFKA_INFLATE_ALONE
+#endif
+
 #include "../../ngx_module/ngx_kafka_inflate.h"
 
 
