@@ -27,6 +27,7 @@ CONF = """
         topic   %%OTHER%%;
     }
     client_max_body_size 8m;
+    kafka_request_headers off;
     server {
         listen 127.0.0.1:%%PORT%%;
         location = /ready { kafka_ready; }
@@ -36,6 +37,12 @@ CONF = """
             kafka_key   $http_key;
         }
         location /other { kafka_pass main; kafka_topic %%OTHER%%; }
+        location /headers {
+            kafka_pass            main;
+            kafka_topic           %%TOPIC%%;
+            kafka_header          long $http_long;
+            kafka_request_headers on;
+        }
     }
 """
 
@@ -76,7 +83,18 @@ def test_at_the_limit_and_beside_it(nginx, topics, topic, small_topic):
     assert server.post("/", b"x" * (fits - 63), key).status == 200
     assert_problem(server.post("/", b"x" * (fits - 62), key), 413,
                    code="record-too-large")
-    assert topics.count(small_topic) == before + 3
+    # so do headers: 1 byte for each length, request-id and its 32
+    fits -= 1 + 1 + len("request-id") + 32
+    assert server.post("/headers", b"x" * fits).status == 200
+    assert_problem(server.post("/headers", b"x" * (fits + 1)), 413,
+                   code="record-too-large")
+    # and 2 bytes where it is 64 and longer
+    long = {"Long": "l" * 100}
+    fits -= 1 + 2 + len("long") + 100
+    assert server.post("/headers", b"x" * fits, long).status == 200
+    assert_problem(server.post("/headers", b"x" * (fits + 1), long), 413,
+                   code="record-too-large")
+    assert topics.count(small_topic) == before + 5
     # it is that topic's limit only
     assert server.post("/other", b"x" * 900_000).status == 200
 
