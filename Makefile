@@ -140,15 +140,22 @@ $(OUT)/c.flags $(OUT)/module.flags: FORCE
 # without a fuzzer; fuzz-NAME is libFuzzer's.
 
 FUZZ_SECONDS ?= 60
-fuzz_targets = inflate json schema
+# those of the module need nginx's headers, but nothing else of nginx
+fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
+    $(nginx_src)/src/event $(nginx_src)/src/event/modules \
+    $(nginx_src)/src/http $(nginx_src)/src/http/modules \
+    $(nginx_src)/src/http/v2 $(nginx_src)/src/os/unix $(OUT)/module) \
+    -Wno-unused-parameter
+fuzz_targets = inflate json schema split
 fuzz_sources = $(wildcard common/*.c) ngx_module/ngx_kafka_inflate.c
+fuzz_split = ngx_module/ngx_http_kafka_record.c ngx_module/ngx_http_kafka_split.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
     | sort -rV | head -n 1)
 fuzz_compile = -std=c11 -D_GNU_SOURCE -O1 -g $(warnings) $(fuzz_flags) \
     -DNGX_KAFKA_INFLATE_ALONE -DNGX_HAVE_ZSTD=1 -Icommon -Iconsumers \
-    $(pkg_cflags) -MMD -MP -c -o $@ $<
+    -Ingx_module $(fuzz_include) $(pkg_cflags) -MMD -MP -c -o $@ $<
 fuzz_libs = $(pkg_libs) -lz -lzstd -lm -lpthread
 replays = $(fuzz_targets:%=$(BUILD)/fuzz/replay-%)
 fuzzers = $(fuzz_targets:%=$(BUILD)/fuzz/fuzz-%)
@@ -165,6 +172,16 @@ $(fuzzers): $(BUILD)/fuzz/fuzz-%: $(BUILD)/obj-fuzz/tests/fuzz/%.o \
 	$(step) link $@
 	@mkdir -p $(@D)
 	@$(fuzz_cc) -fsanitize=fuzzer $(fuzz_flags) -o $@ $^ $(fuzz_libs)
+
+replay_split = $(patsubst %.c,$(BUILD)/obj-replay/%.o,$(fuzz_split) \
+    tests/fuzz/split.c)
+fuzzed_split = $(patsubst %.c,$(BUILD)/obj-fuzz/%.o,$(fuzz_split) \
+    tests/fuzz/split.c)
+
+$(BUILD)/fuzz/replay-split: $(replay_split)
+$(BUILD)/fuzz/fuzz-split: $(fuzzed_split)
+$(replay_split) $(fuzzed_split): fuzz_include = $(fuzz_nginx)
+$(replay_split) $(fuzzed_split): | module
 
 $(BUILD)/obj-replay/%.o: %.c
 	$(step) cc '$< (replay)'

@@ -70,6 +70,12 @@ schema_pattern_compile(schema_compiler_t *c, const char *text, size_t len,
     pcre2_compile_context_free(options);
 
     if (pattern->code == NULL) {
+
+        if (code == PCRE2_ERROR_HEAP_FAILED) {
+            (void) schema_refuse(c, token, path, "%s", json_no_memory);
+            return NULL;
+        }
+
         (void) pcre2_get_error_message(code, reason, sizeof(reason));
         (void) schema_refuse(c, token, path, "%s at byte %zu", reason,
                              (size_t) offset);

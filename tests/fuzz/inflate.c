@@ -2,22 +2,10 @@
  * libFuzzer target of the decoders of request bodies.  Input: the coding
  * (lowest bit of byte 0: gzip, zstd), the limit (its other bits, in 64
  * bytes), the size of the pieces it is fed in (byte 1), then the body.
- *
- *   clang -g -fsanitize=fuzzer,address,undefined -DNGX_KAFKA_INFLATE_ALONE \
- *       -DNGX_HAVE_ZSTD=1 -Ingx_module tests/fuzz/inflate.c \
- *       ngx_module/ngx_kafka_inflate.c -lz -lzstd
  */
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#ifndef NGX_KAFKA_INFLATE_ALONE
-#define NGX_KAFKA_INFLATE_ALONE
-#endif
-
-#include "../../ngx_module/ngx_kafka_inflate.h"
+#include "fuzz.h"
+#include "ngx_kafka_inflate.h"
 
 
 typedef struct {
@@ -25,19 +13,6 @@ typedef struct {
     unsigned char         *out;
     size_t                 len;
 } outcome_t;
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-
-static void
-demand(int holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "does not hold: %s\n", what);
-        abort();
-    }
-}
 
 
 static outcome_t

@@ -59,8 +59,9 @@ realloc(void *p, size_t size)
 
 static const char  schema_text[] =
     "{\"type\":[\"object\",\"null\"],\"required\":[\"a\",\"b\"],"
-    "\"properties\":{\"a\":{\"minLength\":2},\"b\":{\"properties\":"
-    "{\"c\":false}}}}";
+    "\"properties\":{\"a\":{\"minLength\":2,\"pattern\":\"^[a-z]+$\"},"
+    "\"b\":{\"properties\":{\"c\":false}},\"d\":{\"uniqueItems\":true,"
+    "\"items\":{\"enum\":[1,\"\\u0041\"]}},\"e\":{\"$ref\":\"#\"}}}";
 
 
 /* An object that needs tokens, a table of names and a decoded name. */
@@ -103,13 +104,16 @@ test_warm(void)
     len = build(text, sizeof(text));
     rc = json_parse(&doc, text, len, &err);
     schema = schema_compile(schema_text, sizeof(schema_text) - 1, &wrong);
+    rc |= json_parse(&doc, "{\"a\":\"xy\",\"b\":{},\"d\":[1,\"A\"]}", 29, &err);
+    rc |= schema_check(schema, &doc, 0, &violation) != 0;
 
     calls = 0;
 
     for (i = 0; i < 1000; i++) {
         rc |= json_parse(&doc, text, len, &err);
         rc |= schema_check(schema, &doc, 0, &violation) != -1;
-        rc |= json_parse(&doc, "{\"a\":\"xy\",\"b\":{}}", 17, &err);
+        rc |= json_parse(&doc, "{\"a\":\"xy\",\"b\":{},\"d\":[1,\"A\"]}", 29,
+                         &err);
         rc |= schema_check(schema, &doc, 0, &violation) != 0;
         rc |= json_parse(&doc, "{\"a\":1,\"\\u0061\":2}", 18, &err) != -1;
     }
@@ -163,7 +167,7 @@ test_failing(void)
         wrong += schema == NULL && strstr(bad.reason, "out of memory") == NULL;
     }
 
-    ok(wrong == 0 && at > 20, "so is a schema: %lu ways", at - 2);
+    ok(schema != NULL && wrong == 0 && at > 10, "so is a schema: %lu ways", at - 2);
     schema_free(schema);
 
     calls = 0;

@@ -1,0 +1,323 @@
+/*
+ * libFuzzer target of the splitters of bodies into records.  Input: the
+ * format (lowest 3 bits of byte 0), whether each record needs a key (its
+ * highest bit), then the body.
+ */
+
+#include "ngx_http_kafka_module.h"
+#include "fuzz.h"
+
+
+#define MAX_RECORDS  64
+#define LIMIT        4096      /* bytes of the largest record */
+
+
+ngx_module_t  ngx_http_kafka_module;
+
+
+/* What the splitters need of nginx and of the module. */
+
+void *
+ngx_pnalloc(ngx_pool_t *pool, size_t size)
+{
+    ngx_pool_large_t  *large;
+
+    large = malloc(sizeof(ngx_pool_large_t));
+    large->alloc = malloc(size + (size == 0));
+    large->next = pool->large;
+    pool->large = large;
+
+    return large->alloc;
+}
+
+
+void *
+ngx_palloc(ngx_pool_t *pool, size_t size)
+{
+    return ngx_pnalloc(pool, size);
+}
+
+
+void *
+ngx_array_push(ngx_array_t *a)
+{
+    void  *elts;
+
+    if (a->nelts == a->nalloc) {
+        elts = ngx_pnalloc(a->pool, 2 * a->nalloc * a->size);
+        memcpy(elts, a->elts, a->nelts * a->size);
+        a->elts = elts;
+        a->nalloc *= 2;
+    }
+
+    return (u_char *) a->elts + a->nelts++ * a->size;
+}
+
+
+u_char *
+ngx_vslprintf(u_char *buf, u_char *last, const char *fmt, va_list args)
+{
+    (void) args;
+
+    for ( /* void */ ; *fmt && buf < last; fmt++) {
+        *buf++ = (u_char) *fmt;
+    }
+
+    return buf;
+}
+
+
+u_char * ngx_cdecl
+ngx_sprintf(u_char *buf, const char *fmt, ...)
+{
+    return ngx_vslprintf(buf, buf + strlen(fmt), fmt, NULL);
+}
+
+
+size_t
+ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+{
+    (void) kp;
+    (void) topic;
+
+    return LIMIT;
+}
+
+
+ngx_uint_t
+ngx_kafka_limit_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
+{
+    (void) kp;
+
+    return msg->value.len + msg->key.len <= LIMIT;
+}
+
+
+const ngx_http_kafka_meaning_t *
+ngx_http_kafka_meaning(ngx_http_kafka_error_e code)
+{
+    (void) code;
+
+    return NULL;
+}
+
+
+/* A batch's records lie in the body, one behind the other. */
+
+static void
+check_places(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    u_char               *last;
+    ngx_uint_t            i;
+    ngx_kafka_message_t  *msg;
+
+    msg = ctx->messages.elts;
+    last = body->data;
+
+    for (i = 0; i < ctx->messages.nelts; i++) {
+        demand(msg[i].value.len == 0
+               || (msg[i].value.data >= last
+                   && msg[i].value.data + msg[i].value.len
+                      <= body->data + body->len),
+               "a record is a part of the body, behind the one before");
+        last = msg[i].value.data + msg[i].value.len;
+    }
+}
+
+
+/* Each record by itself is what the splitter says of it. */
+
+static void
+check_records(ngx_http_kafka_ctx_t *ctx, ngx_uint_t key)
+{
+    char                   *text;
+    json_error_t            err;
+    ngx_uint_t              i, bad, is_json, reads;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
+
+    static json_doc_t  doc;
+
+    item = ctx->items.elts;
+    msg = ctx->messages.elts;
+    bad = 0;
+
+    reads = key || (ctx->format != NGX_HTTP_KAFKA_RAW
+                    && ctx->format != NGX_HTTP_KAFKA_CE_BINARY);
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+        bad += item[i].problem != NULL;
+
+        if (!reads) {
+            continue;
+        }
+
+        text = copy((char *) msg[i].value.data, msg[i].value.len, "", "");
+        is_json = json_parse(&doc, text, msg[i].value.len, &err) == 0;
+
+        demand(is_json || item[i].problem, "what is taken is JSON");
+        demand(!is_json || item[i].problem == NULL
+               || item[i].problem->code != NGX_HTTP_KAFKA_NOT_JSON,
+               "what is JSON is not called another thing");
+        free(text);
+    }
+
+    demand(bad == ctx->invalid, "the bad ones are counted");
+    demand(ctx->items.nelts == ctx->messages.nelts, "a message a record");
+}
+
+
+/* The same found in another way: a record a line that is not empty. */
+
+static void
+check_lines(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    size_t      len;
+    u_char     *p, *end, *last;
+    ngx_uint_t  n;
+
+    n = 0;
+    p = body->data;
+    last = p + body->len;
+
+    while (p < last) {
+        end = memchr(p, '\n', last - p);
+        end = end ? end : last;
+        len = end - p;
+        n += len > 1 || (len == 1 && *p != '\r');
+        p = end + 1;
+    }
+
+    demand(n == ctx->items.nelts, "a record a line");
+}
+
+
+/* The values of an array, with all that lies between them. */
+
+static void
+check_array(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    u_char               *p, *end;
+    ngx_uint_t            i, commas;
+    ngx_kafka_message_t  *msg;
+
+    msg = ctx->messages.elts;
+    p = memchr(body->data, '[', body->len);
+    p++;
+
+    for (i = 0; i <= ctx->messages.nelts; i++) {
+        end = i < ctx->messages.nelts ? msg[i].value.data
+                                      : body->data + body->len;
+
+        for (commas = 0; p < end; p++) {
+            commas += *p == ',';
+            demand(strchr(" \t\r\n,]", *p) != NULL, "no byte is left out");
+        }
+
+        demand(commas == (i > 0 && i < ctx->messages.nelts), "one comma");
+
+        p = i < ctx->messages.nelts ? end + msg[i].value.len : end;
+    }
+}
+
+
+static void
+free_pool(ngx_pool_t *pool)
+{
+    ngx_pool_large_t  *large, *next;
+
+    for (large = pool->large; large; large = next) {
+        next = large->next;
+        free(large->alloc);
+        free(large);
+    }
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    void                       *confs[1];
+    ngx_int_t                   rc;
+    ngx_str_t                   body;
+    const char                 *reason;
+    ngx_pool_t                  pool;
+    ngx_kafka_conf_t            producer;
+    ngx_http_request_t          r;
+    ngx_kafka_topic_conf_t      topic;
+    ngx_http_kafka_ctx_t        ctx;
+    ngx_http_kafka_problem_t    problem;
+    ngx_http_kafka_loc_conf_t   klcf;
+
+    static json_pointer_t      *key;
+    static const ngx_uint_t     formats[] = {
+        NGX_HTTP_KAFKA_RAW, NGX_HTTP_KAFKA_JSON, NGX_HTTP_KAFKA_NDJSON,
+        NGX_HTTP_KAFKA_ARRAY, NGX_HTTP_KAFKA_GUESS, NGX_HTTP_KAFKA_CE_BINARY,
+        NGX_HTTP_KAFKA_CE_JSON, NGX_HTTP_KAFKA_CE_BATCH
+    };
+
+    if (size == 0) {
+        return 0;
+    }
+
+    if (key == NULL) {
+        key = json_pointer_compile("/k", 2, &reason);
+        demand(key != NULL, "a pointer is compiled");
+    }
+
+    memset(&pool, 0, sizeof(pool));
+    memset(&producer, 0, sizeof(producer));
+    memset(&r, 0, sizeof(r));
+    memset(&topic, 0, sizeof(topic));
+    memset(&ctx, 0, sizeof(ctx));
+    memset(&problem, 0, sizeof(problem));
+    memset(&klcf, 0, sizeof(klcf));
+
+    klcf.producer = &producer;
+    klcf.max_records = MAX_RECORDS;
+    klcf.key_field = data[0] & 0x80 ? key : NULL;
+    confs[0] = &klcf;
+    r.pool = &pool;
+    r.loc_conf = confs;
+
+    ctx.request = &r;
+    ctx.topic = &topic;
+    ctx.format = formats[data[0] & 7];
+    ctx.batch = ctx.format == NGX_HTTP_KAFKA_NDJSON
+                || ctx.format == NGX_HTTP_KAFKA_ARRAY
+                || ctx.format == NGX_HTTP_KAFKA_CE_BATCH;
+
+    body.len = size - 1;
+    body.data = (u_char *) copy((const char *) data + 1, body.len, "", "");
+
+    rc = ngx_http_kafka_split(&ctx, &body, &problem);
+
+    demand(ctx.items.nelts <= MAX_RECORDS, "the number is bounded");
+
+    if (rc == NGX_OK) {
+        demand(ctx.items.nelts > 0, "there is a record");
+        check_places(&ctx, &body);
+        check_records(&ctx, klcf.key_field != NULL);
+
+        if (ctx.format == NGX_HTTP_KAFKA_NDJSON) {
+            check_lines(&ctx, &body);
+        }
+
+        if (ctx.format == NGX_HTTP_KAFKA_ARRAY
+            || ctx.format == NGX_HTTP_KAFKA_CE_BATCH)
+        {
+            check_array(&ctx, &body);
+        }
+
+    } else {
+        demand(problem.code == NGX_HTTP_KAFKA_EMPTY
+               || problem.code == NGX_HTTP_KAFKA_MANY
+               || problem.code == NGX_HTTP_KAFKA_NOT_JSON,
+               "a refusal has its reason");
+    }
+
+    free_pool(&pool);
+    free(body.data);
+
+    return 0;
+}
