@@ -250,6 +250,9 @@ struct schema_path_s {
 /* Ended by a NULL name. */
 extern const schema_type_t  schema_types[];
 
+/* By json_type_t; of a number it depends on its digits. */
+extern const schema_type_t  schema_kinds[];
+
 const char *schema_keyword_name(schema_keyword_t keyword);
 
 /* Zeroed memory that lives as long as the schema; NULL with the error set. */
@@ -357,6 +360,40 @@ schema_digit(const char **p)
 
 /* NULL: the format is not known. */
 schema_format_pt schema_format(const char *name, const char **kept);
+
+/* schema_check.c: SCHEMA_FITS or another, as all below. */
+
+int schema_walk(schema_checker_t *c, const schema_node_t *node,
+    uint32_t token, const schema_path_t *path);
+
+/* schema_object.c */
+
+int schema_check_required(schema_checker_t *c, const char *keyword,
+    const schema_names_t *names, uint32_t token, const schema_path_t *path);
+int schema_check_dependents(schema_checker_t *c,
+    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+int schema_check_properties(schema_checker_t *c,
+    const schema_names_t *names, uint32_t token, const schema_path_t *path);
+int schema_check_additional(schema_checker_t *c,
+    const schema_node_t *node, const schema_rule_t *rule, uint32_t token,
+    const schema_path_t *path);
+
+/* schema_scalar.c */
+
+int schema_check_type(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+int schema_check_unique(schema_checker_t *c, uint32_t token,
+    const schema_path_t *path);
+int schema_check_count(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+int schema_check_value(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+int schema_check_length(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+int schema_check_format(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
+int schema_check_number(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path);
 
 /* schema_pattern.c */
 

@@ -1,6 +1,6 @@
 /*
- * libFuzzer target of the JSON reader.  Input is a JSON text.  With -DVERDICT it is a program
- * instead that says "0" or "1" (taken) for each file named.
+ * libFuzzer target of the JSON reader.  Input is a JSON text.  With -DVERDICT
+ * it is a program instead that says "0" or "1" (taken) for each file named.
  */
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
  * libFuzzer target of the splitters of bodies into records.  Input: the
- * format (lowest 3 bits of byte 0), whether each record needs a key (its
- * highest bit), then the body.
+ * format (lowest 3 bits of byte 0), whether each record needs a key (the next
+ * bit), then the body.
  */
 
 #include "ngx_http_kafka_module.h"
@@ -275,7 +275,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     klcf.producer = &producer;
     klcf.max_records = MAX_RECORDS;
-    klcf.key_field = data[0] & 0x80 ? key : NULL;
+    klcf.key_field = data[0] & 8 ? key : NULL;
     confs[0] = &klcf;
     r.pool = &pool;
     r.loc_conf = confs;

@@ -167,7 +167,8 @@ test_failing(void)
         wrong += schema == NULL && strstr(bad.reason, "out of memory") == NULL;
     }
 
-    ok(schema != NULL && wrong == 0 && at > 10, "so is a schema: %lu ways", at - 2);
+    ok(schema != NULL && wrong == 0 && at > 10, "so is a schema: %lu ways",
+       at - 2);
     schema_free(schema);
 
     calls = 0;
