@@ -117,6 +117,8 @@ batch_range(batch_t *batch, int32_t partition, int64_t expected,
     range->epoch = epoch;
     range->run = run;
     range->records = 0;
+    range->filtered = 0;
+    range->duplicates = 0;
     range->last = 0;
 
     return (int) batch->nranges++;

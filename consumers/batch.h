@@ -59,7 +59,9 @@ typedef struct {
     int64_t   run;             /* first offset of its run in sluice.batches */
     int64_t   expected;        /* next_offset before the batch */
     int64_t   next;            /* and behind it */
-    int64_t   records;
+    int64_t   records;         /* all of them, as the topic had them */
+    int64_t   filtered;        /* of these: left out as told */
+    int64_t   duplicates;      /* and already in the table */
     uint32_t  last;            /* its last row */
 } batch_range_t;
 

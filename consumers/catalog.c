@@ -15,6 +15,8 @@ struct catalog_s {
     void             *data;
     buf_t             sql;
     bool              created;      /* the target, in this preparation */
+    int64_t           version;      /* of the tables found, 0: none */
+    bool              told;         /* that they are of the version before */
     char            **table_types;
     const char      **types;
 };
@@ -37,10 +39,13 @@ static const char *catalog_default_type(const conf_column_t *column);
 /*
  * Daemons start together, so one of them makes the tables while the others
  * wait for its lock.  Rows that are updated with every batch keep room on
- * their page for it.
+ * their page for it.  What a version adds is added to the one before, by
+ * statements that may be repeated; nothing that version uses is taken away,
+ * so that its daemons go on meanwhile.
  */
 static const char  catalog_schema[] =
     "BEGIN;"
+    "SET LOCAL lock_timeout='10s';"
     "SELECT pg_advisory_xact_lock(7306367246437938);"
     "CREATE SCHEMA IF NOT EXISTS sluice;"
     "CREATE TABLE IF NOT EXISTS sluice.meta ("
@@ -92,7 +97,29 @@ static const char  catalog_schema[] =
     " sqlstate text NOT NULL,"
     " reason text NOT NULL,"
     " created_at timestamptz NOT NULL DEFAULT now());"
-    "INSERT INTO sluice.meta (version) VALUES (1) ON CONFLICT DO NOTHING;"
+    /* version 2: what became of each record of a range; the audit */
+    "ALTER TABLE sluice.batches"
+    " ADD COLUMN IF NOT EXISTS filtered bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN IF NOT EXISTS duplicates bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN IF NOT EXISTS rows bigint NOT NULL GENERATED ALWAYS AS"
+    "  (records - dead_letters - filtered - duplicates) STORED"
+    "  CHECK (rows >= 0),"
+    " DROP CONSTRAINT IF EXISTS batches_kind_check,"
+    " ADD CONSTRAINT batches_kind_check"
+    "  CHECK (kind IN ('records', 'gap', 'skipped', 'reset'));"
+    "CREATE TABLE IF NOT EXISTS sluice.audit ("
+    " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    " at timestamptz NOT NULL DEFAULT now(),"
+    " who text NOT NULL DEFAULT session_user,"
+    " action text NOT NULL,"
+    " cluster_id text NOT NULL,"
+    " group_id text NOT NULL,"
+    " topic text NOT NULL,"
+    " table_name text NOT NULL,"
+    " detail jsonb NOT NULL);"
+    "INSERT INTO sluice.meta (version) VALUES (2) ON CONFLICT (only_one)"
+    " DO UPDATE SET version=EXCLUDED.version"
+    " WHERE meta.version < EXCLUDED.version;"
     "COMMIT";
 
 
@@ -230,6 +257,7 @@ catalog_on_meta(void *data, const pg_reply_t *reply)
     if (PQgetvalue(reply->rows, 0, 0)[0] == 't'
         || PQgetvalue(reply->rows, 0, 1)[0] == 't')
     {
+        catalog->version = 0;
         pg_query(catalog->pg, catalog_schema, NULL, catalog_on_created,
                  catalog);
         return;
@@ -247,6 +275,20 @@ catalog_on_created(void *data, const pg_reply_t *reply)
     outcome_t   outcome;
     catalog_t  *catalog = data;
 
+    /* not the owner: the tables of the version before will do */
+
+    if (catalog->version && strcmp(reply->sqlstate, "42501") == 0) {
+        if (!catalog->told) {
+            log_warnx("the tables of schema \"sluice\" are of version %lld "
+                      "and this role may not bring them to version %d: %s",
+                      (long long) catalog->version, CATALOG_VERSION,
+                      reply->reason);
+            catalog->told = true;
+        }
+        catalog_ask_columns(catalog);
+        return;
+    }
+
     sql_outcome(&outcome, reply, "could not create sluice's tables");
 
     if (outcome.action != SQLSTATE_OK) {
@@ -257,27 +299,42 @@ catalog_on_created(void *data, const pg_reply_t *reply)
         return;
     }
 
-    log_info("the tables of schema \"sluice\" were created");
+    log_info("the tables of schema \"sluice\" were %s version %d",
+             catalog->version ? "brought to" : "created,", CATALOG_VERSION);
     catalog_ask_columns(catalog);
 }
 
+
+/*
+ * The version before is brought up to date; the one after has only more in
+ * it, as a newer daemon of the same group may already have been here.
+ */
 
 static void
 catalog_on_version(void *data, const pg_reply_t *reply)
 {
     char        text[128];
-    int64_t     version;
     catalog_t  *catalog = data;
 
     if (catalog_failed(catalog, reply, "could not read sluice.meta")) {
         return;
     }
 
-    version = PQntuples(reply->rows) ? sql_number(reply->rows, 0, 0) : 0;
+    catalog->version = PQntuples(reply->rows) ? sql_number(reply->rows, 0, 0)
+                                              : 0;
 
-    if (version != CATALOG_VERSION) {
+    if (catalog->version == CATALOG_VERSION - 1) {
+        pg_query(catalog->pg, catalog_schema, NULL, catalog_on_created,
+                 catalog);
+        return;
+    }
+
+    if (catalog->version != CATALOG_VERSION
+        && catalog->version != CATALOG_VERSION + 1)
+    {
         snprintf(text, sizeof(text), "sluice.meta is of version %lld, this "
-                 "daemon needs %d", (long long) version, CATALOG_VERSION);
+                 "daemon needs %d", (long long) catalog->version,
+                 CATALOG_VERSION);
         catalog_end(catalog, SQLSTATE_HOLD, text);
         return;
     }

@@ -9,7 +9,7 @@
 #include "sql.h"
 
 
-#define CATALOG_VERSION  1    /* of the schema "sluice" */
+#define CATALOG_VERSION  2    /* of the schema "sluice" */
 
 
 typedef struct catalog_s  catalog_t;

@@ -9,32 +9,61 @@
 #include "offsets.h"
 
 
+/* A row of sluice.batches, or what is added to one. */
+typedef struct {
+    const char  *kind;
+    int32_t      partition;
+    int64_t      first;
+    int64_t      next;
+    int64_t      records;
+    int64_t      dead;
+    int64_t      filtered;
+    int64_t      duplicates;
+} offsets_record_t;
+
+
 static void offsets_range(const offsets_t *o, PGconn *conn,
     const batch_t *batch, const batch_range_t *range, buf_t *sql);
 static void offsets_record_range(const offsets_t *o, PGconn *conn,
-    const char *kind, int32_t partition, const int64_t *numbers, buf_t *sql);
+    const offsets_record_t *record, buf_t *sql);
 static int offsets_compare(const void *a, const void *b);
 
 
-/* numbers: first, next, records, dead letters */
+/*
+ * The counts that came with version 2 of the tables are named only where
+ * there is something to count: tables of version 1 do without.
+ */
 
 static void
-offsets_record_range(const offsets_t *o, PGconn *conn, const char *kind,
-    int32_t partition, const int64_t *numbers, buf_t *sql)
+offsets_record_range(const offsets_t *o, PGconn *conn,
+    const offsets_record_t *record, buf_t *sql)
 {
+    bool  more;
+
+    more = record->filtered || record->duplicates;
+
     buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
              " topic, table_name, partition, kind, first_offset, next_offset,"
-             " records, dead_letters) VALUES (");
+             " records, dead_letters%s) VALUES (",
+             more ? ", filtered, duplicates" : "");
     offsets_key(o, conn, sql);
-    buf_addf(sql, ",%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-             ") ON CONFLICT (cluster_id, group_id, topic, partition,"
+    buf_addf(sql, ",%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+             record->partition, record->kind, record->first, record->next,
+             record->records, record->dead);
+
+    if (more) {
+        buf_addf(sql, ",%" PRId64 ",%" PRId64, record->filtered,
+                 record->duplicates);
+    }
+
+    buf_addf(sql, ") ON CONFLICT (cluster_id, group_id, topic, partition,"
              " table_name, first_offset, kind) DO UPDATE SET"
              " next_offset=EXCLUDED.next_offset,"
              " records=b.records+EXCLUDED.records,"
-             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,"
+             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,%s"
              " updated_at=now();",
-             partition, kind, numbers[0], numbers[1], numbers[2],
-             numbers[3]);
+             more ? " filtered=b.filtered+EXCLUDED.filtered,"
+                    " duplicates=b.duplicates+EXCLUDED.duplicates," : "");
 }
 
 
@@ -43,8 +72,8 @@ offsets_range(const offsets_t *o, PGconn *conn, const batch_t *batch,
     const batch_range_t *range, buf_t *sql)
 {
     size_t              i;
-    int64_t             numbers[4];
     uint32_t            crc;
+    offsets_record_t    record;
     const batch_row_t  *row;
 
     row = &batch->rows[range->last];
@@ -63,26 +92,30 @@ offsets_range(const offsets_t *o, PGconn *conn, const batch_t *batch,
              range->partition, range->expected, range->epoch,
              range->partition, range->expected, range->epoch);
 
-    numbers[0] = range->run;
-    numbers[1] = range->next;
-    numbers[2] = range->records;
-    numbers[3] = 0;
+    memset(&record, 0, sizeof(offsets_record_t));
+    record.kind = "records";
+    record.partition = range->partition;
+    record.first = range->run;
+    record.next = range->next;
+    record.records = range->records;
+    record.filtered = range->filtered;
+    record.duplicates = range->duplicates;
 
     for (i = 0; batch->dead && i < batch->nrows; i++) {
-        numbers[3] += batch->rows[i].fault
-                      && &batch->ranges[batch->rows[i].range] == range;
+        record.dead += batch->rows[i].fault
+                       && &batch->ranges[batch->rows[i].range] == range;
     }
 
-    offsets_record_range(o, conn, "records", range->partition, numbers, sql);
+    offsets_record_range(o, conn, &record, sql);
 
     for (i = 0; i < batch->ngaps; i++) {
         if (batch->gaps[i].partition == range->partition) {
-            numbers[0] = batch->gaps[i].first;
-            numbers[1] = batch->gaps[i].next;
-            numbers[2] = 0;
-            numbers[3] = 0;
-            offsets_record_range(o, conn, "gap", range->partition, numbers,
-                                 sql);
+            memset(&record, 0, sizeof(offsets_record_t));
+            record.kind = "gap";
+            record.partition = range->partition;
+            record.first = batch->gaps[i].first;
+            record.next = batch->gaps[i].next;
+            offsets_record_range(o, conn, &record, sql);
         }
     }
 }

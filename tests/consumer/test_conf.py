@@ -167,3 +167,12 @@ def test_a_port_in_use_is_said(consumer, topics):
     code, said = second.run()
     assert code not in (0, None)
     assert str(port) in said
+
+
+def test_arguments_that_mean_nothing_are_refused(consumer):
+    daemon = consumer(GOOD, start=False)
+    for more, words in ((["--no-such"], "--no-such"),
+                        (["no-such"], 'subcommand "no-such"'),
+                        (["--config"], "usage:")):
+        code, said = daemon.run(*more)
+        assert code == 2 and words in said, said

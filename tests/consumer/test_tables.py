@@ -1,0 +1,104 @@
+"""Sluice's own tables: made, brought up to date, and used as they were."""
+
+from tests.lib.env import wait_for
+
+CONFIG = {
+    "group": "g", "start": "earliest", "table": "t",
+    "columns": {"id": {"path": "/id", "type": "integer"}},
+}
+
+# what a daemon of version 1 made
+VERSION_1 = """
+CREATE SCHEMA sluice;
+CREATE TABLE sluice.meta (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    version integer NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE sluice.offsets (
+    cluster_id text NOT NULL, group_id text NOT NULL, topic text NOT NULL,
+    partition integer NOT NULL, table_name text NOT NULL,
+    next_offset bigint NOT NULL CHECK (next_offset >= 0),
+    epoch bigint NOT NULL, owner text NOT NULL, last_timestamp bigint,
+    last_crc bigint, updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (cluster_id, group_id, topic, partition, table_name));
+CREATE TABLE sluice.batches (
+    cluster_id text NOT NULL, group_id text NOT NULL, topic text NOT NULL,
+    partition integer NOT NULL, table_name text NOT NULL,
+    first_offset bigint NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('records', 'gap')),
+    next_offset bigint NOT NULL, records bigint NOT NULL,
+    dead_letters bigint NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CHECK (next_offset > first_offset),
+    PRIMARY KEY (cluster_id, group_id, topic, partition, table_name,
+                 first_offset, kind));
+CREATE TABLE sluice.dead_letters (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    cluster_id text NOT NULL, group_id text NOT NULL, topic text NOT NULL,
+    partition integer NOT NULL, table_name text NOT NULL,
+    "offset" bigint NOT NULL, "timestamp" timestamptz, key bytea,
+    headers jsonb, value bytea, sqlstate text NOT NULL, reason text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now());
+INSERT INTO sluice.meta (version) VALUES (1);
+CREATE TABLE public.t (id integer);
+"""
+
+
+def counted(database):
+    return database.query(
+        "SELECT first_offset, next_offset, kind, records, dead_letters"
+        " FROM sluice.batches")
+
+
+def test_tables_of_the_version_before_are_brought_up_to_date(
+        consumer, topics, database):
+    database.query(VERSION_1)
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}', "bad", '{"id":2}'])
+    daemon = consumer({**CONFIG, "topic": topic})
+    wait_for(lambda: database.try_count("t") == 2, 20, "rows")
+    daemon.stop()
+    assert database.value("SELECT version FROM sluice.meta") == 2
+    assert database.query("SELECT records, dead_letters, filtered,"
+                          " duplicates, rows FROM sluice.batches") \
+        == [(3, 1, 0, 0, 2)]
+    assert database.value("SELECT count(*) FROM sluice.audit") == 0
+    assert "were brought to version 2" in daemon.log()
+    # a daemon of version 1 goes on beside it: it names its own columns
+    database.query(
+        "INSERT INTO sluice.batches (cluster_id, group_id, topic,"
+        " table_name, partition, kind, first_offset, next_offset, records,"
+        " dead_letters) SELECT cluster_id, group_id, topic, table_name,"
+        " partition, kind, next_offset, next_offset + 2, 2, 0"
+        " FROM sluice.batches")
+    daemon.start().wait_healthy()
+    assert database.value("SELECT sum(rows) FROM sluice.batches") == 4
+    assert "were brought" not in daemon.log()[daemon.started:]
+
+
+def test_a_role_that_is_no_owner_runs_with_the_version_before(
+        consumer, topics, database):
+    role = database.role()
+    database.query(VERSION_1)
+    database.query(f"""
+        GRANT USAGE ON SCHEMA sluice TO "{role}";
+        GRANT SELECT ON sluice.meta TO "{role}";
+        GRANT SELECT, INSERT, UPDATE ON sluice.offsets, sluice.batches,
+            sluice.dead_letters, t TO "{role}" """)
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}', "bad", '{"id":2}'])
+    daemon = consumer({**CONFIG, "topic": topic},
+                      conninfo=database.postgres.conninfo(database.name,
+                                                          role))
+    wait_for(lambda: database.try_count("t") == 2, 20, "rows")
+    daemon.stop()
+    assert database.value("SELECT version FROM sluice.meta") == 1
+    assert counted(database) == [(0, 3, "records", 3, 1)]
+    assert "may not bring them to version 2" in daemon.log()
+
+
+def test_tables_of_a_version_far_ahead_hold(consumer, topics, database):
+    database.query(VERSION_1)
+    database.query("UPDATE sluice.meta SET version = 9")
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic})
+    assert "version 9" in daemon.wait_held()["reason"]
