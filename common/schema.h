@@ -32,20 +32,20 @@ typedef struct {
 
 
 /*
- * Compiles the schema in "text" of "len" bytes.  Keywords: type, required,
- * properties, minLength; annotations (title, description, default, examples,
- * deprecated, $comment, $schema, $id) are taken; any other is an error, as
- * what is not checked must not look checked.  Boolean schemas are taken.
- * Returns NULL with *err set.  The text may be freed afterwards.  The schema
- * is read-only from then on.
+ * Compiles the schema in "text" of "len" bytes.  Keywords: those of
+ * docs/module.md, kafka_schema; any other is an error, as what is not checked
+ * must not look checked.  Boolean schemas are taken.  Returns NULL with *err
+ * set.  The text may be freed afterwards.  A schema has working memory of its
+ * own: one check at a time.
  */
 schema_t *schema_compile(const char *text, size_t len, schema_error_t *err);
 void schema_free(schema_t *schema);
 
 /*
  * Checks the value at token "root".  Returns 0, or -1 with *violation set to
- * the first one in document order of the schema.  Lengths count code points;
- * 1.0 is an integer (JSON Schema Core 2020-12, section 4.2.1).  Allocates
+ * the first one in document order of the schema, or to the keyword at which
+ * the number of steps or memory ran out.  Lengths count code points; 1.0 is
+ * an integer (JSON Schema Core 2020-12, section 4.2.1).  Warm, it allocates
  * nothing.
  */
 int schema_check(const schema_t *schema, const json_doc_t *doc, uint32_t root,

@@ -416,7 +416,6 @@ schema_check_if(schema_checker_t *c, const schema_node_t *node,
     const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
 {
     int                   rc;
-    const char           *what;
     const schema_node_t  *branch;
 
     /* without "then" and "else" it is of no effect */
@@ -430,19 +429,9 @@ schema_check_if(schema_checker_t *c, const schema_node_t *node,
         return rc;
     }
 
+    /* what it says is more to the point than that it was asked */
+
     branch = rc == SCHEMA_FITS ? node->then : node->otherwise;
-    what = rc == SCHEMA_FITS ? "fits \"if\" but not \"then\""
-                             : "fits neither \"if\" nor \"else\"";
 
-    if (branch == NULL) {
-        return SCHEMA_FITS;
-    }
-
-    rc = schema_try(c, branch, token, path);
-
-    if (rc != SCHEMA_VIOLATES) {
-        return rc;
-    }
-
-    return schema_violate(c, "if", path, "%s", what);
+    return branch == NULL ? SCHEMA_FITS : schema_walk(c, branch, token, path);
 }
