@@ -260,6 +260,8 @@ install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 $(module_so) -t $(DESTDIR)$(modules_dir)
 	install -D -m 0755 $(OUT)/consumers/sluice-consumer -t $(DESTDIR)$(PREFIX)/sbin
 	install -D -m 0644 README.md CHANGES.md LICENSE nginx.conf.example -t $(doc_dir)
+	install -D -m 0644 docs/sluice-consumer.schema.json -t $(doc_dir)
+	install -D -m 0644 docs/man/*.5 -t $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -R --no-preserve=ownership,timestamps examples $(doc_dir)/
 
 clean: down ## remove the build folder and its servers' data

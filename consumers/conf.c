@@ -1,4 +1,4 @@
-/* The daemon's configuration file: strict check first, then one key table. */
+/* The daemon's configuration file: strict check first, then the table. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <libpq-fe.h>
 
-#include "conf_impl.h"
+#include "conf_set.h"
 #include "conf_value.h"
 
 
@@ -16,90 +16,24 @@
 #define CONF_NAME_LEN  63               /* bytes of an SQL name, NAMEDATALEN */
 
 
-typedef int (*conf_set_pt)(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
-
-
-typedef enum {
-    CONF_STRING = 0,
-    CONF_SECRET,
-    CONF_BOOL,
-    CONF_COUNT,
-    CONF_SIZE,
-    CONF_TIME,
-    CONF_SHARE,
-    CONF_CUSTOM
-} conf_kind_t;
-
-
-typedef struct {
-    const char   *name;        /* "batch.rows": key "rows" of "batch" */
-    conf_kind_t   kind;
-    size_t        offset;      /* in conf_t */
-    int64_t       min;
-    int64_t       max;
-    conf_set_pt   set;         /* CONF_CUSTOM */
-} conf_key_t;
-
-
-static int conf_object(conf_reader_t *cr, const conf_node_t *object,
-    const char *prefix, conf_t *conf);
-static int conf_set(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, conf_t *conf);
-static int conf_set_start(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
-static int conf_set_table(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
-static int conf_set_listen(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
-static int conf_set_section(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
 static int conf_complete(conf_reader_t *cr, conf_t *conf);
-
-
-static const conf_key_t  conf_keys[] = {
-    { "batch",                   CONF_CUSTOM, 0, 0, 0, conf_set_section },
-    { "batch.bytes",             CONF_SIZE,
-      offsetof(conf_t, batch_bytes), 64 * 1024, 1024LL * 1024 * 1024, NULL },
-    { "batch.linger",            CONF_TIME,
-      offsetof(conf_t, batch_linger), 0, 3600 * 1000, NULL },
-    { "batch.rows",              CONF_COUNT,
-      offsetof(conf_t, batch_rows), 1, 1000000, NULL },
-    { "columns",                 CONF_CUSTOM, 0, 0, 0, conf_read_columns },
-    { "create_table",            CONF_BOOL,
-      offsetof(conf_t, create_table), 0, 0, NULL },
-    { "dead_letters",            CONF_CUSTOM, 0, 0, 0, conf_set_section },
-    { "dead_letters.hold_above", CONF_SHARE,
-      offsetof(conf_t, hold_above), 0, 1, NULL },
-    { "flush_timeout",           CONF_TIME,
-      offsetof(conf_t, flush_timeout), 100, 3600 * 1000, NULL },
-    { "group",                   CONF_STRING,
-      offsetof(conf_t, group), 0, 0, NULL },
-    { "kafka",                   CONF_CUSTOM, 0, 0, 0, conf_read_kafka },
-    { "listen",                  CONF_CUSTOM, 0, 0, 0, conf_set_listen },
-    { "postgres",                CONF_SECRET,
-      offsetof(conf_t, postgres), 0, 0, NULL },
-    { "start",                   CONF_CUSTOM, 0, 0, 0, conf_set_start },
-    { "table",                   CONF_CUSTOM, 0, 0, 0, conf_set_table },
-    { "topic",                   CONF_STRING,
-      offsetof(conf_t, topic), 0, 0, NULL }
-};
-
-
-#define CONF_NKEYS  (sizeof(conf_keys) / sizeof(conf_keys[0]))
 
 
 int
 conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
 {
-    int       n;
-    va_list   ap;
-    unsigned  line, column;
+    int                  n;
+    va_list              ap;
+    unsigned             line, column;
+    const json_token_t  *at;
 
-    json_position(cr->text, cr->len, cr->doc.tokens[token].start, &line,
-                  &column);
+    at = &cr->doc.tokens[token];
+    json_position(cr->text, cr->len, at->start - (at->type == JSON_STRING),
+                  &line, &column);
 
-    n = snprintf(cr->err, CONF_ERROR_MAX, "%s:%u: ", cr->file, line);
+    n = snprintf(cr->err, CONF_ERROR_MAX, "%s:%u:%u: %s%s%s", cr->file, line,
+                 column, cr->column ? "column \"" : "",
+                 cr->column ? cr->column : "", cr->column ? "\": " : "");
     if (n < 0 || n >= CONF_ERROR_MAX) {
         return -1;
     }
@@ -134,6 +68,7 @@ conf_iter_next(conf_reader_t *cr, conf_iter_t *iter, conf_node_t *name,
     name->token = iter->token;
     value->item = iter->next;
     value->token = iter->token + 1;
+    name->secret = value->secret = false;
 
     iter->token = cr->doc.tokens[value->token].next;
     iter->next = iter->next->next;
@@ -142,179 +77,26 @@ conf_iter_next(conf_reader_t *cr, conf_iter_t *iter, conf_node_t *name,
 }
 
 
-static int
-conf_object(conf_reader_t *cr, const conf_node_t *object, const char *prefix,
-    conf_t *conf)
+int
+conf_set_ignored(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
 {
-    char               full[128];
-    size_t             i, plen;
-    conf_iter_t        iter;
-    conf_near_t        near;
-    conf_node_t        name, value;
-    const conf_key_t  *key;
+    (void) scope;
 
-    plen = strlen(prefix);
-    conf_iter_init(&iter, object);
-
-    while (conf_iter_next(cr, &iter, &name, &value)) {
-
-        if (snprintf(full, sizeof(full), "%s%s", prefix, name.item->string)
-            >= (int) sizeof(full))
-        {
-            return conf_fail(cr, name.token, "unknown key");
-        }
-
-        conf_near_init(&near, full);
-        key = NULL;
-
-        for (i = 0; i < CONF_NKEYS; i++) {
-            if (strncmp(conf_keys[i].name, prefix, plen) != 0
-                || strchr(conf_keys[i].name + plen, '.') != NULL)
-            {
-                continue;
-            }
-            if (strcmp(conf_keys[i].name, full) == 0) {
-                key = &conf_keys[i];
-                break;
-            }
-            conf_near_try(&near, conf_keys[i].name);
-        }
-
-        if (key == NULL || strchr(name.item->string, '.') != NULL) {
-            return conf_fail(cr, name.token, near.best
-                             ? "unknown key \"%s\", did you mean \"%s\"?"
-                             : "unknown key \"%s\"", name.item->string,
-                             near.best ? near.best + plen : "");
-        }
-
-        if (conf_set(cr, key, &value, conf) == -1) {
-            return -1;
-        }
-    }
-
-    return 0;
+    return cJSON_IsString(node->item)
+           ? 0 : conf_fail(cr, node->token, "\"%s\" must be a string",
+                           key->path);
 }
 
 
-static int
-conf_set_section(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
+int
+conf_set_start(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
 {
-    char  prefix[64];
-
-    if (!cJSON_IsObject(node->item)) {
-        return conf_fail(cr, node->token, "\"%s\" must be an object",
-                         node->item->string);
-    }
-
-    snprintf(prefix, sizeof(prefix), "%s.", node->item->string);
-
-    return conf_object(cr, node, prefix, conf);
-}
-
-
-static int
-conf_set_number(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, int64_t *number)
-{
-    int    rc;
-    cJSON *item;
-
-    item = node->item;
-
-    if (key->kind == CONF_COUNT) {
-        if (!cJSON_IsNumber(item)
-            || item->valuedouble != (double) (int64_t) item->valuedouble)
-        {
-            return conf_fail(cr, node->token, "\"%s\" must be a whole number",
-                             key->name);
-        }
-        *number = (int64_t) item->valuedouble;
-
-    } else {
-        rc = -1;
-        if (cJSON_IsString(item)) {
-            rc = key->kind == CONF_SIZE
-                 ? conf_parse_size(item->valuestring, number)
-                 : conf_parse_time(item->valuestring, number);
-        }
-        if (rc == -1) {
-            return conf_fail(cr, node->token, "\"%s\" must be a %s",
-                             key->name, key->kind == CONF_SIZE
-                             ? "size such as \"8m\""
-                             : "time such as \"20ms\" or \"10s\"");
-        }
-    }
-
-    if (*number < key->min || *number > key->max) {
-        return conf_fail(cr, node->token, "\"%s\" must be between %lld and "
-                         "%lld%s", key->name, (long long) key->min,
-                         (long long) key->max,
-                         key->kind == CONF_TIME ? " ms"
-                         : key->kind == CONF_SIZE ? " bytes" : "");
-    }
-
-    return 0;
-}
-
-
-static int
-conf_set(conf_reader_t *cr, const conf_key_t *key, const conf_node_t *node,
-    conf_t *conf)
-{
-    void   *field;
-    cJSON  *item;
-
-    item = node->item;
-    field = (char *) conf + key->offset;
-
-    switch (key->kind) {
-
-    case CONF_STRING:
-        if (!cJSON_IsString(item) || item->valuestring[0] == '\0') {
-            return conf_fail(cr, node->token, "\"%s\" must be a string that "
-                             "is not empty", key->name);
-        }
-        *(char **) field = strdup(item->valuestring);
-        return *(char **) field ? 0 : conf_fail(cr, 0, "out of memory");
-
-    case CONF_SECRET:
-        return conf_get_secret(cr, node, field);
-
-    case CONF_BOOL:
-        if (!cJSON_IsBool(item)) {
-            return conf_fail(cr, node->token, "\"%s\" must be true or false",
-                             key->name);
-        }
-        *(bool *) field = cJSON_IsTrue(item);
-        return 0;
-
-    case CONF_SHARE:
-        if (!cJSON_IsNumber(item) || item->valuedouble < 0
-            || item->valuedouble > 1)
-        {
-            return conf_fail(cr, node->token, "\"%s\" must be a share between "
-                             "0 and 1", key->name);
-        }
-        *(double *) field = item->valuedouble;
-        return 0;
-
-    case CONF_COUNT:
-    case CONF_SIZE:
-    case CONF_TIME:
-        return conf_set_number(cr, key, node, field);
-
-    case CONF_CUSTOM:
-        break;
-    }
-
-    return key->set(cr, node, conf);
-}
-
-
-static int
-conf_set_start(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
-{
+    conf_t      *conf = scope;
     const char  *s;
+
+    (void) key;
 
     s = cJSON_IsString(node->item) ? node->item->valuestring : "";
 
@@ -344,11 +126,15 @@ conf_set_start(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
  * lower case, nothing is taken as SQL.
  */
 
-static int
-conf_set_table(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
+int
+conf_set_table(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
 {
+    conf_t      *conf = scope;
     size_t       len;
     const char  *s, *dot;
+
+    (void) key;
 
     s = cJSON_IsString(node->item) ? node->item->valuestring : "";
     dot = strchr(s, '.');
@@ -383,13 +169,17 @@ conf_set_table(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
 }
 
 
-static int
-conf_set_listen(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
+int
+conf_set_listen(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
 {
     char        *end;
     long         port;
+    conf_t      *conf = scope;
     size_t       len;
     const char  *s, *colon;
+
+    (void) key;
 
     s = cJSON_IsString(node->item) ? node->item->valuestring : "";
     colon = strrchr(s, ':');
@@ -421,20 +211,7 @@ conf_set_listen(conf_reader_t *cr, const conf_node_t *node, conf_t *conf)
 static int
 conf_complete(conf_reader_t *cr, conf_t *conf)
 {
-    const char        *missing;
     PQconninfoOption  *options;
-
-    missing = conf->topic == NULL ? "topic"
-              : conf->group == NULL ? "group"
-              : conf->start_text == NULL ? "start"
-              : conf->nproperties == 0 ? "kafka"
-              : conf->postgres == NULL ? "postgres"
-              : conf->table == NULL ? "table"
-              : conf->ncolumns == 0 ? "columns" : NULL;
-
-    if (missing) {
-        return conf_fail(cr, 0, "key \"%s\" is missing", missing);
-    }
 
     if (conf_property(conf, "bootstrap.servers") == NULL
         && conf_property(conf, "metadata.broker.list") == NULL)
@@ -488,14 +265,9 @@ conf_parse(const char *file, const char *text, size_t len, char *err)
         goto failed;
     }
 
-    conf->batch_rows = 10000;
-    conf->batch_bytes = 8 * 1024 * 1024;
-    conf->batch_linger = 20;
-    conf->flush_timeout = 10000;
-    conf->hold_above = 0.2;
-
     root.item = tree;
     root.token = 0;
+    root.secret = false;
     conf->file = strdup(file);
 
     if (!cJSON_IsObject(tree)) {
@@ -503,7 +275,7 @@ conf_parse(const char *file, const char *text, size_t len, char *err)
         goto failed;
     }
 
-    if (conf_object(&cr, &root, "", conf) == -1
+    if (conf_walk(&cr, &root, "", conf) == -1
         || conf_complete(&cr, conf) == -1)
     {
         goto failed;
@@ -600,6 +372,7 @@ conf_free(conf_t *conf)
     }
 
     for (i = 0; i < conf->ncolumns; i++) {
+        conf_release("columns.*.", &conf->columns[i]);
         free(conf->columns[i].name);
         free(conf->columns[i].path);
         free(conf->columns[i].type);
@@ -607,13 +380,12 @@ conf_free(conf_t *conf)
         json_pointer_free(conf->columns[i].pointer);
     }
 
+    conf_release("", conf);
+
     free(conf->properties);
     free(conf->columns);
     free(conf->file);
-    free(conf->topic);
-    free(conf->group);
     free(conf->start_text);
-    free(conf->postgres);
     free(conf->table);
     free(conf->table_schema);
     free(conf->table_name);

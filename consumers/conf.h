@@ -40,7 +40,14 @@ typedef struct {
 
 
 typedef struct {
+    char   **names;
+    size_t   n;
+} conf_names_t;
+
+
+typedef struct {
     char            *name;
+    unsigned         sources;      /* keys that say what fills it */
     conf_from_t      from;
     char            *path;         /* as written; NULL unless from a path */
     json_pointer_t  *pointer;
@@ -63,6 +70,7 @@ typedef struct {
     int64_t           start_time;         /* ms since 1970, CONF_START_TIME */
 
     unsigned          kafka_line;         /* of "kafka" in the file */
+    unsigned          kafka_column;
     conf_property_t  *properties;         /* for librdkafka */
     size_t            nproperties;
     conf_column_t    *columns;
@@ -83,7 +91,7 @@ typedef struct {
 
 /*
  * Both return NULL with a text in "err" (CONF_ERROR_MAX bytes) that begins
- * with "file:line: "; it holds no value, so no secret.  Freed by
+ * with "file:line:column: "; it holds no value, so no secret.  Freed by
  * conf_free(), which takes NULL.
  */
 conf_t *conf_read(const char *file, char *err);

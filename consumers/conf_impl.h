@@ -15,6 +15,7 @@ typedef struct {
     size_t       len;
     json_doc_t   doc;
     char        *err;       /* CONF_ERROR_MAX bytes */
+    const char  *column;    /* the column being read, or NULL */
 } conf_reader_t;
 
 
@@ -22,10 +23,11 @@ typedef struct {
 typedef struct {
     cJSON     *item;
     uint32_t   token;
+    bool       secret;      /* read from { "file": }: in no message */
 } conf_node_t;
 
 
-/* Sets the reader's message to "file:line: ..."; returns -1. */
+/* Sets the reader's message to "file:line:column: ..."; returns -1. */
 int conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -43,15 +45,18 @@ int conf_iter_next(conf_reader_t *cr, conf_iter_t *iter, conf_node_t *name,
     conf_node_t *value);
 
 /*
- * A string, or { "file": PATH }: the file's content without its last line
- * end.  ${CREDENTIALS_DIRECTORY} is expanded in both.
+ * Where a string is due: { "file": PATH } becomes the file's content without
+ * its last line end, a string itself, with ${CREDENTIALS_DIRECTORY} expanded
+ * in PATH.  Anything else stays for the caller to refuse.
  */
-int conf_get_secret(conf_reader_t *cr, const conf_node_t *node, char **value);
+int conf_resolve(conf_reader_t *cr, conf_node_t *node);
 
-int conf_read_columns(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
-int conf_read_kafka(conf_reader_t *cr, const conf_node_t *node,
-    conf_t *conf);
+/*
+ * A resolved string as a copy with ${CREDENTIALS_DIRECTORY} expanded unless
+ * it came from a file; "name" is for the message when it is no string.
+ */
+int conf_get_secret(conf_reader_t *cr, const conf_node_t *node,
+    const char *name, char **value);
 
 
 #endif

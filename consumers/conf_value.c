@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -142,6 +143,38 @@ int
 conf_parse_time(const char *s, int64_t *ms)
 {
     return conf_parse_unit(s, conf_time_units, ms);
+}
+
+
+static void
+conf_print_unit(char *out, const conf_unit_t *units, int64_t value)
+{
+    const conf_unit_t  *best;
+
+    for (best = units++; units->name; units++) {
+        if (value && value % units->factor == 0
+            && units->factor > best->factor)
+        {
+            best = units;
+        }
+    }
+
+    snprintf(out, CONF_PRINTED, "%lld%s", (long long) (value / best->factor),
+             best->name);
+}
+
+
+void
+conf_print_size(char *out, int64_t bytes)
+{
+    conf_print_unit(out, conf_size_units, bytes);
+}
+
+
+void
+conf_print_time(char *out, int64_t ms)
+{
+    conf_print_unit(out, conf_time_units, ms);
 }
 
 

@@ -25,6 +25,12 @@ int conf_parse_size(const char *s, int64_t *bytes);
 /* "20ms", "10s", "5m", "2h", "30d": milliseconds; a unit is a must. */
 int conf_parse_time(const char *s, int64_t *ms);
 
+#define CONF_PRINTED  24
+
+/* The shortest text for them, at most CONF_PRINTED bytes with its NUL. */
+void conf_print_size(char *out, int64_t bytes);
+void conf_print_time(char *out, int64_t ms);
+
 /*
  * RFC 3339, section 5.6, "2026-01-31T12:00:00.5+01:00": milliseconds since
  * 1970 UTC.

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "command.h"
 #include "conf.h"
+#include "conf_doc.h"
 #include "daemon.h"
 #include "log.h"
 #include "source.h"
@@ -45,12 +46,15 @@ usage(FILE *out)
     fprintf(out,
             "usage: sluice-consumer --config FILE [--check]\n"
             "       sluice-consumer --config FILE SUBCOMMAND ...\n"
+            "       sluice-consumer --help-config[=FORMAT]\n"
             "\n"
             "  -c, --config FILE   the configuration, a JSON file\n"
             "  -t, --check         check it against the live broker and\n"
             "                      database, say what would happen, and exit\n"
             "  -d, --debug         say more in the log\n"
             "  -h, --help          show this, or a subcommand's own help\n"
+            "  --help-config       show every key of the configuration, as\n"
+            "                      text, markdown, mdoc or schema\n"
             "  -V, --version       show the version\n"
             "\n");
 
@@ -148,6 +152,12 @@ main_options(main_options_t *options, int *argc, char **argv)
                    rd_kafka_version_str());
             exit(0);
 
+        } else if (n == 1 && strcmp(arg, "--help-config") == 0) {
+            exit(conf_doc("text") == -1 ? COMMAND_USAGE : COMMAND_OK);
+
+        } else if (n == 1 && strncmp(arg, "--help-config=", 14) == 0) {
+            exit(conf_doc(arg + 14) == -1 ? COMMAND_USAGE : COMMAND_OK);
+
         } else if (n == 1 && arg[0] == '-') {
             fprintf(stderr, "unknown option \"%s\"\n", arg);
             return -1;
@@ -183,8 +193,8 @@ main_run(const main_options_t *options, const command_t *command, int argc,
     }
 
     if (prove(conf, err) == -1) {
-        log_error("%s:%u: \"kafka\": %s", options->file, conf->kafka_line,
-                  err);
+        log_error("%s:%u:%u: \"kafka\": %s", options->file,
+                  conf->kafka_line, conf->kafka_column, err);
         status = EXIT_CONFIG;
 
     } else if (command) {

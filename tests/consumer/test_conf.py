@@ -3,9 +3,10 @@
 import json
 import re
 
+import jsonschema
 import pytest
 
-from tests.lib.env import free_port
+from tests.lib.env import ROOT, free_port
 
 GOOD = {
     "topic": "t", "group": "g", "start": "earliest", "table": "t",
@@ -51,11 +52,29 @@ def test_a_wrong_configuration_is_refused_with_its_line(consumer, change,
         assert code == 78, said
         for word in words:
             assert word in said, said
-        line = re.search(r"\.json:(\d+):", said)
+        line = re.search(r"\.json:(\d+):\d+: ", said)
         assert line, f"no file and line: {said}"
         text = daemon.file.read_text().splitlines()
         if len(words) == 2:
             assert words[0] in text[int(line[1]) - 1], said
+
+
+@pytest.mark.parametrize("change", [
+    {"tabel": "t"}, {"batch": {"row": 5}}, {"batch": {"rows": 0}},
+    {"batch": {"linger": "20"}}, {"create_table": "yes"}, {"topic": ""},
+    {"columns": {}}, {"columns": {"id": {"pth": "/id"}}},
+    {"columns": {"id": {"meta": "ofset"}}},
+    {"dead_letters": {"hold_above": 2}}, {"topic": {"fil": "x"}},
+])
+def test_editors_refuse_by_the_schema_what_the_daemon_refuses(consumer,
+                                                              change):
+    schema = json.loads(
+        (ROOT / "docs" / "sluice-consumer.schema.json").read_text())
+    good = json.loads(consumer(GOOD, start=False).file.read_text())
+    validator = jsonschema.Draft7Validator(schema)
+    assert not list(validator.iter_errors(good))
+    assert list(validator.iter_errors({**good, **change}))
+    assert consumer({**GOOD, **change}, start=False).run()[0] == 78
 
 
 @pytest.mark.parametrize("text, word", [
@@ -100,6 +119,11 @@ def test_help_and_version(consumer):
     code, said = daemon.run("--version")
     assert code == 0
     assert re.search(r"\d+\.\d+\.\d+", said)
+    code, said = daemon.run("--help-config")
+    assert code == 0
+    assert "batch.linger (default \"20ms\")" in said
+    code, said = daemon.run("--help-config=odd")
+    assert code == 2
     code, said = daemon.run("--no-such-option")
     assert code != 0
 

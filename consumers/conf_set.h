@@ -1,0 +1,41 @@
+/* The setters of the table's keys that need one. */
+
+#ifndef SLUICE_CONF_SET_H
+#define SLUICE_CONF_SET_H
+
+
+#include "conf_table.h"
+
+
+/* conf.c: scope conf_t */
+int conf_set_ignored(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_set_start(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_set_table(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_set_listen(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+
+/* conf_parts.c: scope conf_t */
+int conf_read_columns(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+
+/* conf_parts.c: scope conf_column_t */
+int conf_column_path(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_meta(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_generated(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_type(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_default(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+
+/* conf_properties.c: scope conf_t */
+int conf_read_kafka(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+
+
+#endif
