@@ -124,7 +124,8 @@ class Nginx:
                 f"{tail(self.stderr)}\n{tail(self.error_log)}")
         with socket.socket() as probe:
             listening = probe.connect_ex(("127.0.0.1", self.port)) == 0
-        return listening and self.workers()
+        # a worker has its name a little after it was forked
+        return listening and len(self.workers()) >= self.names["WORKERS"]
 
     @property
     def pid(self):

@@ -136,7 +136,7 @@ GOOD = [
 @pytest.fixture(scope="module")
 def json_server(request, run_directory, kafka):
     topics = Topics(kafka)
-    name = topics.create()
+    name = topics.create(config={"max.message.bytes": "20000000"})
     server = Nginx(run_directory / "hostile-json", JSON, TOPIC=name,
                    KAFKA=kafka.bootstrap).start()
     yield server, topics, name
