@@ -461,6 +461,8 @@ schema_read_count(schema_compiler_t *c, schema_rule_t *rule, uint32_t token,
 
     t = schema_token(c, token);
 
+    memset(&number, 0, sizeof(schema_number_t));
+
     if (t->type == JSON_NUMBER) {
         schema_number(c->schema->text + t->start, c->schema->text + t->end,
                       &number);
@@ -522,6 +524,8 @@ schema_read_multiple(schema_compiler_t *c, schema_rule_t *rule,
     const json_token_t  *t;
 
     t = schema_token(c, token);
+
+    memset(&number, 0, sizeof(schema_number_t));
 
     if (t->type == JSON_NUMBER) {
         schema_number(c->schema->text + t->start, c->schema->text + t->end,

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 
 #define REPLAY_MAX  (1 << 20)    /* bytes of one input */
@@ -19,6 +20,8 @@ main(int argc, char **argv)
     size_t    len;
     uint8_t  *data;
 
+    static uint8_t  input[REPLAY_MAX];
+
     for (i = 1; i < argc; i++) {
         file = fopen(argv[i], "rb");
         if (file == NULL) {
@@ -26,12 +29,12 @@ main(int argc, char **argv)
             return 1;
         }
 
-        data = malloc(REPLAY_MAX);
-        len = fread(data, 1, REPLAY_MAX, file);
+        len = fread(input, 1, REPLAY_MAX, file);
         (void) fclose(file);
 
-        /* reading on behind the input is seen */
-        data = realloc(data, len + (len == 0));
+        /* of its own size, so that reading on is seen */
+        data = malloc(len + (len == 0));
+        memcpy(data, input, len);
 
         (void) LLVMFuzzerTestOneInput(data, len);
         free(data);
