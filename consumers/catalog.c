@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog.h"
+#include "ddl.h"
 #include "log.h"
 
 
@@ -15,6 +16,7 @@ struct catalog_s {
     void             *data;
     buf_t             sql;
     bool              created;      /* the target, in this preparation */
+    bool              evolved;      /* the same of its columns */
     int64_t           version;      /* of the tables found, 0: none */
     bool              told;         /* that they are of the version before */
     char            **table_types;
@@ -33,7 +35,8 @@ static void catalog_on_created(void *data, const pg_reply_t *reply);
 static void catalog_on_columns(void *data, const pg_reply_t *reply);
 static void catalog_on_target(void *data, const pg_reply_t *reply);
 static void catalog_ask_columns(catalog_t *catalog);
-static const char *catalog_default_type(const conf_column_t *column);
+static int catalog_evolve(catalog_t *catalog);
+static void catalog_on_evolved(void *data, const pg_reply_t *reply);
 
 
 /*
@@ -188,6 +191,7 @@ catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
     catalog->done = done;
     catalog->data = data;
     catalog->created = false;
+    catalog->evolved = false;
 
     catalog->sql.len = 0;
     buf_addf(&catalog->sql, "SELECT to_regclass('sluice.meta') IS NULL,"
@@ -389,13 +393,15 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         && !catalog->created)
     {
         catalog->sql.len = 0;
-        catalog_ddl(&catalog->sql, pg_conn(catalog->pg), catalog->conf);
+        ddl_table(&catalog->sql, pg_conn(catalog->pg), catalog->conf);
         catalog_send(catalog, catalog_on_target);
         return;
     }
 
     if (catalog_take(catalog, reply->rows, text, sizeof(text)) == -1) {
-        catalog_end(catalog, SQLSTATE_HOLD, text);
+        if (PQntuples(reply->rows) == 0 || catalog_evolve(catalog) == -1) {
+            catalog_end(catalog, SQLSTATE_HOLD, text);
+        }
         return;
     }
 
@@ -426,6 +432,77 @@ catalog_on_target(void *data, const pg_reply_t *reply)
     log_info("table \"%s\" was created", catalog->conf->table);
     catalog->created = true;
     catalog_ask_columns(catalog);
+}
+
+
+/*
+ * Adds what the table lacks, if told to: once, since what is still missing
+ * behind it is at fault in another way.
+ */
+
+static int
+catalog_evolve(catalog_t *catalog)
+{
+    size_t                i;
+    buf_t                *sql;
+    const conf_column_t  *column;
+
+    if (catalog->conf->evolve != CONF_EVOLVE_ADD || catalog->evolved) {
+        return -1;
+    }
+
+    sql = &catalog->sql;
+    sql->len = 0;
+    buf_addf(sql, "BEGIN;SET LOCAL lock_timeout='10s';");
+
+    for (i = 0; i < catalog->conf->ncolumns; i++) {
+        column = &catalog->conf->columns[i];
+
+        if (catalog->table_types[i] == NULL) {
+            ddl_add_column(sql, pg_conn(catalog->pg), catalog->conf, column);
+            buf_addf(sql, ";");
+            catalog->evolved = true;
+            log_info("table \"%s\" has no column \"%s\": adding it",
+                     catalog->conf->table, column->name);
+        }
+    }
+
+    if (!catalog->evolved) {
+        return -1;
+    }
+
+    buf_addf(sql, "COMMIT");
+    catalog_send(catalog, catalog_on_evolved);
+
+    return 0;
+}
+
+
+static void
+catalog_on_evolved(void *data, const pg_reply_t *reply)
+{
+    outcome_t   outcome;
+    catalog_t  *catalog = data;
+
+    sql_outcome(&outcome, reply, "could not add what the table lacks");
+
+    if (outcome.action == SQLSTATE_OK) {
+        catalog_ask_columns(catalog);
+        return;
+    }
+
+    if (outcome.action == SQLSTATE_ROW) {
+        outcome.action = SQLSTATE_HOLD;
+    }
+
+    catalog->done(catalog->data, &outcome);
+}
+
+
+const char *
+catalog_own_tables(void)
+{
+    return catalog_schema;
 }
 
 
@@ -466,7 +543,7 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
         }
 
         if (catalog->types[i] == NULL) {
-            catalog->types[i] = *type ? *type : catalog_default_type(column);
+            catalog->types[i] = *type ? *type : ddl_type(column);
         }
     }
 
@@ -478,60 +555,12 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
 
     for (i = 0; i < catalog->conf->ncolumns; i++) {
         if (catalog->table_types[i] == NULL) {
-            snprintf(reason, size, "table \"%s\" has no column \"%s\"",
+            snprintf(reason, size, "table \"%s\" has no column \"%s\", "
+                     "which \"evolve\": \"add\" would add",
                      catalog->conf->table, catalog->conf->columns[i].name);
             return -1;
         }
     }
 
     return 0;
-}
-
-
-static const char *
-catalog_default_type(const conf_column_t *column)
-{
-    switch (column->from) {
-    case CONF_FROM_PARTITION:
-        return "integer";
-    case CONF_FROM_OFFSET:
-    case CONF_FROM_IDENTITY:
-        return "bigint";
-    case CONF_FROM_TIMESTAMP:
-        return "timestamptz";
-    default:
-        return "text";
-    }
-}
-
-
-/* Types come from conf_parts.c's list, so nothing else can be in them. */
-
-void
-catalog_ddl(buf_t *sql, PGconn *conn, const conf_t *conf)
-{
-    size_t                i;
-    const conf_column_t  *column;
-
-    buf_addf(sql, "CREATE TABLE ");
-    sql_table(sql, conn, conf);
-    buf_addf(sql, " (");
-
-    for (i = 0; i < conf->ncolumns; i++) {
-        column = &conf->columns[i];
-
-        buf_addf(sql, i ? ", " : "");
-        sql_name(sql, conn, column->name);
-        buf_addf(sql, " %s", column->type ? column->type
-                                          : catalog_default_type(column));
-
-        if (column->from == CONF_FROM_IDENTITY) {
-            buf_addf(sql, " GENERATED ALWAYS AS IDENTITY PRIMARY KEY");
-
-        } else if (column->required) {
-            buf_addf(sql, " NOT NULL");
-        }
-    }
-
-    buf_addf(sql, ")");
 }

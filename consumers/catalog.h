@@ -36,8 +36,8 @@ const char *const *catalog_types(const catalog_t *catalog);
 /* The types as the table has them, NULL where it lacks the column. */
 const char *catalog_table_type(const catalog_t *catalog, size_t column);
 
-/* The statement that makes the target table. */
-void catalog_ddl(buf_t *sql, PGconn *conn, const conf_t *conf);
+/* The statements that make sluice's own tables, or bring them up to date. */
+const char *catalog_own_tables(void);
 
 /* The query for the target's columns: name, type, filled by PostgreSQL. */
 void catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf);

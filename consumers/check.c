@@ -8,6 +8,7 @@
 
 #include "catalog.h"
 #include "check.h"
+#include "ddl.h"
 #include "lookup.h"
 #include "offsets.h"
 #include "source.h"
@@ -213,7 +214,7 @@ check_table(check_t *check)
 
     if (PQntuples(res) == 0 && check->conf->create_table) {
         rc = 0;
-        catalog_ddl(&sql, check->conn, check->conf);
+        ddl_table(&sql, check->conn, check->conf);
         printf("table          \"%s\" would be created: %s\n",
                check->conf->table, buf_failed(&sql) ? "" : sql.data);
         buf_free(&sql);

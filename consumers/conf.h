@@ -33,6 +33,13 @@ typedef enum {
 } conf_start_t;
 
 
+/* What is done about a column the table lacks. */
+typedef enum {
+    CONF_EVOLVE_HOLD = 0,
+    CONF_EVOLVE_ADD
+} conf_evolve_t;
+
+
 typedef struct {
     char  *name;
     char  *value;
@@ -82,6 +89,7 @@ typedef struct {
     int64_t           flush_timeout;      /* ms */
     double            hold_above;         /* share of the last 1,000 records */
     bool              create_table;
+    conf_evolve_t     evolve;
 
     char             *listen;             /* NULL: no HTTP */
     char             *listen_host;

@@ -61,7 +61,13 @@ const conf_key_t  conf_keys[] = {
 
     { .path = "create_table", .kind = CONF_BOOL, FIELD(create_table),
       .fallback = "false", .example = "true",
-      .doc = "Create the table from `columns` if it is absent." },
+      .doc = "Create the table from `columns` if it is absent. "
+             "`sluice-consumer print-ddl` shows how." },
+
+    { .path = "evolve", .kind = CONF_ENUM, FIELD(evolve),
+      .choices = "hold|add", .fallback = "\"hold\"", .example = "\"add\"",
+      .doc = "What is done about a column that the table lacks: hold and say "
+             "so, or add it." },
 
     { .path = "columns", .kind = CONF_CUSTOM, .required = true,
       .set = conf_read_columns, .form = "an object of columns",

@@ -9,6 +9,8 @@
 #include "conf.h"
 #include "conf_doc.h"
 #include "daemon.h"
+#include "ddl.h"
+#include "init.h"
 #include "log.h"
 #include "source.h"
 #include "version.h"
@@ -34,6 +36,12 @@ static void usage(FILE *out);
 /* By name.  One that is added here is in --help, and dispatched. */
 
 static const command_t  commands[] = {
+    { "init", "make a configuration, JSON Schema and DDL of a sample event",
+      init_usage, init_run, 1 },
+    { "print-ddl", "show the DDL and grants for a configuration",
+      ddl_print_usage, ddl_print, 0 },
+    { "setup", "do the DDL and grants, as an administrator", ddl_setup_usage,
+      ddl_setup, 0 },
     { NULL, NULL, NULL, NULL, 0 }
 };
 

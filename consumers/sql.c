@@ -21,6 +21,24 @@ sql_escaped(buf_t *sql, char *escaped)
 }
 
 
+/* Doubles what ends it; the configuration is UTF-8 without a zero byte. */
+
+static void
+sql_quoted(buf_t *sql, const char *s, char quote)
+{
+    buf_add(sql, &quote, 1);
+
+    for ( /* void */ ; *s; s++) {
+        if (*s == quote) {
+            buf_add(sql, &quote, 1);
+        }
+        buf_add(sql, s, 1);
+    }
+
+    buf_add(sql, &quote, 1);
+}
+
+
 void
 sql_literal(buf_t *sql, PGconn *conn, const char *s)
 {
@@ -31,6 +49,11 @@ sql_literal(buf_t *sql, PGconn *conn, const char *s)
 void
 sql_name(buf_t *sql, PGconn *conn, const char *s)
 {
+    if (conn == NULL) {
+        sql_quoted(sql, s, '"');
+        return;
+    }
+
     sql_escaped(sql, PQescapeIdentifier(conn, s, strlen(s)));
 }
 

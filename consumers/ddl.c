@@ -1,0 +1,185 @@
+/* The DDL and the grants a configuration asks for. */
+
+#include "catalog.h"
+#include "ddl.h"
+
+
+/* What a daemon does with each of sluice's tables, and no more. */
+
+typedef struct {
+    const char  *table;
+    const char  *privileges;
+} ddl_grant_t;
+
+
+static void ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *role);
+
+
+static const ddl_grant_t  ddl_own[] = {
+    { "batches",      "SELECT, INSERT, UPDATE" },
+    { "dead_letters", "INSERT" },
+    { "meta",         "SELECT" },
+    { "offsets",      "SELECT, INSERT, UPDATE" },
+    { NULL, NULL }
+};
+
+
+const char *
+ddl_type(const conf_column_t *column)
+{
+    switch (column->from) {
+    case CONF_FROM_PARTITION:
+        return "integer";
+    case CONF_FROM_OFFSET:
+    case CONF_FROM_IDENTITY:
+        return "bigint";
+    case CONF_FROM_TIMESTAMP:
+        return "timestamptz";
+    default:
+        return "text";
+    }
+}
+
+
+/* Types come from types.c's list, so nothing else can be in them. */
+
+static void
+ddl_column(buf_t *sql, PGconn *conn, const conf_column_t *column)
+{
+    sql_name(sql, conn, column->name);
+    buf_addf(sql, " %s", column->type ? column->type : ddl_type(column));
+}
+
+
+void
+ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    size_t                i;
+    const conf_column_t  *column;
+
+    buf_addf(sql, "CREATE TABLE IF NOT EXISTS ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " (");
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        column = &conf->columns[i];
+
+        buf_addf(sql, i ? ",\n    " : "\n    ");
+        ddl_column(sql, conn, column);
+
+        if (column->from == CONF_FROM_IDENTITY) {
+            buf_addf(sql, " GENERATED ALWAYS AS IDENTITY PRIMARY KEY");
+
+        } else if (column->required) {
+            buf_addf(sql, " NOT NULL");
+        }
+    }
+
+    buf_addf(sql, "\n)");
+}
+
+
+/*
+ * Without NOT NULL, which the rows that are there could not satisfy: the
+ * daemon itself sees to "required".
+ */
+
+void
+ddl_add_column(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const conf_column_t *column)
+{
+    buf_addf(sql, "ALTER TABLE ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " ADD COLUMN IF NOT EXISTS ");
+    ddl_column(sql, conn, column);
+
+    if (column->from == CONF_FROM_IDENTITY) {
+        buf_addf(sql, " GENERATED ALWAYS AS IDENTITY");
+    }
+}
+
+
+/* A name without a schema is to mean what it means to the daemon's role. */
+
+void
+ddl_search_path(buf_t *sql, PGconn *conn, const char *role)
+{
+    buf_addf(sql, "search_path TO ");
+    sql_name(sql, conn, role);
+    buf_addf(sql, ", public;\n");
+}
+
+
+void
+ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
+{
+    size_t       i, len;
+    const char  *own;
+
+    /* a statement a line; no literal of it holds a semicolon */
+    for (own = catalog_own_tables(); *own; own += len) {
+        len = strcspn(own, ";");
+        len += own[len] == ';';
+        buf_add(sql, own, len);
+        buf_addf(sql, own[len] ? "\n" : ";\n\nBEGIN;\n");
+    }
+
+    if (role) {
+        buf_addf(sql, "SET LOCAL ");
+        ddl_search_path(sql, conn, role);
+    }
+
+    if (conf->create_table) {
+        if (conf->table_schema) {
+            buf_addf(sql, "CREATE SCHEMA IF NOT EXISTS ");
+            sql_name(sql, conn, conf->table_schema);
+            buf_addf(sql, ";\n");
+        }
+        ddl_table(sql, conn, conf);
+        buf_addf(sql, ";\n");
+    }
+
+    for (i = 0; conf->evolve == CONF_EVOLVE_ADD && i < conf->ncolumns; i++) {
+        ddl_add_column(sql, conn, conf, &conf->columns[i]);
+        buf_addf(sql, ";\n");
+    }
+
+    if (role) {
+        ddl_grants(sql, conn, conf, role);
+    }
+
+    buf_addf(sql, "COMMIT;\n");
+}
+
+
+static void
+ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
+{
+    const ddl_grant_t  *grant;
+
+    buf_addf(sql, "GRANT USAGE ON SCHEMA sluice TO ");
+    sql_name(sql, conn, role);
+    buf_addf(sql, ";\n");
+
+    for (grant = ddl_own; grant->table; grant++) {
+        buf_addf(sql, "GRANT %s ON sluice.%s TO ", grant->privileges,
+                 grant->table);
+        sql_name(sql, conn, role);
+        buf_addf(sql, ";\n");
+    }
+
+    if (conf->table_schema) {
+        buf_addf(sql, "GRANT USAGE ON SCHEMA ");
+        sql_name(sql, conn, conf->table_schema);
+        buf_addf(sql, " TO ");
+        sql_name(sql, conn, role);
+        buf_addf(sql, ";\n");
+    }
+
+    buf_addf(sql, "GRANT INSERT ON ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " TO ");
+    sql_name(sql, conn, role);
+    buf_addf(sql, ";\n");
+}
