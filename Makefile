@@ -109,6 +109,12 @@ $(OUT)/test/schema: $(OUT)/obj/tests/oracle/schema.o \
 	@mkdir -p $(@D)
 	@$(link)
 
+# preloaded by tests: makes librdkafka fail
+$(OUT)/test/faults.so: tests/lib/faults.c
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(warnings) -fPIC -shared -o $@ $< $(pkg_libs)
+
 $(units): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(library)
 	$(step) link $@
 	@mkdir -p $(@D)
@@ -226,7 +232,8 @@ down: ## stop it; the data stays
 
 # Tests.
 
-programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema $(replays)
+programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema \
+    $(OUT)/test/faults.so $(replays)
 
 check: ## unit tests and tests on real servers (T=NAME: one)
 	@stack/deps check

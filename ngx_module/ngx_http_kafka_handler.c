@@ -382,6 +382,10 @@ static ngx_int_t
 ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e rc,
     rd_kafka_resp_err_t err, ngx_http_kafka_problem_t *problem)
 {
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+
     switch (rc) {
 
     case NGX_KAFKA_TOO_LARGE:
@@ -393,6 +397,12 @@ ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e rc,
 
     case NGX_KAFKA_QUEUE_FULL:
         problem->code = NGX_HTTP_KAFKA_QUEUE_FULL;
+        problem->retry = ngx_kafka_retry_after(klcf->producer->producer);
+        break;
+
+    case NGX_KAFKA_OVERLOADED:
+        problem->code = NGX_HTTP_KAFKA_OVERLOADED;
+        problem->retry = ngx_kafka_retry_after(klcf->producer->producer);
         break;
 
     case NGX_KAFKA_BROKERS_DOWN:
@@ -543,7 +553,7 @@ ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
     ngx_http_kafka_problem_t  *problem;
 
     static ngx_http_kafka_problem_t  without_memory = {
-        NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL
+        NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL, 0
     };
 
     item->state = NGX_HTTP_KAFKA_FAILED;

@@ -129,6 +129,7 @@ typedef enum {
     NGX_HTTP_KAFKA_BODY_GONE,
     NGX_HTTP_KAFKA_INTERNAL,
     NGX_HTTP_KAFKA_QUEUE_FULL,
+    NGX_HTTP_KAFKA_OVERLOADED,
     NGX_HTTP_KAFKA_BROKERS_DOWN,
     NGX_HTTP_KAFKA_TOPIC_MISSING,
     NGX_HTTP_KAFKA_NOT_STARTED,
@@ -157,6 +158,7 @@ typedef struct {
     ngx_str_t                  detail;
     const char                *pointer;     /* JSON Pointer, or NULL */
     const char                *keyword;
+    ngx_uint_t                 retry;       /* s, 0: the catalogue's */
 } ngx_http_kafka_problem_t;
 
 

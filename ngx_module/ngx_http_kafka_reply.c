@@ -123,6 +123,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Too many records wait for the brokers",
       "Try again later; send slower, or raise \"queue\"." },
 
+    { "overloaded", 503, "no", 1,
+      "Records come faster than the brokers acknowledge them",
+      "Try again after Retry-After; send slower, or give Kafka more." },
+
     { "brokers-down", 503, "no", 1,
       "No broker acknowledges records now",
       "Try again later." },
@@ -476,6 +480,7 @@ ngx_http_kafka_problem(ngx_http_request_t *r,
     u_char                          *buf, *p, *last;
     size_t                           size;
     ngx_str_t                        body;
+    ngx_uint_t                       retry;
     ngx_http_kafka_ctx_t            *ctx;
     const ngx_http_kafka_meaning_t  *m;
 
@@ -487,7 +492,9 @@ ngx_http_kafka_problem(ngx_http_request_t *r,
 
     m = &ngx_http_kafka_catalogue[problem->code];
 
-    if (m->retry && ngx_http_kafka_retry_after(r, m->retry) != NGX_OK) {
+    retry = problem->retry ? problem->retry : m->retry;
+
+    if (retry && ngx_http_kafka_retry_after(r, retry) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -317,7 +317,7 @@ ngx_kafka_client_retire(ngx_kafka_client_t *client, ngx_msec_t wait)
 
         if (kp->client) {
             kp->client->seen_up = client->seen_up;
-            kp->client->up = client->up;
+            kp->client->up = client->up && !kp->stalled;
         }
     }
 }

@@ -59,6 +59,11 @@ struct ngx_kafka_producer_s {
     size_t                 charged;     /* bytes */
     size_t                 limit;       /* bytes of the largest record */
     ngx_uint_t             records;     /* outstanding and parked */
+    size_t                 sample;      /* bytes kept since "measured" */
+    ngx_msec_t             measured;    /* when the last sample ended, or
+                                           records began to wait */
+    uint64_t               rate;        /* bytes/s that brokers keep,
+                                           smoothed; 0: not known */
     ngx_event_t            tick;
     ngx_event_t            drain;
     ngx_msec_t             drain_timeout;
@@ -131,6 +136,13 @@ ngx_uint_t ngx_kafka_limits_outgrown(ngx_kafka_client_t *client);
 /* ngx_kafka_health.c */
 
 ngx_uint_t ngx_kafka_producer_down(ngx_kafka_producer_t *kp);
+
+/* Whether records come faster than they are acknowledged. */
+ngx_uint_t ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp);
+
+/* Measures the rate by a record that was kept. */
+void ngx_kafka_producer_measure(ngx_kafka_producer_t *kp,
+    ngx_kafka_record_t *rec);
 
 /* Whether a record may pass though brokers are down: one each 200 ms. */
 ngx_uint_t ngx_kafka_producer_probe(ngx_kafka_producer_t *kp);

@@ -25,6 +25,7 @@ typedef struct {
 
 
 static const char *ngx_kafka_conf_owned(const char *name);
+static ngx_uint_t ngx_kafka_conf_secret(const char *name);
 static const char *ngx_kafka_conf_canonical(const char *name);
 static ngx_int_t ngx_kafka_conf_read(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *value);
@@ -126,6 +127,17 @@ static const ngx_kafka_alias_t  ngx_kafka_aliases[] = {
 };
 
 
+/* What belongs into a file of its own. */
+static const char  *ngx_kafka_secrets[] = {
+    "sasl.oauthbearer.client.secret",
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    NULL
+};
+
+
 /* What a property may change. */
 static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
     { "client.id", "sluice" },
@@ -133,6 +145,8 @@ static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
     /* the default partitioner places keys apart from Java's */
     { "partitioner", "murmur2_random" },
     { "reconnect.backoff.max.ms", "1000" },
+    /* a host that is silent must not be waited for when it is back */
+    { "socket.connection.setup.timeout.ms", "3000" },
     { "socket.keepalive.enable", "true" },
     { "socket.nagle.disable", "true" },
     { "topic.metadata.refresh.fast.interval.ms", "100" },
@@ -227,6 +241,12 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
         return NGX_CONF_ERROR;
     }
 
+    if (!file && ngx_kafka_conf_secret((char *) name->data)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "property \"%V\" shows in the output of "
+                           "\"nginx -T\", use \"property_file\"", name);
+    }
+
     prop = ngx_array_push(&kcf->properties);
     if (prop == NULL) {
         return NGX_CONF_ERROR;
@@ -260,6 +280,21 @@ ngx_kafka_conf_owned(const char *name)
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_kafka_conf_secret(const char *name)
+{
+    const char  **secret;
+
+    for (secret = ngx_kafka_secrets; *secret; secret++) {
+        if (ngx_strcmp(name, *secret) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -5,6 +5,15 @@
 
 #define NGX_KAFKA_PROBE_PERIOD   200     /* ms */
 
+#define NGX_KAFKA_SAMPLE         250     /* ms, the shortest of the rate */
+#define NGX_KAFKA_SMOOTHING      500     /* ms, what the rate remembers */
+
+#define NGX_KAFKA_QUIET          1000    /* ms without a probe */
+
+
+static uint64_t ngx_kafka_rate(uint64_t rate, size_t kept, ngx_msec_t elapsed);
+static size_t ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate);
+
 
 /*
  * Brokers are down when librdkafka says so, or when nothing was acknowledged
@@ -49,6 +58,94 @@ ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
     kp->stalled = ngx_current_msec - since > kp->conf->timeout / 2;
 
     return kp->stalled;
+}
+
+
+/*
+ * A new record waits behind all that do.  What would take more than half of
+ * the time a record is tried is not taken, or records would end at their
+ * time-out and take others along.
+ */
+ngx_uint_t
+ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
+{
+    return kp->rate && kp->charged > ngx_kafka_backlog(kp, kp->rate);
+}
+
+
+/*
+ * The rate is the brokers', and not the clients', where what is kept had to
+ * wait for longer than a sample takes; else it is not known.  Samples end with
+ * an acknowledgement: silence is ngx_kafka_producer_down()'s matter.
+ */
+void
+ngx_kafka_producer_measure(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
+{
+    ngx_msec_t  elapsed;
+
+    kp->sample += rec->charge;
+    elapsed = ngx_current_msec - kp->measured;
+
+    if (elapsed < NGX_KAFKA_SAMPLE) {
+        return;
+    }
+
+    kp->rate = ngx_current_msec - rec->taken < NGX_KAFKA_SAMPLE
+               ? 0 : ngx_kafka_rate(kp->rate, kp->sample, elapsed);
+    kp->sample = 0;
+    kp->measured = ngx_current_msec;
+}
+
+
+/* Bytes a second. */
+static uint64_t
+ngx_kafka_rate(uint64_t rate, size_t kept, ngx_msec_t elapsed)
+{
+    uint64_t  old;
+
+    if (rate == 0) {
+        return (uint64_t) kept * 1000 / ngx_max(elapsed, 1);
+    }
+
+    old = rate * NGX_KAFKA_SMOOTHING / 1000;
+
+    return (old + kept) * 1000 / (NGX_KAFKA_SMOOTHING + elapsed);
+}
+
+
+/* The bytes that may wait at a rate: at most the queue. */
+static size_t
+ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate)
+{
+    return ngx_min(rate * (kp->conf->timeout / 2) / 1000, kp->conf->queue);
+}
+
+
+ngx_uint_t
+ngx_kafka_retry_after(ngx_kafka_producer_t *kp)
+{
+    size_t      room;
+    uint64_t    rate, seconds;
+    ngx_uint_t  most;
+
+    if (kp->rate == 0) {
+        return 1;
+    }
+
+    /* silence counts here: who is told to come back may as well come later */
+
+    rate = ngx_kafka_rate(kp->rate, kp->sample,
+                          ngx_current_msec - kp->measured);
+    room = ngx_kafka_backlog(kp, rate) / 2;
+    most = (kp->conf->timeout + 999) / 1000;
+
+    if (rate == 0) {
+        return most;
+    }
+
+    seconds = kp->charged > room ? (kp->charged - room + rate - 1) / rate : 1;
+
+    return ngx_max(1, ngx_min(seconds, most));
 }
 
 
@@ -100,6 +197,10 @@ ngx_kafka_unready(ngx_kafka_producer_t *kp)
         return client->up ? "brokers do not acknowledge" : "no broker is up";
     }
 
+    if (ngx_kafka_producer_overloaded(kp)) {
+        return "brokers acknowledge too slowly";
+    }
+
     if (ngx_kafka_topics_waiting(client)) {
         return "a topic is not created yet";
     }
@@ -128,8 +229,10 @@ ngx_kafka_producer_note(ngx_kafka_producer_t *kp)
 
     client = kp->client;
 
-    if (kp->stalled && client->up && ngx_queue_empty(&client->records)) {
-        /* without traffic only a new try can tell */
+    if (kp->stalled && client->up && ngx_queue_empty(&client->records)
+        && (ngx_msec_int_t) (ngx_current_msec - kp->probe) > NGX_KAFKA_QUIET)
+    {
+        /* without traffic there is no probe, only a new try can tell */
         kp->stalled = 0;
     }
 

@@ -90,6 +90,11 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         goto refused;
     }
 
+    if (ngx_kafka_producer_overloaded(kp)) {
+        rc = NGX_KAFKA_OVERLOADED;
+        goto refused;
+    }
+
     for (i = 0; i < n; i++) {
         if (kp->client->topics[msg[i].topic] == NULL
             && kp->conf->states[msg[i].topic].error)
@@ -418,6 +423,7 @@ ngx_kafka_producer_report(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
     if (report->outcome == NGX_KAFKA_KEPT) {
         client->up = 1;
         kp->stalled = 0;
+        ngx_kafka_producer_measure(kp, rec);
         (void) ngx_atomic_fetch_add(&kp->counters->acked, 1);
 
     } else {
@@ -580,6 +586,12 @@ ngx_kafka_record_free(ngx_kafka_record_t *rec)
 static void
 ngx_kafka_producer_charge(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 {
+    if (kp->records == 0) {
+        kp->rate = 0;
+        kp->sample = 0;
+        kp->measured = ngx_current_msec;
+    }
+
     kp->charged += rec->charge;
     kp->records++;
     (void) ngx_atomic_fetch_add(&kp->gauges->bytes, rec->charge);

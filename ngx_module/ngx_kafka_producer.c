@@ -169,6 +169,9 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
                   "within \"timeout\" of %Mms, starting anew",
                   &kp->conf->name, kp->conf->timeout);
 
+    /* until one is acknowledged, only probes may pass */
+    kp->stalled = 1;
+
     ngx_kafka_client_retire(kp->client, NGX_KAFKA_OVERDUE_WAIT);
 }
 

@@ -29,6 +29,7 @@ typedef enum {
     NGX_KAFKA_TAKEN = 0,
     NGX_KAFKA_TOO_LARGE,
     NGX_KAFKA_QUEUE_FULL,
+    NGX_KAFKA_OVERLOADED,
     NGX_KAFKA_BROKERS_DOWN,
     NGX_KAFKA_TOPIC_MISSING,
     NGX_KAFKA_PARTITION_MISSING,
@@ -123,6 +124,12 @@ ngx_uint_t ngx_kafka_limit_fits(ngx_kafka_producer_t *kp,
 
 /* The most one request can bring, in bytes. */
 size_t ngx_kafka_room(ngx_kafka_producer_t *kp);
+
+/*
+ * Seconds until what waits has drained so far that records are likely taken
+ * again, at the measured rate of acknowledgements: 1 to "timeout".
+ */
+ngx_uint_t ngx_kafka_retry_after(ngx_kafka_producer_t *kp);
 
 /*
  * NULL when records are taken and likely kept, else a static reason for

@@ -29,6 +29,12 @@ def loops(short, long):
     return long if LONG else short
 
 
+def bound(strict, loose):
+    """A time or size: the strict one in make faults, on a machine that does
+    nothing else; the loose one where others run beside it."""
+    return strict if LONG and not SANITIZED else loose
+
+
 def wait_for(condition, timeout=15.0, what="", pause=0.02):
     """Calls condition until it gives a true value, and returns that."""
     end = time.monotonic() + timeout

@@ -110,6 +110,8 @@ class Load:
     async def _one(self, number):
         reader = writer = None
         sequence = 0
+        if self.pause:      # or all would begin in one burst
+            await asyncio.sleep(self.pause * number / self.connections)
         while not self._stop:
             if writer is None:
                 try:

@@ -43,11 +43,14 @@ def library(name):
                           stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def environment(directory):
-    env = dict(os.environ, TZ="UTC")
+def environment(directory, preload=(), more=None):
+    env = dict(os.environ, TZ="UTC", **(more or {}))
+    preload = [str(path) for path in preload]
     if SANITIZED:
-        env["LD_PRELOAD"] = " ".join(map(library, ("libasan.so",
-                                                   "libubsan.so")))
+        preload = [library("libasan.so"), library("libubsan.so"), *preload]
+    if preload:
+        env["LD_PRELOAD"] = " ".join(preload)
+    if SANITIZED:
         env["ASAN_OPTIONS"] = f"detect_leaks=0:log_path={directory}/asan"
         env["UBSAN_OPTIONS"] = ("print_stacktrace=1:"
                                 f"log_path={directory}/ubsan")
@@ -56,10 +59,12 @@ def environment(directory):
 
 class Nginx:
     """%%NAMES%% in the configuration are replaced: %%PORT%% (and %%PORT2%%),
-    %%DIR%%, and what the test gives as keywords."""
+    %%DIR%%, and what the test gives as keywords.  prefix is a command that
+    runs the program, preload are libraries, env is more of its
+    environment."""
 
     def __init__(self, directory, http, main="", workers=1, user=None,
-                 **names):
+                 prefix=(), preload=(), env=None, **names):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o777 if SANITIZED else 0o755)
@@ -77,6 +82,9 @@ class Nginx:
         self.expected = []
         self.exit_code = 0
         self.process = None
+        self.prefix = [str(word) for word in prefix]
+        self.preload = preload
+        self.env = env
         self.write(http)
 
     def write(self, http, **names):
@@ -111,7 +119,8 @@ class Nginx:
     def start(self):
         with open(self.stderr, "ab") as stderr:
             self.process = subprocess.Popen(
-                self.command(), env=environment(self.directory),
+                self.prefix + self.command(),
+                env=environment(self.directory, self.preload, self.env),
                 stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
                 start_new_session=True)
         wait_for(self._listening, 30, "nginx listens")

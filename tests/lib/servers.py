@@ -40,6 +40,7 @@ POSTGRES_SETTINGS = ["fsync=off", "max_connections=100",
 class Server:
     script = ""
     settings = []
+    prefix = []             # of its commands: into a namespace
 
     def __init__(self, directory, settings=(), port=None, **environment):
         self.directory = pathlib.Path(directory)
@@ -55,7 +56,7 @@ class Server:
         self._call("stop", self.directory)
 
     def _call(self, verb, *words):
-        command = [ROOT / "stack" / self.script, verb, *words]
+        command = [*self.prefix, ROOT / "stack" / self.script, verb, *words]
         done = subprocess.run([str(word) for word in command], cwd=ROOT,
                               env=dict(os.environ, **self.environment),
                               stdin=subprocess.DEVNULL,

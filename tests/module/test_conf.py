@@ -256,6 +256,23 @@ def test_a_secret_from_a_file_shows_nowhere(nginx, topic):
     assert secret not in server.log()
 
 
+@pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password",
+                                  "ssl.keystore.password"])
+def test_a_secret_in_a_property_is_taken_with_a_warning(nginx, name):
+    text = f"property {name} s3cr3t-9f2c;"
+    server = nginx(CONF, PRODUCER=text, LOCATION="", SERVER="", start=False)
+    code, said = server.test()
+    assert code == 0, said
+    warned, = [line for line in said.splitlines() if "[warn]" in line]
+    assert name in warned and "property_file" in warned
+    assert_line(server, warned, text)
+    assert "s3cr3t-9f2c" not in said
+    (server.directory / "secret").write_text("s3cr3t-9f2c")
+    server.write(CONF, PRODUCER=f"property_file {name} %%DIR%%/secret;")
+    code, said = server.test()
+    assert code == 0 and "[warn]" not in said, said
+
+
 def test_the_line_break_behind_a_secret_is_no_part_of_it(nginx):
     # a value librdkafka checks itself: with the line break it would refuse
     server = nginx(CONF, start=False, LOCATION="", SERVER="",
