@@ -251,10 +251,20 @@ lint: ## compiler warnings, cppcheck, shellcheck, style
 	@stack/deps lint
 	@stack/lint
 
-bench: ## measure against bare nginx, Express and \copy
+bench: ## measure side by side (BENCH=quick: shorter)
 	@stack/deps bench
+	@$(MAKE) --no-print-directory all $(BUILD)/bench/producer
+	@BUILD='$(BUILD)' bench/run
+
+bench-count: ## instructions a request and a row, under callgrind
+	@stack/deps check
 	@$(MAKE) --no-print-directory all
-	@bench/run
+	@BUILD='$(BUILD)' bench/count
+
+$(BUILD)/bench/producer: $(OUT)/obj/bench/producer.o
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(link)
 
 
 # Packagers set DESTDIR; the module goes where nginx looks for it.
@@ -275,5 +285,5 @@ clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench check clean consumers deps down faults fuzz fuzzers \
+.PHONY: FORCE all asan bench bench-count check clean consumers deps down faults fuzz fuzzers \
     help install lint module programs run unit up

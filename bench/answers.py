@@ -1,26 +1,34 @@
 """Requests a second beside bare nginx, which reads the same POST and answers
-202 without doing anything, and beside Express with KafkaJS."""
+202 without doing anything, beside Express with KafkaJS and beside a bare
+librdkafka producer."""
 
 import json
+import resource
 import statistics
 import subprocess
+import threading
+import time
 
 import servers
 from servers import BUILD, HOME, say
 
-TOPICS = {"bench": 4, "bench_keyed": 12}
-CONNECTIONS = (1, 64, 256, 1000)
+TOPICS = {"bench": 4, "bench_keyed": 12, "bench_batch": 4}
+CONNECTIONS = (1, 10, 64, 256, 1000, 10000)
+KINDS = ("bare", "queued", "delivered")
+BATCH = 1000    # records; see post.lua
 
 CONF = """
 load_module {build}/module/ngx_http_kafka_module.so;
 worker_processes 1;
-worker_rlimit_nofile 8192;
+worker_rlimit_nofile {files};
 pid {prefix}/nginx.pid;
 error_log {prefix}/error.log warn;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {files}; }}
 http {{
     access_log off;
     keepalive_requests 1000000;
+    client_max_body_size 8m;
+    client_body_buffer_size 256k;
     client_body_temp_path {prefix}/body;
     proxy_temp_path {prefix}/proxy;
     fastcgi_temp_path {prefix}/fastcgi;
@@ -32,6 +40,7 @@ http {{
         queue   256m;
         topic   bench partitions=4;
         topic   bench_keyed partitions=12;
+        topic   bench_batch partitions=4;
     }}
 
     server {{
@@ -55,19 +64,56 @@ http {{
             kafka_key $request_id;
             kafka_format json;
         }}
+        location = /batch {{
+            kafka_pass main;
+            kafka_topic bench_batch;
+            kafka_format ndjson;
+            kafka_request_headers off;
+        }}
     }}
 }}
 """
 
 
-def wrk(url, connections, seconds):
+def most_connections():
+    """As many as this user may open files for, at most 10,000."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 10240:
+        return hard - 240
+    return 10000
+
+
+def wrk(url, connections, seconds, *script, pid=None):
+    """One run of the load; with "pid" the server's CPU a request and its
+    memory in the middle of the run."""
+
+    def limits():
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    seen = {}
+
+    def look():
+        time.sleep(seconds * 0.6)
+        seen["rss_kb"] = servers.memory_kb(pid)
+
+    watcher = threading.Thread(target=look)
+    before = servers.cpu_seconds(pid) if pid else 0
+    if pid:
+        watcher.start()
     out = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout",
-         "10s", "-s", servers.TOP / "bench/post.lua", url],
-        check=True, text=True, capture_output=True).stdout
-    line = next(l for l in out.splitlines() if l.startswith("{"))
-    run = json.loads(line)
+         "10s", "-s", servers.TOP / "bench/post.lua", url,
+         *(["--", *script] if script else [])],
+        check=True, text=True, capture_output=True, preexec_fn=limits,
+        timeout=seconds + 60).stdout
+    run = json.loads(next(l for l in out.splitlines() if l.startswith("{")))
     run["rate"] = run["requests"] / run["seconds"]
+    if pid:
+        watcher.join()
+        used = servers.cpu_seconds(pid) - before
+        run["cpu_us"] = used * 1e6 / max(run["requests"], 1)
+        run.update(seen)
     return run
 
 
@@ -82,33 +128,47 @@ def express(kafka):
         if not (home / "node_modules/kafkajs").is_dir():
             say("bench: npm install express kafkajs")
             subprocess.run(["npm", "install", "--no-audit", "--no-fund",
-                            "--silent"], cwd=home, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
+                            "--silent"], cwd=home, check=True, timeout=180)
+        port = servers.free_port()
+        peer = servers.Process(["node", "server.js", str(port),
+                                kafka.bootstrap, "bench"], "express.log",
+                               cwd=home)
+    except (OSError, subprocess.SubprocessError) as error:
         say(f"bench: without Express + KafkaJS: {error}")
         return None
-    port = servers.free_port()
-    peer = servers.Process(["node", "server.js", str(port), kafka.bootstrap,
-                            "bench"], "express.log", cwd=home)
     servers.wait_for("express", 20, lambda: servers.listening(port))
     peer.url = f"http://127.0.0.1:{port}/"
     return peer
 
 
-def plan(url, peer):
-    """(name, connections, address), what is compared side by side."""
+def plan(kafka, nginx, url, peer, seconds):
+    """(name, connections, a run of it), what is compared side by side."""
+    worker = nginx.worker()
     runs = []
+
+    def add(name, connections, address, *script, pid=worker):
+        runs.append((name, connections, lambda: wrk(
+            address, connections, seconds, *script, pid=pid)))
+
     for connections in CONNECTIONS:
-        for name in ("bare", "queued", "delivered"):
-            runs.append((name, connections, f"{url}/{name}"))
+        connections = min(connections, most_connections())
+        for name in KINDS:
+            add(name, connections, f"{url}/{name}")
+        if connections == 1:
+            runs.append(("trip", 1, lambda: kafka.produce(
+                "bench", "trip", seconds)))
         if connections == 256:
-            runs.append(("keyed", connections, f"{url}/keyed"))
+            add("keyed", connections, f"{url}/keyed")
             if peer:
-                runs.append(("express", connections, peer.url))
+                add("express", connections, peer.url, pid=None)
+    add("batch", 16, f"{url}/batch", "batch")
+    runs.append(("bare-batch", 0, lambda: kafka.produce(
+        "bench_batch", "rate", seconds)))
     return runs
 
 
-def measure(rounds, seconds):
-    kafka = servers.Kafka()
+def measure(kafka, rounds, seconds):
+    """{name: {connections: [a run a round]}}"""
     nginx = peer = None
     try:
         for topic, partitions in TOPICS.items():
@@ -116,53 +176,108 @@ def measure(rounds, seconds):
         port = servers.free_port()
         nginx = servers.Nginx(CONF.format(
             build=BUILD, prefix=HOME / "nginx", port=port,
-            bootstrap=kafka.bootstrap), port)
+            files=most_connections() + 100, bootstrap=kafka.bootstrap), port)
+        url = f"http://127.0.0.1:{port}"
         peer = express(kafka)
-        runs = plan(f"http://127.0.0.1:{port}", peer)
-        for name, connections, address in runs[1:3] + runs[-1:]:
-            wrk(address, 16, 1)
+        for path in ("bare", "queued", "delivered", "keyed"):
+            wrk(f"{url}/{path}", 64, 2)
+        wrk(f"{url}/batch", 4, 2, "batch")
+        if peer:
+            wrk(peer.url, 16, 2)
+        runs = plan(kafka, nginx, url, peer, seconds)
         results = {}
         for turn in range(rounds):
-            for name, connections, address in runs:
-                run = wrk(address, connections, seconds)
-                results.setdefault((name, connections), []).append(run)
-                say(f"bench: round {turn + 1}/{rounds} {name:>9} "
-                    f"{connections:>5} connections {run['rate']:>9,.0f}/s")
+            for name, connections, run in runs:
+                found = run()
+                results.setdefault(name, {}).setdefault(
+                    connections, []).append(found)
+                if "rate" in found:
+                    text = f"{found['rate']:>9,.0f}/s"
+                else:
+                    text = f"{found['p50_us']:>8.0f} us"
+                say(f"bench: round {turn + 1}/{rounds} {name:>10} "
+                    f"{connections:>5} connections {text}")
         return results
     finally:
-        for server in (nginx, peer, kafka):
+        for server in (nginx, peer):
             if server:
                 server.stop()
 
 
+def median(runs, field):
+    return statistics.median(run[field] for run in runs)
+
+
+def ratio(runs, others, field="rate"):
+    """The median of the rounds' ratios."""
+    return statistics.median(a[field] / b[field]
+                             for a, b in zip(runs, others))
+
+
+def summary(results):
+    """What the goals speak of."""
+    found = {}
+    bare, delivered = results["bare"], results["delivered"]
+    for connections, runs in delivered.items():
+        found[f"delivered_{connections}"] = ratio(runs, bare[connections])
+    for connections, runs in results["queued"].items():
+        found[f"queued_{connections}"] = ratio(runs, bare[connections])
+    found["errors"] = sum(run["socket_errors"] + run["status_errors"]
+                          for name in ("queued", "delivered")
+                          for runs in results[name].values() for run in runs)
+    found["trip"] = ratio(delivered[1], results["trip"][1], "p50_us")
+    found["batch_records"] = BATCH * median(results["batch"][16], "rate")
+    found["batch_of_bare"] = found["batch_records"] / median(
+        results["bare-batch"][0], "rate")
+    if "express" in results:
+        found["express"] = ratio(delivered[256], results["express"][256])
+    most = max(delivered)
+    found["in_flight_kb"] = (median(delivered[most], "rss_kb")
+                             - median(bare[most], "rss_kb")) / most
+    found["most_connections"] = most
+    costs = [median(runs, "cpu_us") for connections, runs
+             in delivered.items() if connections >= 10]
+    found["cpu_us_least"], found["cpu_us_most"] = min(costs), max(costs)
+    return found
+
+
 def table(results):
     """Lines of Markdown: medians, ratios taken round by round."""
-    def median(name, connections, field):
-        return statistics.median(
-            run[field] for run in results[name, connections])
-
-    def ratio(name, other, connections):
-        return statistics.median(
-            a["rate"] / b["rate"] for a, b in
-            zip(results[name, connections], results[other, connections]))
-
     lines = ["| connections | what | requests/s | of bare nginx | p50 ms "
-             "| p99 ms | errors |",
-             "| ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
-    for name, connections in results:
-        errors = sum(run["socket_errors"] + run["status_errors"]
-                     for run in results[name, connections])
-        lines.append(
-            f"| {connections} | {LABELS[name]} "
-            f"| {median(name, connections, 'rate'):,.0f} "
-            f"| {ratio(name, 'bare', connections):.2f} "
-            f"| {median(name, connections, 'p50_us') / 1000:.2f} "
-            f"| {median(name, connections, 'p99_us') / 1000:.2f} "
-            f"| {errors} |")
-    if ("express", 256) in results:
-        times = ratio("delivered", "express", 256)
-        lines += ["", f"Delivered is {times:.1f} × Express + KafkaJS "
-                  "(both acks=all, 256 connections)."]
+             "| p99 ms | worker CPU us a request | errors |",
+             "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for connections in results["bare"]:
+        for name, label in LABELS.items():
+            runs = results.get(name, {}).get(connections)
+            if not runs or "rate" not in runs[0]:
+                continue
+            errors = sum(run["socket_errors"] + run["status_errors"]
+                         for run in runs)
+            cpu = (f"{median(runs, 'cpu_us'):.1f}" if "cpu_us" in runs[0]
+                   else "")
+            lines.append(
+                f"| {connections:,} | {label} | {median(runs, 'rate'):,.0f} "
+                f"| {ratio(runs, results['bare'][connections]):.2f} "
+                f"| {median(runs, 'p50_us') / 1000:.2f} "
+                f"| {median(runs, 'p99_us') / 1000:.2f} "
+                f"| {cpu} | {errors} |")
+    found = summary(results)
+    trip = results["trip"][1]
+    lines += [
+        "",
+        f"One connection against one record at a time of a bare librdkafka "
+        f"producer with the same settings: p50 {found['trip']:.2f} × its "
+        f"{median(trip, 'p50_us') / 1000:.2f} ms.",
+        "",
+        f"Batches of {BATCH:,} NDJSON records, acks=all, 16 connections: "
+        f"{found['batch_records']:,.0f} records/s, {found['batch_of_bare']:.2f}"
+        " of a bare librdkafka producer."]
+    if "express" in found:
+        lines += ["", f"Delivered is {found['express']:.1f} × Express + "
+                  "KafkaJS (both acks=all, 256 connections)."]
+    lines += ["", f"Memory of a request in flight at "
+              f"{found['most_connections']:,} connections, over bare nginx's: "
+              f"{found['in_flight_kb']:.1f} KiB."]
     return lines
 
 

@@ -1,17 +1,20 @@
-"""Rows a second of one consumer beside psql's \\copy of the same rows into
-the same table."""
+"""Rows a second of the consumer beside psql's \\copy of the same rows into
+the same table.
 
+Rates are taken from the times of the commits (track_commit_timestamp), so
+that joining the group is no part of them and nobody has to look meanwhile."""
+
+import datetime
 import json
-import re
-import shutil
-import statistics
 import subprocess
 import time
 
 import servers
+from answers import median, ratio
 from servers import BUILD, HOME, say
 
 PARTITIONS = 4
+SIZES = (100, 300, 1000, 3000, 10000, 30000, 50000)
 TABLE = """
 create table {0} (
     id          bigint generated always as identity primary key,
@@ -19,35 +22,26 @@ create table {0} (
     content     text not null,
     created_at  timestamptz not null)
 """
+UPSERT = """
+create table {0} (
+    title       text primary key,
+    content     text not null,
+    created_at  timestamptz not null)
+"""
 
 
-def events(rows):
-    for i in range(rows):
-        yield (f"title {i:09d}",
-               f"the content of an event of usual length, number {i:09d}, "
-               "and a little more of it")
-
-
-def fill(kafka, topic, rows):
-    """Produces the backlog; the same rows as a file for \\copy."""
-    from confluent_kafka import Producer
-    kafka.create(topic, PARTITIONS)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap,
-                         "linger.ms": 20, "batch.num.messages": 50000,
-                         "queue.buffering.max.messages": 2000000})
+def copy_file(rows):
+    """The rows of the topic as \\copy reads them; see producer_event()."""
     path = HOME / "rows.copy"
-    size = 0
+    at = datetime.datetime.now(datetime.timezone.utc)
     with open(path, "w", encoding="utf-8") as out:
-        for i, (title, content) in enumerate(events(rows)):
-            value = json.dumps({"title": title, "content": content})
-            size += len(value)
-            producer.produce(topic, value)
-            out.write(f"{title}\t{content}\t2026-01-01 00:00:00+00\n")
-            if i % 10000 == 0:
-                producer.poll(0)
-    if producer.flush(60):
-        raise SystemExit("bench: the backlog could not be produced")
-    say(f"bench: {rows:,} events of {size / rows:.0f} bytes are in Kafka")
+        for n in range(rows):
+            if n % 1000 == 0:
+                at += datetime.timedelta(milliseconds=1)
+                stamp = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "+00"
+            out.write(f"title {n:09d}\tthe content of an event of usual "
+                      f"length, number {n:09d}, and a little more of it\t"
+                      f"{stamp}\n")
     return path
 
 
@@ -58,93 +52,267 @@ def copy(postgres, path, rows):
     subprocess.run(
         ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", postgres.url, "-c",
          f"\\copy copied(title, content, created_at) from '{path}'"],
-        check=True)
+        check=True, timeout=120)
     seconds = time.monotonic() - started
     assert postgres.sql("select count(*) from copied") == str(rows)
+    postgres.sql("drop table copied")
     return {"rate": rows / seconds}
 
 
-def consume(kafka, postgres, topic, rows, turn):
-    """The rate between the first commit seen and the last: joining the group
-    is no part of it."""
+class Consumer:
+    """One sluice-consumer."""
+
+    def __init__(self, kafka, postgres, topic, group, name="consumer",
+                 columns=None, **more):
+        self.port = servers.free_port()
+        path = HOME / f"{name}.json"
+        path.write_text(json.dumps({
+            "topic": topic, "group": group, "start": "earliest",
+            "kafka": {"bootstrap.servers": kafka.bootstrap},
+            "postgres": postgres.url, "table": "consumed",
+            "columns": {
+                "title": {"path": "/title", "type": "text", "required": True},
+                "content": {"path": "/content", "type": "text",
+                            "required": True},
+                "created_at": {"meta": "timestamp"},
+                **(columns or {})},
+            "listen": f"127.0.0.1:{self.port}", **more}, indent=2))
+        self.process = servers.Process(
+            [BUILD / "consumers/sluice-consumer", "--config", path],
+            f"{name}.log")
+
+    def rows(self):
+        """Rows that are committed; -1 while it does not answer."""
+        try:
+            text = servers.get(f"http://127.0.0.1:{self.port}/metrics")
+        except OSError:
+            if self.process.process.poll() is not None:
+                raise SystemExit("bench: the consumer ended: "
+                                 + self.said()[-1]) from None
+            return -1
+        return sum(int(float(line.rsplit(" ", 1)[1]))
+                   for line in text.splitlines()
+                   if line.startswith(("sluice_consumer_rows_total",
+                                       "sluice_consumer_duplicates_total",
+                                       "sluice_consumer_deduped_total")))
+
+    def said(self):
+        return self.process.log.read_text(errors="replace").splitlines() \
+            or [""]
+
+    def wait(self, rows, seconds, others=()):
+        """Until so many rows are committed; how many are."""
+        deadline = time.monotonic() + seconds
+        seen = 0
+        while time.monotonic() < deadline:
+            seen = sum(c.rows() for c in (self, *others))
+            if seen >= rows:
+                break
+            time.sleep(0.05)
+        return seen
+
+    def cpu(self):
+        return servers.cpu_seconds(self.process.pid)
+
+    def stop(self):
+        self.process.stop()
+
+
+def commits(postgres):
+    """[(time, rows)] of each transaction that wrote to the table."""
+    out = postgres.sql(
+        "select extract(epoch from pg_xact_commit_timestamp(x)), n from "
+        "(select xmin as x, count(*) as n from consumed group by xmin) t "
+        "order by 1")
+    return [(float(at), int(n)) for at, n in
+            (line.split("|") for line in out.splitlines())]
+
+
+def rate(found):
+    """Rows behind the first commit over the time from it to the last."""
+    seconds = found[-1][0] - found[0][0] if found else 0
+    return sum(n for _, n in found[1:]) / seconds if seconds > 0 else 0
+
+
+def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
+            whole=True, idle=0, columns=None, **more):
+    """One daemon, one fresh group and table."""
     postgres.sql("drop table if exists consumed")
-    postgres.sql(TABLE.format("consumed"))
-    port = servers.free_port()
-    conf = HOME / "consumer.json"
-    conf.write_text(json.dumps({
-        "topic": topic, "group": f"bench-{turn}", "start": "earliest",
-        "kafka": {"bootstrap.servers": kafka.bootstrap},
-        "postgres": postgres.url, "table": "consumed",
-        "columns": {
-            "title": {"path": "/title", "type": "text", "required": True},
-            "content": {"path": "/content", "type": "text",
-                        "required": True},
-            "created_at": {"meta": "timestamp"}},
-        "listen": f"127.0.0.1:{port}"}, indent=2))
-    daemon = servers.Process(
-        [BUILD / "consumers/sluice-consumer", "--config", conf],
-        "consumer.log")
+    postgres.sql(table.format("consumed"))
+    daemon = Consumer(kafka, postgres, topic, f"bench-{time.time_ns()}",
+                      columns=columns, **more)
+    result = {}
     try:
-        first, last = watch(port, rows)
-        result = {"rate": (rows - first[1]) / (last[0] - first[0]),
-                  "rss_mb": daemon.status("VmHWM") / 1024}
+        seen = daemon.wait(rows, seconds)
+        result["cpu_us"] = daemon.cpu() * 1e6 / max(seen, 1)
+        result["rss_mb"] = servers.memory_kb(daemon.process.pid,
+                                             "VmHWM") / 1024
+        if idle:
+            before = daemon.cpu()
+            time.sleep(idle)
+            result["idle_percent"] = (daemon.cpu() - before) / idle * 100
     finally:
         daemon.stop()
-    stored = postgres.sql("select count(*), count(distinct title) "
-                          "from consumed")
-    assert stored == f"{rows}|{rows}", f"{stored} rows of {rows}"
+    result["rate"] = rate(commits(postgres))
+    if whole:
+        stored = postgres.sql("select count(*), count(distinct title) "
+                              "from consumed")
+        if stored != f"{rows}|{rows}":
+            raise SystemExit(f"bench: {stored} rows of {rows}: "
+                             + daemon.said()[-1])
     return result
 
 
-def watch(port, rows):
-    """The first and the last count of committed rows, each with its time."""
-    servers.wait_for("the consumer", 30, lambda: servers.listening(port))
-    first = None
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        text = servers.get(f"http://127.0.0.1:{port}/metrics")
-        found = re.search(r"^sluice_consumer_rows_total(?:\{.*\})? (\d+)",
-                          text, re.M)
-        seen = (time.monotonic(), int(found.group(1)) if found else 0)
-        if seen[1] and not first:
-            first = seen
-        if seen[1] >= rows:
-            return first, seen
-        time.sleep(0.01)
-    raise SystemExit(f"bench: {seen[1]} of {rows} rows after 120 s")
-
-
-def measure(rounds, rows):
-    kafka = servers.Kafka("kafka-rows")
-    postgres = servers.Postgres()
+def consume_by_two(kafka, postgres, topic, rows):
+    """Two daemons of one group; a lock on the table holds both back until
+    each has its two partitions."""
+    postgres.sql("drop table if exists consumed")
+    postgres.sql(TABLE.format("consumed"))
+    lock = subprocess.Popen(
+        ["psql", "-XqAt", "-d", postgres.url], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True)
+    daemons = []
     try:
-        path = fill(kafka, "rows", rows)
-        results = {"copy": [], "consumer": []}
-        for turn in range(rounds):
-            results["copy"].append(copy(postgres, path, rows))
-            results["consumer"].append(
-                consume(kafka, postgres, "rows", rows, turn))
-            say(f"bench: round {turn + 1}/{rounds} \\copy "
-                f"{results['copy'][-1]['rate']:,.0f} rows/s, consumer "
-                f"{results['consumer'][-1]['rate']:,.0f} rows/s, "
-                f"{results['consumer'][-1]['rss_mb']:.0f} MiB")
-        return results
+        lock.stdin.write("begin; lock table consumed in share mode;\n"
+                         "select 'locked';\n")
+        lock.stdin.flush()
+        lock.stdout.readline()
+        group = f"bench-two-{time.time_ns()}"
+        for name in ("consumer-1", "consumer-2"):
+            daemons.append(Consumer(kafka, postgres, topic, group, name))
+        servers.wait_for("half of the partitions each", 14, lambda: all(
+            any("2 partitions of topic" in line for line in d.said())
+            for d in daemons))
+        lock.stdin.close()
+        lock.wait(10)
+        daemons[0].wait(rows, 120, daemons[1:])
     finally:
-        postgres.stop()
-        kafka.stop()
-        shutil.rmtree(postgres.dir, ignore_errors=True)
+        lock.kill()
+        lock.wait()
+        for daemon in daemons:
+            daemon.stop()
+    assert postgres.sql("select count(*) from consumed") == str(rows)
+    return {"rate": rate(commits(postgres))}
 
 
-def table(results, rows):
-    ratio = statistics.median(
-        a["rate"] / b["rate"] for a, b in
-        zip(results["consumer"], results["copy"]))
-    copied = statistics.median(r["rate"] for r in results["copy"])
-    consumed = statistics.median(r["rate"] for r in results["consumer"])
-    rss = max(r["rss_mb"] for r in results["consumer"])
-    return [f"{rows:,} rows, {PARTITIONS} partitions, one daemon.", "",
-            "| what | rows/s | of `\\copy` | peak RSS |",
-            "| --- | ---: | ---: | ---: |",
-            f"| psql `\\copy` | {copied:,.0f} | 1.00 | |",
-            f"| sluice-consumer | {consumed:,.0f} | {ratio:.2f} "
-            f"| {rss:.0f} MiB |"]
+def measure(kafka, postgres, rounds, rows, peer=None):
+    """{name: [a run a round]}; "peer" consumes from its own topic."""
+    part = rows // 4
+    for topic in ("rows", "rows_ids"):
+        kafka.create(topic, PARTITIONS)
+    kafka.produce("rows", "fill", rows)
+    kafka.produce("rows_ids", "fill", part, "ids")
+    say(f"bench: {rows:,} events are in Kafka")
+    path = copy_file(rows)
+
+    def run(*args, **more):
+        return lambda: consume(kafka, postgres, *args, **more)
+
+    runs = {
+        "copy": lambda: copy(postgres, path, rows),
+        "consumer": run("rows", rows),
+        "two daemons": lambda: consume_by_two(kafka, postgres, "rows", rows),
+        "upsert": run("rows_ids", part, UPSERT, mode="upsert",
+                      key=["title"]),
+        "dedupe": run("rows_ids", part,
+                      dedupe={"header": "request-id", "window": "24h"}),
+    }
+    if peer:
+        runs["connect"] = peer
+
+    # the broker's code is compiled by its JVM while it runs first
+    consume(kafka, postgres, "rows", rows)
+    return turns(runs, rounds), runs
+
+
+def turns(runs, rounds):
+    """What fails once is told and not tried again."""
+    results = {}
+    for turn in range(rounds):
+        for name in list(runs):
+            try:
+                found = runs[name]()
+            except (SystemExit, Exception) as error:
+                say(f"bench: without {name}: {error}")
+                results.pop(name, None)
+                del runs[name]
+                continue
+            results.setdefault(name, []).append(found)
+            say(f"bench: round {turn + 1}/{rounds} {name:>12} "
+                f"{found['rate']:>9,.0f} rows/s")
+    return results
+
+
+def sizes(kafka, postgres, rows):
+    """[(rows a batch, rows/s)], two and a half seconds of each."""
+    found = []
+    for size in SIZES:
+        run = consume(kafka, postgres, "rows", rows, seconds=2.5,
+                      whole=False, batch={"rows": size})
+        found.append((size, run["rate"]))
+        say(f"bench: batches of {size:>6,} rows {run['rate']:>9,.0f} rows/s")
+    return found
+
+
+def backlogs(kafka, postgres, most):
+    """[(records, run)], each ten times the one before it."""
+    found = []
+    count = most // 100
+    while count <= most:
+        topic = f"backlog_{count}"
+        kafka.create(topic, PARTITIONS)
+        kafka.produce(topic, "fill", count)
+        run = consume(kafka, postgres, topic, count, idle=5 if count == most
+                      else 0, whole=count < 5000000, seconds=150)
+        found.append((count, run))
+        say(f"bench: backlog of {count:>10,}: {run['rate']:>9,.0f} rows/s, "
+            f"{run['cpu_us']:.2f} us CPU a row, {run['rss_mb']:.0f} MiB")
+        kafka.delete(topic)
+        count *= 10
+    postgres.sql("drop table consumed")
+    return found
+
+
+def summary(results, lengths):
+    found = {}
+    for name, runs in results.items():
+        if name not in ("copy", "connect"):
+            found[name.replace(" ", "_")] = ratio(runs, results["copy"])
+    if "connect" in results:
+        found["connect"] = ratio(results["consumer"], results["connect"])
+    if lengths:
+        found["rss_mb"] = max(run["rss_mb"] for _, run in lengths)
+        found["idle_percent"] = lengths[-1][1]["idle_percent"]
+        costs = [run["cpu_us"] for count, run in lengths]
+        found["cpu_us"] = costs
+    return found
+
+
+def table(results, by_size, lengths, rows):
+    labels = {
+        "copy": "psql `\\copy`", "consumer": "sluice-consumer",
+        "two daemons": "two of them, two partitions each",
+        "upsert": "mode `upsert` (primary key on text)",
+        "dedupe": "dedupe by a header",
+        "connect": "Kafka Connect, Debezium JDBC sink"}
+    lines = [f"{rows:,} rows of 4 partitions (upsert and dedupe "
+             f"{rows // 4:,}); medians.", "",
+             "| what | rows/s | of `\\copy` |", "| --- | ---: | ---: |"]
+    for name, runs in results.items():
+        lines.append(f"| {labels[name]} | {median(runs, 'rate'):,.0f} "
+                     f"| {ratio(runs, results['copy']):.2f} |")
+    missing = [labels[name] for name in labels if name not in results]
+    if missing:
+        lines += ["", "Not measured: " + ", ".join(missing) + "."]
+    if lengths:
+        lines += ["", "| backlog | rows/s | daemon CPU us a row "
+                  "| peak RSS MiB |", "| ---: | ---: | ---: | ---: |"]
+        for count, run in lengths:
+            lines.append(f"| {count:,} | {run['rate']:,.0f} "
+                         f"| {run['cpu_us']:.2f} | {run['rss_mb']:.0f} |")
+        lines += ["", "CPU of the idle daemon behind it: "
+                  f"{lengths[-1][1]['idle_percent']:.2f} %."]
+    if by_size:
+        lines += ["", "| `batch.rows` | rows/s |", "| ---: | ---: |"]
+        lines += [f"| {size:,} | {found:,.0f} |" for size, found in by_size]
+    return lines

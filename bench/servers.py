@@ -1,5 +1,6 @@
 """The servers of a benchmark run: started on loopback, stopped by pid."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -11,7 +12,7 @@ import time
 import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-BUILD = TOP / "build"
+BUILD = TOP / os.environ.get("BUILD", "build")
 HOME = BUILD / "bench"
 
 
@@ -47,49 +48,108 @@ def get(url):
         return answer.read().decode()
 
 
+def cpu_seconds(pid):
+    """User and system time of a process with all its threads."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_kb(pid, field="VmRSS"):
+    """A field of /proc/PID/status, in kB; 0 when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
 class Kafka:
-    def __init__(self, name="kafka", **properties):
+    """One broker; what is produced is thrown away above 1 GiB a partition,
+    so that a run cannot fill the disk."""
+
+    def __init__(self, name="kafka"):
         self.dir = HOME / name
         shutil.rmtree(self.dir, ignore_errors=True)
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         subprocess.run(
-            [TOP / "stack/kafka", "start", self.dir, str(self.port)]
-            + [f"{k.replace('_', '.')}={v}" for k, v in properties.items()],
-            check=True, stdout=subprocess.DEVNULL)
+            [TOP / "stack/kafka", "start", self.dir, str(self.port),
+             "log.retention.bytes=1073741824",
+             "log.segment.bytes=134217728",
+             "log.retention.check.interval.ms=10000"],
+            check=True, stdout=subprocess.DEVNULL, timeout=180)
+
+    def admin(self):
+        from confluent_kafka.admin import AdminClient
+        return AdminClient({"bootstrap.servers": self.bootstrap,
+                            "log_level": 3})
 
     def create(self, topic, partitions):
-        from confluent_kafka.admin import AdminClient, NewTopic
-        admin = AdminClient({"bootstrap.servers": self.bootstrap,
-                             "log_level": 3})
+        from confluent_kafka.admin import NewTopic
+        admin = self.admin()
         for future in admin.create_topics(
                 [NewTopic(topic, partitions, 1)]).values():
             future.result(30)
 
+    def delete(self, topic):
+        admin = self.admin()
+        for future in admin.delete_topics([topic]).values():
+            future.result(30)
+
+    def records(self, topic, partitions):
+        """How many a topic has taken since it was made."""
+        from confluent_kafka import Consumer, TopicPartition
+        consumer = Consumer({"bootstrap.servers": self.bootstrap,
+                             "group.id": "bench-records", "log_level": 3})
+        try:
+            return sum(consumer.get_watermark_offsets(
+                TopicPartition(topic, p), timeout=30)[1]
+                       for p in range(partitions))
+        finally:
+            consumer.close()
+
+    def produce(self, topic, *how, timeout=120):
+        """bench/producer.c; its line of JSON."""
+        out = subprocess.run(
+            [BUILD / "bench/producer", self.bootstrap, topic,
+             *map(str, how)],
+            check=True, text=True, stdout=subprocess.PIPE, timeout=timeout)
+        return json.loads(out.stdout)
+
     def stop(self):
         subprocess.run([TOP / "stack/kafka", "stop", self.dir], check=True,
-                       stdout=subprocess.DEVNULL)
+                       stdout=subprocess.DEVNULL, timeout=60)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Postgres:
-    def __init__(self):
-        self.dir = HOME / "postgres"
+    """Keeps the time of each commit, from which rates and latencies come."""
+
+    def __init__(self, name="postgres"):
+        self.dir = HOME / name
+        shutil.rmtree(self.dir, ignore_errors=True)
         self.port = free_port()
         subprocess.run([TOP / "stack/postgres", "start", self.dir,
-                        str(self.port)], check=True,
-                       stdout=subprocess.DEVNULL)
+                        str(self.port), "track_commit_timestamp=on",
+                        "max_wal_size=8GB"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=120)
         self.url = f"postgresql://sluice@127.0.0.1:{self.port}/sluice"
 
     def sql(self, query):
         return subprocess.run(
             ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url,
              "-c", "set client_min_messages = warning", "-c", query],
-            check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+            check=True, text=True, stdout=subprocess.PIPE,
+            timeout=180).stdout.strip()
 
     def stop(self):
         subprocess.run([TOP / "stack/postgres", "stop", self.dir],
-                       check=True, stdout=subprocess.DEVNULL)
+                       check=True, stdout=subprocess.DEVNULL, timeout=60)
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Process:
@@ -115,25 +175,24 @@ class Process:
             self.process.kill()
             self.process.wait()
 
-    def status(self, field):
-        """A field of /proc/PID/status, in kB."""
-        for line in open(f"/proc/{self.pid}/status", encoding="ascii"):
-            if line.startswith(field + ":"):
-                return int(line.split()[1])
-        return 0
-
 
 class Nginx(Process):
-    def __init__(self, conf, port):
-        self.prefix = HOME / "nginx"
+    def __init__(self, conf, port, name="nginx"):
+        self.prefix = HOME / name
         (self.prefix / "logs").mkdir(parents=True, exist_ok=True)
         path = self.prefix / "nginx.conf"
         path.write_text(conf)
         super().__init__(["nginx", "-p", str(self.prefix), "-c", str(path),
                           "-e", str(self.prefix / "error.log"),
-                          "-g", "daemon off;"], "nginx.log",
+                          "-g", "daemon off;"], f"{name}.log",
                          stop=signal.SIGQUIT)
-        wait_for("nginx", 10, lambda: listening(port))
+        wait_for("nginx", 20, lambda: listening(port))
+
+    def worker(self):
+        """The pid of its only worker."""
+        out = subprocess.run(["pgrep", "-P", str(self.pid)], check=True,
+                             text=True, stdout=subprocess.PIPE)
+        return int(out.stdout.split()[0])
 
 
 def machine():
@@ -148,3 +207,9 @@ def machine():
 def version(argv, stream="stdout"):
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     return getattr(done, stream).strip().splitlines()[0]
+
+
+def package(name):
+    """A library's version, as pkg-config knows it."""
+    return version(["pkg-config", "--modversion",
+                    name.replace("librdkafka", "rdkafka")])

@@ -58,6 +58,7 @@ typedef struct {
     ngx_shm_zone_t            *zone;
     ngx_http_kafka_counters_t *counters;
     ngx_http_kafka_slot_t     *slot;        /* of this worker */
+    ngx_int_t                  request_id;  /* index of the variable */
 } ngx_http_kafka_main_conf_t;
 
 
@@ -377,9 +378,22 @@ u_char *ngx_http_kafka_members(u_char *p, u_char *last,
 ngx_str_t ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t invalid);
 
+/* Adds where a kept record lies, in 100 bytes at most. */
+u_char *ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item);
+
+/* Adds a literal; there is room for it. */
+#define ngx_http_kafka_add(p, literal)                                        \
+    (p) = ngx_cpymem(p, literal, sizeof(literal) - 1)
+
 /* ngx_http_kafka_variables.c */
 
 ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
+
+/*
+ * nginx's $request_id, made here where nobody has asked for it yet.  NULL
+ * without memory.
+ */
+ngx_http_variable_value_t *ngx_http_kafka_request_id(ngx_http_request_t *r);
 
 /* Keeps what the variables say over a redirect to an error_page. */
 ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);

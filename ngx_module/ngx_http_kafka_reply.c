@@ -270,15 +270,17 @@ ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
         topic = ngx_http_kafka_dead_letter(ctx);
     }
 
-    p = ngx_slprintf(buf, buf + sizeof(buf), "{\"topic\":\"%V\"", topic);
+    p = buf;
+
+    ngx_http_kafka_add(p, "{\"topic\":\"");
+    p = ngx_cpymem(p, topic->data, topic->len);
+    *p++ = '"';
 
     if (status == NGX_HTTP_ACCEPTED) {
-        p = ngx_slprintf(p, buf + sizeof(buf), ",\"queued\":true");
+        ngx_http_kafka_add(p, ",\"queued\":true");
 
     } else {
-        p = ngx_slprintf(p, buf + sizeof(buf),
-                         ",\"partition\":%D,\"offset\":%L,\"timestamp\":%L",
-                         item->partition, item->offset, item->timestamp);
+        p = ngx_http_kafka_place(p, item);
     }
 
     if (item->dead) {

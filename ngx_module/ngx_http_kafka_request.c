@@ -486,9 +486,6 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_http_variable_value_t  *vv;
     ngx_http_kafka_loc_conf_t  *klcf;
 
-    static ngx_str_t   id = ngx_string("request_id");
-    static ngx_uint_t  hash;
-
     r = ctx->request;
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
 
@@ -527,11 +524,7 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
         }
     }
 
-    if (hash == 0) {
-        hash = ngx_hash_key(id.data, id.len);
-    }
-
-    vv = ngx_http_get_variable(r, &id, hash);
+    vv = ngx_http_kafka_request_id(r);
 
     if (vv && !vv->not_found && vv->valid) {
         ngx_str_t  value = { vv->len, vv->data };

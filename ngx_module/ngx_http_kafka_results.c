@@ -13,6 +13,7 @@
 static size_t ngx_http_kafka_result_size(ngx_http_kafka_item_t *item);
 static u_char *ngx_http_kafka_result(u_char *p, u_char *last,
     ngx_http_kafka_item_t *item);
+static u_char *ngx_http_kafka_number(u_char *p, int64_t number);
 
 
 ngx_str_t
@@ -49,18 +50,22 @@ ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
             continue;
         }
 
-        p = ngx_slprintf(p, last, n++ ? ",{" : "{");
+        if (n++) {
+            *p++ = ',';
+        }
+
+        *p++ = '{';
 
         if (invalid) {
             p = ngx_slprintf(p, last, "\"index\":%ui,", i);
         }
 
         p = ngx_http_kafka_result(p, last, &item[i]);
-        p = ngx_slprintf(p, last, "}");
+        *p++ = '}';
         left--;
     }
 
-    p = ngx_slprintf(p, last, "]");
+    *p++ = ']';
 
     out.len = p - out.data;
 
@@ -92,6 +97,45 @@ ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
 }
 
 
+u_char *
+ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item)
+{
+    ngx_http_kafka_add(p, ",\"partition\":");
+    p = ngx_http_kafka_number(p, item->partition);
+
+    ngx_http_kafka_add(p, ",\"offset\":");
+    p = ngx_http_kafka_number(p, item->offset);
+
+    ngx_http_kafka_add(p, ",\"timestamp\":");
+
+    return ngx_http_kafka_number(p, item->timestamp);
+}
+
+
+/* ngx_sprintf() takes ten times as long, once for each record. */
+static u_char *
+ngx_http_kafka_number(u_char *p, int64_t number)
+{
+    u_char    buf[NGX_INT64_LEN], *digit;
+    uint64_t  n;
+
+    n = number < 0 ? 0 - (uint64_t) number : (uint64_t) number;
+
+    if (number < 0) {
+        *p++ = '-';
+    }
+
+    digit = buf + sizeof(buf);
+
+    do {
+        *--digit = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    return ngx_cpymem(p, digit, buf + sizeof(buf) - digit);
+}
+
+
 static u_char *
 ngx_http_kafka_result(u_char *p, u_char *last, ngx_http_kafka_item_t *item)
 {
@@ -102,9 +146,8 @@ ngx_http_kafka_result(u_char *p, u_char *last, ngx_http_kafka_item_t *item)
     switch (item->state) {
 
     case NGX_HTTP_KAFKA_KEPT:
-        p = ngx_slprintf(p, last, "\"status\":200,\"persisted\":\"yes\","
-                         "\"partition\":%D,\"offset\":%L,\"timestamp\":%L",
-                         item->partition, item->offset, item->timestamp);
+        ngx_http_kafka_add(p, "\"status\":200,\"persisted\":\"yes\"");
+        p = ngx_http_kafka_place(p, item);
         break;
 
     case NGX_HTTP_KAFKA_SENT:

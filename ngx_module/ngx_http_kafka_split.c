@@ -150,7 +150,7 @@ ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body,
 
     for ( /* void */ ; p < last; p = end + 1) {
 
-        end = ngx_strlchr(p, last, '\n');
+        end = memchr(p, '\n', last - p);
         if (end == NULL) {
             end = last;
         }

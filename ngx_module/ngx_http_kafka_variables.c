@@ -1,6 +1,11 @@
 /* $kafka_*: what became of a request, for logs and maps. */
 
 #include "ngx_http_kafka_module.h"
+#include <sys/random.h>
+
+
+#define NGX_HTTP_KAFKA_ID_BYTES   16      /* of a request's id, 32 as text */
+#define NGX_HTTP_KAFKA_ID_BUFFER  4096    /* bytes asked of the kernel */
 
 
 static ngx_int_t ngx_http_kafka_variable_topic(ngx_http_request_t *r,
@@ -55,7 +60,10 @@ static ngx_http_variable_t  ngx_http_kafka_variables[] = {
 ngx_int_t
 ngx_http_kafka_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
+    ngx_http_variable_t         *var, *v;
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    static ngx_str_t  id = ngx_string("request_id");
 
     for (v = ngx_http_kafka_variables; v->name.len; v++) {
 
@@ -68,7 +76,58 @@ ngx_http_kafka_add_variables(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    return NGX_OK;
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kafka_module);
+
+    kmcf->request_id = ngx_http_get_variable_index(cf, &id);
+
+    return kmcf->request_id == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * nginx asks OpenSSL for 16 bytes a time, which takes longer than the whole
+ * check of a record; here the kernel gives some for 256 requests.
+ */
+ngx_http_variable_value_t *
+ngx_http_kafka_request_id(ngx_http_request_t *r)
+{
+    ngx_http_variable_value_t   *vv;
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    static size_t  left;
+    static u_char  bytes[NGX_HTTP_KAFKA_ID_BUFFER];
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+    vv = &r->variables[kmcf->request_id];
+
+    if (vv->valid || vv->not_found) {
+        return vv;
+    }
+
+    if (left == 0
+        && getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) == sizeof(bytes))
+    {
+        left = sizeof(bytes);
+    }
+
+    if (left == 0) {
+        return ngx_http_get_indexed_variable(r, kmcf->request_id);
+    }
+
+    vv->data = ngx_pnalloc(r->pool, 2 * NGX_HTTP_KAFKA_ID_BYTES);
+    if (vv->data == NULL) {
+        return NULL;
+    }
+
+    left -= NGX_HTTP_KAFKA_ID_BYTES;
+    (void) ngx_hex_dump(vv->data, bytes + left, NGX_HTTP_KAFKA_ID_BYTES);
+
+    vv->len = 2 * NGX_HTTP_KAFKA_ID_BYTES;
+    vv->valid = 1;
+    vv->no_cacheable = 0;
+    vv->not_found = 0;
+
+    return vv;
 }
 
 

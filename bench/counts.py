@@ -1,0 +1,262 @@
+"""Instructions a request, a record of a batch and a row, under callgrind.
+
+Only the functions of the project's own are compared: what librdkafka, libc
+and nginx spend beside them depends on threads and machines and is told
+alone.  Counts hold for one compiler and C library; the guard compares with
+those of the same and says so where there are none."""
+
+import http.client
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BASELINE = TOP / "bench/counts.json"
+GROWTH = 0.03
+
+REQUESTS = 100
+BATCHES, BATCH = 5, 200
+ROWS = 2000
+
+# entries into the hot path, none of which calls another
+MODULE_ENTRIES = ("ngx_http_kafka_handler", "ngx_http_kafka_report")
+CONSUMER_ENTRIES = ("row_convert", "batch_add", "source_record")
+
+EVENT = json.dumps({"title": "a title of usual length",
+                    "content": "content " * 10}).encode()
+
+CONF = """
+load_module {module};
+daemon off;
+master_process off;
+{user}
+pid {home}/nginx.pid;
+error_log {home}/error.log warn;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    scgi_temp_path {home}/scgi;
+    uwsgi_temp_path {home}/uwsgi;
+
+    kafka_producer main {{
+        brokers {bootstrap};
+        timeout 30s;
+        topic   {topic} partitions=1;
+    }}
+
+    server {{
+        listen 127.0.0.1:{port};
+        location = /delivered {{
+            kafka_pass main;
+            kafka_topic {topic};
+            kafka_format json;
+        }}
+        location = /batch {{
+            kafka_pass main;
+            kafka_topic {topic};
+            kafka_format ndjson;
+        }}
+    }}
+}}
+"""
+
+
+def toolchain():
+    """What counts hold for."""
+    def first(*argv):
+        return subprocess.run(argv, check=True, text=True,
+                              stdout=subprocess.PIPE).stdout.splitlines()[0]
+
+    compiler = first(os.environ.get("CC", "gcc"), "--version")
+    return (f"{compiler}, {' '.join(platform.libc_ver())}, "
+            f"{platform.machine()}")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Callgrind:
+    """A program under callgrind that counts within "entries" only."""
+
+    def __init__(self, home, name, argv, entries):
+        self.out = home / f"{name}.callgrind"
+        self.log = home / f"{name}.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["valgrind", "--tool=callgrind", "--collect-atstart=no",
+                 f"--callgrind-out-file={self.out}", "--dump-instr=no",
+                 *(f"--toggle-collect={entry}" for entry in entries), *argv],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=dict(os.environ, LC_ALL="C", TZ="UTC"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def wait_for(self, what, condition, seconds=90):
+        end = time.monotonic() + seconds
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(
+                    f"{what}: {self.log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+
+
+def by_object(path):
+    """{file name of a program or library: instructions of its functions}."""
+    names, counts = {}, {}
+    current, skip = None, False
+    for line in path.read_text(errors="replace").splitlines():
+        found = re.match(r"ob=\((\d+)\)(?: (.*))?", line)
+        if found:
+            number, name = found.groups()
+            if name:
+                names[number] = os.path.basename(name)
+            current = names.get(number, "?")
+            continue
+        found = re.match(r"cob=\((\d+)\) (.*)", line)
+        if found:
+            names[found.group(1)] = os.path.basename(found.group(2))
+        elif line.startswith("calls="):
+            # the next line is what the callee took
+            skip = True
+        elif re.match(r"[+\-*\d]", line):
+            if not skip:
+                cost = line.split()
+                counts[current] = counts.get(current, 0) + int(
+                    cost[1] if len(cost) > 1 else 0)
+            skip = False
+    return counts
+
+
+def connection(port):
+    try:
+        made = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        made.connect()
+        return made
+    except OSError:
+        return None
+
+
+def post(client, path, body, kind):
+    client.request("POST", path, body, {"Content-Type": kind})
+    answer = client.getresponse()
+    answer.read()
+    return answer.status
+
+
+def requests(home, module, bootstrap, topic):
+    """{name: ({object: instructions}, how many)} of requests and records."""
+    found = {}
+    lines = (EVENT + b"\n") * BATCH
+    for name, path, body, kind, times, records in (
+            ("request", "/delivered", EVENT, "application/json", REQUESTS, 1),
+            ("record", "/batch", lines, "application/x-ndjson", BATCHES,
+             BATCH)):
+        port = free_port()
+        conf = home / f"{name}.conf"
+        conf.write_text(CONF.format(
+            module=module, home=home, port=port, bootstrap=bootstrap,
+            topic=topic, user="user root;" if os.geteuid() == 0 else ""))
+        nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        with Callgrind(home, name, [nginx, "-p", str(home), "-c", str(conf),
+                                    "-e", str(home / "error.log")],
+                       MODULE_ENTRIES) as server:
+            client = []
+            server.wait_for("nginx", lambda: client.append(connection(port))
+                            or client[-1])
+            for _ in range(times):
+                status = post(client[-1], path, body, kind)
+                if status != 200:
+                    raise RuntimeError(f"{name}: answered {status}, see "
+                                       f"{home}/error.log")
+        found[name] = by_object(server.out), times * records
+    return found
+
+
+def rows(home, program, bootstrap, topic, conninfo, count):
+    """The same of a row; "count" tells how many are in table "counted"."""
+    port = free_port()
+    conf = home / "consumer.json"
+    conf.write_text(json.dumps({
+        "topic": topic, "group": f"count-{topic}", "start": "earliest",
+        "kafka": {"bootstrap.servers": bootstrap}, "postgres": conninfo,
+        "table": "counted",
+        "columns": {
+            "title": {"path": "/title", "type": "text", "required": True},
+            "content": {"path": "/content", "type": "text",
+                        "required": True},
+            "created_at": {"meta": "timestamp"}},
+        "listen": f"127.0.0.1:{port}"}))
+    with Callgrind(home, "row", [program, "--config", str(conf)],
+                   CONSUMER_ENTRIES) as daemon:
+        daemon.wait_for("rows", lambda: count() == ROWS)
+    return {"row": (by_object(daemon.out), ROWS)}
+
+
+TABLE = """create table counted (
+    id          bigint generated always as identity primary key,
+    title       text not null,
+    content     text not null,
+    created_at  timestamptz not null)"""
+
+
+def fill(bootstrap, topic):
+    """The fixed records of the rows: all of one moment."""
+    from confluent_kafka import Producer
+    producer = Producer({"bootstrap.servers": bootstrap, "log_level": 3})
+    for _ in range(ROWS):
+        producer.produce(topic, EVENT, timestamp=1769862896789)
+    if producer.flush(60):
+        raise RuntimeError("the records could not be produced")
+
+
+def own(found):
+    """{name: instructions of ours, each}"""
+    mine = ("ngx_http_kafka_module.so", "sluice-consumer")
+    return {name: round(sum(n for file, n in counts.items() if file in mine)
+                        / times, 1)
+            for name, (counts, times) in found.items()}
+
+
+def compare(measured):
+    """(lines to show, whether something grew too much)"""
+    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    kept = baseline.get(toolchain())
+    if kept is None:
+        return [f"not compared: bench/counts.json has no counts of "
+                f"{toolchain()}"], False
+    lines, grown = [], False
+    for name, count in measured.items():
+        growth = count / kept[name] - 1
+        bad = growth > GROWTH
+        grown |= bad
+        lines.append(f"instructions a {name}: {count:,.0f}, {growth:+.1%} of "
+                     f"{kept[name]:,.0f}{' (too many)' if bad else ''}")
+    return lines, grown
+
+
+def store(measured):
+    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    baseline[toolchain()] = measured
+    BASELINE.write_text(json.dumps(baseline, indent=4, sort_keys=True) + "\n")
