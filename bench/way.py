@@ -72,15 +72,16 @@ def measure(kafka, postgres, seconds):
         wrk(url, 16, 2)
         daemon = rows.Consumer(kafka, postgres, "way",
                                f"way-{time.time_ns()}", columns=PLACE)
-        warm = kafka.records("way", PARTITIONS)
+        warm = settled(kafka)
         daemon.wait(warm, 60)
         worst = watch(daemon)
         run = wrk(url, CONNECTIONS, seconds, pid=nginx.worker())
         ended = time.monotonic()
-        kept = kafka.records("way", PARTITIONS)
-        behind = kept - daemon.rows()
-        daemon.wait(kept, 60)
+        behind = kafka.records("way", PARTITIONS) - daemon.rows()
+        daemon.wait(kafka.records("way", PARTITIONS), 60)
         run["lag_s"] = time.monotonic() - ended
+        kept = settled(kafka)
+        daemon.wait(kept, 60)
         run["lag_records"] = behind
         run["consumer_rss_mb"] = max(worst())
     finally:
@@ -98,6 +99,16 @@ def measure(kafka, postgres, seconds):
     say(f"bench: the whole way {run['rate']:,.0f}/s over {seconds} s, lag "
         f"{run['lag_s']:.2f} s at the end, every row once: {run['once']}")
     return run
+
+
+def settled(kafka):
+    """Records of the topic once none is on its way any more: the load's last
+    requests are cut off, not waited for."""
+    while True:
+        count = kafka.records("way", PARTITIONS)
+        time.sleep(0.5)
+        if kafka.records("way", PARTITIONS) == count:
+            return count
 
 
 def watch(daemon):
