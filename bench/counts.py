@@ -222,11 +222,13 @@ TABLE = """create table counted (
 
 
 def fill(bootstrap, topic):
-    """The fixed records of the rows: all of one moment."""
+    """The fixed records of the rows: all of one moment, that retention does
+    not take."""
     from confluent_kafka import Producer
+    moment = int(time.time()) * 1000 + 789
     producer = Producer({"bootstrap.servers": bootstrap, "log_level": 3})
     for _ in range(ROWS):
-        producer.produce(topic, EVENT, timestamp=1769862896789)
+        producer.produce(topic, EVENT, timestamp=moment)
     if producer.flush(60):
         raise RuntimeError("the records could not be produced")
 
