@@ -22,6 +22,8 @@ static ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
+static ngx_http_kafka_error_e ngx_http_kafka_no_partition(
+    ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
     ngx_http_kafka_error_e code, const char *detail);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
@@ -414,7 +416,7 @@ ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e rc,
         break;
 
     case NGX_KAFKA_PARTITION_MISSING:
-        problem->code = NGX_HTTP_KAFKA_BAD_PARTITION;
+        problem->code = ngx_http_kafka_no_partition(ctx);
         break;
 
     case NGX_KAFKA_NOT_STARTED:
@@ -516,7 +518,7 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
                 break;
 
             case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-                code = NGX_HTTP_KAFKA_BAD_PARTITION;
+                code = ngx_http_kafka_no_partition(ctx);
                 break;
 
             default:
@@ -542,6 +544,20 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
+}
+
+
+/*
+ * Of a topic that was deleted librdkafka 2.8 says that the partition is
+ * unknown, which no client has chosen.
+ */
+
+static ngx_http_kafka_error_e
+ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
+{
+    return ctx->common.partition == RD_KAFKA_PARTITION_UA
+           ? NGX_HTTP_KAFKA_TOPIC_MISSING
+           : NGX_HTTP_KAFKA_BAD_PARTITION;
 }
 
 
