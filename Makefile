@@ -149,8 +149,9 @@ FUZZ_SECONDS ?= 60
 # those of the module need nginx's headers, but nothing else of nginx
 fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/event $(nginx_src)/src/event/modules \
-    $(nginx_src)/src/http $(nginx_src)/src/http/modules \
-    $(nginx_src)/src/http/v2 $(nginx_src)/src/os/unix $(OUT)/module) \
+    $(nginx_src)/src/event/quic $(nginx_src)/src/http \
+    $(nginx_src)/src/http/modules $(nginx_src)/src/http/v2 \
+    $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
 fuzz_targets = inflate json schema split
 fuzz_sources = $(wildcard common/*.c) ngx_module/ngx_kafka_inflate.c

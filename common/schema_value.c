@@ -484,11 +484,14 @@ schema_unique(schema_checker_t *c, uint32_t array, uint32_t *first,
         return schema_stop(c, "uniqueItems", path, schema_too_costly);
     }
 
-    slots = n < 2 ? NULL : schema_slots(c->work, n, &mask);
+    if (n < 2) {
+        return SCHEMA_FITS;
+    }
+
+    slots = schema_slots(c->work, n, &mask);
 
     if (slots == NULL) {
-        return n < 2 ? SCHEMA_FITS
-                     : schema_stop(c, "uniqueItems", path, json_no_memory);
+        return schema_stop(c, "uniqueItems", path, json_no_memory);
     }
 
     for (i = array + 1; i < end; i = doc->tokens[i].next) {

@@ -26,7 +26,7 @@ add(const char *s)
 
     len = strlen(s);
 
-    if (big_len + len <= BIG) {
+    if (big_len <= BIG && len <= BIG - big_len) {
         memcpy(big + big_len, s, len);
         big_len += len;
     }
