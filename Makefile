@@ -10,6 +10,7 @@ CFLAGS ?= -O2 -g
 NGINX ?= $(shell command -v nginx || echo /usr/sbin/nginx)
 NGINX_SRC ?=
 T ?=
+ONLY ?=
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -248,6 +249,14 @@ asan: ## module and consumer tests under ASan and UBSan
 	@stack/deps check
 	@stack/tests asan '$(T)'
 
+check-compat: ## the tests on other versions (T=debian13: a stage; ONLY=)
+	@stack/deps compat
+	@ONLY='$(ONLY)' stack/compat $(T)
+
+valgrind: ## module tests under memcheck (ONLY=: one); a stage of check-compat
+	@stack/deps compat
+	@ONLY='$(ONLY)' stack/compat valgrind
+
 lint: ## compiler warnings, cppcheck, shellcheck, style
 	@stack/deps lint
 	@stack/lint
@@ -286,5 +295,6 @@ clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench bench-count check clean consumers deps down faults fuzz fuzzers \
-    help install lint module programs run unit up
+.PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
+    deps down faults fuzz fuzzers help install lint module programs run unit \
+    up valgrind

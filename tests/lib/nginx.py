@@ -10,10 +10,11 @@ import subprocess
 import time
 
 from tests.lib import procs, web
-from tests.lib.env import (MODULE, SANITIZED, SANITIZER_LINE, free_port, tail,
-                           wait_for)
+from tests.lib.env import (ASAN, MODULE, PATIENCE, ROOT, SANITIZED,
+                           SANITIZER_LINE, VALGRIND, free_port, tail, wait_for)
 
-PROGRAM = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+PROGRAM = os.environ.get("NGINX") or shutil.which(
+    "nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 FRAME = """\
 %%USER%%
@@ -46,11 +47,11 @@ def library(name):
 def environment(directory, preload=(), more=None):
     env = dict(os.environ, TZ="UTC", **(more or {}))
     preload = [str(path) for path in preload]
-    if SANITIZED:
+    if ASAN:
         preload = [library("libasan.so"), library("libubsan.so"), *preload]
     if preload:
         env["LD_PRELOAD"] = " ".join(preload)
-    if SANITIZED:
+    if ASAN:
         env["ASAN_OPTIONS"] = f"detect_leaks=0:log_path={directory}/asan"
         env["UBSAN_OPTIONS"] = ("print_stacktrace=1:"
                                 f"log_path={directory}/ubsan")
@@ -105,15 +106,26 @@ class Nginx:
                    if marker in line)
 
     def command(self, *more):
-        return [PROGRAM, "-p", str(self.directory), "-e",
+        return [*self.memcheck(), PROGRAM, "-p", str(self.directory), "-e",
                 str(self.error_log), "-c", str(self.file), *more]
+
+    def memcheck(self):
+        """What a process and its children find is in valgrind.PID each."""
+        return [
+            "valgrind", "--quiet", "--trace-children=yes",
+            "--fair-sched=try", "--leak-check=full", "--num-callers=30",
+            "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite",
+            "--gen-suppressions=all",
+            f"--suppressions={ROOT}/tests/valgrind.supp",
+            f"--log-file={self.directory}/valgrind.%p"] if VALGRIND else []
 
     def test(self, *more):
         """nginx -t (or -T): exit code and what it said."""
         done = subprocess.run(self.command("-t", *more),
                               env=environment(self.directory),
                               stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=30)
+                              stderr=subprocess.STDOUT,
+                              timeout=30 * PATIENCE)
         return done.returncode, done.stdout.decode(errors="replace")
 
     def start(self):
@@ -142,8 +154,15 @@ class Nginx:
 
     def workers(self):
         """Living workers that are not shutting down."""
-        return [pid for pid in procs.children(self.pid)
-                if procs.name(pid) == "nginx: worker process"]
+        pids = procs.children(self.pid)
+        if not VALGRIND:
+            return [pid for pid in pids
+                    if procs.name(pid) == "nginx: worker process"]
+        # memcheck keeps the title from the outside: what the log says
+        log = self.log()
+        return [pid for pid in pids
+                if f": start worker process {pid}\n" in log
+                and f" {pid}#{pid}: gracefully shutting down" not in log]
 
     def worker(self):
         return self.workers()[0]
@@ -194,7 +213,7 @@ class Nginx:
         begin = time.monotonic()
         self.process.send_signal(name)
         try:
-            self.process.wait(timeout)
+            self.process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(
                 f"nginx did not end in {timeout} s on {name!r}:\n"
@@ -229,4 +248,6 @@ class Nginx:
                          + SANITIZER_LINE)
         return [line for text in texts for line in text.splitlines()
                 if bad.search(line)
-                and not any(e.search(line) for e in self.expected)]
+                and not any(e.search(line) for e in self.expected)] \
+            + [line for path in self.directory.glob("valgrind.*")
+               for line in path.read_text(errors="replace").splitlines()]

@@ -3,11 +3,13 @@
 import dataclasses
 import http.client
 import json
+import pathlib
 import socket
 import struct
 import subprocess
 import tempfile
 
+from tests.lib.env import PATIENCE
 
 @dataclasses.dataclass
 class Answer:
@@ -23,7 +25,7 @@ class Answer:
 def request(port, method, path, body=None, headers=None, timeout=20,
             chunked=False):
     connection = http.client.HTTPConnection("127.0.0.1", port,
-                                            timeout=timeout)
+                                            timeout=timeout * PATIENCE)
     try:
         connection.request(method, path, body, headers or {},
                            encode_chunked=chunked)
@@ -36,24 +38,39 @@ def request(port, method, path, body=None, headers=None, timeout=20,
 
 def request_http2(port, path, body, timeout=30):
     """One POST over HTTP/2 without TLS, by curl."""
-    with tempfile.NamedTemporaryFile() as file, \
-            tempfile.NamedTemporaryFile() as reply:
-        file.write(body)
-        file.flush()
+    return _curl(f"http://127.0.0.1:{port}{path}", body, timeout, "2",
+                 "--http2-prior-knowledge")
+
+
+def request_http3(port, path, body, *more, timeout=30):
+    """One POST over HTTP/3, by curl; any certificate will do."""
+    return _curl(f"https://127.0.0.1:{port}{path}", body, timeout, "3",
+                 "--http3-only", "--insecure", *more)
+
+
+def _curl(url, body, timeout, version, *options):
+    with tempfile.TemporaryDirectory() as directory:
+        sent, head, reply = (pathlib.Path(directory) / name
+                             for name in ("sent", "head", "reply"))
+        sent.write_bytes(body)
         done = subprocess.run(
-            ["curl", "-sS", "--http2-prior-knowledge", "--max-time",
-             str(timeout), "-o", reply.name, "-w",
+            ["curl", "-sS", *options, "--max-time",
+             str(timeout * PATIENCE), "-o",
+             str(reply), "-D", str(head), "-w",
              "%{http_code} %{http_version}", "-H",
              "Content-Type: application/octet-stream", "--data-binary",
-             f"@{file.name}", f"http://127.0.0.1:{port}{path}"],
+             f"@{sent}", url],
             check=True, stdout=subprocess.PIPE, text=True)
-        status, version = done.stdout.split()
-        assert version == "2"
-        return Answer(int(status), {}, reply.read())
+        status, used = done.stdout.split()
+        assert used == version
+        headers = dict(line.lower().split(": ", 1) for line
+                       in head.read_text().splitlines() if ": " in line)
+        return Answer(int(status), headers,
+                      reply.read_bytes() if reply.exists() else b"")
 
 
 def connect(port, timeout=20):
-    return socket.create_connection(("127.0.0.1", port), timeout)
+    return socket.create_connection(("127.0.0.1", port), timeout * PATIENCE)
 
 
 def reset(connection):

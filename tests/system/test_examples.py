@@ -6,7 +6,6 @@ import http.client
 import http.server
 import re
 import ssl
-import subprocess
 import threading
 
 import pytest
@@ -15,6 +14,7 @@ from tests.lib import web
 from tests.lib.env import wait_for
 from tests.lib.examples import FOLDER, values
 from tests.lib.problem import assert_problem
+from tests.lib.tls import certificate
 
 
 def refused(answer, status, detail=None):
@@ -220,25 +220,6 @@ def test_a_mirror_that_is_down_does_not_change_the_answer(example,
     assert server.post("/events", b"1").status == 200
     assert server.post("/app/x", b"2").status == 502
     wait_for(lambda: values(event_topics) == [b"1", b"2"], 10, "both")
-
-
-def openssl(directory, *words):
-    subprocess.run(["openssl", *words], cwd=directory, check=True,
-                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                   stderr=subprocess.STDOUT)
-
-
-def certificate(directory, name, subject, authority=None):
-    """name.key and name.pem, signed by authority or by itself."""
-    openssl(directory, "req", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
-            "-subj", subject, *(
-                ["-out", f"{name}.csr"] if authority else
-                ["-x509", "-days", "2", "-out", f"{name}.pem"]))
-    if authority:
-        openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA",
-                f"{authority}.pem", "-CAkey", f"{authority}.key",
-                "-CAcreateserial", "-days", "2", "-out", f"{name}.pem")
 
 
 def test_client_certificates_decide_who_may_produce(example, event_topics,
