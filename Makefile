@@ -282,6 +282,7 @@ $(BUILD)/bench/producer: $(OUT)/obj/bench/producer.o
 modules_dir = $(or $(MODULES_DIR),$(shell $(NGINX) -V 2>&1 \
     | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),$(PREFIX)/lib/nginx/modules)
 doc_dir = $(DESTDIR)$(PREFIX)/share/doc/sluice
+unit_dir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 $(module_so) -t $(DESTDIR)$(modules_dir)
@@ -289,6 +290,10 @@ install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 README.md CHANGES.md LICENSE nginx.conf.example -t $(doc_dir)
 	install -D -m 0644 docs/sluice-consumer.schema.json -t $(doc_dir)
 	install -D -m 0644 docs/man/*.5 -t $(DESTDIR)$(PREFIX)/share/man/man5
+	install -D -m 0644 docs/man/*.8 -t $(DESTDIR)$(PREFIX)/share/man/man8
+	install -D -m 0644 packaging/systemd/sluice-consumer* -t $(unit_dir)
+	install -D -m 0644 packaging/systemd/nginx.service.d/* -t $(unit_dir)/nginx.service.d
+	sed -i 's,/usr/sbin/,$(PREFIX)/sbin/,' $(unit_dir)/sluice-consumer@.service
 	cp -R --no-preserve=ownership,timestamps examples $(doc_dir)/
 
 clean: down ## remove the build folder and its servers' data

@@ -6,6 +6,7 @@ that joining the group is no part of them and nobody has to look meanwhile."""
 
 import datetime
 import json
+import os
 import subprocess
 import time
 
@@ -78,7 +79,8 @@ class Consumer:
                 **(columns or {})},
             "listen": f"127.0.0.1:{self.port}", **more}, indent=2))
         self.process = servers.Process(
-            [BUILD / "consumers/sluice-consumer", "--config", path],
+            [BUILD / "consumers/sluice-consumer", "--config", path,
+             *(["--allow-root"] if os.geteuid() == 0 else [])],
             f"{name}.log")
 
     def rows(self):

@@ -36,6 +36,7 @@ static void daemon_name(daemon_t *d);
 static void daemon_loop(daemon_t *d);
 static void daemon_fds(daemon_t *d, struct pollfd *fds);
 static int daemon_timeout(daemon_t *d, int64_t now);
+static void daemon_sooner(int *timeout, int64_t ms);
 static void daemon_signal(daemon_t *d, int64_t now);
 static void daemon_exit(daemon_t *d);
 
@@ -58,6 +59,12 @@ daemon_run(const conf_t *conf)
 
     daemon_loop(&d);
     status = d.status;
+
+    if (d.reload && status == 0) {
+        /* the next run's exec takes memory, threads and connections */
+        return DAEMON_RELOAD;
+    }
+
     log_info("stopped");
     daemon_exit(&d);
 
@@ -79,11 +86,13 @@ daemon_init(daemon_t *d, const conf_t *conf)
     memset(d, 0, sizeof(daemon_t));
     d->conf = conf;
     daemon_name(d);
+    notify_open(&d->notify);
 
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 
@@ -167,11 +176,14 @@ daemon_loop(daemon_t *d)
     struct pollfd           fds[DAEMON_NFDS];
     const lookup_result_t  *result;
 
+    notify_send(&d->notify, "READY=1");
+
     while (!d->done) {
 
         now = log_clock();
         daemon_fds(d, fds);
         timeout = daemon_timeout(d, now);
+        daemon_sooner(&timeout, daemon_manage(d, now));
 
         if (poll(fds, DAEMON_NFDS, timeout) == -1 && errno != EINTR) {
             log_warn("could not poll");
@@ -319,7 +331,14 @@ daemon_signal(daemon_t *d, int64_t now)
 
     while (read(d->signals, &info, sizeof(info)) == sizeof(info)) {
 
-        if (d->stopping) {
+        if (info.ssi_signo == SIGHUP) {
+            if (!d->stopping) {
+                daemon_reload(d, now);
+            }
+            continue;
+        }
+
+        if (d->stopping && !d->reload) {
             log_warnx("told to stop again: leaving at once");
             d->done = true;
             return;
@@ -328,6 +347,8 @@ daemon_signal(daemon_t *d, int64_t now)
         log_info("told to stop by %s: flushing",
                  info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 
+        notify_send(&d->notify, "STOPPING=1");
+        d->reload = false;
         d->stopping = true;
         d->stop_deadline = now + d->conf->flush_timeout;
     }
@@ -362,6 +383,7 @@ daemon_exit(daemon_t *d)
     signal(SIGALRM, daemon_late);
     alarm(1);
 
+    notify_close(&d->notify);
     metrics_close(d->http);
     pg_destroy(d->pg);
     unblock_destroy(d->unblock);

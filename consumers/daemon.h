@@ -7,7 +7,14 @@
 #include "conf.h"
 
 
-/* Runs until it is told to stop; returns the exit status. */
+#define DAEMON_RELOAD  (-1)    /* run again, by exec */
+
+
+/*
+ * Runs until it is told to stop; returns the exit status, or DAEMON_RELOAD
+ * when SIGHUP found a configuration that can be used.  Threads and
+ * connections are then left to exec.
+ */
 int daemon_run(const conf_t *conf);
 
 

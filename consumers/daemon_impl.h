@@ -10,6 +10,7 @@
 #include "log.h"
 #include "lookup.h"
 #include "metrics.h"
+#include "notify.h"
 #include "offsets.h"
 #include "pg.h"
 #include "row.h"
@@ -84,6 +85,11 @@ typedef struct {
     int                status;         /* to exit with */
     int64_t            stop_deadline;
 
+    notify_t           notify;
+    int64_t            tell;           /* ms, of the next look for STATUS */
+    int64_t            standing;       /* ms, since a due batch waits; or 0 */
+    bool               reload;         /* this stop leads to another run */
+
     metrics_t          metrics;
     size_t             metrics_size;
     log_limit_t        memory;
@@ -106,6 +112,10 @@ void daemon_forget(daemon_t *d);
 int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
     int64_t most);
 const metrics_t *daemon_metrics(void *data);
+
+/* daemon_manage.c: what the service manager is told and asks for. */
+int64_t daemon_manage(daemon_t *d, int64_t now);
+void daemon_reload(daemon_t *d, int64_t now);
 
 
 #endif

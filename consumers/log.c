@@ -1,14 +1,16 @@
-/* Lines to standard error: time, level, text. */
+/* Lines to standard error: as text, for the journal or as JSON. */
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "log.h"
 
 
@@ -16,17 +18,51 @@
 
 
 static void log_line(log_level_t level, int err, const char *fmt, va_list ap);
+static size_t log_text(char *line, int err, const char *fmt, va_list ap);
+static size_t log_stamp(char *out, size_t size);
+static int log_is_journal(void);
 
 
-static log_level_t  log_threshold = LOG_LEVEL_INFO;
+static log_level_t   log_threshold = LOG_LEVEL_INFO;
+static log_format_t  log_format = LOG_TEXT;
 
 static const char *const  log_names[] = { "error", "warn", "info", "debug" };
 
+/* syslog(3)'s numbers, as sd-daemon(3) has them before a line */
+static const int  log_priorities[] = { 3, 4, 6, 7 };
+
 
 void
-log_init(log_level_t level)
+log_init(log_level_t level, log_format_t format)
 {
     log_threshold = level;
+    log_format = format;
+
+    if (format == LOG_AUTO) {
+        log_format = log_is_journal() ? LOG_JOURNAL : LOG_TEXT;
+    }
+}
+
+
+/* systemd.exec(5): $JOURNAL_STREAM is device and inode of the stream. */
+
+static int
+log_is_journal(void)
+{
+    char         own[64];
+    struct stat  st;
+    const char  *stream;
+
+    stream = getenv("JOURNAL_STREAM");
+
+    if (stream == NULL || fstat(STDERR_FILENO, &st) == -1) {
+        return 0;
+    }
+
+    snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t) st.st_dev,
+             (uintmax_t) st.st_ino);
+
+    return strcmp(stream, own) == 0;
 }
 
 
@@ -46,55 +82,105 @@ log_clock(void)
 static void
 log_line(log_level_t level, int err, const char *fmt, va_list ap)
 {
-    char            line[LOG_LINE];
-    int             n;
-    size_t          len;
-    ssize_t         written;
-    struct tm       tm;
-    struct timeval  tv;
+    char     line[LOG_LINE], out[LOG_LINE + 64];
+    buf_t    json;
+    size_t   n, len;
+    ssize_t  written;
 
     if (level > log_threshold) {
         return;
     }
 
+    len = log_text(line, err, fmt, ap);
+
+    if (log_format == LOG_JSON) {
+        memset(&json, 0, sizeof(buf_t));
+        buf_addf(&json, "{\"time\":\"");
+        buf_add(&json, out, log_stamp(out, sizeof(out)));
+        buf_addf(&json, "\",\"level\":\"%s\",\"message\":\"",
+                 log_names[level]);
+        buf_add_json(&json, line, len);
+        buf_addf(&json, "\"}\n");
+
+        if (!buf_failed(&json)) {
+            written = write(STDERR_FILENO, json.data, json.len);
+            (void) written;
+        }
+
+        buf_free(&json);
+        return;
+    }
+
+    if (log_format == LOG_JOURNAL) {
+        snprintf(out, sizeof(out), "<%d>%.*s\n", log_priorities[level],
+                 (int) len, line);
+    } else {
+        n = log_stamp(out, sizeof(out));
+        snprintf(out + n, sizeof(out) - n, " %s: %.*s\n", log_names[level],
+                 (int) len, line);
+    }
+
+    written = write(STDERR_FILENO, out, strlen(out));
+    (void) written;
+}
+
+
+static size_t
+log_stamp(char *out, size_t size)
+{
+    size_t          len;
+    struct tm       tm;
+    struct timeval  tv;
+
     gettimeofday(&tv, NULL);
     gmtime_r(&tv.tv_sec, &tm);
+    len = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
 
-    len = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-    n = snprintf(line + len, sizeof(line) - len, ".%03dZ %s: ",
-                 (int) (tv.tv_usec / 1000), log_names[level]);
-    len += (size_t) n;
+    return len + (size_t) snprintf(out + len, size - len, ".%03dZ",
+                                   (int) (tv.tv_usec / 1000));
+}
 
-    n = vsnprintf(line + len, sizeof(line) - len, fmt, ap);
 
-    if (n > 0) {
-        len += (size_t) n < sizeof(line) - len ? (size_t) n
-                                               : sizeof(line) - len - 1;
-    }
+/* The message on one line, UTF-8, without what steers a terminal. */
+
+static size_t
+log_text(char *line, int err, const char *fmt, va_list ap)
+{
+    int            n;
+    size_t         i, len;
+    unsigned char  c;
+
+    n = vsnprintf(line, LOG_LINE, fmt, ap);
+    len = n < 0 ? 0 : (size_t) n < LOG_LINE ? (size_t) n : LOG_LINE - 1;
 
     if (err) {
-        n = snprintf(line + len, sizeof(line) - len, ": %s", strerror(err));
-        len += (size_t) n < sizeof(line) - len ? (size_t) n
-                                               : sizeof(line) - len - 1;
+        n = snprintf(line + len, LOG_LINE - len, ": %s", strerror(err));
+        len += (size_t) n < LOG_LINE - len ? (size_t) n : LOG_LINE - len - 1;
     }
 
-    if (len > sizeof(line) - 1) {
-        len = sizeof(line) - 1;
+    /* a cut may have split a character */
+    while (len && !buf_is_text(line, len) && (line[len - 1] & 0x80)
+           && len > LOG_LINE - 4)
+    {
+        len--;
     }
 
-    for (n = 0; (size_t) n < len; n++) {
-        if (line[n] == '\n' || line[n] == '\r') {
-            line[n] = ' ';
+    n = buf_is_text(line, len);
 
-        } else if ((unsigned char) line[n] < 0x20 || line[n] == 0x7f) {
-            line[n] = '?';
+    for (i = 0; i < len; i++) {
+        c = (unsigned char) line[i];
+
+        if (c == '\n' || c == '\r') {
+            line[i] = ' ';
+
+        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !n)) {
+            line[i] = '?';
         }
     }
 
-    line[len++] = '\n';
+    line[len] = '\0';
 
-    written = write(STDERR_FILENO, line, len);
-    (void) written;
+    return len;
 }
 
 

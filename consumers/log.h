@@ -1,4 +1,4 @@
-/* Lines to standard error: time, level, text. */
+/* Lines to standard error: as text, for the journal or as JSON. */
 
 #ifndef SLUICE_LOG_H
 #define SLUICE_LOG_H
@@ -23,7 +23,15 @@ typedef struct {
 } log_limit_t;
 
 
-void log_init(log_level_t level);
+typedef enum {
+    LOG_AUTO = 0,      /* LOG_JOURNAL where standard error is the journal */
+    LOG_TEXT,          /* time, level, text */
+    LOG_JOURNAL,       /* "<3>text", sd-daemon(3) */
+    LOG_JSON           /* an object with time, level and message */
+} log_format_t;
+
+
+void log_init(log_level_t level, log_format_t format);
 
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

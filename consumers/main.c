@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <linux/close_range.h>
 
 #include "check.h"
 #include "command.h"
@@ -20,14 +23,18 @@
 
 
 typedef struct {
-    const char   *file;
-    log_level_t   level;
-    int           check;
-    int           help;
+    const char    *file;
+    log_level_t    level;
+    log_format_t   format;
+    int            check;
+    int            help;
+    int            root;       /* it may run as root */
 } main_options_t;
 
 
 static int main_options(main_options_t *options, int *argc, char **argv);
+static int main_format(main_options_t *options, const char *name);
+static int main_again(char **argv);
 static int main_run(const main_options_t *options, const command_t *command,
     int argc, char **argv);
 static void usage(FILE *out);
@@ -60,8 +67,12 @@ usage(FILE *out)
             "  -t, --check         check it against the live broker and\n"
             "                      database, say what would happen, and exit\n"
             "  -d, --debug         say more in the log\n"
+            "      --log-format FORMAT\n"
+            "                      text, journal or json; by default journal\n"
+            "                      where the log goes there, else text\n"
+            "      --allow-root    run the daemon though this is root\n"
             "  -h, --help          show this, or a subcommand's own help\n"
-            "  --help-config       show every key of the configuration, as\n"
+            "      --help-config   show every key of the configuration, as\n"
             "                      text, markdown, mdoc or schema\n"
             "  -V, --version       show the version\n"
             "\n");
@@ -88,31 +99,44 @@ command_usage(FILE *out, const command_t *command)
 }
 
 
-/* Whether the properties fit together, which rd_kafka_new() alone knows. */
+static int
+main_format(main_options_t *options, const char *name)
+{
+    size_t  i;
+
+    static const struct {
+        const char    *name;
+        log_format_t   format;
+    } formats[] = {
+        { "text",    LOG_TEXT },
+        { "journal", LOG_JOURNAL },
+        { "json",    LOG_JSON }
+    };
+
+    for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (strcmp(name, formats[i].name) == 0) {
+            options->format = formats[i].format;
+            return 0;
+        }
+    }
+
+    fprintf(stderr, "unknown log format \"%s\"\n", name);
+
+    return -1;
+}
+
+
+/* Another run in this process: the service manager knows its number. */
 
 static int
-prove(const conf_t *conf, char *err)
+main_again(char **argv)
 {
-    rd_kafka_t       *rk;
-    rd_kafka_conf_t  *rkconf;
+    (void) close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    (void) execv("/proc/self/exe", argv);
 
-    rkconf = source_conf(conf, 1, err);
-    if (rkconf == NULL) {
-        return -1;
-    }
+    log_warn("could not run again");
 
-    /* no broker is asked */
-    (void) rd_kafka_conf_set(rkconf, "bootstrap.servers", "", NULL, 0);
-
-    rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, err, CONF_ERROR_MAX);
-    if (rk == NULL) {
-        rd_kafka_conf_destroy(rkconf);
-        return -1;
-    }
-
-    rd_kafka_destroy(rk);
-
-    return 0;
+    return COMMAND_FAILED;
 }
 
 
@@ -142,6 +166,19 @@ main_options(main_options_t *options, int *argc, char **argv)
 
         } else if (strcmp(arg, "-d") == 0 || strcmp(arg, "--debug") == 0) {
             options->level = LOG_LEVEL_DEBUG;
+
+        } else if (strcmp(arg, "--log-format") == 0) {
+            if (left == 0 || main_format(options, argv[++i]) == -1) {
+                return -1;
+            }
+
+        } else if (strncmp(arg, "--log-format=", 13) == 0) {
+            if (main_format(options, arg + 13) == -1) {
+                return -1;
+            }
+
+        } else if (strcmp(arg, "--allow-root") == 0) {
+            options->root = 1;
 
         } else if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) {
             options->help = 1;
@@ -195,17 +232,14 @@ main_run(const main_options_t *options, const command_t *command, int argc,
     }
 
     conf = conf_read(options->file, err);
-    if (conf == NULL) {
+
+    if (conf == NULL || source_prove(conf, err) == -1) {
         log_error("%s", err);
+        conf_free(conf);
         return EXIT_CONFIG;
     }
 
-    if (prove(conf, err) == -1) {
-        log_error("%s:%u:%u: \"kafka\": %s", options->file,
-                  conf->kafka_line, conf->kafka_column, err);
-        status = EXIT_CONFIG;
-
-    } else if (command) {
+    if (command) {
         status = command->run(conf, argc, argv);
 
     } else {
@@ -222,11 +256,24 @@ int
 main(int argc, char **argv)
 {
     int               status;
+    char            **again;
     main_options_t    options;
     const command_t  *command;
 
     memset(&options, 0, sizeof(main_options_t));
     options.level = LOG_LEVEL_INFO;
+
+    again = calloc((size_t) argc + 1, sizeof(char *));
+    if (again == NULL) {
+        return COMMAND_FAILED;
+    }
+
+    memcpy(again, argv, (size_t) argc * sizeof(char *));
+
+#ifndef __SANITIZE_ADDRESS__
+    /* no core, no debugger: there are passwords in memory */
+    (void) prctl(PR_SET_DUMPABLE, 0);
+#endif
 
     if (main_options(&options, &argc, argv) == -1) {
         usage(stderr);
@@ -265,9 +312,21 @@ main(int argc, char **argv)
         return COMMAND_USAGE;
     }
 
-    log_init(options.level);
+    log_init(options.level, options.format);
+
+    if (command == NULL && !options.check && geteuid() == 0 && !options.root) {
+        log_error("will not run as root: use another user, as the service's "
+                  "unit does, or say --allow-root");
+        return COMMAND_USAGE;
+    }
 
     status = main_run(&options, command, argc - 1, argv + 1);
+
+    if (status == DAEMON_RELOAD) {
+        status = main_again(again);
+    }
+
+    free(again);
 
     if (command && status == COMMAND_USAGE) {
         command_usage(stderr, command);

@@ -62,6 +62,12 @@ typedef struct {
  */
 rd_kafka_conf_t *source_conf(const conf_t *conf, int partitions, char *err);
 
+/*
+ * Whether the properties fit together, which rd_kafka_new() alone knows; no
+ * broker is asked.  Returns 0, or -1 with "file:line:column: ..." in "err".
+ */
+int source_prove(const conf_t *conf, char *err);
+
 /* Joins the group.  Returns NULL with a text in "err". */
 source_t *source_create(const conf_t *conf, int partitions, char *err);
 void source_destroy(source_t *source);

@@ -217,3 +217,34 @@ source_record(const rd_kafka_message_t *rkm,
 
     return 0;
 }
+
+
+int
+source_prove(const conf_t *conf, char *err)
+{
+    char              text[CONF_ERROR_MAX];
+    rd_kafka_t       *rk;
+    rd_kafka_conf_t  *rkconf;
+
+    rkconf = source_conf(conf, 1, text);
+    rk = NULL;
+
+    if (rkconf) {
+        (void) rd_kafka_conf_set(rkconf, "bootstrap.servers", "", NULL, 0);
+
+        rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, text, sizeof(text));
+        if (rk == NULL) {
+            rd_kafka_conf_destroy(rkconf);
+        }
+    }
+
+    if (rk == NULL) {
+        snprintf(err, CONF_ERROR_MAX, "%.100s:%u:%u: \"kafka\": %.300s",
+                 conf->file, conf->kafka_line, conf->kafka_column, text);
+        return -1;
+    }
+
+    rd_kafka_destroy(rk);
+
+    return 0;
+}

@@ -1,0 +1,308 @@
+"""Under a service manager: sd_notify(3)'s protocol, SIGHUP, logs, root."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+import pytest
+
+from tests.lib import procs
+from tests.lib.env import CONSUMER, TEST_CONSUMER, wait_for
+
+CONFIG = {
+    "group": "g", "start": "earliest", "table": "t", "create_table": True,
+    "batch": {"linger": "5ms"},
+    "columns": {"id": {"path": "/id", "type": "integer"}},
+}
+
+
+class Manager:
+    """What a service manager hears."""
+
+    def __init__(self, abstract=False):
+        self.folder = tempfile.TemporaryDirectory()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        name = f"sluice-{uuid.uuid4().hex}"
+        self.address = f"@{name}" if abstract \
+            else f"{self.folder.name}/{name}"
+        self.socket.bind("\0" + name if abstract else self.address)
+        self.socket.setblocking(False)
+        self.heard = []
+
+    def listen(self):
+        """All lines so far, with the time each was read."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                for line in self.socket.recv(4096).decode().splitlines():
+                    self.heard.append((time.monotonic(), line))
+        return self.heard
+
+    def lines(self):
+        return [line for _, line in self.listen()]
+
+    def wait(self, pattern, timeout=30, start=0):
+        wait_for(lambda: any(re.fullmatch(pattern, line)
+                             for line in self.lines()[start:]), timeout,
+                 f"the manager hears {pattern}")
+        return len(self.heard)
+
+    def environment(self, **more):
+        return {"NOTIFY_SOCKET": self.address, **more}
+
+    def close(self):
+        self.socket.close()
+        self.folder.cleanup()
+
+
+@pytest.fixture
+def manager():
+    made = []
+
+    def make(**more):
+        made.append(Manager(**more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_manager_is_told_what_happens(consumer, topics, database,
+                                          manager, abstract):
+    boss = manager(abstract=abstract)
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}', "bad"])
+    daemon = consumer({**CONFIG, "topic": topic}, **boss.environment())
+    boss.wait("READY=1")
+    boss.wait("STATUS=running: 1 rows, 1 dead letters, lag 0")
+    assert "WATCHDOG=1" not in boss.lines()      # nobody asked for it
+    daemon.stop()
+    assert "STOPPING=1" in boss.lines()
+    assert "RELOADING=1" not in boss.lines()
+
+
+def test_without_a_manager_or_with_a_dead_one_it_runs(consumer, topics,
+                                                      database, manager):
+    boss = manager()
+    boss.socket.close()
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic}, **boss.environment())
+    daemon.wait_healthy()
+    assert "service manager" in daemon.log()
+    odd = consumer({**CONFIG, "topic": topic, "group": "h"},
+                   NOTIFY_SOCKET="vsock:2:1234").wait_healthy()
+    assert "NOTIFY_SOCKET" in odd.log()
+
+
+def signs(boss, start=0):
+    return [when for when, line in boss.listen()[start:]
+            if line == "WATCHDOG=1"]
+
+
+def test_signs_of_life_go_on_without_postgresql(consumer, topics, manager):
+    """An outage is no reason to be killed; the state says what is awaited."""
+    boss = manager()
+    daemon = consumer({**CONFIG, "topic": topics.create(),
+                       "postgres": "host=127.0.0.1 port=1 dbname=x"},
+                      **boss.environment(WATCHDOG_USEC="900000"))
+    boss.wait("READY=1")
+    boss.wait("STATUS=waiting for PostgreSQL: .*")
+    wait_for(lambda: len(signs(boss)) > 8, 20, "signs of life")
+    assert daemon.alive()
+
+
+def test_no_sign_of_life_from_one_that_hangs(consumer, topics, database,
+                                             manager):
+    """SIGSTOP is the loop that hangs: the signs end; and another process'
+    watchdog is none of ours."""
+    boss = manager()
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic},
+                      **boss.environment(WATCHDOG_USEC="900000"))
+    wait_for(lambda: len(signs(boss)) > 2, 20, "signs of life")
+    daemon.pause()
+    boss.listen()
+    begin = len(boss.heard)
+    time.sleep(1)
+    assert not signs(boss, begin)
+    daemon.resume()
+    wait_for(lambda: signs(boss, begin), 20, "it lives again")
+
+    other = manager()
+    consumer({**CONFIG, "topic": topic, "group": "h"}, **other.environment(
+        WATCHDOG_USEC="300000", WATCHDOG_PID="1")).wait_healthy()
+    other.wait("STATUS=running.*")
+    assert not signs(other)
+
+
+def rewrite(daemon, **change):
+    config = json.loads(daemon.file.read_text())
+    config.update(change)
+    daemon.file.write_text(json.dumps(config))
+
+
+def test_sighup_takes_a_new_configuration_and_loses_nothing(
+        consumer, topics, database, manager):
+    """Twenty records a turn while it reloads; the process stays, the table
+    becomes another's."""
+    boss = manager()
+    topic = topics.create(partitions=2)
+    daemon = consumer({**CONFIG, "topic": topic}, **boss.environment())
+    daemon.wait_healthy()
+    boss.wait("READY=1")
+    pid, sent = daemon.pid, 0
+
+    def send():
+        nonlocal sent
+        topics.produce(topic, ['{"id":%d}' % n
+                               for n in range(sent, sent + 20)])
+        sent += 20
+
+    send()
+    for turn in range(3):
+        start = len(boss.listen())
+        rewrite(daemon, batch={"linger": f"{turn + 1}ms"})
+        daemon.process.send_signal(signal.SIGHUP)
+        send()
+        boss.wait("RELOADING=1", start=start)
+        boss.wait(r"MONOTONIC_USEC=\d+", start=start)
+        boss.wait("READY=1", start=start)
+        send()
+    wait_for(lambda: database.try_count("t") == sent, 30, "all rows")
+    assert [row[0] for row in database.query("SELECT id FROM t ORDER BY 1")] \
+        == list(range(sent))
+    assert daemon.alive() and daemon.pid == pid
+    assert "STOPPING=1" not in boss.lines()
+    descriptors = procs.descriptors(pid)
+
+    start = len(boss.listen())
+    rewrite(daemon, columns={**CONFIG["columns"], "off": {
+        "meta": "offset", "type": "bigint"}}, evolve="add")
+    daemon.process.send_signal(signal.SIGHUP)
+    boss.wait("READY=1", start=start)
+    send()
+    wait_for(lambda: database.try_count("t") == sent, 30, "rows after it")
+    assert database.value("SELECT count(*) FROM t WHERE off IS NOT NULL") \
+        == 20
+    # nothing is left open from run to run
+    daemon.wait_healthy()
+    wait_for(lambda: procs.descriptors(pid) <= descriptors + 2, 20,
+             "descriptors as before")
+    daemon.stop()
+    assert "STOPPING=1" in boss.lines()
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{", "consumer.json:1:"),
+    (None, '"tabel", did you mean "table"'),
+    ("kafka", '"kafka"'),
+])
+def test_sighup_refuses_what_cannot_be_used(consumer, topics, database,
+                                            manager, text, words):
+    boss = manager()
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic}, **boss.environment())
+    daemon.wait_healthy()
+    start = boss.wait("READY=1")
+    old = daemon.file.read_text()
+    if text == "{":
+        daemon.file.write_text(text)
+    elif text is None:
+        rewrite(daemon, tabel="x")
+    else:
+        rewrite(daemon, kafka={"bootstrap.servers": "x:1",
+                               "security.protocol": "ssl",
+                               "ssl.ca.location": "/no/such/ca.pem"})
+    daemon.process.send_signal(signal.SIGHUP)
+    boss.wait("RELOADING=1", start=start)
+    boss.wait("READY=1", start=start)
+    daemon.wait_log("going on as before: .*" + re.escape(words))
+    topics.produce(topic, ['{"id":1}'])
+    wait_for(lambda: database.try_count("t") == 1, 20, "it goes on")
+    daemon.file.write_text(old)
+
+
+def test_sigterm_while_it_reloads_ends_it(consumer, topics, database,
+                                          manager):
+    boss = manager()
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic}, **boss.environment())
+    daemon.wait_healthy()
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(20) == 0
+    assert "STOPPING=1" in boss.lines()
+
+
+def test_log_formats(consumer, topics, database, directory):
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic, "table": "a\u00fc\"\\t"},
+                      start=False)
+
+    def said(*words, **environment):
+        """The lines of a run that ends when its file is gone."""
+        config = json.loads(daemon.file.read_text())
+        config["listen"] = "127.0.0.1:1"     # may be bound by root only
+        config["tabel"] = "\u00fc\"\\\n"
+        daemon.file.write_text(json.dumps(config))
+        return daemon.run(*words)[1]
+
+    line = json.loads(said("--log-format", "json"))
+    assert line["level"] == "error"
+    assert '"tabel", did you mean "table"' in line["message"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+                        line["time"])
+    assert re.match(r"<3>/.*tabel", said("--log-format=journal"))
+    assert re.match(r"\d{4}-.*Z error: .*tabel", said())
+    code, text = daemon.run("--log-format", "xml")
+    assert code == 2
+    assert "xml" in text
+
+    # as systemd does: the variable names the stream that it opened
+    log = directory / "journal.log"
+    with open(log, "wb") as stream:
+        at = os.fstat(stream.fileno())
+        subprocess.run(
+            [CONSUMER, "--config", daemon.file, "--allow-root"],
+            stderr=stream, check=False, env={
+                **os.environ, "JOURNAL_STREAM": f"{at.st_dev}:{at.st_ino}"})
+    assert log.read_text().startswith("<3>")
+
+
+def test_root_is_refused_unless_told(consumer, topics, database):
+    daemon = consumer({**CONFIG, "topic": topics.create()}, start=False)
+    command = [CONSUMER, "--config", daemon.file]
+    if os.geteuid() != 0:
+        pytest.skip("this is not root")
+    done = subprocess.run(command, text=True, stderr=subprocess.PIPE,
+                          timeout=30, check=False)
+    assert done.returncode == 2
+    assert "--allow-root" in done.stderr
+    # reading only is nobody's harm
+    done = subprocess.run([*command, "--check"], text=True, check=False,
+                          stdout=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_dumps_its_memory(consumer, topics, database, directory):
+    """A crash leaves no core, and none but root reads what is in memory."""
+    daemon = consumer({**CONFIG, "topic": topics.create()},
+                      program=TEST_CONSUMER).wait_healthy()
+    path = pathlib.Path(f"/proc/{daemon.pid}/mem")
+    assert path.stat().st_uid == 0
+    resource.prlimit(daemon.pid, resource.RLIMIT_CORE, (-1, -1))
+    os.kill(daemon.pid, signal.SIGABRT)
+    _, status = os.waitpid(daemon.pid, 0)
+    daemon.process.returncode = -signal.SIGABRT
+    assert os.WTERMSIG(status) == signal.SIGABRT
+    assert not os.WCOREDUMP(status)

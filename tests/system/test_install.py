@@ -1,0 +1,86 @@
+"""What "make install" puts where, and the units of systemd."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.lib.env import BUILD, ROOT
+
+UNITS = ROOT / "packaging" / "systemd"
+
+
+@pytest.fixture(scope="module")
+def installed(run_directory):
+    """A root folder with everything below /usr."""
+    root = run_directory / "installed"
+    subprocess.run(["make", "-s", "install", f"DESTDIR={root}", "PREFIX=/usr",
+                    f"BUILD={BUILD}"], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    return root
+
+
+def analyze(*words, **environment):
+    return subprocess.run(["systemd-analyze", *words], text=True, check=False,
+                          env={**os.environ, **environment},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def verify(installed, directory, change=lambda text: text):
+    """What systemd says of the units that were installed, with the program
+    where it now is."""
+    for name in ("sluice-consumer@.service", "sluice-consumer.target"):
+        text = (installed / "usr/lib/systemd/system" / name).read_text()
+        (directory / name).write_text(change(text.replace(
+            "ExecStart=", f"ExecStart={installed}")))
+    done = analyze("verify", "--man=no", "sluice-consumer@post.service",
+                   "sluice-consumer.target", SYSTEMD_UNIT_PATH=f"{directory}:")
+    return [line for line in done.stdout.splitlines() if "sluice" in line]
+
+
+def test_the_units_are_well_formed(installed, directory):
+    assert verify(installed, directory) == []
+    units = installed / "usr/lib/systemd/system"
+    service = (units / "sluice-consumer@.service").read_text()
+    assert "ExecStart=/usr/sbin/sluice-consumer " in service
+    assert "notify-reload" not in service     # unknown to systemd 252
+    assert (units / "nginx.service.d" / "sluice.conf").exists()
+    # what is not well-formed would be seen
+    assert any("NoSuchKey" in line for line in verify(
+        installed, directory,
+        lambda text: text.replace("UMask=", "NoSuchKey=")))
+
+
+def test_the_service_is_exposed_little(installed):
+    done = analyze("security", "--offline=true", "--threshold=15",
+                   UNITS / "sluice-consumer@.service")
+    assert done.returncode == 0, done.stdout
+    exposure = re.search(r"exposure level .*: ([\d.]+)", done.stdout)
+    assert float(exposure[1]) <= 1.5, done.stdout
+
+
+def test_timeouts_of_the_units_fit_the_programs():
+    service = (UNITS / "sluice-consumer@.service").read_text()
+    stop = int(re.search(r"TimeoutStopSec=(\d+)", service)[1])
+    assert stop > 10                          # flush_timeout
+    assert "RestartPreventExitStatus=2 78" in service
+    assert re.search(r"^PartOf=sluice-consumer.target$", service, re.M)
+
+
+def test_manuals_are_installed_and_readable(installed):
+    for section, name in ((5, "sluice-consumer.conf"), (8, "sluice-consumer")):
+        page = installed / f"usr/share/man/man{section}/{name}.{section}"
+        done = subprocess.run(["mandoc", "-T", "ascii", page], text=True,
+                              stdout=subprocess.PIPE, check=True)
+        words = re.sub(".\b", "", done.stdout)
+        assert {5: "batch.linger", 8: "SIGHUP"}[section] in words
+
+
+def test_what_is_installed_runs(installed):
+    program = installed / "usr/sbin/sluice-consumer"
+    done = subprocess.run([program, "--version"], text=True, check=True,
+                          stdout=subprocess.PIPE)
+    assert done.stdout.startswith("sluice-consumer ")
+    assert os.access(installed / "usr/share/doc/sluice/"
+                     "sluice-consumer.schema.json", os.R_OK)
