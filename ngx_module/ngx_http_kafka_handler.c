@@ -283,13 +283,12 @@ static ngx_int_t
 ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem)
 {
-    uint64_t                     bytes;
-    ngx_uint_t                   i, n;
-    ngx_kafka_take_e             taken;
-    ngx_kafka_message_t         *msg;
-    ngx_http_kafka_item_t       *item;
-    ngx_http_kafka_loc_conf_t   *klcf;
-    ngx_http_kafka_main_conf_t  *kmcf;
+    uint64_t                    bytes;
+    ngx_uint_t                  i, n;
+    ngx_kafka_take_e            taken;
+    ngx_kafka_message_t        *msg;
+    ngx_http_kafka_item_t      *item;
+    ngx_http_kafka_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
 
@@ -340,8 +339,7 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
 
     ctx->suspended = 1;
 
-    kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
-    (void) ngx_atomic_fetch_add(&kmcf->slot->in_flight, 1);
+    ngx_http_kafka_count_waiting(ctx, 1);
 
     ngx_add_timer(&ctx->timer, klcf->timeout);
 
@@ -467,11 +465,7 @@ ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
 static void
 ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_http_kafka_main_conf_t  *kmcf;
-
-    kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
-
-    (void) ngx_atomic_fetch_add(&kmcf->slot->in_flight, -1);
+    ngx_http_kafka_count_waiting(ctx, -1);
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
@@ -642,9 +636,8 @@ ngx_http_kafka_cleanup(void *data)
 {
     ngx_http_kafka_ctx_t  *ctx = data;
 
-    ngx_uint_t                   i;
-    ngx_http_kafka_item_t       *item;
-    ngx_http_kafka_main_conf_t  *kmcf;
+    ngx_uint_t              i;
+    ngx_http_kafka_item_t  *item;
 
     if (!ctx->suspended) {
         return;
@@ -660,8 +653,5 @@ ngx_http_kafka_cleanup(void *data)
     }
 
     ngx_http_kafka_resume(ctx);
-
-    kmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_kafka_module);
-
-    (void) ngx_atomic_fetch_add(&kmcf->counters->requests, 1);
+    ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
 }

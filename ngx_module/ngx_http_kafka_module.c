@@ -15,8 +15,6 @@ static char *ngx_http_kafka_schema(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kafka_placed_msec(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_kafka_page(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static ngx_int_t ngx_http_kafka_init_process(ngx_cycle_t *cycle);
 static void ngx_http_kafka_exit_process(ngx_cycle_t *cycle);
 
@@ -203,25 +201,25 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       NULL },
 
     { ngx_string("kafka_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_kafka_page,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      0,
-      ngx_http_kafka_status_handler },
+      NULL },
 
     { ngx_string("kafka_ready"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_kafka_page,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_ready,
+      NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      0,
-      ngx_http_kafka_ready_handler },
+      NULL },
 
     { ngx_string("kafka_live"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_kafka_page,
+      ngx_http_kafka_set_live,
+      NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      0,
-      ngx_http_kafka_live_handler },
+      NULL },
 
       ngx_null_command
 };
@@ -579,25 +577,6 @@ ngx_http_kafka_placed_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_http_kafka_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    (void) conf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler == cmd->post) {
-        return "is duplicate";
-    }
-
-    clcf->handler = (ngx_http_handler_pt) cmd->post;
-
-    return NGX_CONF_OK;
-}
-
-
 static ngx_int_t
 ngx_http_kafka_init_process(ngx_cycle_t *cycle)
 {
@@ -618,14 +597,15 @@ ngx_http_kafka_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_kafka_status_enter(kmcf);
+    if (ngx_http_kafka_counters_enter(kmcf) != NGX_OK) {
+        /* answered 503 by every location */
+        return NGX_OK;
+    }
 
     kcfp = kmcf->producers.elts;
 
     for (i = 0; i < kmcf->producers.nelts; i++) {
         kcfp[i]->producer = ngx_kafka_producer_start(cycle, kcfp[i],
-                                                     &kmcf->counters->kafka,
-                                                     &kmcf->slot->kafka,
                                                      kmcf->drain_timeout);
     }
 
@@ -650,5 +630,5 @@ ngx_http_kafka_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_kafka_producers_exit(cycle);
-    ngx_http_kafka_status_leave(kmcf);
+    ngx_http_kafka_counters_leave(kmcf);
 }

@@ -28,24 +28,21 @@
 #define NGX_HTTP_KAFKA_QUEUED       1
 #define NGX_HTTP_KAFKA_CLIENT       2
 
+/* how a request ended that has no row in the catalogue of errors */
+#define NGX_HTTP_KAFKA_COUNT_KEPT    NGX_HTTP_KAFKA_NO_ERROR
+#define NGX_HTTP_KAFKA_COUNT_QUEUED  (NGX_HTTP_KAFKA_NO_ERROR + 1)
+#define NGX_HTTP_KAFKA_COUNT_PARTLY  (NGX_HTTP_KAFKA_NO_ERROR + 2)
+#define NGX_HTTP_KAFKA_COUNT_LEFT    (NGX_HTTP_KAFKA_NO_ERROR + 3)
+#define NGX_HTTP_KAFKA_COUNTS        (NGX_HTTP_KAFKA_NO_ERROR + 4)
+
 #define NGX_HTTP_KAFKA_IDENTITY   0
 #define NGX_HTTP_KAFKA_GZIP       1
 #define NGX_HTTP_KAFKA_ZSTD       2
 #define NGX_HTTP_KAFKA_UNKNOWN    3     /* or more than one */
 
 
-typedef struct {
-    ngx_kafka_counters_t       kafka;
-    ngx_atomic_t               requests;    /* answered, or left */
-} ngx_http_kafka_counters_t;
-
-
-/* One worker's gauges; of a dead worker they do not count. */
-typedef struct {
-    ngx_atomic_t               pid;         /* 0: free */
-    ngx_kafka_gauges_t         kafka;
-    ngx_atomic_t               in_flight;   /* suspended requests */
-} ngx_http_kafka_slot_t;
+/* one worker's gauges in shared memory: ngx_http_kafka_status.h */
+typedef struct ngx_http_kafka_slot_s  ngx_http_kafka_slot_t;
 
 
 typedef struct {
@@ -56,7 +53,6 @@ typedef struct {
     ngx_msec_t                 longest;     /* kafka_timeout of all */
     ngx_kafka_place_t          longest_place;
     ngx_shm_zone_t            *zone;
-    ngx_http_kafka_counters_t *counters;
     ngx_http_kafka_slot_t     *slot;        /* of this worker */
     ngx_int_t                  request_id;  /* index of the variable */
 } ngx_http_kafka_main_conf_t;
@@ -106,6 +102,8 @@ typedef struct {
     ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
+    ngx_uint_t                 page;        /* of kafka_status */
+    ngx_str_t                  drain;       /* file of kafka_ready, or none */
 } ngx_http_kafka_loc_conf_t;
 
 
@@ -398,17 +396,27 @@ ngx_http_variable_value_t *ngx_http_kafka_request_id(ngx_http_request_t *r);
 /* Keeps what the variables say over a redirect to an error_page. */
 ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
 
-/* ngx_http_kafka_status.c */
+/* ngx_http_kafka_counters.c */
 
-ngx_int_t ngx_http_kafka_status_zone(ngx_conf_t *cf,
+/* The counters of each producer and topic: found again, or added. */
+ngx_int_t ngx_http_kafka_counters_zone(ngx_conf_t *cf,
     ngx_http_kafka_main_conf_t *kmcf);
 
-/* Takes this worker's slot; gauges go nowhere when all are taken. */
-void ngx_http_kafka_status_enter(ngx_http_kafka_main_conf_t *kmcf);
-void ngx_http_kafka_status_leave(ngx_http_kafka_main_conf_t *kmcf);
-ngx_int_t ngx_http_kafka_status_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_kafka_ready_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_kafka_live_handler(ngx_http_request_t *r);
+/* Takes this worker's gauges; NGX_ERROR only without memory. */
+ngx_int_t ngx_http_kafka_counters_enter(ngx_http_kafka_main_conf_t *kmcf);
+void ngx_http_kafka_counters_leave(ngx_http_kafka_main_conf_t *kmcf);
+
+/* A request ended: an error, or one of NGX_HTTP_KAFKA_COUNT_*. */
+void ngx_http_kafka_count(ngx_http_kafka_ctx_t *ctx, ngx_uint_t code);
+
+/* Adds to the requests that wait for a report. */
+void ngx_http_kafka_count_waiting(ngx_http_kafka_ctx_t *ctx, ngx_int_t n);
+
+/* ngx_http_kafka_status.c */
+
+char *ngx_http_kafka_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kafka_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kafka_set_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 extern ngx_module_t  ngx_http_kafka_module;

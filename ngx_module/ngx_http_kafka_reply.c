@@ -28,7 +28,6 @@ static void ngx_http_kafka_log_problem(ngx_http_request_t *r,
     ngx_http_kafka_problem_t *problem);
 static u_char *ngx_http_kafka_member(u_char *p, u_char *last, char *name,
     const u_char *value, size_t len);
-static void ngx_http_kafka_count(ngx_http_request_t *r);
 
 
 /* In the order of ngx_http_kafka_error_e. */
@@ -440,7 +439,11 @@ ngx_http_kafka_success(ngx_http_request_t *r, ngx_uint_t status,
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_kafka_loc_conf_t  *klcf;
 
-    ngx_http_kafka_count(r);
+    ngx_http_kafka_count(ngx_http_get_module_ctx(r, ngx_http_kafka_module),
+                         status == NGX_HTTP_OK ? NGX_HTTP_KAFKA_COUNT_KEPT
+                         : status == NGX_HTTP_ACCEPTED
+                         ? NGX_HTTP_KAFKA_COUNT_QUEUED
+                         : NGX_HTTP_KAFKA_COUNT_PARTLY);
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
 
@@ -486,11 +489,12 @@ ngx_http_kafka_problem(ngx_http_request_t *r,
     ngx_http_kafka_ctx_t            *ctx;
     const ngx_http_kafka_meaning_t  *m;
 
-    ngx_http_kafka_count(r);
     ngx_http_kafka_log_problem(r, problem);
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
     ctx->error = problem->code;
+
+    ngx_http_kafka_count(ctx, problem->code);
 
     m = &ngx_http_kafka_catalogue[problem->code];
 
@@ -786,15 +790,4 @@ ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text, size_t len)
     }
 
     return p;
-}
-
-
-static void
-ngx_http_kafka_count(ngx_http_request_t *r)
-{
-    ngx_http_kafka_main_conf_t  *kmcf;
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
-
-    (void) ngx_atomic_fetch_add(&kmcf->counters->requests, 1);
 }

@@ -101,7 +101,7 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
         }
     }
 
-    if (ngx_http_kafka_status_zone(cf, kmcf) != NGX_OK) {
+    if (ngx_http_kafka_counters_zone(cf, kmcf) != NGX_OK) {
         return NGX_ERROR;
     }
 

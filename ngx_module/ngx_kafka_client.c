@@ -61,6 +61,12 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp)
         return NULL;
     }
 
+    client->handle = ngx_calloc(sizeof(ngx_kafka_handle_t), log);
+    if (client->handle == NULL) {
+        ngx_free(client);
+        return NULL;
+    }
+
     client->producer = kp;
     client->topics = (rd_kafka_topic_t **) &client[1];
     client->partitions = (ngx_int_t *) &client->topics[n];
@@ -73,9 +79,12 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp)
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "could not start kafka_producer \"%V\": %s",
                       &kp->conf->name, errstr);
+        ngx_free(client->handle);
         ngx_free(client);
         return NULL;
     }
+
+    client->handle->rk = client->rk;
 
     /* else logs wait in a queue that nobody serves */
     (void) rd_kafka_set_log_queue(client->rk, NULL);
@@ -278,6 +287,11 @@ ngx_kafka_client_serve(ngx_kafka_client_t *client)
     if ((client->fatal && !client->retiring)
         || ngx_kafka_limits_outgrown(client))
     {
+        (void) ngx_atomic_fetch_add(
+                   &client->producer->conf->metrics->rebuilds[client->fatal
+                       ? NGX_KAFKA_REBUILT_FATAL : NGX_KAFKA_REBUILT_LIMIT],
+                   1);
+
         ngx_kafka_client_retire(client, client->producer->conf->timeout);
         return;
     }
@@ -357,7 +371,8 @@ ngx_kafka_client_free(ngx_kafka_client_t *client)
     ngx_kafka_helpers++;
     (void) pthread_mutex_unlock(&ngx_kafka_helpers_lock);
 
-    err = pthread_create(&tid, &attr, ngx_kafka_client_destroy, client->rk);
+    err = pthread_create(&tid, &attr, ngx_kafka_client_destroy,
+                         client->handle);
 
     (void) pthread_attr_destroy(&attr);
     (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -390,7 +405,11 @@ ngx_kafka_client_unwake(ngx_kafka_client_t *client)
 static void *
 ngx_kafka_client_destroy(void *arg)
 {
-    rd_kafka_destroy(arg);
+    ngx_kafka_handle_t  *handle = arg;
+
+    ngx_kafka_promise_end(handle, NULL);
+    rd_kafka_destroy(handle->rk);
+    ngx_free(handle);
 
     (void) pthread_mutex_lock(&ngx_kafka_helpers_lock);
     ngx_kafka_helpers--;
@@ -624,6 +643,11 @@ ngx_kafka_client_statistics(rd_kafka_t *rk, char *json, size_t len,
     }
 
     ngx_kafka_topics_statistics(client, json, len);
+
+    if (!client->retiring) {
+        ngx_kafka_metrics_brokers(client->producer->conf->metrics,
+                                  client->producer->conf->gauges, json, len);
+    }
 
     return 0;
 }

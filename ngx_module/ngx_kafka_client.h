@@ -7,13 +7,25 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <pthread.h>
 #include "ngx_kafka_producer.h"
+
+
+/* What threads of ours may know of a client; the last one frees it. */
+typedef struct {
+    rd_kafka_t            *rk;
+    pthread_t              thread;      /* while looking */
+    ngx_uint_t             looking;     /* unsigned  looking:1; */
+    ngx_uint_t             seen;        /* by it, set last */
+    const struct rd_kafka_metadata  *metadata;  /* NULL: failed */
+} ngx_kafka_handle_t;
 
 
 typedef struct {
     ngx_queue_t            queue;       /* producer->clients */
     ngx_kafka_producer_t  *producer;
-    rd_kafka_t            *rk;
+    rd_kafka_t            *rk;          /* also handle->rk */
+    ngx_kafka_handle_t    *handle;
     rd_kafka_queue_t      *main;
     rd_kafka_queue_t      *admin;
     ngx_connection_t      *connection;  /* of the eventfd */
@@ -49,8 +61,6 @@ struct ngx_kafka_record_s {
 
 struct ngx_kafka_producer_s {
     ngx_kafka_conf_t      *conf;
-    ngx_kafka_counters_t  *counters;
-    ngx_kafka_gauges_t    *gauges;
     ngx_cycle_t           *cycle;
     ngx_kafka_client_t    *client;      /* NULL while it cannot start */
     ngx_queue_t            clients;     /* that one, and retiring ones */
@@ -132,6 +142,18 @@ void ngx_kafka_limits_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
  * with smaller ones should be started now.
  */
 ngx_uint_t ngx_kafka_limits_outgrown(ngx_kafka_client_t *client);
+
+/* ngx_kafka_promise.c */
+
+/* Asks for replicas that are not known, or old; takes what has come. */
+void ngx_kafka_promise_serve(ngx_kafka_client_t *client);
+
+/* Waits for the thread, if there is one; without "kp" nothing is taken. */
+void ngx_kafka_promise_end(ngx_kafka_handle_t *handle,
+    ngx_kafka_producer_t *kp);
+
+/* Logs where a topic's configuration has become weaker than the promise. */
+void ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic);
 
 /* ngx_kafka_health.c */
 

@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 #include "json.h"
 #include "schema.h"
+#include "ngx_kafka_metrics.h"
 
 
 #define NGX_KAFKA_DEFAULT  -1       /* the broker's own default */
@@ -36,6 +37,11 @@ typedef struct {
     ngx_atomic_t         asked;     /* when for the limit, ms, or 0 */
     ngx_atomic_t         wanted;    /* once more, a record was too large */
     ngx_atomic_t         refused;   /* its limit is not for us to know */
+    ngx_atomic_t         replication;   /* replicas, 0: not known */
+    ngx_atomic_t         in_sync;   /* min.insync.replicas, 0: not known */
+    ngx_atomic_t         unclean;   /* leader elections are enabled */
+    ngx_atomic_t         weak;      /* why a 200 promises less, as logged */
+    ngx_atomic_t         looked;    /* of the first: when for replicas, ms */
 } ngx_kafka_topic_state_t;
 
 
@@ -46,6 +52,7 @@ typedef struct {
     ngx_uint_t           create;        /* unsigned  create:1; */
     schema_t            *schema;        /* default of locations, or NULL */
     json_pointer_t      *key;           /* likewise: where the key lies */
+    ngx_kafka_counters_t *counters;     /* shared */
 } ngx_kafka_topic_conf_t;
 
 
@@ -60,6 +67,8 @@ typedef struct {
     ngx_msec_t                    timeout;
     size_t                        queue;        /* bytes a worker */
     ngx_kafka_topic_state_t      *states;       /* of topics[], shared */
+    ngx_kafka_metrics_t          *metrics;      /* shared */
+    ngx_kafka_gauges_t           *gauges;       /* of this worker, shared */
     struct ngx_kafka_producer_s  *producer;     /* of this worker, or NULL */
 } ngx_kafka_conf_t;
 

@@ -24,6 +24,8 @@ static void ngx_kafka_limits_ask(ngx_kafka_client_t *client,
     ngx_uint_t *topics, ngx_uint_t n);
 static void ngx_kafka_limits_result(ngx_kafka_client_t *client,
     const rd_kafka_ConfigResource_t *resource);
+static void ngx_kafka_limits_entry(ngx_kafka_topic_state_t *state,
+    const char *key, const char *value);
 static size_t ngx_kafka_limits_size(const ngx_kafka_message_t *msg);
 static size_t ngx_kafka_limits_alone(size_t len);
 static size_t ngx_kafka_varint(int64_t n);
@@ -215,7 +217,7 @@ ngx_kafka_limits_result(ngx_kafka_client_t *client,
     size_t                          i, n;
     ngx_int_t                       topic;
     ngx_str_t                       name;
-    const char                     *value;
+    const char                     *key, *value;
     rd_kafka_resp_err_t             err;
     ngx_kafka_topic_state_t        *state;
     const rd_kafka_ConfigEntry_t  **entries;
@@ -241,6 +243,7 @@ ngx_kafka_limits_result(ngx_kafka_client_t *client,
                           "topic, or see that it is not below "
                           "message.max.bytes, which applies meanwhile",
                           &name, rd_kafka_err2str(err));
+            ngx_kafka_promise_judge(client->producer, topic);
         }
 
         return;
@@ -253,24 +256,41 @@ ngx_kafka_limits_result(ngx_kafka_client_t *client,
     entries = rd_kafka_ConfigResource_configs(resource, &n);
 
     for (i = 0; i < n; i++) {
-
-        if (ngx_strcmp(rd_kafka_ConfigEntry_name(entries[i]),
-                       "max.message.bytes")
-            != 0)
-        {
-            continue;
-        }
-
+        key = rd_kafka_ConfigEntry_name(entries[i]);
         value = rd_kafka_ConfigEntry_value(entries[i]);
 
         if (value) {
-            topic = ngx_atosz((u_char *) value, ngx_strlen(value));
-
-            if (topic > 0) {
-                state->refused = 0;
-                state->limit = topic;
-            }
+            ngx_kafka_limits_entry(state, key, value);
         }
+    }
+
+    ngx_kafka_promise_judge(client->producer, topic);
+}
+
+
+static void
+ngx_kafka_limits_entry(ngx_kafka_topic_state_t *state, const char *key,
+    const char *value)
+{
+    ngx_int_t  n;
+
+    if (ngx_strcmp(key, "max.message.bytes") == 0) {
+        n = ngx_atosz((u_char *) value, ngx_strlen(value));
+
+        if (n > 0) {
+            state->refused = 0;
+            state->limit = n;
+        }
+
+    } else if (ngx_strcmp(key, "min.insync.replicas") == 0) {
+        n = ngx_atoi((u_char *) value, ngx_strlen(value));
+
+        if (n > 0) {
+            state->in_sync = n;
+        }
+
+    } else if (ngx_strcmp(key, "unclean.leader.election.enable") == 0) {
+        state->unclean = ngx_strcmp(value, "true") == 0;
     }
 }
 

@@ -17,6 +17,8 @@
 
 static ngx_kafka_take_e ngx_kafka_produce_all(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
+static void ngx_kafka_produce_refused(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_uint_t ngx_kafka_produce_batch(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_kafka_take_e ngx_kafka_produce_now(ngx_kafka_producer_t *kp,
@@ -26,6 +28,8 @@ static rd_kafka_resp_err_t ngx_kafka_produce_headers(
     ngx_kafka_message_t *msg);
 static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec);
+static void ngx_kafka_record_count(ngx_kafka_record_t *rec,
+    ngx_kafka_outcome_e outcome);
 static size_t ngx_kafka_overhead(const ngx_kafka_message_t *msg);
 static ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg);
@@ -136,7 +140,7 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
 refused:
 
-    (void) ngx_atomic_fetch_add(&kp->counters->failed, n);
+    ngx_kafka_produce_refused(kp, msg, n);
 
     return rc;
 }
@@ -193,9 +197,29 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         return first;
     }
 
-    (void) ngx_atomic_fetch_add(&kp->counters->failed, n - taken);
+    for (i = 0; taken < n && i < n; i++) {
+        if (msg[i].record == NULL) {
+            ngx_kafka_produce_refused(kp, &msg[i], 1);
+        }
+    }
 
     return NGX_KAFKA_TAKEN;
+}
+
+
+static void
+ngx_kafka_produce_refused(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+    ngx_uint_t n)
+{
+    ngx_uint_t               i;
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = kp->conf->topics.elts;
+
+    for (i = 0; i < n; i++) {
+        (void) ngx_atomic_fetch_add(&topic[msg[i].topic].counters->refused,
+                                    1);
+    }
 }
 
 
@@ -424,11 +448,9 @@ ngx_kafka_producer_report(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
         client->up = 1;
         kp->stalled = 0;
         ngx_kafka_producer_measure(kp, rec);
-        (void) ngx_atomic_fetch_add(&kp->counters->acked, 1);
-
-    } else {
-        (void) ngx_atomic_fetch_add(&kp->counters->failed, 1);
     }
+
+    ngx_kafka_record_count(rec, report->outcome);
 
     ngx_queue_remove(&rec->queue);
     ngx_kafka_producer_release(kp, rec);
@@ -447,12 +469,38 @@ ngx_kafka_abandon(ngx_kafka_record_t *rec)
         return 1;
     }
 
-    (void) ngx_atomic_fetch_add(&rec->producer->counters->failed, 1);
+    ngx_kafka_record_count(rec, NGX_KAFKA_NOT_KEPT);
 
     ngx_queue_remove(&rec->queue);
     ngx_kafka_producer_release(rec->producer, rec);
 
     return 0;
+}
+
+
+static void
+ngx_kafka_record_count(ngx_kafka_record_t *rec, ngx_kafka_outcome_e outcome)
+{
+    ngx_kafka_counters_t    *counters;
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = rec->producer->conf->topics.elts;
+    counters = topic[rec->msg.topic].counters;
+
+    if (outcome == NGX_KAFKA_KEPT) {
+        ngx_kafka_count_kept(counters,
+                             rec->charge - ngx_kafka_overhead(&rec->msg),
+                             ngx_current_msec - rec->taken);
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(outcome == NGX_KAFKA_NOT_KEPT
+                                ? &counters->not_kept : &counters->maybe_kept,
+                                1);
+
+    if (rec->msg.handler == NULL) {
+        (void) ngx_atomic_fetch_add(&counters->dropped, 1);
+    }
 }
 
 
@@ -594,8 +642,8 @@ ngx_kafka_producer_charge(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 
     kp->charged += rec->charge;
     kp->records++;
-    (void) ngx_atomic_fetch_add(&kp->gauges->bytes, rec->charge);
-    (void) ngx_atomic_fetch_add(&kp->gauges->records, 1);
+    kp->conf->gauges->bytes = kp->charged;
+    kp->conf->gauges->records = kp->records;
 }
 
 
@@ -605,9 +653,8 @@ ngx_kafka_producer_release(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 {
     kp->charged -= rec->charge;
     kp->records--;
-    (void) ngx_atomic_fetch_add(&kp->gauges->bytes,
-                                -(ngx_atomic_int_t) rec->charge);
-    (void) ngx_atomic_fetch_add(&kp->gauges->records, -1);
+    kp->conf->gauges->bytes = kp->charged;
+    kp->conf->gauges->records = kp->records;
 
     ngx_kafka_record_free(rec);
 

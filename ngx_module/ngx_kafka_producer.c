@@ -27,7 +27,6 @@ static ngx_queue_t   ngx_kafka_producers;
 
 ngx_kafka_producer_t *
 ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
-    ngx_kafka_counters_t *counters, ngx_kafka_gauges_t *gauges,
     ngx_msec_t drain)
 {
     ngx_kafka_producer_t  *kp;
@@ -47,8 +46,6 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     }
 
     kp->conf = kcf;
-    kp->counters = counters;
-    kp->gauges = gauges;
     kp->cycle = cycle;
     kp->limit = kcf->queue;
     kp->start = ngx_current_msec;
@@ -88,6 +85,9 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 
     if (kp->client) {
         ngx_kafka_topics_serve(kp->client);
+
+    } else {
+        (void) ngx_atomic_fetch_add(&kp->conf->metrics->start_failures, 1);
     }
 }
 
@@ -132,9 +132,13 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
         ngx_kafka_topics_serve(kp->client);
         waiting |= ngx_kafka_topics_waiting(kp->client);
         ngx_kafka_producer_note(kp);
+        ngx_kafka_promise_serve(kp->client);
     }
 
     ngx_kafka_producer_expire(kp);
+
+    kp->conf->gauges->up = kp->client && kp->client->up;
+    kp->conf->gauges->leaving = ngx_exiting;
 
     ngx_add_timer(ev, waiting ? NGX_KAFKA_TICK_WAITING : NGX_KAFKA_TICK);
 }
@@ -171,6 +175,9 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
 
     /* until one is acknowledged, only probes may pass */
     kp->stalled = 1;
+
+    (void) ngx_atomic_fetch_add(
+               &kp->conf->metrics->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT], 1);
 
     ngx_kafka_client_retire(kp->client, NGX_KAFKA_OVERDUE_WAIT);
 }
@@ -258,11 +265,10 @@ ngx_kafka_producers_exit(ngx_cycle_t *cycle)
             ngx_del_timer(&kp->drain);
         }
 
-        (void) ngx_atomic_fetch_add(&kp->counters->failed, kp->records);
-        (void) ngx_atomic_fetch_add(&kp->gauges->records,
-                                    -(ngx_atomic_int_t) kp->records);
-        (void) ngx_atomic_fetch_add(&kp->gauges->bytes,
-                                    -(ngx_atomic_int_t) kp->charged);
+        (void) ngx_atomic_fetch_add(&kp->conf->metrics->unreported,
+                                    kp->records);
+        kp->conf->gauges->records = 0;
+        kp->conf->gauges->bytes = 0;
 
         while (!ngx_queue_empty(&kp->clients)) {
             c = ngx_queue_head(&kp->clients);

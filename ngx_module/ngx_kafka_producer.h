@@ -13,18 +13,6 @@ typedef struct ngx_kafka_producer_s  ngx_kafka_producer_t;
 typedef struct ngx_kafka_record_s  ngx_kafka_record_t;
 
 
-typedef struct {
-    ngx_atomic_t         acked;         /* records, since the start */
-    ngx_atomic_t         failed;
-} ngx_kafka_counters_t;
-
-
-typedef struct {
-    ngx_atomic_t         records;       /* taken and not reported yet */
-    ngx_atomic_t         bytes;         /* their charge */
-} ngx_kafka_gauges_t;
-
-
 typedef enum {
     NGX_KAFKA_TAKEN = 0,
     NGX_KAFKA_TOO_LARGE,
@@ -87,8 +75,7 @@ typedef struct {
  * outstanding records.  Returns NULL only when memory is short.
  */
 ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
-    ngx_kafka_conf_t *kcf, ngx_kafka_counters_t *counters,
-    ngx_kafka_gauges_t *gauges, ngx_msec_t drain);
+    ngx_kafka_conf_t *kcf, ngx_msec_t drain);
 
 /* At the end of the process: a bounded flush of all, then leaves them. */
 void ngx_kafka_producers_exit(ngx_cycle_t *cycle);
@@ -136,6 +123,12 @@ ngx_uint_t ngx_kafka_retry_after(ngx_kafka_producer_t *kp);
  * people.
  */
 const char *ngx_kafka_unready(ngx_kafka_producer_t *kp);
+
+#define NGX_KAFKA_WEAK_TEXT  512        /* bytes */
+
+/* Why a 200 for this topic promises less than it says, for people. */
+u_char *ngx_kafka_promise_text(ngx_kafka_topic_state_t *state, u_char *buf,
+    size_t size);
 
 
 #endif
