@@ -99,6 +99,16 @@ BAD_LOCATION = {
     "timeout without sense": ("kafka_timeout soon;", "", "kafka_timeout"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
+    "status of an unknown kind":
+        ("", "location = /s { kafka_status xml; }", "xml"),
+    "two statuses": ("", "location = /s { kafka_status; kafka_status json; }",
+                     "kafka_status"),
+    "drain without a file":
+        ("", "location = /r { kafka_ready drain=; }", "drain="),
+    "ready with an unknown parameter":
+        ("", "location = /r { kafka_ready file=/x; }", "file=/x"),
+    "live with a parameter":
+        ("", "location = /l { kafka_live now; }", "kafka_live"),
 }
 
 

@@ -1,7 +1,12 @@
 """kafka_status, kafka_ready, kafka_live."""
 
+import base64
+import hashlib
+import re
+
 import pytest
 
+from tests.lib import web
 from tests.lib.env import wait_for
 
 CONF = """
@@ -86,3 +91,154 @@ def test_ready_is_503_while_the_broker_is_away_and_live_is_200(
     server = nginx(CONF, TOPIC=topic, KAFKA="127.0.0.1:1")
     wait_for(lambda: server.get("/ready").status == 503, 10, "not ready")
     assert server.get("/live").status == 200
+
+
+def drain_conf(file):
+    return CONF.replace("kafka_ready;", f"kafka_ready drain={file};")
+
+
+def test_ready_is_503_while_the_drain_file_exists(nginx, topic, directory):
+    file = directory / "drain"
+    server = nginx(drain_conf(file), TOPIC=topic)
+    wait_for(lambda: server.get("/ready").status == 200, 20, "ready")
+    file.touch()
+    answer = server.get("/ready")
+    assert answer.status == 503
+    assert answer.json == {"ready": False, "reason": "the drain file exists"}
+    assert server.get("/live").status == 200
+    assert server.post("/json", b"{}").status == 200
+    file.unlink()
+    assert server.get("/ready").status == 200
+
+
+def test_a_drain_file_that_cannot_be_looked_for_is_not_ready(nginx, topic):
+    server = nginx(drain_conf("/" + "x" * 300), TOPIC=topic)
+    answer = server.get("/ready")
+    assert answer.status == 503
+    assert answer.json["reason"] == "the drain file cannot be looked for"
+    assert "could not look for drain file" in server.log()
+
+
+def test_ready_is_503_on_a_worker_that_is_leaving(nginx, topic):
+    server = nginx(CONF, TOPIC=topic)
+    wait_for(lambda: server.get("/ready").status == 200, 20, "ready")
+    late = web.connect(server.port)
+    late.sendall(b"GET /ready HTTP/1.1\r\n")
+    # it is read when another one is answered
+    assert server.get("/live").status == 200
+    server.reload()
+    late.sendall(b"Host: x\r\n\r\n")
+    answer = web.read_answer(late.makefile("rb"))
+    late.close()
+    assert answer.status == 503
+    assert answer.json["reason"] == "the worker is leaving"
+    wait_for(lambda: server.get("/ready").status == 200, 20, "the new one is")
+
+
+def test_ready_is_503_while_the_queue_is_nearly_full(nginx, own_kafka,
+                                                     own_topics):
+    name = own_topics.create()
+    server = nginx(CONF.replace("topic   %%TOPIC%%;",
+                                "timeout 30s; queue 1m; topic %%TOPIC%%;"),
+                   TOPIC=name, KAFKA=own_kafka.bootstrap)
+    wait_for(lambda: server.get("/ready").status == 200, 20, "ready")
+    own_kafka.pause()
+    for _ in range(100):
+        if server.post("/queued", b"x" * 100000).status != 202:
+            break
+    answer = server.get("/ready")
+    assert answer.status == 503
+    assert answer.json["reason"] == "the queue is nearly full"
+    assert answer.json["producer"] == "main"
+    own_kafka.resume()
+    wait_for(lambda: server.get("/ready").status == 200, 30, "ready again")
+
+
+JSON, HTML, TEXT = "application/json", "text/html", "text/plain"
+
+
+ACCEPTED = [
+    (None, JSON),
+    ("", JSON),
+    ("*/*", JSON),
+    ("application/json", JSON),
+    ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", HTML),
+    ("application/openmetrics-text;version=1.0.0;q=0.5,"
+     "application/openmetrics-text;version=0.0.1;q=0.4,"
+     "text/plain;version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.2,"
+     "*/*;q=0.1", TEXT),
+    ("text/plain", TEXT),
+    ("TEXT/HTML", HTML),
+    ("text/*", HTML),
+    ("text/html;q=0, text/*", TEXT),
+    ("text/html;q=0.5, application/json;q=0.6", JSON),
+    ("text/html ; charset=utf-8 ; q=0.5 , application/*;q=0.4", HTML),
+    ("text/html;q=0.001", HTML),
+    ("text/html;q=x", JSON),
+    ("application/pdf", JSON),
+    (",;q=,;;,", JSON),
+]
+
+
+def test_accept_decides_what_the_status_is(nginx, topic):
+    server = nginx(CONF, TOPIC=topic, KAFKA="127.0.0.1:1")
+    for accept, kind in ACCEPTED:
+        headers = {} if accept is None else {"Accept": accept}
+        answer = server.request("GET", "/status", headers=headers)
+        assert answer.status == 200
+        assert answer.headers["content-type"].split(";")[0] == kind, accept
+        assert answer.headers["vary"] == "Accept"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name, kind", [("json", JSON), ("html", HTML),
+                                        ("prometheus", TEXT)])
+def test_a_named_status_wins_over_accept(nginx, topic, name, kind):
+    server = nginx(CONF.replace("kafka_status;", f"kafka_status {name};"),
+                   TOPIC=topic, KAFKA="127.0.0.1:1")
+    for accept in (JSON, HTML, TEXT, "*/*"):
+        answer = server.request("GET", "/status", headers={"Accept": accept})
+        assert answer.headers["content-type"].split(";")[0] == kind
+    # the page's own data, whatever its location is called
+    answer = server.request("GET", "/status?json",
+                            headers={"Accept": HTML})
+    assert answer.headers["content-type"].split(";")[0] \
+        == (JSON if name == "html" else kind)
+
+
+def test_the_page_is_whole_and_its_policy_lets_nothing_else_in(nginx, topic):
+    server = nginx(CONF, TOPIC=topic, KAFKA="127.0.0.1:1")
+    answer = server.request("GET", "/status", headers={"Accept": HTML})
+    page = answer.body.decode()
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; connect-src 'self'; ")
+    for tag in ("style", "script"):
+        text, = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.S)
+        wanted = base64.b64encode(hashlib.sha256(text.encode()).digest())
+        assert f"{tag}-src 'sha256-{wanted.decode()}'" in policy, tag
+    assert not re.search(r"""(src|href|url|import)\b\s*[=(]\s*["']?"""
+                         r"""(https?:|//|/)""", page)
+    # ids, sizes and addresses are put in as text, never as markup
+    assert "innerHTML" not in page
+
+
+def test_weak_topics_are_named_once_in_log_and_status(nginx, topics):
+    one, two = topics.create(), topics.create()
+    server = nginx(CONF.replace("topic   %%TOPIC%%;",
+                                "topic %%TOPIC%%; topic %%TWO%%;"),
+                   TOPIC=one, TWO=two, workers=3)
+    lines = wait_for(lambda: [
+        line for line in server.log().splitlines()
+        if "promises less" in line][1:] and [
+        line for line in server.log().splitlines()
+        if "promises less" in line], 30, "both are named")
+    assert len(lines) == 2
+    for name in (one, two):
+        line, = [line for line in lines if f'"{name}"' in line]
+        assert "[warn]" in line
+        assert "it has one replica" in line
+    for found in server.get("/status").json["producers"][0]["topics"]:
+        assert found["replication"] == 1
+        assert found["min_insync_replicas"] == 1
+        assert found["unclean_elections"] is False
+        assert "it has one replica" in found["warning"]
