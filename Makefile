@@ -72,7 +72,7 @@ $(module_makefile): config $(OUT)/module.flags
 
 # The consumer and the unit tests.
 
-packages = rdkafka libpq libcjson libmicrohttpd libpcre2-8
+packages = rdkafka libpq libcjson libmicrohttpd libpcre2-8 libcrypto
 # expanded in recipes only, when "make deps" may just have installed them
 pkg_cflags = $(shell pkg-config --cflags $(packages))
 pkg_libs = $(shell pkg-config --libs $(packages))

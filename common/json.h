@@ -117,6 +117,14 @@ json_pointer_t *json_pointer_compile(const char *pointer, size_t len,
 void json_pointer_free(json_pointer_t *pointer);
 
 /*
+ * The reference tokens of a pointer, decoded: how many, and each by its place.
+ * "index" is set to the array index it stands for, or to JSON_NONE.
+ */
+uint32_t json_pointer_count(const json_pointer_t *pointer);
+const char *json_pointer_ref(const json_pointer_t *pointer, uint32_t i,
+    size_t *len, uint32_t *index);
+
+/*
  * The token "pointer" names below token "root", or JSON_NONE.  An array
  * index has no sign and no leading zero; "-" names nothing.
  */

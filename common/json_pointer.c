@@ -121,6 +121,24 @@ json_index(const char *name, size_t len)
 
 
 uint32_t
+json_pointer_count(const json_pointer_t *pointer)
+{
+    return pointer->count;
+}
+
+
+const char *
+json_pointer_ref(const json_pointer_t *pointer, uint32_t i, size_t *len,
+    uint32_t *index)
+{
+    *len = pointer->refs[i].len;
+    *index = pointer->refs[i].index;
+
+    return pointer->refs[i].name;
+}
+
+
+uint32_t
 json_find(const json_doc_t *doc, uint32_t root, const json_pointer_t *pointer)
 {
     uint32_t  i;

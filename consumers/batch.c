@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "batch.h"
+#include "crc32.h"
 
 
 #define BATCH_FIRST  64    /* elements of a fresh array */
 
 
+static int batch_advance(batch_t *batch, batch_range_t *range,
+    const batch_record_t *record);
 static int batch_more(void **array, size_t *size, size_t element);
 static void batch_trim(buf_t *buf, size_t max);
 
@@ -60,6 +63,7 @@ batch_reset(batch_t *batch, uint64_t generation)
     batch->nrows = 0;
     batch->dead = 0;
     batch->ndead_parsed = 0;
+    batch->filtered = 0;
     batch->nfaults = 0;
     batch->nranges = 0;
     batch->ngaps = 0;
@@ -125,13 +129,44 @@ batch_range(batch_t *batch, int32_t partition, int64_t expected,
 }
 
 
+/* The record is the next one of its range, behind a gap if there is one. */
+
+static int
+batch_advance(batch_t *batch, batch_range_t *range,
+    const batch_record_t *record)
+{
+    batch_gap_t  *gap;
+
+    if (record->offset > range->next) {
+
+        if (batch->ngaps == batch->gaps_size
+            && batch_more((void **) &batch->gaps, &batch->gaps_size,
+                          sizeof(batch_gap_t))
+               == -1)
+        {
+            return -1;
+        }
+
+        gap = &batch->gaps[batch->ngaps++];
+        gap->partition = range->partition;
+        gap->first = range->next;
+        gap->next = record->offset;
+    }
+
+    range->next = record->offset + 1;
+    range->last_timestamp = record->timestamp;
+    range->records++;
+
+    return 0;
+}
+
+
 int
 batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
     size_t text)
 {
     char           *raw;
     size_t          len;
-    batch_gap_t    *gap;
     batch_row_t    *row;
     batch_range_t  *rg;
 
@@ -142,22 +177,12 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
          && batch_more((void **) &batch->rows, &batch->rows_size,
                        sizeof(batch_row_t))
             == -1)
-        || (batch->ngaps == batch->gaps_size
-            && batch_more((void **) &batch->gaps, &batch->gaps_size,
-                          sizeof(batch_gap_t))
-               == -1)
         /* one more: a value without bytes still has a place, a null none */
-        || buf_reserve(&batch->raw, len + 1) == -1)
+        || buf_reserve(&batch->raw, len + 1) == -1
+        || batch_advance(batch, rg, record) == -1)
     {
         batch->text.len = text;
         return -1;
-    }
-
-    if (record->offset > rg->next) {
-        gap = &batch->gaps[batch->ngaps++];
-        gap->partition = rg->partition;
-        gap->first = rg->next;
-        gap->next = record->offset;
     }
 
     row = &batch->rows[batch->nrows];
@@ -191,9 +216,28 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
 
     batch->raw.len += len;
 
-    rg->next = record->offset + 1;
-    rg->records++;
     rg->last = (uint32_t) batch->nrows++;
+
+    return 0;
+}
+
+
+int
+batch_filter(batch_t *batch, unsigned range, const batch_record_t *record)
+{
+    batch_range_t  *rg;
+
+    rg = &batch->ranges[range];
+
+    if (batch_advance(batch, rg, record) == -1) {
+        return -1;
+    }
+
+    rg->filtered++;
+    rg->last = BATCH_NULL;
+    rg->last_crc = crc32_record(record->key, record->key_len, record->value,
+                                record->value_len);
+    batch->filtered++;
 
     return 0;
 }
@@ -282,7 +326,7 @@ batch_forget_faults(batch_t *batch)
 bool
 batch_is_due(const batch_t *batch, int64_t now)
 {
-    return batch->nrows
+    return batch_records(batch)
            && (!batch_has_room(batch) || now - batch->first >= batch->linger);
 }
 
@@ -292,7 +336,7 @@ batch_due_in(const batch_t *batch, int64_t now)
 {
     int64_t  left;
 
-    if (batch->nrows == 0) {
+    if (batch_records(batch) == 0) {
         return -1;
     }
 

@@ -15,6 +15,13 @@
 #define BATCH_REASON  256
 
 
+typedef struct {
+    const char  *name;         /* ends with a NUL */
+    const char  *value;        /* NULL: null */
+    size_t       len;
+} batch_header_t;
+
+
 /* A record as it came; the pointers are the caller's. */
 typedef struct {
     const char  *topic;
@@ -27,6 +34,9 @@ typedef struct {
     int64_t      offset;
     int64_t      timestamp;    /* ms since 1970; -1: none */
     int32_t      partition;
+
+    const batch_header_t  *header;       /* the same, one by one */
+    size_t                 nheaders;
 } batch_record_t;
 
 
@@ -62,7 +72,9 @@ typedef struct {
     int64_t   records;         /* all of them, as the topic had them */
     int64_t   filtered;        /* of these: left out as told */
     int64_t   duplicates;      /* and already in the table */
-    uint32_t  last;            /* its last row */
+    int64_t   last_timestamp;  /* of its last record */
+    uint32_t  last;            /* that record's row; BATCH_NULL: filtered */
+    uint32_t  last_crc;        /* then its CRC-32 */
 } batch_range_t;
 
 
@@ -87,6 +99,7 @@ typedef struct {
     size_t          rows_size;
     size_t          dead;          /* rows with a fault */
     size_t          ndead_parsed;  /* of these, found before any SQL */
+    size_t          filtered;      /* records of no row */
     batch_fault_t  *faults;
     size_t          nfaults;
     size_t          faults_size;
@@ -126,6 +139,10 @@ int batch_range(batch_t *batch, int32_t partition, int64_t expected,
 int batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
     size_t text);
 
+/* Accounts a record that is left out; the same for it. */
+int batch_filter(batch_t *batch, unsigned range,
+    const batch_record_t *record);
+
 /* Marks a row as dead.  Returns -1 when memory is short. */
 int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     const char *reason);
@@ -144,10 +161,18 @@ batch_bytes(const batch_t *batch)
 }
 
 
+/* Records accounted: rows and those left out. */
+static inline size_t
+batch_records(const batch_t *batch)
+{
+    return batch->nrows + batch->filtered;
+}
+
+
 static inline bool
 batch_has_room(const batch_t *batch)
 {
-    return batch->nrows < batch->max_rows
+    return batch_records(batch) < batch->max_rows
            && batch_bytes(batch) < batch->max_bytes;
 }
 

@@ -154,6 +154,20 @@ buf_add_copy(buf_t *buf, const char *s, size_t len)
 }
 
 
+int
+buf_add_null(buf_t *buf)
+{
+    if (buf_reserve(buf, 2) == -1) {
+        return -1;
+    }
+
+    memcpy(buf->data + buf->len, "\\N", 2);
+    buf->len += 2;
+
+    return 0;
+}
+
+
 char *
 buf_put_int(char *p, int64_t n)
 {

@@ -33,6 +33,9 @@ int buf_failed(const buf_t *buf);
 /* Escaped for COPY's text format (PostgreSQL's manual, COPY, File Formats). */
 int buf_add_copy(buf_t *buf, const char *s, size_t len);
 
+/* COPY's null. */
+int buf_add_null(buf_t *buf);
+
 /* bytea in its hex form, the backslash escaped for COPY. */
 int buf_add_bytea(buf_t *buf, const char *s, size_t len);
 

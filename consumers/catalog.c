@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog.h"
+#include "catalog_impl.h"
 #include "ddl.h"
 #include "log.h"
 
 
 struct catalog_s {
-    const conf_t     *conf;
+    conf_t           *conf;         /* its columns change, with "auto" */
     pg_t             *pg;
     catalog_done_pt   done;
     void             *data;
@@ -19,8 +19,10 @@ struct catalog_s {
     bool              evolved;      /* the same of its columns */
     int64_t           version;      /* of the tables found, 0: none */
     bool              told;         /* that they are of the version before */
+    PGresult         *rows;         /* the table's columns, or NULL */
     char            **table_types;
     const char      **types;
+    size_t            ncolumns;
 };
 
 
@@ -37,6 +39,9 @@ static void catalog_on_target(void *data, const pg_reply_t *reply);
 static void catalog_ask_columns(catalog_t *catalog);
 static int catalog_evolve(catalog_t *catalog);
 static void catalog_on_evolved(void *data, const pg_reply_t *reply);
+static void catalog_ask_defaults(catalog_t *catalog, const PGresult *rows);
+static void catalog_on_defaults(void *data, const pg_reply_t *reply);
+static int catalog_room(catalog_t *catalog);
 
 
 /*
@@ -127,7 +132,7 @@ static const char  catalog_schema[] =
 
 
 catalog_t *
-catalog_create(const conf_t *conf)
+catalog_create(conf_t *conf)
 {
     catalog_t  *catalog;
 
@@ -137,15 +142,41 @@ catalog_create(const conf_t *conf)
     }
 
     catalog->conf = conf;
-    catalog->table_types = calloc(conf->ncolumns, sizeof(char *));
-    catalog->types = calloc(conf->ncolumns, sizeof(char *));
 
-    if (catalog->table_types == NULL || catalog->types == NULL) {
+    if (catalog_room(catalog) == -1) {
         catalog_destroy(catalog);
         return NULL;
     }
 
     return catalog;
+}
+
+
+/* One place a column, with nothing in it. */
+
+static int
+catalog_room(catalog_t *catalog)
+{
+    size_t  i;
+
+    for (i = 0; i < catalog->ncolumns; i++) {
+        free(catalog->table_types[i]);
+    }
+
+    free(catalog->table_types);
+    free(catalog->types);
+
+    catalog->ncolumns = catalog->conf->ncolumns;
+    catalog->table_types = calloc(catalog->ncolumns + 1, sizeof(char *));
+    catalog->types = calloc(catalog->ncolumns + 1, sizeof(char *));
+
+    if (catalog->table_types && catalog->types) {
+        return 0;
+    }
+
+    catalog->ncolumns = 0;
+
+    return -1;
 }
 
 
@@ -158,12 +189,13 @@ catalog_destroy(catalog_t *catalog)
         return;
     }
 
-    for (i = 0; catalog->table_types && i < catalog->conf->ncolumns; i++) {
+    for (i = 0; i < catalog->ncolumns; i++) {
         free(catalog->table_types[i]);
     }
 
     free(catalog->table_types);
     free(catalog->types);
+    PQclear(catalog->rows);
     buf_free(&catalog->sql);
     free(catalog);
 }
@@ -347,6 +379,19 @@ catalog_on_version(void *data, const pg_reply_t *reply)
 }
 
 
+/* A domain's text is that of its base type, through domains of domains. */
+
+static void
+catalog_base(buf_t *sql, const char *type, const char *name)
+{
+    buf_addf(sql, " CROSS JOIN LATERAL (WITH RECURSIVE r(oid, mod, n) AS ("
+             "SELECT %s, 0 UNION ALL SELECT u.typbasetype, u.typtypmod,"
+             " r.n + 1 FROM r JOIN pg_catalog.pg_type u ON u.oid = r.oid"
+             " WHERE u.typtype = 'd') SELECT r.oid, r.mod FROM r"
+             " ORDER BY r.n DESC LIMIT 1) %s", type, name);
+}
+
+
 void
 catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
 {
@@ -355,12 +400,26 @@ catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
     memset(&table, 0, sizeof(buf_t));
     sql_table(&table, conn, conf);
 
-    /* a domain's text is that of its base type */
-    buf_addf(sql, "SELECT a.attname, format_type(CASE t.typtype WHEN 'd'"
-             " THEN t.typbasetype ELSE a.atttypid END, a.atttypmod),"
-             " a.attgenerated <> '' OR a.attidentity = 'a'"
-             " FROM pg_catalog.pg_attribute a"
-             " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
+    buf_addf(sql, "SELECT a.attname, CASE WHEN e.typtype = 'd'"
+             " THEN format_type(f.oid, f.mod) || '[]'"
+             " ELSE format_type(b.oid, b.mod) END,"
+             " a.attgenerated <> '' OR a.attidentity = 'a',"
+             " CASE WHEN a.attidentity <> '' THEN 'v'"
+             " WHEN d.adbin IS NULL THEN ''"
+             " WHEN d.adbin::text ~ '{(SQLVALUEFUNCTION|NEXTVALUEEXPR|"
+             "COERCEVIAIO) ' OR EXISTS (SELECT FROM regexp_matches("
+             "d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m"
+             " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
+             " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
+             " pg_get_expr(d.adbin, d.adrelid)"
+             " FROM pg_catalog.pg_attribute a");
+    catalog_base(sql, "a.atttypid, a.atttypmod", "b");
+    buf_addf(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
+             " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
+             " AND e.typarray = t.oid");
+    catalog_base(sql, "e.oid, -1", "f");
+    buf_addf(sql, " LEFT JOIN pg_catalog.pg_attrdef d"
+             " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
              " WHERE a.attnum > 0 AND NOT a.attisdropped"
              " AND a.attrelid = to_regclass(");
     sql_literal(sql, conn, buf_failed(&table) ? "" : table.data);
@@ -402,6 +461,56 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         if (PQntuples(reply->rows) == 0 || catalog_evolve(catalog) == -1) {
             catalog_end(catalog, SQLSTATE_HOLD, text);
         }
+        return;
+    }
+
+    if (catalog->conf->columns_auto) {
+        catalog_ask_defaults(catalog, reply->rows);
+        return;
+    }
+
+    catalog_end(catalog, SQLSTATE_OK, "");
+}
+
+
+/* The reply's rows are kept for the names that belong to the answer. */
+
+static void
+catalog_ask_defaults(catalog_t *catalog, const PGresult *rows)
+{
+    catalog->sql.len = 0;
+    catalog_auto_query(&catalog->sql, rows);
+
+    if (catalog->sql.len == 0) {
+        catalog_end(catalog, SQLSTATE_OK, "");
+        return;
+    }
+
+    PQclear(catalog->rows);
+    catalog->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+
+    if (catalog->rows == NULL) {
+        catalog_end(catalog, SQLSTATE_RETRY, "out of memory");
+        return;
+    }
+
+    catalog_send(catalog, catalog_on_defaults);
+}
+
+
+static void
+catalog_on_defaults(void *data, const pg_reply_t *reply)
+{
+    catalog_t  *catalog = data;
+
+    if (catalog_failed(catalog, reply, "could not ask for the defaults")) {
+        return;
+    }
+
+    if (catalog_auto_defaults(catalog->conf, catalog->rows, reply->rows)
+        == -1)
+    {
+        catalog_end(catalog, SQLSTATE_RETRY, "out of memory");
         return;
     }
 
@@ -517,23 +626,29 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
 
     rows = PQntuples(res);
 
+    if ((catalog->conf->columns_auto && catalog_auto(catalog->conf, res) == -1)
+        || catalog_room(catalog) == -1)
+    {
+        snprintf(reason, size, "out of memory");
+        return -1;
+    }
+
     for (i = 0; i < catalog->conf->ncolumns; i++) {
         column = &catalog->conf->columns[i];
         type = &catalog->table_types[i];
-
-        free(*type);
-        *type = NULL;
         catalog->types[i] = column->type;
 
         for (row = 0; row < rows; row++) {
-            if (strcmp(PQgetvalue(res, row, 0), column->name) != 0) {
+            if (strcmp(PQgetvalue(res, row, CATALOG_NAME), column->name)
+                != 0)
+            {
                 continue;
             }
 
-            *type = strdup(PQgetvalue(res, row, 1));
+            *type = strdup(PQgetvalue(res, row, CATALOG_TYPE));
 
             if (column->from != CONF_FROM_IDENTITY
-                && PQgetvalue(res, row, 2)[0] == 't')
+                && PQgetvalue(res, row, CATALOG_FILLED)[0] == 't')
             {
                 snprintf(reason, size, "column \"%s\" of table \"%s\" is "
                          "filled by PostgreSQL", column->name,
@@ -551,6 +666,20 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
         snprintf(reason, size, "table \"%s\" does not exist",
                  catalog->conf->table);
         return -1;
+    }
+
+    if (catalog->conf->columns_auto && catalog->conf->rest) {
+        for (i = 0; i < catalog->conf->ncolumns; i++) {
+            if (catalog->conf->columns[i].from == CONF_FROM_REST) {
+                break;
+            }
+        }
+
+        if (i == catalog->conf->ncolumns) {
+            snprintf(reason, size, "table \"%s\" has no column \"%s\" for "
+                     "the rest", catalog->conf->table, catalog->conf->rest);
+            return -1;
+        }
     }
 
     for (i = 0; i < catalog->conf->ncolumns; i++) {

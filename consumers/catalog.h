@@ -17,7 +17,8 @@ typedef struct catalog_s  catalog_t;
 typedef void (*catalog_done_pt)(void *data, const outcome_t *outcome);
 
 
-catalog_t *catalog_create(const conf_t *conf);
+/* With "columns": "auto" it fills those of "conf" each time it prepares. */
+catalog_t *catalog_create(conf_t *conf);
 void catalog_destroy(catalog_t *catalog);
 
 /*
@@ -39,7 +40,7 @@ const char *catalog_table_type(const catalog_t *catalog, size_t column);
 /* The statements that make sluice's own tables, or bring them up to date. */
 const char *catalog_own_tables(void);
 
-/* The query for the target's columns: name, type, filled by PostgreSQL. */
+/* The query for the target's columns. */
 void catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf);
 
 /* Takes that query's result; returns -1 with a reason if it does not fit. */

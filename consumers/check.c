@@ -11,6 +11,7 @@
 #include "ddl.h"
 #include "lookup.h"
 #include "offsets.h"
+#include "row.h"
 #include "source.h"
 
 
@@ -37,7 +38,7 @@ static void check_offset(check_t *check, const lookup_range_t *range,
 
 
 int
-check_run(const conf_t *conf)
+check_run(conf_t *conf)
 {
     int      failed;
     check_t  check;
@@ -184,7 +185,8 @@ check_origin(const conf_column_t *column)
     static const char *const  names[] = {
         "path ", "the topic", "the partition", "the offset",
         "the record's timestamp", "the key", "the value",
-        "PostgreSQL (identity)"
+        "PostgreSQL (identity)", "header ", "the constant ",
+        "all that no other column takes"
     };
 
     return names[column->from];
@@ -199,7 +201,8 @@ check_table(check_t *check)
     buf_t                 sql;
     size_t                i;
     PGresult             *res;
-    const char           *type, *own;
+    row_plan_t           *plan;
+    const char           *type, *own, *what;
     const conf_column_t  *column;
 
     memset(&sql, 0, sizeof(buf_t));
@@ -228,15 +231,28 @@ check_table(check_t *check)
 
     PQclear(res);
 
+    if (rc == 0) {
+        plan = row_plan_create(check->conf, catalog_types(check->catalog),
+                               reason, sizeof(reason));
+        if (plan == NULL) {
+            printf("table          would hold: %s\n", reason);
+            rc = -1;
+        }
+        row_plan_free(plan);
+    }
+
     for (i = 0; i < check->conf->ncolumns; i++) {
         column = &check->conf->columns[i];
         type = catalog_types(check->catalog)[i];
         own = catalog_table_type(check->catalog, i);
 
-        printf("  column       %-20s from %s%s%s%s -> %s%s%s%s%s%s\n",
+        what = column->path ? column->path
+               : column->header ? column->header : NULL;
+
+        printf("  column       %-20s from %s%s%s%s%s -> %s%s%s%s%s%s\n",
                column->name, check_origin(column),
-               column->path ? "\"" : "", column->path ? column->path : "",
-               column->path ? "\"" : "", type,
+               what ? "\"" : "", what ? what : "", what ? "\"" : "",
+               column->constant ? column->constant : "", type,
                own && strcmp(own, type) != 0 ? ", stored as " : "",
                own && strcmp(own, type) != 0 ? own : "",
                column->required ? ", required" : "",

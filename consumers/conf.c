@@ -229,7 +229,7 @@ conf_complete(conf_reader_t *cr, conf_t *conf)
 
     PQconninfoFree(options);
 
-    return 0;
+    return conf_complete_record(cr, conf);
 }
 
 
@@ -372,13 +372,10 @@ conf_free(conf_t *conf)
     }
 
     for (i = 0; i < conf->ncolumns; i++) {
-        conf_release("columns.*.", &conf->columns[i]);
-        free(conf->columns[i].name);
-        free(conf->columns[i].path);
-        free(conf->columns[i].type);
-        free(conf->columns[i].fallback);
-        json_pointer_free(conf->columns[i].pointer);
+        conf_column_release(&conf->columns[i]);
     }
+
+    conf_where_free(&conf->where);
 
     conf_release("", conf);
 

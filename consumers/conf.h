@@ -22,8 +22,80 @@ typedef enum {
     CONF_FROM_TIMESTAMP,
     CONF_FROM_KEY,
     CONF_FROM_VALUE,
-    CONF_FROM_IDENTITY      /* PostgreSQL's own; not part of the COPY */
+    CONF_FROM_IDENTITY,     /* PostgreSQL's own; not part of the COPY */
+    CONF_FROM_HEADER,
+    CONF_FROM_CONSTANT,
+    CONF_FROM_REST          /* the members no other column's path begins with */
 } conf_from_t;
+
+
+/* What a record's value is. */
+typedef enum {
+    CONF_FORMAT_JSON = 0,
+    CONF_FORMAT_TEXT,
+    CONF_FORMAT_BYTES,
+    CONF_FORMAT_CLOUDEVENTS
+} conf_format_t;
+
+
+/* What becomes of a zero byte that no text can hold. */
+typedef enum {
+    CONF_NUL_REJECT = 0,
+    CONF_NUL_STRIP,
+    CONF_NUL_REPLACE        /* by U+FFFD */
+} conf_nul_t;
+
+
+/* What a column takes where its field is missing, or null. */
+typedef enum {
+    CONF_ON_UNSET = 0,      /* by "required" and "default" */
+    CONF_ON_NULL,
+    CONF_ON_DEFAULT,
+    CONF_ON_REJECT
+} conf_on_t;
+
+
+/* Of a number that is a time. */
+typedef enum {
+    CONF_UNIT_NONE = 0,
+    CONF_UNIT_S,
+    CONF_UNIT_MS,
+    CONF_UNIT_US,
+    CONF_UNIT_NS
+} conf_epoch_t;
+
+
+typedef enum {
+    CONF_TRIM = 0,
+    CONF_LOWER,
+    CONF_UPPER,
+    CONF_SHA256,
+    CONF_MASK,
+    CONF_CAST
+} conf_transform_kind_t;
+
+
+typedef struct {
+    conf_transform_kind_t  kind;
+    size_t                 keep;      /* characters CONF_MASK leaves */
+} conf_transform_t;
+
+
+typedef enum {
+    CONF_WHERE_EXISTS = 0,
+    CONF_WHERE_ABSENT,
+    CONF_WHERE_IN           /* "equals" is "in" of one */
+} conf_where_kind_t;
+
+
+/* The condition "where", on a field or a header. */
+typedef struct {
+    unsigned            conditions;   /* of "equals", "in" and "exists" */
+    conf_where_kind_t   kind;
+    json_pointer_t     *pointer;
+    char               *header;       /* both NULL: every record is taken */
+    char               *values;       /* JSON array, CONF_WHERE_IN */
+} conf_where_t;
 
 
 typedef enum {
@@ -58,9 +130,16 @@ typedef struct {
     conf_from_t      from;
     char            *path;         /* as written; NULL unless from a path */
     json_pointer_t  *pointer;
+    char            *header;       /* its name; NULL unless from a header */
+    char            *constant;     /* JSON; NULL unless from a constant */
     char            *type;         /* as written; NULL: the table's own */
-    char            *fallback;     /* for a missing value, as text; or NULL */
+    char            *fallback;     /* "default" as JSON, or NULL */
     bool             required;
+    conf_on_t        on_missing;
+    conf_on_t        on_null;
+    conf_epoch_t     unit;
+    size_t           ntransforms;
+    conf_transform_t *transforms;
 } conf_column_t;
 
 
@@ -82,6 +161,11 @@ typedef struct {
     size_t            nproperties;
     conf_column_t    *columns;
     size_t            ncolumns;
+    bool              columns_auto;       /* they are the table's */
+    char             *rest;               /* column of the other members */
+    conf_format_t     format;
+    conf_nul_t        nul;
+    conf_where_t      where;
 
     int64_t           batch_rows;
     int64_t           batch_bytes;
@@ -105,6 +189,9 @@ typedef struct {
 conf_t *conf_read(const char *file, char *err);
 conf_t *conf_parse(const char *file, const char *text, size_t len, char *err);
 void conf_free(conf_t *conf);
+
+/* Frees what a column holds. */
+void conf_column_release(conf_column_t *column);
 
 /* Value of a librdkafka property as given, or NULL. */
 const char *conf_property(const conf_t *conf, const char *name);

@@ -58,5 +58,8 @@ int conf_resolve(conf_reader_t *cr, conf_node_t *node);
 int conf_get_secret(conf_reader_t *cr, const conf_node_t *node,
     const char *name, char **value);
 
+/* A value as JSON text of its own, or NULL: memory. */
+char *conf_json(conf_reader_t *cr, const conf_node_t *node);
+
 
 #endif

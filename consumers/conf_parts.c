@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf_set.h"
+#include "conf_value.h"
 #include "types.h"
 
 
@@ -25,9 +26,16 @@ conf_read_columns(conf_reader_t *cr, const conf_key_t *key,
 
     (void) key;
 
+    if (cJSON_IsString(node->item)
+        && strcmp(node->item->valuestring, "auto") == 0)
+    {
+        conf->columns_auto = true;
+        return 0;
+    }
+
     if (!cJSON_IsObject(node->item) || node->item->child == NULL) {
-        return conf_fail(cr, node->token, "\"columns\" must be an object "
-                         "with at least one column");
+        return conf_fail(cr, node->token, "\"columns\" must be \"auto\" or an "
+                         "object with at least one column");
     }
 
     n = cJSON_GetArraySize(node->item);
@@ -97,7 +105,8 @@ conf_column(conf_reader_t *cr, const conf_node_t *name,
 
     if (column->sources != 1) {
         return conf_fail(cr, node->token, "it needs one of \"path\", "
-                         "\"meta\" and \"generated\"");
+                         "\"meta\", \"header\", \"constant\" and "
+                         "\"generated\"");
     }
 
     return conf_column_check(cr, node, column);
@@ -177,7 +186,7 @@ conf_column_type(conf_reader_t *cr, const conf_key_t *key,
     (void) key;
     name = cJSON_IsString(node->item) ? node->item->valuestring : "";
 
-    if (type_kind(name) == TYPE_OTHER) {
+    if (!type_is_known(name)) {
         near = type_nearest(name);
         return conf_fail(cr, node->token, near
                          ? "unknown type, did you mean \"%s\"?"
@@ -191,37 +200,228 @@ conf_column_type(conf_reader_t *cr, const conf_key_t *key,
 
 
 int
-conf_column_default(conf_reader_t *cr, const conf_key_t *key,
+conf_column_header(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope)
 {
-    cJSON               *item;
-    conf_node_t          value;
-    conf_column_t       *column = scope;
+    conf_column_t  *column = scope;
+
+    (void) key;
+
+    if (!cJSON_IsString(node->item) || node->item->valuestring[0] == '\0') {
+        return conf_fail(cr, node->token, "\"header\" must be a header's "
+                         "name");
+    }
+
+    column->sources++;
+    column->from = CONF_FROM_HEADER;
+    column->header = strdup(node->item->valuestring);
+
+    return column->header ? 0 : conf_fail(cr, 0, "out of memory");
+}
+
+
+/* A value as JSON; numbers keep their digits. */
+
+char *
+conf_json(conf_reader_t *cr, const conf_node_t *node)
+{
     const json_token_t  *token;
+
+    if (cJSON_IsString(node->item)) {
+        return cJSON_PrintUnformatted(node->item);
+    }
+
+    token = &cr->doc.tokens[node->token];
+
+    return strndup(cr->text + token->start, token->end - token->start);
+}
+
+
+int
+conf_column_constant(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
+{
+    conf_node_t     value;
+    conf_column_t  *column = scope;
 
     (void) key;
     value = *node;
-    token = &cr->doc.tokens[node->token];
 
     if (conf_resolve(cr, &value) == -1) {
         return -1;
     }
 
-    item = value.item;
+    column->sources++;
+    column->from = CONF_FROM_CONSTANT;
+    column->constant = conf_json(cr, &value);
 
-    if (cJSON_IsString(item)) {
-        column->fallback = strdup(item->valuestring);
+    return column->constant ? 0 : conf_fail(cr, 0, "out of memory");
+}
 
-    } else if (cJSON_IsNumber(item) || cJSON_IsBool(item)) {
-        column->fallback = strndup(cr->text + token->start,
-                                   token->end - token->start);
 
-    } else {
-        return conf_fail(cr, node->token, "\"default\" must be a string, a "
-                         "number, true or false");
+int
+conf_column_default(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
+{
+    conf_node_t     value;
+    conf_column_t  *column = scope;
+
+    (void) key;
+    value = *node;
+
+    if (conf_resolve(cr, &value) == -1) {
+        return -1;
     }
 
+    column->fallback = conf_json(cr, &value);
+
     return column->fallback ? 0 : conf_fail(cr, 0, "out of memory");
+}
+
+
+int
+conf_column_missing(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
+{
+    int             choice;
+    conf_column_t  *column = scope;
+
+    choice = conf_choice(cr, key, node);
+    column->on_missing = CONF_ON_NULL + (unsigned) choice;
+
+    return choice == -1 ? -1 : 0;
+}
+
+
+int
+conf_column_null(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
+{
+    int             choice;
+    conf_column_t  *column = scope;
+
+    choice = conf_choice(cr, key, node);
+    column->on_null = CONF_ON_NULL + (unsigned) choice;
+
+    return choice == -1 ? -1 : 0;
+}
+
+
+int
+conf_column_unit(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
+{
+    int             choice;
+    conf_column_t  *column = scope;
+
+    choice = conf_choice(cr, key, node);
+    column->unit = CONF_UNIT_S + (unsigned) choice;
+
+    return choice == -1 ? -1 : 0;
+}
+
+
+static int
+conf_transform(conf_reader_t *cr, const conf_node_t *node,
+    const cJSON *item, conf_transform_t *transform)
+{
+    size_t        i;
+    const cJSON  *keep;
+    const char   *name;
+    conf_near_t   near;
+
+    /* in the order of conf_transform_kind_t */
+    static const char *const  names[] = {
+        "trim", "lower", "upper", "sha256", "mask", "cast"
+    };
+
+    keep = cJSON_IsObject(item) && cJSON_GetArraySize(item) == 1
+           ? item->child : NULL;
+
+    if (keep && strcmp(keep->string, "mask") == 0) {
+        if (!cJSON_IsNumber(keep) || keep->valuedouble < 0
+            || keep->valuedouble > 1000
+            || keep->valuedouble != (double) (int) keep->valuedouble)
+        {
+            return conf_fail(cr, node->token, "\"mask\" must be 0 to 1000 "
+                             "characters that stay");
+        }
+
+        transform->kind = CONF_MASK;
+        transform->keep = (size_t) keep->valuedouble;
+        return 0;
+    }
+
+    name = cJSON_IsString(item) ? item->valuestring : "";
+    conf_near_init(&near, name);
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            transform->kind = CONF_TRIM + (unsigned) i;
+            return 0;
+        }
+        conf_near_try(&near, names[i]);
+    }
+
+    return conf_fail(cr, node->token, near.best
+                     ? "unknown \"transform\" \"%s\", did you mean \"%s\"?"
+                     : "\"transform\" must be trim, lower, upper, sha256, "
+                       "mask, { \"mask\": 4 } or cast", name,
+                     near.best ? near.best : "");
+}
+
+
+int
+conf_column_transform(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope)
+{
+    int             n;
+    const cJSON    *item;
+    conf_column_t  *column = scope;
+
+    (void) key;
+    n = cJSON_IsArray(node->item) ? cJSON_GetArraySize(node->item) : 1;
+
+    if (n < 1 || n > 16) {
+        return conf_fail(cr, node->token, "\"transform\" must be one to 16 "
+                         "transforms");
+    }
+
+    column->transforms = calloc((size_t) n, sizeof(conf_transform_t));
+    if (column->transforms == NULL) {
+        return conf_fail(cr, 0, "out of memory");
+    }
+
+    if (!cJSON_IsArray(node->item)) {
+        column->ntransforms = 1;
+        return conf_transform(cr, node, node->item, column->transforms);
+    }
+
+    cJSON_ArrayForEach(item, node->item) {
+        if (conf_transform(cr, node, item,
+                           &column->transforms[column->ntransforms++])
+            == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+conf_column_release(conf_column_t *column)
+{
+    conf_release("columns.*.", column);
+    free(column->name);
+    free(column->path);
+    free(column->header);
+    free(column->constant);
+    free(column->type);
+    free(column->fallback);
+    free(column->transforms);
+    json_pointer_free(column->pointer);
 }
 
 
@@ -229,25 +429,55 @@ static int
 conf_column_check(conf_reader_t *cr, const conf_node_t *node,
     conf_column_t *column)
 {
+    bool         always;
     type_kind_t  kind;
 
     kind = column->type ? type_kind(column->type) : TYPE_OTHER;
+
+    /* of these there is always one, and no other than Kafka's */
+    always = column->from == CONF_FROM_TOPIC
+             || column->from == CONF_FROM_PARTITION
+             || column->from == CONF_FROM_OFFSET
+             || column->from == CONF_FROM_CONSTANT
+             || column->from == CONF_FROM_IDENTITY;
 
     if (column->required && column->fallback) {
         return conf_fail(cr, node->token, "it cannot be required and have a "
                          "default");
     }
 
-    if (column->fallback && column->from != CONF_FROM_PATH) {
-        return conf_fail(cr, node->token, "\"default\" goes with \"path\" "
-                         "only");
+    if (column->required && (column->on_missing || column->on_null)) {
+        return conf_fail(cr, node->token, "\"required\" says what "
+                         "\"on_missing\" and \"on_null\" are");
     }
 
-    if (kind == TYPE_BYTEA && column->from != CONF_FROM_KEY
-        && column->from != CONF_FROM_VALUE)
+    if (always && (column->fallback || column->on_missing
+                   || column->on_null))
     {
-        return conf_fail(cr, node->token, "bytea goes with \"meta\" key or "
-                         "value only");
+        return conf_fail(cr, node->token, "what is always there needs no "
+                         "\"default\", \"on_missing\" or \"on_null\"");
+    }
+
+    if (!column->fallback && (column->on_missing == CONF_ON_DEFAULT
+                              || column->on_null == CONF_ON_DEFAULT))
+    {
+        return conf_fail(cr, node->token, "it has no \"default\"");
+    }
+
+    if (column->fallback && column->on_missing
+        && column->on_missing != CONF_ON_DEFAULT
+        && column->on_null != CONF_ON_DEFAULT)
+    {
+        return conf_fail(cr, node->token, "its \"default\" is never used");
+    }
+
+    if ((column->ntransforms || column->unit)
+        && (column->from == CONF_FROM_TIMESTAMP
+            || (always && column->from != CONF_FROM_TOPIC)))
+    {
+        return conf_fail(cr, node->token, "\"transform\" and \"unit\" go "
+                         "with \"path\", \"header\", and \"meta\" key, "
+                         "value and topic only");
     }
 
     if (column->from == CONF_FROM_IDENTITY

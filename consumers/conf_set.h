@@ -33,6 +33,34 @@ int conf_column_type(conf_reader_t *cr, const conf_key_t *key,
 int conf_column_default(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);
 
+int conf_column_header(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_constant(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_missing(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_null(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_unit(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_column_transform(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+
+/* conf_where.c: scope conf_t */
+int conf_where_path(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_where_header(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_where_equals(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_where_in(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_where_exists(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+/* What of the record's side contradicts itself, and the column of "rest". */
+int conf_complete_record(conf_reader_t *cr, conf_t *conf);
+void conf_where_free(conf_where_t *where);
+
 /* conf_properties.c: scope conf_t */
 int conf_read_kafka(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);

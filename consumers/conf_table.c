@@ -11,6 +11,12 @@
 
 
 #define FIELD(name)   .offset = offsetof(conf_t, name)
+#define TRANSFORM \
+    "{ \"anyOf\": [ { \"enum\": [\"trim\", \"lower\", \"upper\", " \
+    "\"sha256\", \"mask\", \"cast\"] }, { \"type\": \"object\", " \
+    "\"required\": [\"mask\"], \"properties\": { \"mask\": { \"type\": " \
+    "\"integer\", \"minimum\": 0, \"maximum\": 1000 } }, " \
+    "\"additionalProperties\": false } ] }"
 #define COLUMN(name)  .offset = offsetof(conf_column_t, name)
 
 
@@ -70,11 +76,13 @@ const conf_key_t  conf_keys[] = {
              "so, or add it." },
 
     { .path = "columns", .kind = CONF_CUSTOM, .required = true,
-      .set = conf_read_columns, .form = "an object of columns",
-      .schema = "\"type\": \"object\", \"minProperties\": 1",
+      .set = conf_read_columns, .form = "an object of columns, or `auto`",
+      .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
+                "\"pattern\": \"^auto$\"",
       .example = "{ \"id\": \"/id\", \"at\": { \"meta\": \"timestamp\" } }",
       .doc = "What fills which column. A string is short for an object with "
-             "that `path`." },
+             "that `path`; `auto` fills each of the table's columns from "
+             "the field of its name." },
 
     { .path = "columns.*.path", .kind = CONF_TEXT, .set = conf_column_path,
       .form = "a JSON Pointer (RFC 6901)", .example = "\"/user/address/0\"",
@@ -85,6 +93,16 @@ const conf_key_t  conf_keys[] = {
       .choices = "topic|partition|offset|timestamp|key|value",
       .example = "\"offset\"",
       .doc = "What Kafka knows of the record, instead of a field." },
+
+    { .path = "columns.*.header", .kind = CONF_TEXT,
+      .set = conf_column_header, .form = "a header's name",
+      .example = "\"tenant\"",
+      .doc = "A header of the record; the last one of that name." },
+
+    { .path = "columns.*.constant", .kind = CONF_CUSTOM,
+      .set = conf_column_constant, .form = "any JSON value",
+      .schema = "", .example = "\"web\"",
+      .doc = "The same value in every row." },
 
     { .path = "columns.*.generated", .kind = CONF_TEXT,
       .set = conf_column_generated, .choices = "identity",
@@ -99,14 +117,97 @@ const conf_key_t  conf_keys[] = {
 
     { .path = "columns.*.required", .kind = CONF_BOOL, COLUMN(required),
       .fallback = "false", .example = "true",
-      .doc = "A record without the field is a dead letter." },
+      .doc = "A record whose field is missing or null is a dead letter." },
 
     { .path = "columns.*.default", .kind = CONF_CUSTOM,
-      .set = conf_column_default,
-      .form = "a string, a number, true or false",
-      .schema = "\"type\": [\"string\", \"number\", \"boolean\"]",
-      .example = "\"EUR\"",
-      .doc = "What is stored when the field is absent." },
+      .set = conf_column_default, .form = "any JSON value",
+      .schema = "", .example = "\"EUR\"",
+      .doc = "What is stored when the field is missing, as if the record had "
+             "held it." },
+
+    { .path = "columns.*.on_missing", .kind = CONF_TEXT,
+      .set = conf_column_missing, .choices = "null|default|reject",
+      .example = "\"reject\"",
+      .doc = "What a missing field becomes; `reject` is a dead letter. Left "
+             "out, `reject` with `required`, `default` with a default, else "
+             "`null`." },
+
+    { .path = "columns.*.on_null", .kind = CONF_TEXT,
+      .set = conf_column_null, .choices = "null|default|reject",
+      .example = "\"default\"",
+      .doc = "What a null becomes. Left out, `reject` with `required`, else "
+             "`null`." },
+
+    { .path = "columns.*.unit", .kind = CONF_TEXT, .set = conf_column_unit,
+      .choices = "s|ms|us|ns", .example = "\"ms\"",
+      .doc = "A number is a time since 1970 in this unit; ISO 8601 is taken "
+             "beside it. Without a unit a number is no time." },
+
+    { .path = "columns.*.transform", .kind = CONF_CUSTOM,
+      .set = conf_column_transform,
+      .form = "`trim`, `lower`, `upper`, `sha256`, `mask`, "
+              "`{ \"mask\": 4 }`, `cast`, or an array of them",
+      .schema = "\"anyOf\": [ " TRANSFORM ", { \"type\": \"array\", "
+                "\"minItems\": 1, \"items\": " TRANSFORM " } ]",
+      .example = "[\"trim\", \"lower\", \"sha256\"]",
+      .doc = "Done to the text in this order before the type reads it. "
+             "`mask` puts `*` in the place of all characters but the last "
+             "so many; `cast` takes numbers and truths however they are "
+             "written, where nothing is lost: `\"12.0\"` is the integer 12, "
+             "1 is true." },
+
+    { .path = "rest", .kind = CONF_STRING, FIELD(rest),
+      .example = "\"more\"",
+      .doc = "A json or jsonb column that takes the members of the value "
+             "which no column's path begins with, as an object." },
+
+    { .path = "format", .kind = CONF_ENUM, FIELD(format),
+      .choices = "json|text|bytes|cloudevents", .fallback = "\"json\"",
+      .example = "\"cloudevents\"",
+      .doc = "What a record's value is. `text` and `bytes` have no fields, "
+             "only `meta`. `cloudevents` takes both the binary and the "
+             "structured mode; paths see the event in its JSON format: "
+             "`/type`, `/data/id`." },
+
+    { .path = "nul", .kind = CONF_ENUM, FIELD(nul),
+      .choices = "reject|strip|replace", .fallback = "\"reject\"",
+      .example = "\"replace\"",
+      .doc = "What becomes of a zero byte, also as `\\u0000`, that a text "
+             "cannot hold: the record is a dead letter, or the byte is left "
+             "out, or replaced by U+FFFD. In bytea it is stored as it is." },
+
+    { .path = "where", .kind = CONF_SECTION,
+      .doc = "Which records are stored. The others are counted and left "
+             "out." },
+
+    { .path = "where.path", .kind = CONF_TEXT, .set = conf_where_path,
+      .form = "a JSON Pointer (RFC 6901)", .example = "\"/type\"",
+      .doc = "The field that decides." },
+
+    { .path = "where.header", .kind = CONF_TEXT, .set = conf_where_header,
+      .form = "a header's name", .example = "\"type\"",
+      .doc = "The header that decides, instead of a field." },
+
+    { .path = "where.equals", .kind = CONF_CUSTOM, .set = conf_where_equals,
+      .form = "a string, a number, true, false or null",
+      .schema = "\"type\": [\"string\", \"number\", \"boolean\", "
+                "\"null\"]",
+      .example = "\"order\"",
+      .doc = "Take a record whose field is this. Numbers are equal by their "
+             "value." },
+
+    { .path = "where.in", .kind = CONF_CUSTOM, .set = conf_where_in,
+      .form = "an array of such values",
+      .schema = "\"type\": \"array\", \"minItems\": 1, \"items\": { "
+                "\"type\": [\"string\", \"number\", \"boolean\", "
+                "\"null\"] }",
+      .example = "[\"order\", \"refund\"]",
+      .doc = "Take a record whose field is one of these." },
+
+    { .path = "where.exists", .kind = CONF_BOOL, .set = conf_where_exists,
+      .example = "true",
+      .doc = "Take a record that has the field, be it null, or with `false` "
+             "one that lacks it." },
 
     { .path = "batch", .kind = CONF_SECTION,
       .doc = "When a batch ends. The first bound that is met counts." },

@@ -31,7 +31,7 @@ enum {
 };
 
 
-static int daemon_init(daemon_t *d, const conf_t *conf);
+static int daemon_init(daemon_t *d, conf_t *conf);
 static void daemon_name(daemon_t *d);
 static void daemon_loop(daemon_t *d);
 static void daemon_fds(daemon_t *d, struct pollfd *fds);
@@ -45,7 +45,7 @@ static int  daemon_status;    /* for the handler of SIGALRM */
 
 
 int
-daemon_run(const conf_t *conf)
+daemon_run(conf_t *conf)
 {
     int       status;
     daemon_t  d;
@@ -73,7 +73,7 @@ daemon_run(const conf_t *conf)
 
 
 static int
-daemon_init(daemon_t *d, const conf_t *conf)
+daemon_init(daemon_t *d, conf_t *conf)
 {
     char      err[CONF_ERROR_MAX];
     sigset_t  set;
@@ -396,6 +396,7 @@ daemon_exit(daemon_t *d)
     batch_free(&d->batches[0]);
     batch_free(&d->batches[1]);
     buf_free(&d->headers);
+    buf_free(&d->header_list);
     free(d->metrics.partitions);
     close(d->signals);
 

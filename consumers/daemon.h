@@ -15,7 +15,7 @@
  * when SIGHUP found a configuration that can be used.  Threads and
  * connections are then left to exec.
  */
-int daemon_run(const conf_t *conf);
+int daemon_run(conf_t *conf);
 
 
 #endif

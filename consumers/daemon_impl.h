@@ -66,7 +66,8 @@ typedef struct {
     batch_t            batches[2];
     batch_t           *filling;
     batch_t           *storing;        /* NULL: none waits or is under way */
-    buf_t              headers;
+    buf_t              headers;        /* of a record, as JSON */
+    buf_t              header_list;    /* and one by one */
 
     daemon_work_t      work;
     bool               prepared;       /* on this connection */

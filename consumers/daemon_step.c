@@ -253,9 +253,16 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
     }
 
     row_plan_free(d->plan);
-    d->plan = row_plan_create(d->conf, catalog_types(d->catalog));
+    d->plan = row_plan_create(d->conf, catalog_types(d->catalog),
+                              failed.reason, sizeof(failed.reason));
 
-    if (d->plan == NULL || sink_prepare(d->sink, pg_conn(d->pg)) == -1) {
+    if (d->plan == NULL) {
+        failed.action = SQLSTATE_HOLD;
+        daemon_fail(d, DAEMON_AT_PREPARE, &failed);
+        return;
+    }
+
+    if (sink_prepare(d->sink, pg_conn(d->pg)) == -1) {
         failed.action = SQLSTATE_RECONNECT;
         snprintf(failed.reason, sizeof(failed.reason), "out of memory");
         daemon_fail(d, DAEMON_AT_PREPARE, &failed);
@@ -361,14 +368,21 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
         p->range = batch_range(batch, p->id, p->expected, p->epoch, p->run);
     }
 
-    if (p->range == -1 || source_record(rkm, &d->headers, &record) == -1) {
+    if (p->range == -1
+        || source_record(rkm, &d->headers, &d->header_list, &record) == -1)
+    {
         return -1;
     }
 
     text = batch->text.len;
     rc = row_convert(d->plan, &record, &batch->text, &fault);
 
-    if (rc == -1
+    if (rc == ROW_FILTERED) {
+        if (batch_filter(batch, (unsigned) p->range, &record) == -1) {
+            return -1;
+        }
+
+    } else if (rc == -1
         || batch_add(batch, (unsigned) p->range, &record, text) == -1
         || (rc == 1 && batch_fault(batch, batch->nrows - 1, fault.sqlstate,
                                    fault.reason) == -1))
@@ -376,7 +390,7 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
         return -1;
     }
 
-    if (batch->nrows == 1) {
+    if (batch_records(batch) == 1) {
         batch->first = now;
     }
 
@@ -431,6 +445,7 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
     d->storing = NULL;
     d->metrics.rows += batch->nrows - batch->dead;
     d->metrics.dead_letters += batch->dead;
+    d->metrics.filtered += batch->filtered;
     d->metrics.batches++;
     daemon_recover(d, DAEMON_AT_STORE);
 
@@ -474,7 +489,7 @@ daemon_step_stop(daemon_t *d, int64_t now)
 
         if (d->claimed && d->prepared && d->trouble.stage == DAEMON_FINE
             && pg_state(d->pg) == PG_IDLE && d->work == DAEMON_IDLE
-            && (d->storing || d->filling->nrows))
+            && (d->storing || batch_records(d->filling)))
         {
             daemon_store(d);
             return;

@@ -47,6 +47,8 @@ static const metrics_counter_t  metrics_counters[] = {
       offsetof(metrics_t, dropped) },
     { "fenced_total", "Transactions refused, the partition had a new owner.",
       offsetof(metrics_t, fenced) },
+    { "filtered_total", "Records left out by \"where\".",
+      offsetof(metrics_t, filtered) },
     { "gaps_total", "Ranges of offsets that held no record.",
       offsetof(metrics_t, gaps) },
     { "rebalances_total", "Assignments and revocations.",

@@ -76,13 +76,18 @@ offsets_range(const offsets_t *o, PGconn *conn, const batch_t *batch,
     offsets_record_t    record;
     const batch_row_t  *row;
 
-    row = &batch->rows[range->last];
-    crc = crc32_record(batch_key(batch, row), row->key_len,
-                       batch_value(batch, row), row->value_len);
+    crc = range->last_crc;
+
+    if (range->last != BATCH_NULL) {
+        row = &batch->rows[range->last];
+        crc = crc32_record(batch_key(batch, row), row->key_len,
+                           batch_value(batch, row), row->value_len);
+    }
 
     buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
              ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
-             ",updated_at=now() WHERE", range->next, row->timestamp, crc);
+             ",updated_at=now() WHERE", range->next,
+             range->last_timestamp, crc);
     offsets_where(o, conn, sql);
     buf_addf(sql, " AND partition=%d AND next_offset=%" PRId64
              " AND epoch=%" PRId64 ";GET DIAGNOSTICS n = ROW_COUNT;"

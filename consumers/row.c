@@ -1,119 +1,91 @@
-/* A record becomes a line of COPY's text format, in one pass over tokens. */
+/* A record becomes a line of COPY's text format: the plan, and its columns. */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "row.h"
-#include "types.h"
+#include "row_impl.h"
 
 
-#define ROW_MS_DAY  86400000
-
-
-typedef struct row_column_s  row_column_t;
-
-/* Appends one field; 0, 1 with a fault, -1 when memory is short. */
-typedef int (*row_field_pt)(row_plan_t *plan, const row_column_t *column,
-    const batch_record_t *record, buf_t *text, batch_fault_t *fault);
-
-
-struct row_column_s {
-    const conf_column_t  *conf;
-    row_field_pt          field;
-    type_kind_t           kind;
-    const char           *type;        /* for messages */
-    char                 *fallback;    /* escaped for COPY */
-    size_t                fallback_len;
-};
-
-
-struct row_plan_s {
-    json_doc_t     doc;
-    buf_t          scratch;
-    row_column_t  *columns;
-    size_t         ncolumns;
-    int            parse;       /* a column comes from inside the value */
-    int64_t        day;         /* whose date "date" holds */
-    char           date[16];
-};
-
-
+static int row_plan_column(row_plan_t *plan, const conf_column_t *cc,
+    const char *type, char *reason, size_t size);
+static int row_plan_fits(const row_column_t *column, const conf_column_t *cc,
+    char *reason, size_t size);
+static int row_plan_fixed(row_plan_t *plan, row_column_t *column,
+    const char *json, const char *key, char *reason, size_t size);
 static int row_from_path(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault);
-static int row_from_meta(row_plan_t *plan, const row_column_t *column,
+static int row_from_number(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault);
-static int row_from_bytes(row_plan_t *plan, const row_column_t *column,
+static int row_from_topic(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault);
+static int row_from_key(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault);
+static int row_from_value(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault);
+static int row_from_header(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault);
 static int row_from_timestamp(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault);
-static int row_string(row_plan_t *plan, const row_column_t *column,
-    uint32_t token, buf_t *text, batch_fault_t *fault);
-static int row_scalar(row_plan_t *plan, const row_column_t *column,
-    const json_token_t *token, buf_t *text, batch_fault_t *fault);
-static int row_check_integer(const row_column_t *column, const char *s,
-    size_t len, batch_fault_t *fault);
-static int row_fault(batch_fault_t *fault, const char *sqlstate,
-    const row_column_t *column, const char *what);
-static int row_null(buf_t *text);
+static int row_from_constant(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault);
 
 
-static const char *const  row_json_names[] = {
-    "null", "false", "true", "a number", "a string", "an array", "an object"
+static const row_field_pt  row_fields[] = {
+    [CONF_FROM_PATH] = row_from_path,
+    [CONF_FROM_TOPIC] = row_from_topic,
+    [CONF_FROM_PARTITION] = row_from_number,
+    [CONF_FROM_OFFSET] = row_from_number,
+    [CONF_FROM_TIMESTAMP] = row_from_timestamp,
+    [CONF_FROM_KEY] = row_from_key,
+    [CONF_FROM_VALUE] = row_from_value,
+    [CONF_FROM_HEADER] = row_from_header,
+    [CONF_FROM_CONSTANT] = row_from_constant,
+    [CONF_FROM_REST] = row_rest
 };
 
 
 row_plan_t *
-row_plan_create(const conf_t *conf, const char *const *types)
+row_plan_create(const conf_t *conf, const char *const *types, char *reason,
+    size_t size)
 {
-    buf_t                 escaped;
-    size_t                i;
-    row_plan_t           *plan;
-    row_column_t         *column;
-    const conf_column_t  *cc;
+    bool         rest;
+    size_t       i;
+    row_plan_t  *plan;
+
+    snprintf(reason, size, "out of memory");
 
     plan = calloc(1, sizeof(row_plan_t));
     if (plan == NULL) {
         return NULL;
     }
 
+    plan->conf = conf;
     plan->day = INT64_MIN;
-    plan->columns = calloc(conf->ncolumns, sizeof(row_column_t));
+    plan->root.slot = JSON_NONE;
+    plan->columns = calloc(conf->ncolumns + 1, sizeof(row_column_t));
+    rest = false;
+
     if (plan->columns == NULL) {
         goto failed;
     }
 
     for (i = 0; i < conf->ncolumns; i++) {
-        cc = &conf->columns[i];
-
-        if (cc->from == CONF_FROM_IDENTITY) {
-            continue;
+        if (conf->columns[i].from != CONF_FROM_IDENTITY
+            && row_plan_column(plan, &conf->columns[i], types[i], reason,
+                               size)
+               == -1)
+        {
+            goto failed;
         }
 
-        column = &plan->columns[plan->ncolumns++];
-        column->conf = cc;
-        column->type = types[i] ? types[i] : "text";
-        column->kind = types[i] ? type_kind(types[i]) : TYPE_TEXT;
+        rest |= conf->columns[i].from == CONF_FROM_REST;
+    }
 
-        column->field = cc->from == CONF_FROM_PATH ? row_from_path
-                        : cc->from == CONF_FROM_TIMESTAMP ? row_from_timestamp
-                        : cc->from == CONF_FROM_KEY ? row_from_bytes
-                        : cc->from == CONF_FROM_VALUE ? row_from_bytes
-                        : row_from_meta;
-
-        plan->parse |= cc->from == CONF_FROM_PATH;
-
-        if (cc->fallback) {
-            memset(&escaped, 0, sizeof(buf_t));
-            if (buf_add_copy(&escaped, cc->fallback, strlen(cc->fallback))
-                == -1)
-            {
-                goto failed;
-            }
-            column->fallback = escaped.data ? escaped.data : strdup("");
-            column->fallback_len = escaped.len;
-        }
+    if (row_where_ready(plan, reason, size) == -1
+        || row_format_ready(plan) == -1 || row_path_ready(plan, rest) == -1)
+    {
+        goto failed;
     }
 
     return plan;
@@ -126,6 +98,136 @@ failed:
 }
 
 
+static int
+row_plan_column(row_plan_t *plan, const conf_column_t *cc, const char *type,
+    char *reason, size_t size)
+{
+    row_column_t  *column;
+
+    column = &plan->columns[plan->ncolumns++];
+
+    column->field = row_fields[cc->from];
+    column->name = cc->name;
+    column->type = type ? type : "text";
+    column->kind = type_kind(column->type);
+    column->element = type_element(column->type);
+    column->unit = cc->unit;
+    column->header = cc->header;
+    column->transforms = cc->transforms;
+    column->ntransforms = cc->ntransforms;
+    column->digest = cc->ntransforms && column->kind == TYPE_BYTEA
+                     && cc->transforms[cc->ntransforms - 1].kind
+                        == CONF_SHA256;
+    column->slot = cc->from == CONF_FROM_PARTITION;
+    column->missing = cc->on_missing ? cc->on_missing
+                      : cc->required ? CONF_ON_REJECT
+                      : cc->fallback ? CONF_ON_DEFAULT : CONF_ON_NULL;
+    column->null = cc->on_null ? cc->on_null
+                   : cc->required ? CONF_ON_REJECT : CONF_ON_NULL;
+
+    if (cc->from == CONF_FROM_PATH) {
+        plan->parse = true;
+        column->slot = row_path_add(plan, cc->pointer);
+        if (column->slot == JSON_NONE) {
+            return -1;
+        }
+    }
+
+    plan->parse |= cc->from == CONF_FROM_REST;
+
+    if (row_plan_fits(column, cc, reason, size) == -1
+        || row_transform_ready(plan, column, reason, size) == -1)
+    {
+        return -1;
+    }
+
+    if (cc->from == CONF_FROM_CONSTANT) {
+        return row_plan_fixed(plan, column, cc->constant, "constant", reason,
+                              size);
+    }
+
+    return cc->fallback == NULL
+           ? 0 : row_plan_fixed(plan, column, cc->fallback, "default",
+                                reason, size);
+}
+
+
+/* What only the table's type can tell. */
+
+static int
+row_plan_fits(const row_column_t *column, const conf_column_t *cc,
+    char *reason, size_t size)
+{
+    type_kind_t  kind;
+
+    kind = column->kind == TYPE_ARRAY ? column->element : column->kind;
+
+    if (cc->unit && !type_is_time(kind)) {
+        snprintf(reason, size, "column \"%s\": \"unit\" goes with a date or "
+                 "time, not with type %s", column->name, column->type);
+        return -1;
+    }
+
+    if (cc->from == CONF_FROM_REST && column->kind != TYPE_JSON) {
+        snprintf(reason, size, "column \"%s\": the rest goes into json or "
+                 "jsonb, not into type %s", column->name, column->type);
+        return -1;
+    }
+
+    if (cc->ntransforms && kind == TYPE_JSON) {
+        snprintf(reason, size, "column \"%s\": \"transform\" makes text, not "
+                 "type %s", column->name, column->type);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* A constant or default: converted once, as if a record had held it. */
+
+static int
+row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
+    const char *key, char *reason, size_t size)
+{
+    int            rc;
+    buf_t          text;
+    row_column_t   as;
+    json_error_t   err;
+    batch_fault_t  fault;
+
+    as = *column;
+    as.ntransforms = 0;
+    as.digest = false;
+    memset(&text, 0, sizeof(buf_t));
+
+    if (json_parse(&plan->doc, json, strlen(json), &err) == -1) {
+        snprintf(reason, size, "column \"%s\": \"%s\": %s", column->name,
+                 key, err.reason);
+        return -1;
+    }
+
+    rc = plan->doc.tokens[0].type == JSON_NULL
+         ? buf_add_null(&text) : row_token(plan, &as, 0, &text, &fault);
+
+    if (rc == 0 && text.data == NULL) {
+        rc = buf_reserve(&text, 1);
+    }
+
+    if (rc != 0) {
+        snprintf(reason, size, "\"%s\" of %s", key,
+                 rc == 1 ? fault.reason : "a column: out of memory");
+        buf_free(&text);
+        return -1;
+    }
+
+    column->fallback = text.data;
+    column->fallback_len = text.len;
+
+    return 0;
+}
+
+
 void
 row_plan_free(row_plan_t *plan)
 {
@@ -135,12 +237,24 @@ row_plan_free(row_plan_t *plan)
         return;
     }
 
-    for (i = 0; i < plan->ncolumns; i++) {
+    for (i = 0; plan->columns && i < plan->ncolumns; i++) {
         free(plan->columns[i].fallback);
     }
 
+    row_where_free(plan);
+    row_path_free(&plan->root);
+    row_transform_free(plan);
     free(plan->columns);
+    free(plan->found);
+    free(plan->rest);
     buf_free(&plan->scratch);
+    buf_free(&plan->work[0]);
+    buf_free(&plan->work[1]);
+    buf_free(&plan->cleaned);
+    buf_free(&plan->clean_text);
+    buf_free(&plan->event_text);
+    buf_free(&plan->array);
+    buf_free(&plan->element);
     json_doc_free(&plan->doc);
     free(plan);
 }
@@ -152,27 +266,23 @@ row_convert(row_plan_t *plan, const batch_record_t *record, buf_t *text,
 {
     int            rc;
     size_t         i, start;
-    json_error_t   err;
     row_column_t  *column;
 
     if (plan->parse) {
-
-        if (record->value == NULL) {
-            return row_fault(fault, "22004", NULL, "the value is null");
+        rc = row_document(plan, record, fault);
+        if (rc != 0) {
+            return rc;
         }
 
-        if (json_parse(&plan->doc, record->value, record->value_len, &err)
-            == -1)
-        {
-            if (err.reason == json_no_memory) {
-                return -1;
-            }
-            snprintf(fault->sqlstate, sizeof(fault->sqlstate), "22032");
-            snprintf(fault->reason, BATCH_REASON,
-                     "the value is not JSON: %s at byte %zu", err.reason,
-                     err.offset);
-            return 1;
-        }
+    } else if (plan->conf->format == CONF_FORMAT_TEXT && record->value
+               && !row_is_text(plan, record->value, record->value_len))
+    {
+        return row_fault(fault, "22021", NULL, "the value is not UTF-8 text, "
+                         "or has a zero byte in it");
+    }
+
+    if (plan->where && !row_where(plan, record)) {
+        return ROW_FILTERED;
     }
 
     start = text->len;
@@ -196,7 +306,7 @@ row_convert(row_plan_t *plan, const batch_record_t *record, buf_t *text,
 }
 
 
-static int
+int
 row_fault(batch_fault_t *fault, const char *sqlstate,
     const row_column_t *column, const char *what)
 {
@@ -204,7 +314,7 @@ row_fault(batch_fault_t *fault, const char *sqlstate,
 
     if (column) {
         snprintf(fault->reason, BATCH_REASON, "column \"%s\": %s",
-                 column->conf->name, what);
+                 column->name, what);
     } else {
         snprintf(fault->reason, BATCH_REASON, "%s", what);
     }
@@ -213,32 +323,72 @@ row_fault(batch_fault_t *fault, const char *sqlstate,
 }
 
 
-static int
-row_null(buf_t *text)
+int
+row_absent(const row_column_t *column, bool is_null, buf_t *text,
+    batch_fault_t *fault)
 {
-    if (buf_reserve(text, 2) == -1) {
+    switch (is_null ? column->null : column->missing) {
+
+    case CONF_ON_REJECT:
+        return row_fault(fault, "23502", column, is_null
+                         ? "the value is null" : "the value is missing");
+
+    case CONF_ON_DEFAULT:
+        return row_from_constant(NULL, column, NULL, text, NULL);
+
+    default:
+        return buf_add_null(text);
+    }
+}
+
+
+int
+row_put(const row_column_t *column, const char *s, size_t len, buf_t *text)
+{
+    if (!column->plain) {
+        return buf_add_copy(text, s, len);
+    }
+
+    if (buf_reserve(text, len + 1) == -1) {
         return -1;
     }
 
-    memcpy(text->data + text->len, "\\N", 2);
-    text->len += 2;
+    memcpy(text->data + text->len, s, len);
+    text->len += len;
 
     return 0;
 }
 
 
 static int
-row_missing(const row_column_t *column, buf_t *text, batch_fault_t *fault,
-    int is_null)
+row_from_path(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
 {
-    if (column->conf->required) {
-        return row_fault(fault, "23502", column, is_null
-                         ? "the value is null" : "the value is missing");
+    uint32_t  token;
+
+    (void) record;
+
+    token = plan->found[column->slot];
+
+    if (token == JSON_NONE) {
+        return row_absent(column, false, text, fault);
     }
 
-    if (column->fallback == NULL || is_null) {
-        return row_null(text);
+    if (plan->doc.tokens[token].type == JSON_NULL) {
+        return row_absent(column, true, text, fault);
     }
+
+    return row_token(plan, column, token, text, fault);
+}
+
+
+static int
+row_from_constant(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
+{
+    (void) plan;
+    (void) record;
+    (void) fault;
 
     if (buf_reserve(text, column->fallback_len + 1) == -1) {
         return -1;
@@ -251,305 +401,115 @@ row_missing(const row_column_t *column, buf_t *text, batch_fault_t *fault,
 }
 
 
-static int
-row_from_path(row_plan_t *plan, const row_column_t *column,
-    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
-{
-    uint32_t             i;
-    const json_token_t  *token;
-
-    (void) record;
-
-    i = json_find(&plan->doc, 0, column->conf->pointer);
-
-    if (i == JSON_NONE) {
-        return row_missing(column, text, fault, 0);
-    }
-
-    token = &plan->doc.tokens[i];
-
-    if (token->type == JSON_NULL) {
-        return row_missing(column, text, fault, 1);
-    }
-
-    if (column->kind == TYPE_JSON) {
-        /* a string's token lies between its quotes */
-        i = token->type == JSON_STRING;
-        return buf_add_copy(text, plan->doc.text + token->start - i,
-                            token->end - token->start + 2 * i);
-    }
-
-    if (token->type == JSON_STRING) {
-        return row_string(plan, column, i, text, fault);
-    }
-
-    return row_scalar(plan, column, token, text, fault);
-}
-
+/* The partition (slot 1) or the offset (slot 0). */
 
 static int
-row_string(row_plan_t *plan, const row_column_t *column, uint32_t token,
-    buf_t *text, batch_fault_t *fault)
-{
-    size_t               len;
-    const char          *s;
-    const json_token_t  *t;
-
-    t = &plan->doc.tokens[token];
-    s = plan->doc.text + t->start;
-    len = t->end - t->start;
-
-    if (t->escaped) {
-        plan->scratch.len = 0;
-        if (buf_reserve(&plan->scratch, len + 1) == -1) {
-            return -1;
-        }
-        s = plan->scratch.data;
-        len = json_unescape(&plan->doc, token, plan->scratch.data);
-    }
-
-    switch (column->kind) {
-
-    case TYPE_SMALLINT:
-    case TYPE_INTEGER:
-    case TYPE_BIGINT:
-        if (row_check_integer(column, s, len, fault)) {
-            return 1;
-        }
-        break;
-
-    default:
-        break;
-    }
-
-    if (t->escaped) {
-        return buf_add_copy(text, s, len);
-    }
-
-    /* JSON has no raw control character in a string, so nothing to escape */
-
-    if (buf_reserve(text, len + 1) == -1) {
-        return -1;
-    }
-
-    if (len) {
-        memcpy(text->data + text->len, s, len);
-        text->len += len;
-    }
-
-    return 0;
-}
-
-
-/* Numbers, true, false, arrays and objects. */
-
-static int
-row_scalar(row_plan_t *plan, const row_column_t *column,
-    const json_token_t *token, buf_t *text, batch_fault_t *fault)
-{
-    int          fits;
-    char         what[128];
-    size_t       len;
-    const char  *s;
-
-    s = plan->doc.text + token->start;
-    len = token->end - token->start;
-
-    switch (column->kind) {
-
-    case TYPE_SMALLINT:
-    case TYPE_INTEGER:
-    case TYPE_BIGINT:
-        fits = token->type == JSON_NUMBER;
-        if (fits && row_check_integer(column, s, len, fault)) {
-            return 1;
-        }
-        break;
-
-    case TYPE_NUMERIC:
-    case TYPE_FLOAT:
-        fits = token->type == JSON_NUMBER;
-        break;
-
-    case TYPE_BOOLEAN:
-        fits = token->type == JSON_TRUE || token->type == JSON_FALSE;
-        break;
-
-    case TYPE_TIME:
-    case TYPE_UUID:
-    case TYPE_BYTEA:
-        fits = 0;
-        break;
-
-    default:
-        fits = 1;
-        break;
-    }
-
-    if (!fits) {
-        snprintf(what, sizeof(what), "%s does not fit type %s",
-                 row_json_names[token->type], column->type);
-        return row_fault(fault, "22P02", column, what);
-    }
-
-    return buf_add_copy(text, s, len);
-}
-
-
-static int
-row_check_integer(const row_column_t *column, const char *s, size_t len,
-    batch_fault_t *fault)
-{
-    size_t    i;
-    uint64_t  n, max;
-
-    max = column->kind == TYPE_SMALLINT ? INT16_MAX
-          : column->kind == TYPE_INTEGER ? INT32_MAX : INT64_MAX;
-    i = 0;
-
-    if (len && s[0] == '-') {
-        max++;
-        i++;
-    }
-
-    if (i == len) {
-        return row_fault(fault, "22P02", column, "not a whole number");
-    }
-
-    for (n = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9') {
-            return row_fault(fault, "22P02", column, "not a whole number");
-        }
-
-        if (n > max / 10 || n * 10 > max - (uint64_t) (s[i] - '0')) {
-            return row_fault(fault, "22003", column,
-                             "the number is out of range");
-        }
-
-        n = n * 10 + (uint64_t) (s[i] - '0');
-    }
-
-    return 0;
-}
-
-
-static int
-row_from_meta(row_plan_t *plan, const row_column_t *column,
+row_from_number(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault)
 {
     (void) plan;
     (void) fault;
-
-    if (column->conf->from == CONF_FROM_TOPIC) {
-        return buf_add_copy(text, record->topic, strlen(record->topic));
-    }
 
     if (buf_reserve(text, 20) == -1) {
         return -1;
     }
 
     text->len = (size_t) (buf_put_int(text->data + text->len,
-                          column->conf->from == CONF_FROM_OFFSET
-                          ? record->offset : record->partition)
+                          column->slot ? record->partition : record->offset)
                           - text->data);
 
     return 0;
 }
 
 
-/* "2026-01-31 12:00:00.123+00", or milliseconds for a number's type. */
+static int
+row_from_topic(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
+{
+    return row_bytes(plan, column, record->topic, strlen(record->topic), text,
+                     fault);
+}
+
+
+static int
+row_from_key(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
+{
+    return record->key
+           ? row_bytes(plan, column, record->key, record->key_len, text,
+                       fault)
+           : row_absent(column, true, text, fault);
+}
+
+
+static int
+row_from_value(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
+{
+    return record->value
+           ? row_bytes(plan, column, record->value, record->value_len, text,
+                       fault)
+           : row_absent(column, true, text, fault);
+}
+
+
+/* Kafka lets a name come more than once: the last one counts. */
+
+const batch_header_t *
+row_header(const batch_record_t *record, const char *name)
+{
+    size_t  i;
+
+    for (i = record->nheaders; i--; ) {
+        if (strcmp(record->header[i].name, name) == 0) {
+            return &record->header[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static int
+row_from_header(row_plan_t *plan, const row_column_t *column,
+    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
+{
+    const batch_header_t  *header;
+
+    header = row_header(record, column->header);
+
+    if (header == NULL || header->value == NULL) {
+        return row_absent(column, header != NULL, text, fault);
+    }
+
+    return row_bytes(plan, column, header->value, header->len, text, fault);
+}
+
+
+/* A time, or milliseconds for a number's type. */
 
 static int
 row_from_timestamp(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault)
 {
-    int         ms;
-    char       *p;
-    time_t      seconds;
-    int64_t     day;
-    struct tm   tm;
-
     if (record->timestamp < 0) {
-        return row_missing(column, text, fault, 1);
+        return row_absent(column, true, text, fault);
     }
-
-    if (buf_reserve(text, 48) == -1) {
-        return -1;
-    }
-
-    p = text->data + text->len;
 
     if (column->kind == TYPE_BIGINT || column->kind == TYPE_NUMERIC) {
-        text->len = (size_t) (buf_put_int(p, record->timestamp)
-                              - text->data);
+        if (buf_reserve(text, 20) == -1) {
+            return -1;
+        }
+        text->len = (size_t) (buf_put_int(text->data + text->len,
+                                          record->timestamp) - text->data);
         return 0;
     }
 
-    day = record->timestamp / ROW_MS_DAY;
-    ms = (int) (record->timestamp % ROW_MS_DAY);
-
-    if (day != plan->day) {
-        seconds = (time_t) (day * (ROW_MS_DAY / 1000));
-
-        if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year > 9999 - 1900) {
-            return row_fault(fault, "22008", column,
-                             "the timestamp is out of range");
-        }
-
-        strftime(plan->date, sizeof(plan->date), "%Y-%m-%d ", &tm);
-        plan->day = day;
+    if (record->timestamp > INT64_MAX / 1000) {
+        return row_fault(fault, "22008", column,
+                         "the timestamp is out of range");
     }
 
-    memcpy(p, plan->date, 11);
-    p[11] = (char) ('0' + ms / 36000000);
-    p[12] = (char) ('0' + ms / 3600000 % 10);
-    p[13] = ':';
-    p[14] = (char) ('0' + ms / 600000 % 6);
-    p[15] = (char) ('0' + ms / 60000 % 10);
-    p[16] = ':';
-    p[17] = (char) ('0' + ms / 10000 % 6);
-    p[18] = (char) ('0' + ms / 1000 % 10);
-    p[19] = '.';
-    p[20] = (char) ('0' + ms / 100 % 10);
-    p[21] = (char) ('0' + ms / 10 % 10);
-    p[22] = (char) ('0' + ms % 10);
-    memcpy(p + 23, "+00", 3);
-
-    text->len += 26;
-
-    return 0;
-}
-
-
-static int
-row_from_bytes(row_plan_t *plan, const row_column_t *column,
-    const batch_record_t *record, buf_t *text, batch_fault_t *fault)
-{
-    size_t       len;
-    const char  *s;
-
-    (void) plan;
-
-    if (column->conf->from == CONF_FROM_KEY) {
-        s = record->key;
-        len = record->key_len;
-    } else {
-        s = record->value;
-        len = record->value_len;
-    }
-
-    if (s == NULL) {
-        return row_missing(column, text, fault, 1);
-    }
-
-    if (column->kind == TYPE_BYTEA) {
-        return buf_add_bytea(text, s, len);
-    }
-
-    if (!buf_is_text(s, len)) {
-        return row_fault(fault, "22021", column,
-                         "not UTF-8 text, or a zero byte in it");
-    }
-
-    return buf_add_copy(text, s, len);
+    return row_instant(plan, column, record->timestamp * 1000, 3, text,
+                       fault);
 }

@@ -102,9 +102,9 @@ rd_kafka_message_t *source_next(source_t *source,
 /* Whether a queue may hold more for source_next(). */
 bool source_pending(const source_t *source);
 
-/* Fills a record from a message; "headers" is working memory. */
-int source_record(const rd_kafka_message_t *rkm,
-    buf_t *headers, batch_record_t *record);
+/* Fills a record from a message; "headers" and "list" are its memory. */
+int source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
+    batch_record_t *record);
 
 /* Tells Kafka, which nobody reads back: operators' tools do. */
 void source_commit(source_t *source, const batch_t *batch);

@@ -144,13 +144,15 @@ source_json_text(buf_t *out, const char *s, size_t len)
  */
 
 static int
-source_headers(const rd_kafka_message_t *rkm, buf_t *out)
+source_headers(const rd_kafka_message_t *rkm, buf_t *out, buf_t *list)
 {
     size_t               i, j, len, mark;
     const char          *name, *value;
+    batch_header_t       header;
     rd_kafka_headers_t  *headers;
 
     out->len = 0;
+    list->len = 0;
 
     if (rd_kafka_message_headers(rkm, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
     {
@@ -164,6 +166,11 @@ source_headers(const rd_kafka_message_t *rkm, buf_t *out)
                 == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++)
     {
+        header.name = name;
+        header.value = value;
+        header.len = len;
+        buf_add(list, (const char *) &header, sizeof(batch_header_t));
+
         buf_addf(out, "%s{\"name\":\"", i ? "," : "");
 
         if (source_json_text(out, name, strlen(name)) == -1) {
@@ -191,16 +198,17 @@ source_headers(const rd_kafka_message_t *rkm, buf_t *out)
 
     buf_add(out, "]", 1);
 
-    return buf_failed(out) ? -1 : 0;
+    return buf_failed(out) || buf_failed(list) ? -1 : 0;
 }
 
 
 int
-source_record(const rd_kafka_message_t *rkm,
-    buf_t *headers, batch_record_t *record)
+source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
+    batch_record_t *record)
 {
-    if (source_headers(rkm, headers) == -1) {
-        memset(headers, 0, sizeof(buf_t));
+    if (source_headers(rkm, headers, list) == -1) {
+        buf_free(headers);
+        buf_free(list);
         return -1;
     }
 
@@ -214,6 +222,8 @@ source_record(const rd_kafka_message_t *rkm,
     record->offset = rkm->offset;
     record->timestamp = rd_kafka_message_timestamp(rkm, NULL);
     record->partition = rkm->partition;
+    record->header = (const batch_header_t *) (const void *) list->data;
+    record->nheaders = list->len / sizeof(batch_header_t);
 
     return 0;
 }

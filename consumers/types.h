@@ -4,6 +4,9 @@
 #define SLUICE_TYPES_H
 
 
+#include <stdbool.h>
+
+
 typedef enum {
     TYPE_OTHER = 0,     /* PostgreSQL judges the text */
     TYPE_TEXT,
@@ -13,18 +16,35 @@ typedef enum {
     TYPE_BIGINT,
     TYPE_NUMERIC,
     TYPE_FLOAT,
-    TYPE_TIME,          /* dates and times, taken as ISO 8601 text */
-    TYPE_UUID,
+    TYPE_TIMESTAMPTZ,
+    TYPE_TIMESTAMP,
+    TYPE_DATE,
+    TYPE_TIME,
+    TYPE_STRING,        /* uuid, inet, interval: PostgreSQL judges a string */
     TYPE_JSON,
-    TYPE_BYTEA
+    TYPE_BYTEA,
+    TYPE_ARRAY
 } type_kind_t;
 
 
 /*
  * The kind of a type as SQL writes it or format_type() does:
- * "numeric(12,2)", "timestamp(3) with time zone".  TYPE_OTHER if unknown.
+ * "numeric(12,2)", "timestamp(3) with time zone", "text[]".  TYPE_OTHER if
+ * unknown.
  */
 type_kind_t type_kind(const char *name);
+
+/* The kind of an array's elements. */
+type_kind_t type_element(const char *name);
+
+/* Whether it is one of the types, or an array of one, that are known. */
+bool type_is_known(const char *name);
+
+static inline bool
+type_is_time(type_kind_t kind)
+{
+    return kind >= TYPE_TIMESTAMPTZ && kind <= TYPE_TIME;
+}
 
 /* The known name nearest to "name", or NULL if none is near. */
 const char *type_nearest(const char *name);

@@ -62,7 +62,8 @@ class Topics:
             time.sleep(0.02)
 
     def produce(self, name, records, timestamp=None):
-        """records: values, or (key, value) or (key, value, partition)."""
+        """records: values, or (key, value), with a partition and headers
+        behind them."""
         failed = []
         producer = confluent_kafka.Producer(
             {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0,
@@ -79,10 +80,12 @@ class Topics:
                 failed.append(error)
 
         for record in records:
-            key, value, partition = None, record, None
-            if isinstance(record, tuple):
-                key, value, partition = (record + (None,))[:3]
+            if not isinstance(record, tuple):
+                record = (None, record)
+            key, value, partition, headers = (record + (None, None))[:4]
             more = {} if partition is None else {"partition": partition}
+            if headers:
+                more["headers"] = headers
             if timestamp is not None:
                 more["timestamp"] = timestamp
             while True:

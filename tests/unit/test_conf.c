@@ -79,18 +79,18 @@ static const case_t  errors[] = {
     { "{ \"table\": \"a.b.\" }", NULL },
     { "{ \"table\": \".b\" }", "f:1: \"table\" must be NAME or SCHEMA.NAME, "
       "names of 1 to 63 bytes" },
-    { "{ \"columns\": {} }", "f:1: \"columns\" must be an object with at "
-      "least one column" },
+    { "{ \"columns\": {} }", "f:1: \"columns\" must be \"auto\" or an object "
+      "with at least one column" },
     { "{ \"columns\": { \"a\":\n\"b\" } }",
       "f:2: column \"a\": \"b\" is no JSON Pointer: " },
     { "{ \"columns\": { \"a\": 1 } }",
       "f:1: column \"a\": it must be a JSON Pointer or an object" },
     { "{ \"columns\": { \"a\": { \"type\": \"text\" } } }",
-      "f:1: column \"a\": it needs one of \"path\", \"meta\" and "
-      "\"generated\"" },
+      "f:1: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
+      "\"constant\" and \"generated\"" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"meta\": \"key\" } } }",
-      "f:1: column \"a\": it needs one of \"path\", \"meta\" and "
-      "\"generated\"" },
+      "f:1: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
+      "\"constant\" and \"generated\"" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"requird\": true } } }",
       "f:2: column \"a\": unknown key \"requird\", did you mean "
       "\"required\"?" },
@@ -107,8 +107,64 @@ static const case_t  errors[] = {
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"required\": true, "
       "\"default\": 1 } } }",
       "f:1: column \"a\": it cannot be required and have a default" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"bytea\" } } }",
-      "f:1: column \"a\": bytea goes with \"meta\" key or value only" },
+    { "{ \"columns\": { \"a\": { \"header\": \"\" } } }",
+      "f:1: column \"a\": \"header\" must be a header's name" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"header\": \"h\" } } }",
+      "f:1: column \"a\": it needs one of " },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"txt[]\" } } }",
+      "f:1: column \"a\": unknown type" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"on_null\": \"rejct\" } } "
+      "}", "f:2: column \"a\": unknown \"on_null\" \"rejct\", did you mean "
+      "\"reject\"?" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"on_missing\": 1 } } }",
+      "f:1: column \"a\": \"on_missing\" must be one of null|default|"
+      "reject" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"unit\": \"h\" } } }",
+      "f:1: column \"a\": unknown \"unit\"" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": \"lwer\" } } "
+      "}", "f:1: column \"a\": unknown \"transform\" \"lwer\", did you mean "
+      "\"lower\"?" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": [] } } }",
+      "f:1: column \"a\": \"transform\" must be one to 16 transforms" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": { \"mask\": "
+      "-1 } } } }", "f:1: column \"a\": \"mask\" must be 0 to 1000 "
+      "characters that stay" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"required\": true, "
+      "\"on_null\": \"null\" } } }",
+      "f:1: column \"a\": \"required\" says what \"on_missing\" and "
+      "\"on_null\" are" },
+    { "{ \"columns\": { \"a\": { \"meta\": \"offset\", \"default\": 1 } } }",
+      "f:1: column \"a\": what is always there needs no \"default\"" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"on_null\": "
+      "\"default\" } } }", "f:1: column \"a\": it has no \"default\"" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"default\": 1, "
+      "\"on_missing\": \"null\" } } }",
+      "f:1: column \"a\": its \"default\" is never used" },
+    { "{ \"columns\": { \"a\": { \"meta\": \"offset\", \"unit\": \"s\" } } }",
+      "f:1: column \"a\": \"transform\" and \"unit\" go with " },
+    { GOOD ",\n\"format\": \"xml\" }", "f:5: \"format\" must be one of "
+      "json|text|bytes|cloudevents" },
+    { GOOD ",\n\"format\": \"text\" }", "f:1: a value of \"format\" \"text\" "
+      "has no fields: columns take it whole by \"meta\": \"value\"" },
+    { GOOD ",\n\"nul\": \"stripp\" }", "f:5: unknown \"nul\" \"stripp\", did "
+      "you mean \"strip\"?" },
+    { GOOD ",\n\"rest\": \"a\" }", "f:1: \"rest\" and \"columns\" both fill "
+      "column \"a\"" },
+    { GOOD ",\n\"where\": {} , \"x\": 1 }", "f:5: unknown key \"x\"" },
+    { GOOD ",\n\"where\": { \"path\": \"/a\" } }", "f:1: \"where\" needs one "
+      "of \"path\" and \"header\", and one of " },
+    { GOOD ",\n\"where\": { \"equals\": 1 } }", "f:1: \"where\" needs one of" },
+    { GOOD ",\n\"where\": { \"path\": \"/a\", \"equals\": 1, \"exists\": true "
+      "} }", "f:1: \"where\" needs one of" },
+    { GOOD ",\n\"where\": { \"path\": \"/a\", \"equals\": [] } }",
+      "f:5: what \"where\" compares with must be a string, a number, " },
+    { GOOD ",\n\"where\": { \"path\": \"/a\", \"in\": [] } }",
+      "f:5: \"where.in\" must be an array with at least one value" },
+    { GOOD ",\n\"where\": { \"path\": \"a\", \"exists\": true } }",
+      "f:5: \"a\" is no JSON Pointer: " },
+    { HEAD KAFKA PG "\"columns\": \"auto\", \"create_table\": true }",
+      "f:1: \"columns\" \"auto\" are the table's, so \"create_table\" cannot "
+      "make it" },
     { "{ \"columns\": { \"a\": { \"generated\": \"identity\" } } }",
       "f:1: no column of \"columns\" is filled from the record" }
 };

@@ -191,7 +191,8 @@ test_files(void)
         is_str(conf_property(conf, "bootstrap.servers"), "from-a-file",
                "a property");
         is_str(conf->columns[0].path, "/file", "a column may be called file");
-        is_str(conf->columns[1].fallback, "from-a-file", "a default");
+        is_str(conf->columns[1].fallback, "\"from-a-file\"",
+               "a default, as JSON");
     }
 
     conf_free(conf);
