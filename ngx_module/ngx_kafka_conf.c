@@ -5,6 +5,9 @@
 
 #define NGX_KAFKA_VALUE_MAX      65536     /* bytes of a property_file */
 
+/* the version of librdkafka that repeats no nonce */
+#define NGX_KAFKA_SCRAM_FIXED    0x020601ff
+
 
 typedef struct {
     const char  *name;          /* a trailing "." stands for all below it */
@@ -245,6 +248,16 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "property \"%V\" shows in the output of "
                            "\"nginx -T\", use \"property_file\"", name);
+    }
+
+    if (ngx_strcmp(canonical, "sasl.mechanisms") == 0
+        && ngx_strncmp(val.data, "SCRAM-", 6) == 0
+        && rd_kafka_version() < NGX_KAFKA_SCRAM_FIXED)
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "librdkafka %s cannot authenticate by %V to "
+                           "Kafka 4, which calls the credentials invalid; "
+                           "2.6.1 can", rd_kafka_version_str(), &val);
     }
 
     prop = ngx_array_push(&kcf->properties);

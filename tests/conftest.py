@@ -89,10 +89,10 @@ def nginx(directory, topics, kafka, request):
     start to the test.  %%KAFKA%% is the session's broker."""
     made = []
 
-    def make(http, start=True, **more):
+    def make(http, start=True, kind=Nginx, **more):
         more.setdefault("KAFKA", kafka.bootstrap)
         name = f"nginx{len(made) or ''}"
-        server = Nginx(directory / name, http, **more)
+        server = kind(directory / name, http, **more)
         made.append(server)
         return server.start() if start else server
 

@@ -18,7 +18,7 @@ PROGRAM = os.environ.get("NGINX") or shutil.which(
 
 FRAME = """\
 %%USER%%
-daemon off;
+daemon %%DAEMON%%;
 pid %%DIR%%/nginx.pid;
 error_log %%DIR%%/error.log info;
 load_module %%MODULE%%;
@@ -75,7 +75,7 @@ class Nginx:
             user = "root"
         self.names = {"PORT": self.port, "PORT2": self.port2,
                       "DIR": self.directory, "MODULE": MODULE,
-                      "WORKERS": workers, "MAIN": main,
+                      "WORKERS": workers, "MAIN": main, "DAEMON": "off",
                       "USER": f"user {user};" if user else "", **names}
         self.file = self.directory / "nginx.conf"
         self.error_log = self.directory / "error.log"
@@ -90,6 +90,7 @@ class Nginx:
 
     def write(self, http, **names):
         """A new configuration for the next start or reload."""
+        self.http = http
         self.names.update(names)
         text = FRAME.replace("%%HTTP%%", http)
         for _ in range(2):      # main may hold names too
@@ -154,7 +155,10 @@ class Nginx:
 
     def workers(self):
         """Living workers that are not shutting down."""
-        pids = procs.children(self.pid)
+        return self.workers_of(self.pid)
+
+    def workers_of(self, master):
+        pids = procs.children(master)
         if not VALGRIND:
             return [pid for pid in pids
                     if procs.name(pid) == "nginx: worker process"]
@@ -251,3 +255,60 @@ class Nginx:
                 and not any(e.search(line) for e in self.expected)] \
             + [line for path in self.directory.glob("valgrind.*")
                for line in path.read_text(errors="replace").splitlines()]
+
+
+class Daemon(Nginx):
+    """One that leaves its parent, as in production: only such a master
+    takes SIGUSR2."""
+
+    def start(self):
+        self.names["DAEMON"] = "on"
+        self.write(self.http)
+        with open(self.stderr, "ab") as stderr:
+            subprocess.run(self.command(), check=True, timeout=30,
+                           env=environment(self.directory, self.preload,
+                                           self.env),
+                           stdin=subprocess.DEVNULL, stdout=stderr,
+                           stderr=stderr)
+        self.master = self.read_pid()
+        self.session = self.master
+        wait_for(lambda: self.workers(), 30, "workers")
+        return self
+
+    def read_pid(self, suffix=""):
+        """Of a master, once its pid file is there."""
+        file = self.directory / f"nginx.pid{suffix}"
+        return int(wait_for(lambda: file.exists() and file.read_text(), 20,
+                            file.name))
+
+    @property
+    def pid(self):
+        return self.master
+
+    def upgrade(self):
+        """SIGUSR2: a second master beside the first, with its workers;
+        returns its pid."""
+        os.kill(self.master, signal.SIGUSR2)
+        self.read_pid(".oldbin")
+        new = wait_for(lambda: self.read_pid() != self.master
+                       and self.read_pid(), 20, "a new master")
+        wait_for(lambda: self.workers_of(new), 20, "its workers")
+        return new
+
+    def end(self, master, timeout=30):
+        """SIGQUIT; returns when it is gone."""
+        os.kill(master, signal.SIGQUIT)
+        procs.wait_gone([master], timeout, "the master is gone")
+
+    def finish(self):
+        left = [pid for pid in procs.session_members(self.session)]
+        for pid in left:
+            if procs.name(pid).startswith("nginx: master"):
+                os.kill(pid, signal.SIGTERM)
+        try:
+            procs.wait_gone(left, 20, "nginx ends")
+        finally:
+            for pid in procs.session_members(self.session):
+                os.kill(pid, signal.SIGKILL)
+        bad = self.complaints()
+        assert not bad, "nginx logged:\n" + "\n".join(bad)

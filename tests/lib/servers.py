@@ -108,7 +108,7 @@ class Kafka(Server):
         """A tool of Kafka's own, by its Java class."""
         return subprocess.run(
             [str(ROOT / "stack" / "kafka"), "tool", name, *words], cwd=ROOT,
-            check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=dict(os.environ, **self.environment), check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True).stdout
 
 

@@ -1,0 +1,216 @@
+"""TLS and SASL to a broker that asks for them, and secrets that stay so."""
+
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from tests.lib.env import free_port, wait_for
+from tests.lib.problem import assert_problem
+from tests.lib.servers import Kafka
+from tests.lib.topics import Topics
+
+# three ways to the same broker; what is wrong stands in a fourth
+CONF = """
+    kafka_producer scram {
+        brokers       127.0.0.1:%%SASL%%;
+        topic         %%TOPIC%%;
+        property      security.protocol sasl_ssl;
+        property      sasl.mechanism SCRAM-SHA-512;
+        property      sasl.username sluice;
+        property_file sasl.password %%CERTS%%/scram.password;
+        property      ssl.ca.location %%CERTS%%/ca.pem;
+        property      debug security,broker,conf;
+    }
+    kafka_producer plain {
+        brokers       127.0.0.1:%%SASL%%;
+        topic         %%TOPIC%%;
+        property      security.protocol sasl_ssl;
+        property      sasl.mechanism PLAIN;
+        property      sasl.username sluice;
+        property_file sasl.password %%CERTS%%/plain.password;
+        property_file ssl.ca.pem %%CERTS%%/ca.pem;
+        property      debug security,broker,conf;
+    }
+    kafka_producer certificate {
+        brokers       127.0.0.1:%%SSL%%;
+        topic         %%TOPIC%%;
+        property      security.protocol ssl;
+        property      ssl.ca.location %%CERTS%%/ca.pem;
+        property_file ssl.certificate.pem %%CERTS%%/client.pem;
+        property_file ssl.key.pem %%CERTS%%/client.key;
+        property_file ssl.key.password %%CERTS%%/key.password;
+        property      debug security,broker,conf;
+    }
+    kafka_producer wrong {
+        brokers       127.0.0.1:%%SASL%%;
+        timeout       2s;
+        topic         %%TOPIC%%;
+        property      security.protocol sasl_ssl;
+        property      sasl.mechanism SCRAM-SHA-512;
+        property      sasl.username sluice;
+        property_file sasl.password %%CERTS%%/wrong.password;
+        property      ssl.ca.location %%CERTS%%/ca.pem;
+        property      debug security,broker,conf;
+    }
+    kafka_producer stranger {
+        brokers       127.0.0.1:%%SSL%%;
+        timeout       2s;
+        topic         %%TOPIC%%;
+        property      security.protocol ssl;
+        property      ssl.ca.location %%CERTS%%/other.pem;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        kafka_topic %%TOPIC%%;
+        location = /scram       { kafka_pass scram; }
+        location = /plain       { kafka_pass plain; }
+        location = /certificate { kafka_pass certificate; }
+        location = /wrong       { kafka_pass wrong; }
+        location = /stranger    { kafka_pass stranger; }
+        location = /status      { kafka_status; }
+        location = /ready       { kafka_ready; }
+    }
+"""
+
+PASSWORDS = {"scram": "canary-scram-4b1d", "plain": "canary-plain-7e2a",
+             "wrong": "canary-wrong-90cf", "key": "canary-key-3d58"}
+
+
+def openssl(directory, *words):
+    subprocess.run(["openssl", *words], cwd=directory, check=True,
+                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def authority(directory, name):
+    openssl(directory, "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+            "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+            "-out", f"{name}.pem")
+
+
+def certificate(directory, name, *key):
+    openssl(directory, "req", "-newkey", "rsa:2048", *key, "-subj",
+            f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", f"{name}.key", "-out", f"{name}.csr")
+    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem",
+            "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-copy_extensions", "copy", "-out", f"{name}.pem")
+
+
+@pytest.fixture(scope="module")
+def certs(run_directory):
+    directory = run_directory / "certs"
+    directory.mkdir()
+    authority(directory, "ca")
+    authority(directory, "other")
+    certificate(directory, "broker", "-nodes")
+    certificate(directory, "client", "-passout", f"pass:{PASSWORDS['key']}")
+    openssl(directory, "pkcs12", "-export", "-in", "broker.pem", "-inkey",
+            "broker.key", "-passout", "pass:broker", "-out", "broker.p12")
+    for name, password in PASSWORDS.items():
+        (directory / f"{name}.password").write_text(password + "\n")
+    yield directory
+    shutil.rmtree(directory)
+
+
+def version():
+    """Kafka 4 takes no SCRAM from librdkafka before 2.6.1."""
+    installed = subprocess.run(["pkg-config", "--modversion", "rdkafka"],
+                               check=True, stdout=subprocess.PIPE, text=True)
+    numbers = tuple(map(int, installed.stdout.split(".")[:3]))
+    return {} if numbers >= (2, 6, 1) else {"KAFKA_VERSION": "3.9.2"}
+
+
+@pytest.fixture(scope="module")
+def secure_kafka(certs, run_directory):
+    """With a plain listener for the test, and two that ask who is there."""
+    plain, sasl, ssl, controller = (free_port() for _ in range(4))
+    module = "org.apache.kafka.common.security"
+    listeners = (f"PLAINTEXT://127.0.0.1:{plain},"
+                 f"SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl}")
+    made = Kafka(run_directory / "kafka-secure", [
+        f"listeners={listeners},CONTROLLER://127.0.0.1:{controller}",
+        f"advertised.listeners={listeners}",
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,"
+        "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
+        f"controller.quorum.voters=1@127.0.0.1:{controller}",
+        f"ssl.keystore.location={certs}/broker.p12",
+        "ssl.keystore.type=PKCS12", "ssl.keystore.password=broker",
+        f"ssl.truststore.location={certs}/ca.pem", "ssl.truststore.type=PEM",
+        "listener.name.ssl.ssl.client.auth=required",
+        "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512",
+        f"listener.name.sasl_ssl.plain.sasl.jaas.config={module}.plain."
+        "PlainLoginModule required username=\"x\" password=\"x\""
+        f" user_sluice=\"{PASSWORDS['plain']}\";",
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config="
+        f"{module}.scram.ScramLoginModule required;",
+    ], plain, **version())
+    made.sasl, made.ssl = sasl, ssl
+    try:
+        made.start()
+        made.tool("kafka.admin.ConfigCommand", "--bootstrap-server",
+                  made.bootstrap, "--alter", "--entity-type", "users",
+                  "--entity-name", "sluice", "--add-config",
+                  f"SCRAM-SHA-512=[password={PASSWORDS['scram']}]")
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(made.directory, ignore_errors=True)
+
+
+def test_tls_and_sasl_and_no_secret_shows(nginx, certs, secure_kafka):
+    topics = Topics(secure_kafka)
+    name = topics.create()
+    server = nginx(CONF, TOPIC=name, CERTS=certs, SASL=secure_kafka.sasl,
+                   SSL=secure_kafka.ssl)
+    for way in ("scram", "plain", "certificate"):
+        wait_for(lambda way=way: server.post(f"/{way}", way.encode()).status
+                 == 200, 20, way)
+    values = {record.value for record in topics.records(name)}
+    assert values == {b"scram", b"plain", b"certificate"}
+
+    # who has the wrong password, or trusts another authority, gets nothing
+    # kept and is told so
+    for way in ("wrong", "stranger"):
+        assert_problem(server.post(f"/{way}", b"never"), 503, "no")
+    log = server.log()
+    assert "SASL authentication error" in log or "_AUTHENTICATION" in log
+    assert "certificate verify failed" in log or "_SSL" in log
+    assert topics.count(name) >= 3
+    assert b"never" not in {r.value for r in topics.records(name)}
+
+    # the three others go on beside those two
+    for way in ("scram", "plain", "certificate"):
+        assert server.post(f"/{way}", b"again").status == 200
+
+    code, dump = server.test("-T")
+    assert code == 0, dump
+    # each line with SCRAM is warned of where librdkafka is too old for Kafka 4
+    assert dump.count("cannot authenticate by SCRAM-SHA-512 to Kafka 4") \
+        == (2 if version() else 0)
+    said = (dump + server.log() + server.get("/status").body.decode()
+            + server.get("/ready").body.decode())
+    key = (pathlib.Path(certs) / "client.key").read_text().splitlines()
+    for secret in [*PASSWORDS.values(), key[1], key[len(key) // 2]]:
+        assert secret not in said
+    topics.clean()
+
+
+def test_a_secret_that_is_replaced_is_taken_by_a_reload(nginx, certs,
+                                                        secure_kafka):
+    topics = Topics(secure_kafka)
+    name = topics.create()
+    file = certs / "wrong.password"
+    server = nginx(CONF, TOPIC=name, CERTS=certs, SASL=secure_kafka.sasl,
+                   SSL=secure_kafka.ssl)
+    assert_problem(server.post("/wrong", b"x"), 503, "no")
+    try:
+        file.write_text(PASSWORDS["scram"])
+        server.reload(wait_old=10)
+        wait_for(lambda: server.post("/wrong", b"right").status == 200, 20,
+                 "the new password")
+    finally:
+        file.write_text(PASSWORDS["wrong"])
+    assert b"right" in {record.value for record in topics.records(name)}
+    topics.clean()
