@@ -81,6 +81,24 @@ class Browser:
         assert "reason" not in done, done["reason"]
         return done.get("value")
 
+    def cdp(self, command, **parameters):
+        """A command of the DevTools protocol."""
+        commands = self.driver.command_executor._commands
+        commands.setdefault("cdp", (
+            "POST", "/session/$sessionId/goog/cdp/execute"))
+        return self.driver.execute("cdp", {"cmd": command,
+                                           "params": parameters})["value"]
+
+    def resize(self, width, height):
+        """The size of what the page sees, as of a phone."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width,
+                 height=height, deviceScaleFactor=1, mobile=width < 600)
+
+    def prefer(self, scheme):
+        """light or dark"""
+        self.cdp("Emulation.setEmulatedMedia", features=[
+            {"name": "prefers-color-scheme", "value": scheme}])
+
     def console(self):
         return "\n".join(entry["message"]
                          for entry in self.driver.get_log("browser"))

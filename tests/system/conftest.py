@@ -1,8 +1,9 @@
-"""Fixtures of the tests that load examples/nginx."""
+"""Fixtures of the tests that load examples/nginx, and the browser."""
 
 import pytest
 
 from tests.lib import examples
+from tests.lib.browser import Browser
 
 
 @pytest.fixture
@@ -24,3 +25,12 @@ def example(nginx, event_topics):
         return nginx(examples.text(name, replaced or {}) + more, **names)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def chromium(run_directory):
+    browser = Browser(run_directory / "chromium")
+    try:
+        yield browser.start()
+    finally:
+        browser.stop()

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from tests.lib.browser import Browser
 from tests.lib.env import ROOT, free_port, wait_for
 from tests.lib.examples import TOPICS
 
@@ -27,15 +26,6 @@ LIMITED = """
         limit_req        zone=browser burst=1 nodelay;
         limit_req_status 429;
         kafka_pass """
-
-
-@pytest.fixture(scope="module")
-def chromium(run_directory):
-    browser = Browser(run_directory / "chromium")
-    try:
-        yield browser.start()
-    finally:
-        browser.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.lib.env import MODULE, ROOT, free_port, wait_for
 DESCRIPTION = ROOT / "docs" / "openapi.yaml"
 EXAMPLE = ROOT / "nginx.conf.example"
 PUBLIC = "^/(api|topics|queued|testing)"
-OPERATOR = "^/(status|ready|live)$"
+OPERATOR = "^/(status|metrics|ready|live)$"
 CONFORM = ("status_code_conformance,content_type_conformance,"
            "response_headers_conformance,response_schema_conformance")
 
@@ -116,7 +116,7 @@ def test_the_running_stack_agrees_with_it(venv, stack, kafka, directory):
     done = schemathesis(venv, directory, running.status, OPERATOR,
                         "--exclude-checks", "unsupported_method")
     assert done.returncode == 0, done.stdout
-    assert re.search(r"Tested: 3\b", done.stdout), done.stdout
+    assert re.search(r"Tested: 4\b", done.stdout), done.stdout
 
 
 def test_it_holds_while_no_broker_is_up(venv, stack, directory):
@@ -132,7 +132,7 @@ def test_it_holds_while_no_broker_is_up(venv, stack, directory):
     done = schemathesis(venv, directory, running.status, OPERATOR,
                         "--checks", CONFORM)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"Tested: 3\b", done.stdout), done.stdout
+    assert re.search(r"Tested: 4\b", done.stdout), done.stdout
 
 
 def test_the_check_finds_what_the_description_leaves_out(

@@ -1,0 +1,133 @@
+"""The page of kafka_status, in Chromium."""
+
+import os
+import signal
+
+import pytest
+
+from tests.lib import procs
+from tests.lib.env import wait_for
+
+CONF = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        timeout 3s;
+        topic   %%TOPIC%%;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass   main;
+            kafka_topic  %%TOPIC%%;
+            kafka_format json;
+        }
+        location = /status { kafka_status; }
+        location = /html   { kafka_status html; }
+    }
+"""
+CONTRAST = """
+    const part = c => (c /= 255) <= 0.04045 ? c / 12.92
+                                            : ((c + 0.055) / 1.055) ** 2.4;
+    const light = color => {
+        const [r, g, b] = color.match(/[0-9.]+/g).map(Number).map(part);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const under = node => {
+        const color = getComputedStyle(node).backgroundColor;
+        return /, 0\\)$/.test(color) && node.parentElement
+            ? under(node.parentElement) : color;
+    };
+    return [...document.querySelectorAll('h1, h2, th, td, b, span, li')]
+        .filter(node => node.offsetParent).map(node => {
+            const pair = [light(getComputedStyle(node).color),
+                          light(under(node))].sort((a, b) => b - a);
+            return [(pair[0] + 0.05) / (pair[1] + 0.05),
+                    node.textContent];
+        }).sort((a, b) => a[0] - b[0])[0];
+"""
+
+
+@pytest.fixture
+def page(chromium):
+    """The browser, as others left it and will find it."""
+    chromium.console()
+    yield chromium
+    chromium.open("about:blank")
+    chromium.cdp("Emulation.clearDeviceMetricsOverride")
+    chromium.cdp("Emulation.setEmulatedMedia", features=[])
+    chromium.console()
+
+
+def text(page, id):
+    return page.run(f"return document.getElementById('{id}').innerText")
+
+
+def tiles(page):
+    return page.run("""return Object.fromEntries(
+        [...document.querySelectorAll('.tile')].map(t =>
+            [t.querySelector('span').textContent,
+             t.querySelector('b').textContent]))""")
+
+
+def test_the_page_shows_what_happens_by_itself(nginx, own_kafka, own_topics,
+                                               page, load):
+    name = own_topics.create()
+    server = nginx(CONF, TOPIC=name, KAFKA=own_kafka.bootstrap, workers=2)
+    server.expect("exited on signal")
+    page.resize(1100, 900)
+    page.open(f"http://127.0.0.1:{server.port}/status")
+    wait_for(lambda: text(page, "state") == "serving", 20, "it serves")
+    one = load(server.port, "/", connections=2, rate=50)
+    wait_for(lambda: "\u2013" not in tiles(page).values()
+             and float(tiles(page)["requests / s"]) > 1, 30, "it moves")
+    assert server.post("/", b"{").status == 400
+    wait_for(lambda: "not-json" in text(page, "errors"), 20, "an error")
+    assert name in text(page, "topics")
+    assert "it has one replica" in text(page, "list")
+    assert own_kafka.bootstrap in text(page, "brokers")
+    assert "ms" in text(page, "brokers")
+    assert "2 of 2" in text(page, "producers")
+    for pid in server.workers():
+        assert str(pid) in text(page, "workers")
+
+    victim = server.worker()
+    os.kill(victim, signal.SIGKILL)
+    procs.wait_gone([victim], 20)
+    wait_for(lambda: str(victim) not in text(page, "workers"), 20,
+             "the killed one is gone")
+    one.stop()
+    own_kafka.kill()
+    wait_for(lambda: text(page, "state") == "no broker is connected", 40,
+             "it says so")
+    loaded = page.run("""return [...new Set(performance.getEntries()
+        .filter(e => e.name.startsWith('http')).map(e => e.name))]""")
+    address = f"http://127.0.0.1:{server.port}/status"
+    assert set(loaded) == {address, f"{address}?json"}
+    assert page.console() == ""
+    server.stop()
+    wait_for(lambda: text(page, "state").startswith("no news"), 20,
+             "nobody answers")
+
+
+def test_it_can_be_read_on_a_phone_by_day_and_by_night(nginx, topic, page):
+    server = nginx(CONF, TOPIC=topic)
+    assert server.post("/", b"{}").status == 200
+    assert server.post("/", b"{").status == 400
+    wait_for(lambda: "warning" in server.get(
+        "/status").json["producers"][0]["topics"][0], 20, "weak")
+    for width in (1100, 360):
+        page.resize(width, 800)
+        for scheme in ("light", "dark"):
+            page.prefer(scheme)
+            page.open(f"http://127.0.0.1:{server.port}/html")
+            wait_for(lambda: topic in text(page, "topics"), 20, "rows")
+            wide, seen = page.run(
+                "return [document.documentElement.scrollWidth, innerWidth]")
+            assert wide <= seen == width
+            worst, words = page.run(CONTRAST)
+            # WCAG 2.2, 1.4.3
+            assert worst >= 4.5, (scheme, words)
+            dark = page.run("return getComputedStyle(document.body)"
+                                ".backgroundColor") == "rgb(18, 22, 28)"
+            assert dark == (scheme == "dark")
+    assert page.console() == ""
