@@ -134,37 +134,21 @@ daemon_init(daemon_t *d, conf_t *conf)
 }
 
 
-/*
- * "sluice:" + FNV-1a of group and topic + ":" + a number of its own; 40
- * bytes, of the 63 that PostgreSQL keeps.
- */
+/* What all daemons of the group begin with, and a number of its own. */
 
 static void
 daemon_name(daemon_t *d)
 {
-    uint64_t     hash, id;
-    const char  *p;
-
-    hash = 0xcbf29ce484222325;
-
-    for (p = d->conf->group; *p; p++) {
-        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
-    }
-
-    hash *= 0x100000001b3;
-
-    for (p = d->conf->topic; *p; p++) {
-        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
-    }
+    char      prefix[OFFSETS_PREFIX];
+    uint64_t  id;
 
     if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
         id = (uint64_t) getpid() << 32 ^ (uint64_t) log_clock();
     }
 
     srandom((unsigned) id);
-
-    snprintf(d->owner, sizeof(d->owner), "sluice:%016" PRIx64 ":%016" PRIx64,
-             hash, id);
+    offsets_prefix(d->conf, prefix);
+    snprintf(d->owner, sizeof(d->owner), "%s%016" PRIx64, prefix, id);
 }
 
 

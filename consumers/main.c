@@ -16,6 +16,7 @@
 #include "init.h"
 #include "log.h"
 #include "source.h"
+#include "tool.h"
 #include "version.h"
 
 
@@ -45,10 +46,18 @@ static void usage(FILE *out);
 static const command_t  commands[] = {
     { "init", "make a configuration, JSON Schema and DDL of a sample event",
       init_usage, init_run, 1 },
+    { "lag", "records not yet in PostgreSQL, a partition a line",
+      tool_lag_usage, tool_lag, 0 },
+    { "offsets", "show what is stored, or go on elsewhere",
+      tool_offsets_usage, tool_offsets, 0 },
     { "print-ddl", "show the DDL and grants for a configuration",
       ddl_print_usage, ddl_print, 0 },
     { "setup", "do the DDL and grants, as an administrator", ddl_setup_usage,
       ddl_setup, 0 },
+    { "verify", "prove that every offset is accounted for, once",
+      tool_verify_usage, tool_verify, 0 },
+    { "where", "what became of one record",
+      tool_where_usage, tool_where, 0 },
     { NULL, NULL, NULL, NULL, 0 }
 };
 

@@ -40,6 +40,28 @@ static int offsets_check(offsets_t *o, source_partition_t *p,
     const lookup_range_t *range, char *reason, size_t size);
 
 
+void
+offsets_prefix(const conf_t *conf, char *prefix)
+{
+    uint64_t     hash;
+    const char  *p;
+
+    hash = 0xcbf29ce484222325;
+
+    for (p = conf->group; *p; p++) {
+        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
+    }
+
+    hash *= 0x100000001b3;
+
+    for (p = conf->topic; *p; p++) {
+        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
+    }
+
+    snprintf(prefix, OFFSETS_PREFIX, "sluice:%016" PRIx64 ":", hash);
+}
+
+
 offsets_t *
 offsets_create(const conf_t *conf, const char *owner)
 {
@@ -90,18 +112,34 @@ offsets_cluster(const offsets_t *o)
 void
 offsets_key(const offsets_t *o, PGconn *conn, buf_t *sql)
 {
+    offsets_key_table(o, conn, o->conf->table, sql);
+}
+
+
+void
+offsets_key_table(const offsets_t *o, PGconn *conn, const char *table,
+    buf_t *sql)
+{
     sql_literal(sql, conn, o->cluster);
     buf_add(sql, ",", 1);
     sql_literal(sql, conn, o->conf->group);
     buf_add(sql, ",", 1);
     sql_literal(sql, conn, o->conf->topic);
     buf_add(sql, ",", 1);
-    sql_literal(sql, conn, o->conf->table);
+    sql_literal(sql, conn, table);
 }
 
 
 void
 offsets_where(const offsets_t *o, PGconn *conn, buf_t *sql)
+{
+    offsets_where_table(o, conn, o->conf->table, sql);
+}
+
+
+void
+offsets_where_table(const offsets_t *o, PGconn *conn, const char *table,
+    buf_t *sql)
 {
     buf_addf(sql, " cluster_id=");
     sql_literal(sql, conn, o->cluster);
@@ -110,7 +148,7 @@ offsets_where(const offsets_t *o, PGconn *conn, buf_t *sql)
     buf_addf(sql, " AND topic=");
     sql_literal(sql, conn, o->conf->topic);
     buf_addf(sql, " AND table_name=");
-    sql_literal(sql, conn, o->conf->table);
+    sql_literal(sql, conn, table);
 }
 
 

@@ -10,6 +10,9 @@
 #include "sql.h"
 
 
+#define OFFSETS_PREFIX  25    /* bytes, with the NUL */
+
+
 typedef struct offsets_s  offsets_t;
 
 /*
@@ -18,6 +21,12 @@ typedef struct offsets_s  offsets_t;
  */
 typedef void (*offsets_done_pt)(void *data, const outcome_t *outcome);
 
+
+/*
+ * "sluice:" + FNV-1a of group and topic + ":", with which the owners' names
+ * begin; with 16 digits more they are 40 of the 63 bytes PostgreSQL keeps.
+ */
+void offsets_prefix(const conf_t *conf, char *prefix);
 
 /* "owner" names this daemon; it and "conf" must outlive the structure. */
 offsets_t *offsets_create(const conf_t *conf, const char *owner);
@@ -52,6 +61,12 @@ void offsets_key(const offsets_t *offsets, PGconn *conn, buf_t *sql);
 
 /* A condition that selects this daemon's rows; begins with a space. */
 void offsets_where(const offsets_t *offsets, PGconn *conn, buf_t *sql);
+
+/* Both for another table than the configuration's. */
+void offsets_key_table(const offsets_t *offsets, PGconn *conn,
+    const char *table, buf_t *sql);
+void offsets_where_table(const offsets_t *offsets, PGconn *conn,
+    const char *table, buf_t *sql);
 
 const char *offsets_cluster(const offsets_t *offsets);
 
