@@ -17,6 +17,9 @@ class Daemon:
     and PostgreSQL are, a listening port, a short Kafka session; and makes
     the group's name the test's own."""
 
+    # the last one of each database, topic, group and table
+    latest = {}
+
     def __init__(self, directory, config, kafka, conninfo, program=CONSUMER,
                  name="consumer", **environment):
         directory = pathlib.Path(directory)
@@ -42,6 +45,8 @@ class Daemon:
                 # another test's killed member would delay ours
                 database = re.search(r"dbname=(\S+)", conninfo)[1]
                 config["group"] += f"@{database}"
+                self.latest[database, config.get("topic"), config["group"],
+                            config.get("table")] = self
             config = json.dumps(config, indent=4)
         self.file.write_text(config)
 
@@ -62,6 +67,11 @@ class Daemon:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=timeout)
         return done.returncode, done.stdout.decode(errors="replace")
+
+    def verify(self):
+        """Proves that every offset is accounted for, by the subcommand."""
+        code, said = self.run("verify")
+        assert code == 0 and "Proved" in said, said
 
     def start(self, **environment):
         env = self._environment()

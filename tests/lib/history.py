@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 
+from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 
 
@@ -247,8 +248,8 @@ def check_topic(events, records):
 
 def check_coverage(database, table, topic, group):
     """Invariant 4: every offset below the kept one is a row, a dead letter
-    or a stored gap, and sluice.batches says the same.  The table has the
-    columns part and off."""
+    or a stored gap, and sluice.batches says the same; sluice-consumer's
+    verify has to agree.  The table has the columns part and off."""
     group = f"{group}@{database.name}"
     kept = dict(database.query(
         "SELECT partition, next_offset FROM sluice.offsets"
@@ -281,3 +282,4 @@ def check_coverage(database, table, topic, group):
                     f"partition {partition} lacks records: {ranges}"
                 assert inside in (records, records + dead_letters)
         assert expected == next_offset, f"sluice.batches: {ranges}"
+    Daemon.latest[database.name, topic, group, table].verify()
