@@ -154,9 +154,11 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/modules $(nginx_src)/src/http/v2 \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
-fuzz_targets = inflate json schema split
+fuzz_targets = inflate json row schema split
 fuzz_sources = $(wildcard common/*.c) ngx_module/ngx_kafka_inflate.c
 fuzz_split = ngx_module/ngx_http_kafka_record.c ngx_module/ngx_http_kafka_split.c
+fuzz_row = $(wildcard consumers/row*.c) consumers/types.c consumers/buf.c \
+    consumers/conf_value.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
@@ -185,6 +187,9 @@ replay_split = $(patsubst %.c,$(BUILD)/obj-replay/%.o,$(fuzz_split) \
     tests/fuzz/split.c)
 fuzzed_split = $(patsubst %.c,$(BUILD)/obj-fuzz/%.o,$(fuzz_split) \
     tests/fuzz/split.c)
+
+$(BUILD)/fuzz/replay-row: $(fuzz_row:%.c=$(BUILD)/obj-replay/%.o)
+$(BUILD)/fuzz/fuzz-row: $(fuzz_row:%.c=$(BUILD)/obj-fuzz/%.o)
 
 $(BUILD)/fuzz/replay-split: $(replay_split)
 $(BUILD)/fuzz/fuzz-split: $(fuzzed_split)
