@@ -8,7 +8,6 @@
 #include "row.h"
 
 
-
 static const conf_transform_t  tidy[] = {
     { CONF_TRIM, 0 }, { CONF_LOWER, 0 }, { CONF_UPPER, 0 }, { CONF_MASK, 2 }
 };

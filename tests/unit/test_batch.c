@@ -222,6 +222,51 @@ test_window(void)
 }
 
 
+/* Records without a row count as far as bounds and ranges go. */
+
+static void
+test_filtered(void)
+{
+    unsigned        r;
+    batch_record_t  record;
+
+    memset(&record, 0, sizeof(record));
+    record.key = "a";
+    record.key_len = 1;
+    record.value = "b";
+    record.value_len = 1;
+    record.timestamp = 7;
+    record.offset = 12;
+
+    batch_init(&batch, 3, 1024 * 1024, 20);
+    r = (unsigned) batch_range(&batch, 0, 10, 1, 10);
+    is(batch_filter(&batch, r, &record), 0, "a record is left out");
+    batch.first = 1000;
+
+    is(batch.nrows, 0, "it is no row");
+    is(batch_records(&batch), 1, "but a record");
+    ok(batch_is_due(&batch, 1020), "which makes the batch due");
+    is(batch_due_in(&batch, 1015), 5, "when it is old enough");
+    is(batch.ranges[r].next, 13, "the range goes on");
+    is(batch.ranges[r].records, 1, "counts it");
+    is(batch.ranges[r].filtered, 1, "as filtered");
+    is(batch.ranges[r].last_timestamp, 7, "and knows its timestamp");
+    is(batch.ranges[r].last_crc, 0x9b655367, "and its CRC-32");
+    is(batch.ngaps, 1, "a gap before it is one");
+
+    add(r, 13, "v", "a\n");
+    ok(batch.ranges[r].last == 0, "a row is the last again");
+    record.offset = 14;
+    is(batch_filter(&batch, r, &record), 0, "another one");
+    ok(batch.ranges[r].last == BATCH_NULL, "is the last");
+    ok(!batch_has_room(&batch), "the records bound it");
+
+    batch_reset(&batch, 8);
+    is(batch_records(&batch), 0, "reset empties it");
+    batch_free(&batch);
+}
+
+
 static void
 test_context(void)
 {
@@ -262,6 +307,7 @@ main(void)
     test_ranges();
     test_faults();
     test_window();
+    test_filtered();
     test_context();
 
     /* zlib's crc32() of eight length bytes and "ab" */
