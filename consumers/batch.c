@@ -64,6 +64,8 @@ batch_reset(batch_t *batch, uint64_t generation)
     batch->dead = 0;
     batch->ndead_parsed = 0;
     batch->filtered = 0;
+    batch->duplicates = 0;
+    batch->retries = 0;
     batch->nfaults = 0;
     batch->nranges = 0;
     batch->ngaps = 0;
@@ -171,7 +173,8 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
     batch_range_t  *rg;
 
     rg = &batch->ranges[range];
-    len = record->key_len + record->value_len + record->headers_len;
+    len = record->key_len + record->value_len + record->headers_len
+          + record->retry_len;
 
     if ((batch->nrows == batch->rows_size
          && batch_more((void **) &batch->rows, &batch->rows_size,
@@ -195,8 +198,12 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
     row->value_len = record->value ? (uint32_t) record->value_len
                                    : BATCH_NULL;
     row->headers_len = (uint32_t) record->headers_len;
+    row->retry_len = (uint32_t) record->retry_len;
     row->range = range;
     row->fault = 0;
+    row->target = 0;
+    row->tombstone = false;
+    row->duplicate = false;
 
     raw = batch->raw.data + batch->raw.len;
 
@@ -212,6 +219,12 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
 
     if (record->headers_len) {
         memcpy(raw, record->headers, record->headers_len);
+        raw += record->headers_len;
+    }
+
+    if (record->retry_len) {
+        memcpy(raw, record->retry, record->retry_len);
+        batch->retries++;
     }
 
     batch->raw.len += len;
@@ -301,6 +314,14 @@ batch_forget_faults(batch_t *batch)
 {
     size_t  i, kept;
 
+    for (i = 0; batch->duplicates && i < batch->nrows; i++) {
+        if (batch->rows[i].duplicate) {
+            batch->rows[i].duplicate = false;
+            batch->ranges[batch->rows[i].range].duplicates--;
+            batch->duplicates--;
+        }
+    }
+
     if (batch->dead == batch->ndead_parsed) {
         return;
     }
@@ -378,13 +399,37 @@ batch_headers(const batch_t *batch, const batch_row_t *row)
 }
 
 
+const char *
+batch_retry(const batch_t *batch, const batch_row_t *row)
+{
+    if (row->retry_len == 0) {
+        return NULL;
+    }
+
+    return batch->raw.data + row->raw
+           + (row->key_len == BATCH_NULL ? 0 : row->key_len)
+           + (row->value_len == BATCH_NULL ? 0 : row->value_len)
+           + row->headers_len;
+}
+
+
+void
+batch_duplicate(batch_t *batch, size_t row)
+{
+    if (!batch->rows[row].duplicate) {
+        batch->rows[row].duplicate = true;
+        batch->ranges[batch->rows[row].range].duplicates++;
+        batch->duplicates++;
+    }
+}
+
+
 size_t
-batch_line(const batch_t *batch, size_t first, size_t end, uint64_t line)
+batch_line(const batch_t *batch, unsigned target, size_t first, size_t end,
+    uint64_t line)
 {
     for ( /* void */ ; first < end; first++) {
-        if (batch->rows[first].text_len && batch->rows[first].fault == 0
-            && --line == 0)
-        {
+        if (batch_is_stored(&batch->rows[first], target) && --line == 0) {
             break;
         }
     }

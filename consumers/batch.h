@@ -28,9 +28,11 @@ typedef struct {
     const char  *key;          /* NULL: null */
     const char  *value;        /* NULL: null */
     const char  *headers;      /* JSON array as text; NULL: none */
+    const char  *retry;        /* the client's idempotency key; NULL: none */
     size_t       key_len;
     size_t       value_len;
     size_t       headers_len;
+    size_t       retry_len;
     int64_t      offset;
     int64_t      timestamp;    /* ms since 1970; -1: none */
     int32_t      partition;
@@ -44,14 +46,19 @@ typedef struct {
 typedef struct {
     int64_t   offset;
     int64_t   timestamp;
-    size_t    raw;             /* key, value, headers, one behind the other */
+    size_t    raw;             /* key, value, headers, idempotency key, one
+                                  behind the other */
     size_t    text;            /* of the COPY line, with its line feed */
     uint32_t  text_len;        /* 0: dead before any SQL */
     uint32_t  key_len;
     uint32_t  value_len;
     uint32_t  headers_len;     /* 0: none */
+    uint32_t  retry_len;       /* 0: none */
     uint32_t  range;           /* in ranges */
     uint32_t  fault;           /* in faults, from 1; 0: good */
+    uint16_t  target;          /* which table, by the configuration's order */
+    bool      tombstone;       /* its line has the key's columns only */
+    bool      duplicate;       /* a client's retry, found by SQL */
 } batch_row_t;
 
 
@@ -100,6 +107,8 @@ typedef struct {
     size_t          dead;          /* rows with a fault */
     size_t          ndead_parsed;  /* of these, found before any SQL */
     size_t          filtered;      /* records of no row */
+    size_t          duplicates;
+    size_t          retries;       /* rows with an idempotency key */
     batch_fault_t  *faults;
     size_t          nfaults;
     size_t          faults_size;
@@ -147,7 +156,7 @@ int batch_filter(batch_t *batch, unsigned range,
 int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     const char *reason);
 
-/* Takes back every fault that SQL found: the rows are tried again. */
+/* Takes back whatever SQL found: the rows are tried again. */
 void batch_forget_faults(batch_t *batch);
 
 static inline bool batch_has_room(const batch_t *batch);
@@ -188,12 +197,26 @@ const char *batch_key(const batch_t *batch, const batch_row_t *row);
 const char *batch_value(const batch_t *batch, const batch_row_t *row);
 const char *batch_headers(const batch_t *batch, const batch_row_t *row);
 
+const char *batch_retry(const batch_t *batch, const batch_row_t *row);
+
+/* Marks a row as a client's retry that takes no effect. */
+void batch_duplicate(batch_t *batch, size_t row);
+
+/* Whether a row is to be stored in a table. */
+static inline bool
+batch_is_stored(const batch_row_t *row, unsigned target)
+{
+    return row->text_len && row->fault == 0 && !row->duplicate
+           && row->target == target;
+}
+
+
 /*
- * The "line"th (from 1) row that has a COPY line and no fault among rows
+ * The "line"th (from 1) row to be stored in "target" among rows
  * [first, end); returns "end" if there are fewer.
  */
-size_t batch_line(const batch_t *batch, size_t first, size_t end,
-    uint64_t line);
+size_t batch_line(const batch_t *batch, unsigned target, size_t first,
+    size_t end, uint64_t line);
 
 
 #endif

@@ -229,7 +229,8 @@ conf_complete(conf_reader_t *cr, conf_t *conf)
 
     PQconninfoFree(options);
 
-    return conf_complete_record(cr, conf);
+    return conf_complete_record(cr, conf) == -1 ? -1
+                                                : conf_check_tables(cr, conf);
 }
 
 
@@ -378,7 +379,7 @@ conf_free(conf_t *conf)
     conf_where_free(&conf->where);
 
     conf_release("", conf);
-
+    free(conf->targets);
     free(conf->properties);
     free(conf->columns);
     free(conf->file);

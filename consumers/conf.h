@@ -112,6 +112,15 @@ typedef enum {
 } conf_evolve_t;
 
 
+/* How a row meets one that is there already. */
+typedef enum {
+    CONF_MODE_APPEND = 0,
+    CONF_MODE_IGNORE,
+    CONF_MODE_UPSERT,
+    CONF_MODE_UPSERT_DELETE
+} conf_mode_t;
+
+
 typedef struct {
     char  *name;
     char  *value;
@@ -143,7 +152,9 @@ typedef struct {
 } conf_column_t;
 
 
-typedef struct {
+typedef struct conf_s  conf_t;
+
+struct conf_s {
     char             *file;
     char             *topic;
     char             *group;
@@ -171,14 +182,25 @@ typedef struct {
     int64_t           batch_bytes;
     int64_t           batch_linger;       /* ms */
     int64_t           flush_timeout;      /* ms */
+    int64_t           dead_keep;          /* ms; 0: for ever */
     double            hold_above;         /* share of the last 1,000 records */
     bool              create_table;
     conf_evolve_t     evolve;
 
+    conf_mode_t       mode;
+    conf_names_t      key;                /* columns; none for append */
+    char             *newer;              /* column; NULL: the last wins */
+    char             *dedupe_header;      /* NULL: retries are records */
+    int64_t           dedupe_window;      /* ms */
+
+    /* the tables, each with what is its own; without "route" this one */
+    conf_t          **targets;
+    size_t            ntargets;
+
     char             *listen;             /* NULL: no HTTP */
     char             *listen_host;
     uint16_t          listen_port;
-} conf_t;
+};
 
 
 /*

@@ -61,5 +61,11 @@ int conf_get_secret(conf_reader_t *cr, const conf_node_t *node,
 /* A value as JSON text of its own, or NULL: memory. */
 char *conf_json(conf_reader_t *cr, const conf_node_t *node);
 
+/*
+ * conf_tables.c: makes conf->targets and checks what "mode", "key" and
+ * "newer" ask of each other and of the columns.
+ */
+int conf_check_tables(conf_reader_t *cr, conf_t *conf);
+
 
 #endif

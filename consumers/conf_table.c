@@ -75,6 +75,26 @@ const conf_key_t  conf_keys[] = {
       .doc = "What is done about a column that the table lacks: hold and say "
              "so, or add it." },
 
+    { .path = "mode", .kind = CONF_ENUM, FIELD(mode),
+      .choices = "append|ignore|upsert|upsert_delete",
+      .fallback = "\"append\"", .example = "\"upsert\"",
+      .doc = "How a row meets one of the same key. `append` inserts each; "
+             "`ignore` keeps what is there; `upsert` replaces it, the last "
+             "record wins; `upsert_delete` is `upsert`, and a record without "
+             "a value deletes." },
+
+    { .path = "key", .kind = CONF_NAMES, FIELD(key),
+      .example = "[\"order_id\"]",
+      .doc = "The columns of the unique constraint by which rows meet; for "
+             "every `mode` but `append`. With `ignore` it may be left out: "
+             "then any unique constraint counts." },
+
+    { .path = "newer", .kind = CONF_STRING, FIELD(newer),
+      .example = "\"updated_at\"",
+      .doc = "For `upsert`: a column that grows with every change. A record "
+             "whose value is less than the row's, or null, changes "
+             "nothing." },
+
     { .path = "columns", .kind = CONF_CUSTOM, .required = true,
       .set = conf_read_columns, .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
@@ -226,8 +246,29 @@ const conf_key_t  conf_keys[] = {
       .example = "\"100ms\"",
       .doc = "A batch ends this time after its first record." },
 
+    { .path = "dedupe", .kind = CONF_SECTION,
+      .doc = "A client's retries are stored once." },
+
+    { .path = "dedupe.header", .kind = CONF_STRING, .required = true,
+      FIELD(dedupe_header),
+      .example = "\"idempotency-key\"",
+      .doc = "The record's header that holds the client's key. A record "
+             "whose key was stored before takes no effect; one without the "
+             "header is stored." },
+
+    { .path = "dedupe.window", .kind = CONF_TIME, FIELD(dedupe_window),
+      .min = 1000, .max = 366LL * 24 * 3600 * 1000,
+      .fallback = "\"24h\"", .example = "\"7d\"",
+      .doc = "How long a key is known, from when it was stored, by "
+             "PostgreSQL's clock." },
+
     { .path = "dead_letters", .kind = CONF_SECTION,
       .doc = "What becomes of records that cannot become rows." },
+
+    { .path = "dead_letters.keep", .kind = CONF_TIME, FIELD(dead_keep),
+      .min = 1000, .max = 36525LL * 24 * 3600 * 1000, .example = "\"30d\"",
+      .doc = "How long dead letters are kept. Left out, until they are "
+             "purged." },
 
     { .path = "dead_letters.hold_above", .kind = CONF_SHARE,
       FIELD(hold_above), .fallback = "0.2", .example = "0.05",

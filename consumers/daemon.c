@@ -98,20 +98,21 @@ daemon_init(daemon_t *d, conf_t *conf)
 
     d->lookup = lookup_create(conf->topic);
     d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
-    d->catalog = catalog_create(conf);
+    d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);
 
     if (d->signals == -1 || d->lookup == NULL || d->pg == NULL
-        || d->catalog == NULL || d->offsets == NULL)
+        || d->targets == NULL || d->offsets == NULL)
     {
         log_warn("could not start");
         return -1;
     }
 
-    d->sink = sink_create(conf, d->offsets);
+    d->sink = sink_create(conf, d->offsets, NULL);
+    d->prune = prune_create(conf, d->offsets);
     d->unblock = unblock_create(conf, d->offsets, d->owner);
 
-    if (d->sink == NULL || d->unblock == NULL) {
+    if (d->sink == NULL || d->prune == NULL || d->unblock == NULL) {
         log_warn("could not start");
         return -1;
     }
@@ -283,6 +284,7 @@ daemon_timeout(daemon_t *d, int64_t now)
     } else if (d->work == DAEMON_IDLE && d->claimed) {
         daemon_sooner(&timeout, d->storing ? 0
                                            : batch_due_in(d->filling, now));
+        daemon_sooner(&timeout, prune_due_in(d->prune, now));
     }
 
     if (d->source == NULL) {
@@ -374,9 +376,9 @@ daemon_exit(daemon_t *d)
     lookup_destroy(d->lookup);
     source_destroy(d->source);
     sink_destroy(d->sink);
+    prune_destroy(d->prune);
     offsets_destroy(d->offsets);
-    catalog_destroy(d->catalog);
-    row_plan_free(d->plan);
+    targets_destroy(d->targets);
     batch_free(&d->batches[0]);
     batch_free(&d->batches[1]);
     buf_free(&d->headers);

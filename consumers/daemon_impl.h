@@ -5,7 +5,6 @@
 
 
 #include "batch.h"
-#include "catalog.h"
 #include "conf.h"
 #include "log.h"
 #include "lookup.h"
@@ -13,9 +12,10 @@
 #include "notify.h"
 #include "offsets.h"
 #include "pg.h"
-#include "row.h"
+#include "prune.h"
 #include "sink.h"
 #include "source.h"
+#include "targets.h"
 #include "unblock.h"
 
 
@@ -24,7 +24,8 @@ typedef enum {
     DAEMON_IDLE = 0,
     DAEMON_PREPARING,
     DAEMON_CLAIMING,
-    DAEMON_STORING
+    DAEMON_STORING,
+    DAEMON_PRUNING
 } daemon_work_t;
 
 
@@ -56,10 +57,10 @@ typedef struct {
     lookup_t          *lookup;
     source_t          *source;         /* NULL until the topic is found */
     pg_t              *pg;
-    catalog_t         *catalog;
+    targets_t         *targets;
     offsets_t         *offsets;
     sink_t            *sink;
-    row_plan_t        *plan;
+    prune_t           *prune;
     unblock_t         *unblock;
     metrics_http_t    *http;
 

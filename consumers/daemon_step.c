@@ -18,6 +18,7 @@ static void daemon_check_source(daemon_t *d);
 static void daemon_on_prepared(void *data, const outcome_t *outcome);
 static void daemon_claim(daemon_t *d);
 static void daemon_on_claimed(void *data, const outcome_t *outcome);
+static void daemon_on_pruned(void *data, const outcome_t *outcome);
 static void daemon_store(daemon_t *d);
 static void daemon_on_stored(void *data, batch_t *batch,
     const outcome_t *outcome);
@@ -57,7 +58,7 @@ daemon_step(daemon_t *d, int64_t now)
 
     if (!d->prepared) {
         d->work = DAEMON_PREPARING;
-        catalog_prepare(d->catalog, d->pg, daemon_on_prepared, d);
+        targets_prepare(d->targets, d->pg, daemon_on_prepared, d);
         return;
     }
 
@@ -70,8 +71,27 @@ daemon_step(daemon_t *d, int64_t now)
         return;
     }
 
+    if (prune_is_due(d->prune, now)) {
+        d->work = DAEMON_PRUNING;
+        prune_step(d->prune, d->pg, daemon_on_pruned, d);
+        return;
+    }
+
     if (d->storing || batch_is_due(d->filling, now)) {
         daemon_store(d);
+    }
+}
+
+
+static void
+daemon_on_pruned(void *data, const outcome_t *outcome)
+{
+    daemon_t  *d = data;
+
+    d->work = DAEMON_IDLE;
+
+    if (outcome->action != SQLSTATE_OK) {
+        daemon_fail(d, DAEMON_AT_STORE, outcome);
     }
 }
 
@@ -252,16 +272,6 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
         return;
     }
 
-    row_plan_free(d->plan);
-    d->plan = row_plan_create(d->conf, catalog_types(d->catalog),
-                              failed.reason, sizeof(failed.reason));
-
-    if (d->plan == NULL) {
-        failed.action = SQLSTATE_HOLD;
-        daemon_fail(d, DAEMON_AT_PREPARE, &failed);
-        return;
-    }
-
     if (sink_prepare(d->sink, pg_conn(d->pg)) == -1) {
         failed.action = SQLSTATE_RECONNECT;
         snprintf(failed.reason, sizeof(failed.reason), "out of memory");
@@ -356,10 +366,7 @@ static int
 daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
     source_partition_t *p, int64_t now)
 {
-    int              rc;
-    size_t           text;
     batch_t         *batch;
-    batch_fault_t    fault;
     batch_record_t   record;
 
     batch = d->filling;
@@ -374,19 +381,7 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
         return -1;
     }
 
-    text = batch->text.len;
-    rc = row_convert(d->plan, &record, &batch->text, &fault);
-
-    if (rc == ROW_FILTERED) {
-        if (batch_filter(batch, (unsigned) p->range, &record) == -1) {
-            return -1;
-        }
-
-    } else if (rc == -1
-        || batch_add(batch, (unsigned) p->range, &record, text) == -1
-        || (rc == 1 && batch_fault(batch, batch->nrows - 1, fault.sqlstate,
-                                   fault.reason) == -1))
-    {
+    if (targets_add(d->targets, batch, (unsigned) p->range, &record) == -1) {
         return -1;
     }
 
@@ -443,7 +438,8 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
     }
 
     d->storing = NULL;
-    d->metrics.rows += batch->nrows - batch->dead;
+    d->metrics.rows += batch->nrows - batch->dead - batch->duplicates;
+    d->metrics.duplicates += batch->duplicates;
     d->metrics.dead_letters += batch->dead;
     d->metrics.filtered += batch->filtered;
     d->metrics.batches++;
@@ -481,7 +477,7 @@ daemon_step_stop(daemon_t *d, int64_t now)
         return;
     }
 
-    if (d->work == DAEMON_STORING) {
+    if (d->work == DAEMON_STORING || d->work == DAEMON_PRUNING) {
         return;
     }
 

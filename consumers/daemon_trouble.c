@@ -203,6 +203,7 @@ daemon_metrics(void *data)
     m->state = daemon_state(d);
     m->reason = d->trouble.stage ? d->trouble.reason : d->topic.reason;
     m->terminated = unblock_count(d->unblock);
+    m->copies = sink_copies(d->sink);
     m->npartitions = 0;
     m->kafka_up = false;
 

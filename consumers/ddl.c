@@ -14,13 +14,22 @@ typedef struct {
 
 static void ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *role);
+static void ddl_grant_temporary(buf_t *sql, PGconn *conn, const char *role);
+
+
+/* On the target, by mode. */
+static const char *const  ddl_modes[] = {
+    "INSERT", "SELECT, INSERT", "SELECT, INSERT, UPDATE",
+    "SELECT, INSERT, UPDATE, DELETE"
+};
 
 
 static const ddl_grant_t  ddl_own[] = {
     { "batches",      "SELECT, INSERT, UPDATE" },
-    { "dead_letters", "INSERT" },
+    { "dead_letters", "SELECT, INSERT, UPDATE, DELETE" },
     { "meta",         "SELECT" },
     { "offsets",      "SELECT, INSERT, UPDATE" },
+    { "seen",         "SELECT, INSERT, UPDATE, DELETE" },
     { NULL, NULL }
 };
 
@@ -58,8 +67,10 @@ void
 ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf)
 {
     size_t                i;
+    const char           *key;
     const conf_column_t  *column;
 
+    key = "PRIMARY KEY";
     buf_addf(sql, "CREATE TABLE IF NOT EXISTS ");
     sql_table(sql, conn, conf);
     buf_addf(sql, " (");
@@ -72,13 +83,19 @@ ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf)
 
         if (column->from == CONF_FROM_IDENTITY) {
             buf_addf(sql, " GENERATED ALWAYS AS IDENTITY PRIMARY KEY");
+            key = "UNIQUE";
 
         } else if (column->required) {
             buf_addf(sql, " NOT NULL");
         }
     }
 
-    buf_addf(sql, "\n)");
+    for (i = 0; i < conf->key.n; i++) {
+        buf_addf(sql, i ? ", " : ",\n    %s (", key);
+        sql_name(sql, conn, conf->key.names[i]);
+    }
+
+    buf_addf(sql, conf->key.n ? ")\n)" : "\n)");
 }
 
 
@@ -179,9 +196,31 @@ ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
         buf_addf(sql, ";\n");
     }
 
-    buf_addf(sql, "GRANT INSERT ON ");
+    buf_addf(sql, "GRANT %s ON ", ddl_modes[conf->mode]);
     sql_table(sql, conn, conf);
     buf_addf(sql, " TO ");
     sql_name(sql, conn, role);
     buf_addf(sql, ";\n");
+
+    if (conf->mode != CONF_MODE_APPEND) {
+        ddl_grant_temporary(sql, conn, role);
+    }
+}
+
+
+/* PUBLIC has it unless it was taken away; the database is the one at hand. */
+
+static void
+ddl_grant_temporary(buf_t *sql, PGconn *conn, const char *role)
+{
+    buf_t  name;
+
+    memset(&name, 0, sizeof(buf_t));
+    sql_name(&name, conn, role);
+
+    buf_addf(sql, "DO $do$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE"
+             " %%I TO %%s', current_database(), ");
+    sql_literal(sql, conn, buf_failed(&name) ? "" : name.data);
+    buf_addf(sql, "); END $do$;\n");
+    buf_free(&name);
 }

@@ -22,8 +22,10 @@ typedef struct {
 typedef struct {
     uint64_t              rows;
     uint64_t              batches;
+    uint64_t              copies;
     uint64_t              dead_letters;
     uint64_t              filtered;       /* left out by "where" */
+    uint64_t              duplicates;
     uint64_t              gaps;
     uint64_t              dropped;
     uint64_t              fenced;

@@ -20,8 +20,21 @@ typedef struct sink_s  sink_t;
 typedef void (*sink_done_pt)(void *data, batch_t *batch,
     const outcome_t *outcome);
 
+/*
+ * Another end of the transaction than the offsets': appends its last string,
+ * which ends with COMMIT.  Dead letters, retries and "hold_above" are then
+ * the caller's.
+ */
+typedef struct {
+    void  (*commit)(void *data, PGconn *conn, const batch_t *batch,
+        buf_t *sql);
+    void   *data;
+} sink_end_t;
 
-sink_t *sink_create(const conf_t *conf, offsets_t *offsets);
+
+/* "end" may be NULL. */
+sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
+    const sink_end_t *end);
 void sink_destroy(sink_t *sink);
 
 /* The names are quoted anew for every connection. */
@@ -30,6 +43,9 @@ int sink_prepare(sink_t *sink, PGconn *conn);
 /* Stores a batch with at least one row; "pg" must be idle. */
 void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     void *data);
+
+/* COPYs of rows since the start, those of failed tries too. */
+uint64_t sink_copies(const sink_t *sink);
 
 
 #endif

@@ -12,6 +12,7 @@
 
 
 static int sink_dead_letter(sink_t *sink, const batch_row_t *row);
+static void sink_trim(buf_t *chunk);
 static int sink_bytes(buf_t *out, const char *s, size_t len);
 
 
@@ -35,7 +36,7 @@ sink_rows(void *data, const char **chunk)
             continue;
         }
 
-        if (row->fault || len >= SINK_CHUNK) {
+        if (!batch_is_stored(row, sink->span.target) || len >= SINK_CHUNK) {
             if (len) {
                 break;
             }
@@ -52,6 +53,69 @@ sink_rows(void *data, const char **chunk)
     testpoint_copy(sink->row);
 
     return len;
+}
+
+
+/* The same for a temporary table, behind a row's place and its kind. */
+
+size_t
+sink_staged_rows(void *data, const char **chunk)
+{
+    bool                gone;
+    buf_t              *out;
+    sink_t             *sink = data;
+    const batch_t      *batch;
+    const batch_row_t  *row;
+
+    batch = sink->batch;
+    out = &sink->chunk;
+    out->len = 0;
+    gone = sink->targets[sink->span.target].apply_delete.len != 0;
+
+    while (sink->row < sink->span.end && out->len < SINK_CHUNK) {
+        row = &batch->rows[sink->row++];
+
+        if (!batch_is_stored(row, sink->span.target)) {
+            continue;
+        }
+
+        if (buf_reserve(out, 32 + row->text_len) == -1) {
+            /* a broken line, so nothing is stored */
+            *chunk = "out of memory\n";
+            return strlen(*chunk);
+        }
+
+        out->len = (size_t) (buf_put_int(out->data + out->len,
+                                         (int64_t) sink->row)
+                             - out->data);
+        out->data[out->len++] = '\t';
+
+        if (gone) {
+            out->data[out->len++] = row->tombstone ? 't' : 'f';
+            out->data[out->len++] = '\t';
+        }
+
+        memcpy(out->data + out->len, batch->text.data + row->text,
+               row->text_len);
+        out->len += row->text_len;
+    }
+
+    testpoint_copy(sink->row);
+    sink_trim(out);
+    *chunk = out->data;
+
+    return out->len;
+}
+
+
+/* One huge record may have grown it far beyond its bound. */
+
+static void
+sink_trim(buf_t *chunk)
+{
+    if (chunk->size > 4 * 1024 * 1024 && chunk->len == 0) {
+        buf_free(chunk);
+    }
 }
 
 
@@ -73,10 +137,7 @@ sink_dead_letters(void *data, const char **chunk)
         }
     }
 
-    if (sink->chunk.size > 4 * 1024 * 1024 && sink->chunk.len == 0) {
-        buf_free(&sink->chunk);
-    }
-
+    sink_trim(&sink->chunk);
     *chunk = sink->chunk.data;
 
     return sink->chunk.len;
@@ -106,7 +167,7 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
     buf_t                *out;
     time_t                seconds;
     struct tm             tm;
-    const char           *headers;
+    const char           *headers, *table;
     const batch_t        *batch;
     const batch_fault_t  *fault;
 
@@ -115,8 +176,16 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
     fault = &batch->faults[row->fault - 1];
     seconds = (time_t) (row->timestamp / 1000);
 
+    table = row->target < sink->ntargets
+            ? sink->targets[row->target].conf->table : sink->conf->table;
+
     buf_add(out, sink->dead_key.data, sink->dead_key.len);
-    buf_addf(out, "%d\t%lld\t", batch->ranges[row->range].partition,
+
+    if (buf_failed(out) || buf_add_copy(out, table, strlen(table)) == -1) {
+        return -1;
+    }
+
+    buf_addf(out, "\t%d\t%lld\t", batch->ranges[row->range].partition,
              (long long) row->offset);
 
     if (row->timestamp >= 0 && gmtime_r(&seconds, &tm)

@@ -9,12 +9,34 @@
 
 #define SINK_WINDOW  1000    /* records "hold_above" looks back at */
 
+#define SINK_TOO_MANY                                                       \
+    "too many records are bad: more than \"hold_above\" of the last 1000 "    \
+    "would be dead letters"
 
-/* Rows [first, end) that are copied together. */
+
+/* The statements of one table. */
 typedef struct {
-    size_t  first;
-    size_t  end;
+    const conf_t  *conf;
+    bool           staged;       /* not copied into the table itself */
+    char           relation[64]; /* as COPY's error context names it */
+    buf_t          stage;        /* makes the temporary table; or empty */
+    buf_t          copy;
+    buf_t          apply;        /* from there into the table; or empty */
+    buf_t          apply_delete; /* the same where tombstones are among it */
+} sink_target_t;
+
+
+/* Rows [first, end) of one table that are stored together. */
+typedef struct {
+    size_t    first;
+    size_t    end;
+    unsigned  target;
+    bool      bad;               /* a row at fault is known to be in it */
+    bool      sibling;           /* is so if the span above it goes well */
 } sink_span_t;
+
+
+typedef struct sink_key_s  sink_key_t;
 
 
 /* Which of the last accounted records were bad. */
@@ -28,6 +50,7 @@ typedef struct {
 struct sink_s {
     const conf_t   *conf;
     offsets_t      *offsets;
+    sink_end_t      end;
 
     pg_t           *pg;
     batch_t        *batch;
@@ -35,11 +58,17 @@ struct sink_s {
     void           *data;
     outcome_t       outcome;
 
-    char           *relation;      /* as COPY's error context names it */
-    buf_t           copy_sql;
+    sink_target_t  *targets;
+    unsigned        ntargets;
     buf_t           dead_sql;
     buf_t           dead_key;      /* the constant fields of a dead letter */
+    buf_t           seen_sql;      /* its beginning, and */
+    buf_t           seen_end;
     buf_t           sql;
+
+    sink_key_t     *keys;          /* of the batch's retries */
+    size_t          nkeys;
+    size_t          keys_size;
 
     /* the COPY under way */
     sink_span_t     span;
@@ -58,11 +87,44 @@ struct sink_s {
 
     int64_t         later_since;   /* ms, of the first "row later" */
     sink_window_t   window;
+    uint64_t        copies;        /* of rows, since the start */
 };
 
 
-/* The streams of the two COPYs. */
+static inline void
+sink_add(buf_t *sql, const buf_t *text)
+{
+    if (text->len) {
+        buf_add(sql, text->data, text->len);
+    }
+}
+
+
+/* sink.c */
+void sink_open(sink_t *sink);
+void sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason);
+int sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what);
+void sink_copy_rows(sink_t *sink, pg_done_pt done);
+void sink_send(sink_t *sink, pg_copy_pt copy, pg_done_pt done);
+void sink_store_dead(sink_t *sink);
+
+/*
+ * sink_look.c: a statement failed for a row's sake, of the span's target or,
+ * at the end of the transaction, of any.
+ */
+void sink_look(sink_t *sink, const pg_reply_t *reply, bool any);
+void sink_look_on(sink_t *sink);
+
+/* sink_seen.c: drops clients' retries, then goes on with the rows. */
+void sink_seen(sink_t *sink);
+int sink_seen_prepare(sink_t *sink, PGconn *conn);
+
+/* sink_sql.c: -1 when memory is short. */
+int sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n);
+
+/* sink_copy.c: the streams of the COPYs. */
 size_t sink_rows(void *data, const char **chunk);
+size_t sink_staged_rows(void *data, const char **chunk);
 size_t sink_dead_letters(void *data, const char **chunk);
 
 /*

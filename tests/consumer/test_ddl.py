@@ -42,8 +42,10 @@ def test_a_daemon_needs_no_more_than_setup_grants(consumer, topics, database):
         assert role in said
     assert privileges(database, role) == {
         ("shop.t", "INSERT"), ("sluice.meta", "SELECT"),
-        ("sluice.dead_letters", "INSERT")} | {
-        (f"sluice.{table}", privilege) for table in ("offsets", "batches")
+        # pruned, and what "dead-letters" does
+        ("sluice.dead_letters", "DELETE"), ("sluice.seen", "DELETE")} | {
+        (f"sluice.{table}", privilege)
+        for table in ("offsets", "batches", "dead_letters", "seen")
         for privilege in ("SELECT", "INSERT", "UPDATE")}
     for schema in ("sluice", "shop", "public"):
         assert not database.value(
@@ -59,6 +61,36 @@ def test_a_daemon_needs_no_more_than_setup_grants(consumer, topics, database):
     topics.produce(topic, ['{"id":100}'])
     wait_for(lambda: database.try_count("shop.t") == 101, 20, "after a start")
     assert "ermission" not in daemon.log()
+
+
+@pytest.mark.parametrize("mode, wanted", [
+    ("ignore", {"SELECT", "INSERT"}),
+    ("upsert", {"SELECT", "INSERT", "UPDATE"}),
+    ("upsert_delete", {"SELECT", "INSERT", "UPDATE", "DELETE"}),
+])
+def test_setup_grants_what_the_mode_needs(consumer, topics, database, mode,
+                                          wanted):
+    role = database.role()
+    database.query("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    database.query(f'REVOKE TEMPORARY ON DATABASE "{database.name}"'
+                   " FROM PUBLIC")
+    topic = topics.create()
+    daemon = consumer({
+        **CONFIG, "topic": topic, "table": "shop.t", "mode": mode,
+        "key": ["id"], "dedupe": {"header": "k"},
+        "dead_letters": {"keep": "1h"}}, start=False,
+        conninfo=as_role(database, role))
+    code, said = daemon.run("setup", "--admin", "user=sluice")
+    assert code == 0, said
+    assert {privilege for table, privilege in privileges(database, role)
+            if table == "shop.t"} == wanted
+    topics.produce(topic, [("1", '{"id":1}', None, [("k", "1")]),
+                           ("1", '{"id":1}', None, [("k", "1")]),
+                           ("2", None), ("1", '{"id":2}')])
+    daemon.start()
+    wait_for(lambda: database.try_count("shop.t") == 2, 20, "rows")
+    assert "ermission" not in daemon.log()
+    database.query(f'DROP OWNED BY "{role}" CASCADE')
 
 
 def test_every_table_of_sluice_is_thought_of(consumer, topics, database):

@@ -146,15 +146,15 @@ test_faults(void)
     is(batch.dead, 1, "a row without a line is dead");
     is(batch.rows[1].text_len, 0, "and has no text");
 
-    is(batch_line(&batch, 0, 6, 1), 0, "line 1 is row 0");
-    is(batch_line(&batch, 0, 6, 2), 2, "dead rows have no line");
-    is(batch_line(&batch, 3, 6, 2), 4, "lines count from the span's start");
-    is(batch_line(&batch, 0, 6, 6), 6, "a line behind the last: none");
+    is(batch_line(&batch, 0, 0, 6, 1), 0, "line 1 is row 0");
+    is(batch_line(&batch, 0, 0, 6, 2), 2, "dead rows have no line");
+    is(batch_line(&batch, 0, 3, 6, 2), 4, "lines count from the span's start");
+    is(batch_line(&batch, 0, 0, 6, 6), 6, "a line behind the last: none");
 
     batch_fault(&batch, 4, "23505", "duplicate");
     batch_fault(&batch, 4, "23505", "again");
     is(batch.dead, 2, "a row dies once");
-    is(batch_line(&batch, 0, 6, 4), 5, "rows found bad have no line either");
+    is(batch_line(&batch, 0, 0, 6, 4), 5, "rows found bad have no line either");
 
     batch_forget_faults(&batch);
     is(batch.dead, 1, "what SQL found is forgotten");

@@ -1,0 +1,103 @@
+/* What becomes of rows: modes and their keys, checked against the columns. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_impl.h"
+
+
+static int conf_check_mode(conf_reader_t *cr, conf_t *conf);
+static int conf_check_column(conf_reader_t *cr, const conf_t *conf,
+    const char *key, const char *name);
+static uint32_t conf_place(conf_reader_t *cr, const char *key);
+
+
+int
+conf_check_tables(conf_reader_t *cr, conf_t *conf)
+{
+    conf->targets = calloc(1, sizeof(conf_t *));
+    if (conf->targets == NULL) {
+        return conf_fail(cr, 0, "out of memory");
+    }
+
+    conf->targets[0] = conf;
+    conf->ntargets = 1;
+
+    return conf_check_mode(cr, conf);
+}
+
+
+/* Where a key of the whole configuration stands, for messages. */
+
+static uint32_t
+conf_place(conf_reader_t *cr, const char *key)
+{
+    uint32_t  i;
+
+    for (i = 1; i < cr->doc.tokens[0].next; i = cr->doc.tokens[i + 1].next) {
+        if (json_equals(&cr->doc, i, key, strlen(key))) {
+            return i;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+conf_check_mode(conf_reader_t *cr, conf_t *conf)
+{
+    size_t  i;
+
+    if (conf->key.n == 0 && conf->mode >= CONF_MODE_UPSERT) {
+        return conf_fail(cr, conf_place(cr, "mode"), "this \"mode\" needs "
+                         "\"key\"");
+    }
+
+    if (conf->key.n && conf->mode == CONF_MODE_APPEND) {
+        return conf_fail(cr, conf_place(cr, "key"), "\"key\" goes with "
+                         "\"mode\" ignore, upsert and upsert_delete");
+    }
+
+    if (conf->newer && conf->mode < CONF_MODE_UPSERT) {
+        return conf_fail(cr, conf_place(cr, "newer"), "\"newer\" goes with "
+                         "\"mode\" upsert and upsert_delete");
+    }
+
+    for (i = 0; i < conf->key.n; i++) {
+        if (conf_check_column(cr, conf, "key", conf->key.names[i]) == -1) {
+            return -1;
+        }
+    }
+
+    return conf->newer ? conf_check_column(cr, conf, "newer", conf->newer)
+                       : 0;
+}
+
+
+static int
+conf_check_column(conf_reader_t *cr, const conf_t *conf, const char *key,
+    const char *name)
+{
+    size_t                i;
+    const conf_column_t  *column;
+
+    /* "auto": the table's, which are yet to be read */
+
+    if (conf->columns_auto) {
+        return 0;
+    }
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        column = &conf->columns[i];
+
+        if (strcmp(column->name, name) == 0
+            && column->from != CONF_FROM_IDENTITY)
+        {
+            return 0;
+        }
+    }
+
+    return conf_fail(cr, conf_place(cr, key), "\"%s\" names \"%s\", which is "
+                     "no column filled from the record", key, name);
+}

@@ -1,0 +1,318 @@
+/*
+ * The statements of one table, by its mode.  What may meet rows that are
+ * there already goes through a temporary table of the transaction, so that
+ * nothing depends on the session and a pooler may stand between.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sink_impl.h"
+
+
+/* Names no column of a table is likely to have. */
+#define SINK_PLACE  "\"#place\""     /* of the row in its batch */
+#define SINK_GONE   "\"#gone\""      /* whether it is a tombstone */
+
+
+static void sink_columns(buf_t *sql, PGconn *conn, const conf_t *conf);
+static void sink_key(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *of);
+static void sink_match(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *a, const char *b);
+static void sink_stage(sink_target_t *target, PGconn *conn);
+static void sink_upsert(buf_t *sql, PGconn *conn,
+    const sink_target_t *target, const char *where);
+static void sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf);
+static void sink_delete(buf_t *sql, PGconn *conn,
+    const sink_target_t *target);
+static void sink_ignore(buf_t *sql, PGconn *conn,
+    const sink_target_t *target);
+
+
+int
+sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
+{
+    const conf_t  *conf;
+
+    conf = target->conf;
+    target->staged = conf->mode != CONF_MODE_APPEND;
+    target->stage.len = 0;
+    target->copy.len = 0;
+    target->apply.len = 0;
+    target->apply_delete.len = 0;
+
+    buf_addf(&target->copy, "COPY ");
+
+    if (target->staged) {
+        snprintf(target->relation, sizeof(target->relation),
+                 "sluice_stage_%u", n);
+        sink_stage(target, conn);
+        buf_addf(&target->copy, "pg_temp.%s (" SINK_PLACE ",%s",
+                 target->relation, conf->mode == CONF_MODE_UPSERT_DELETE
+                 ? SINK_GONE "," : "");
+
+    } else {
+        snprintf(target->relation, sizeof(target->relation), "%s",
+                 conf->table_name);
+        sql_table(&target->copy, conn, conf);
+        buf_addf(&target->copy, " (");
+    }
+
+    sink_columns(&target->copy, conn, conf);
+    buf_addf(&target->copy, ") FROM STDIN");
+
+    switch (conf->mode) {
+
+    case CONF_MODE_APPEND:
+        break;
+
+    case CONF_MODE_IGNORE:
+        sink_ignore(&target->apply, conn, target);
+        break;
+
+    case CONF_MODE_UPSERT_DELETE:
+        sink_delete(&target->apply_delete, conn, target);
+        /* fall through */
+
+    case CONF_MODE_UPSERT:
+        sink_upsert(&target->apply, conn, target, "");
+        break;
+    }
+
+    return buf_failed(&target->stage) || buf_failed(&target->copy)
+           || buf_failed(&target->apply) || buf_failed(&target->apply_delete)
+           ? -1 : 0;
+}
+
+
+static void
+sink_columns(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < conf->ncolumns; i++) {
+        if (conf->columns[i].from != CONF_FROM_IDENTITY) {
+            buf_addf(sql, n++ ? "," : "");
+            sql_name(sql, conn, conf->columns[i].name);
+        }
+    }
+}
+
+
+static void
+sink_key(buf_t *sql, PGconn *conn, const conf_t *conf, const char *of)
+{
+    size_t  i;
+
+    for (i = 0; i < conf->key.n; i++) {
+        buf_addf(sql, "%s%s", i ? "," : "", of);
+        sql_name(sql, conn, conf->key.names[i]);
+    }
+}
+
+
+static void
+sink_match(buf_t *sql, PGconn *conn, const conf_t *conf, const char *a,
+    const char *b)
+{
+    size_t  i;
+
+    for (i = 0; i < conf->key.n; i++) {
+        buf_addf(sql, "%s%s.", i ? " AND " : "", a);
+        sql_name(sql, conn, conf->key.names[i]);
+        buf_addf(sql, "=%s.", b);
+        sql_name(sql, conn, conf->key.names[i]);
+    }
+}
+
+
+/*
+ * Types are the table's own.  A key that is null would be equal to another
+ * here and different in the table, so it is refused with its line.
+ */
+
+static void
+sink_stage(sink_target_t *target, PGconn *conn)
+{
+    size_t         i;
+    buf_t         *sql;
+    const conf_t  *conf;
+
+    sql = &target->stage;
+    conf = target->conf;
+
+    buf_addf(sql, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
+             " AS " SINK_PLACE ",%s", target->relation,
+             conf->mode == CONF_MODE_UPSERT_DELETE ? "false AS " SINK_GONE ","
+                                                   : "");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, " FROM ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " WITH NO DATA;");
+
+    for (i = 0; conf->mode != CONF_MODE_IGNORE && i < conf->key.n; i++) {
+        buf_addf(sql, i ? "," : "ALTER TABLE pg_temp.%s", target->relation);
+        buf_addf(sql, " ALTER ");
+        sql_name(sql, conn, conf->key.names[i]);
+        buf_addf(sql, " SET NOT NULL");
+    }
+
+    buf_addf(sql, i ? ";" : "");
+}
+
+
+/* The last of each key, in the keys' order: all daemons lock alike. */
+
+static void
+sink_upsert(buf_t *sql, PGconn *conn, const sink_target_t *target,
+    const char *where)
+{
+    const conf_t  *conf;
+
+    conf = target->conf;
+
+    buf_addf(sql, ";INSERT INTO ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " AS sluice_row (");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, ") SELECT ");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, " FROM (SELECT DISTINCT ON (");
+    sink_key(sql, conn, conf, "s.");
+    buf_addf(sql, ") s.* FROM pg_temp.%s s%s ORDER BY ", target->relation,
+             where);
+    sink_key(sql, conn, conf, "s.");
+
+    if (conf->newer) {
+        buf_addf(sql, ",s.");
+        sql_name(sql, conn, conf->newer);
+        buf_addf(sql, " DESC NULLS LAST");
+    }
+
+    buf_addf(sql, ",s." SINK_PLACE " DESC) s ORDER BY ");
+    sink_key(sql, conn, conf, "s.");
+    sink_conflict(sql, conn, conf);
+}
+
+
+static void
+sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    size_t       i, k, n;
+    const char  *name;
+
+    buf_addf(sql, " ON CONFLICT (");
+    sink_key(sql, conn, conf, "");
+    buf_addf(sql, ") DO ");
+
+    for (i = 0, n = 0; i < conf->ncolumns; i++) {
+        name = conf->columns[i].name;
+
+        for (k = 0; k < conf->key.n; k++) {
+            if (strcmp(name, conf->key.names[k]) == 0) {
+                break;
+            }
+        }
+
+        if (k < conf->key.n || conf->columns[i].from == CONF_FROM_IDENTITY) {
+            continue;
+        }
+
+        buf_addf(sql, n++ ? "," : "UPDATE SET ");
+        sql_name(sql, conn, name);
+        buf_addf(sql, "=EXCLUDED.");
+        sql_name(sql, conn, name);
+    }
+
+    if (n == 0) {
+        buf_addf(sql, "NOTHING");
+        return;
+    }
+
+    if (conf->newer) {
+        buf_addf(sql, " WHERE sluice_row.");
+        sql_name(sql, conn, conf->newer);
+        buf_addf(sql, " IS NULL OR EXCLUDED.");
+        sql_name(sql, conn, conf->newer);
+        buf_addf(sql, ">=sluice_row.");
+        sql_name(sql, conn, conf->newer);
+    }
+}
+
+
+/*
+ * As if one by one: whatever stands before a key's last tombstone is gone
+ * with it.  Rows that are there are locked in the keys' order first, those to
+ * be updated as well as those to be deleted.
+ */
+
+static void
+sink_delete(buf_t *sql, PGconn *conn, const sink_target_t *target)
+{
+    buf_t          where;
+    const conf_t  *conf;
+
+    conf = target->conf;
+
+    buf_addf(sql, ";SELECT count(*) FROM (SELECT FROM ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " t JOIN (SELECT DISTINCT ");
+    sink_key(sql, conn, conf, "");
+    buf_addf(sql, " FROM pg_temp.%s) s ON ", target->relation);
+    sink_match(sql, conn, conf, "t", "s");
+    buf_addf(sql, " ORDER BY ");
+    sink_key(sql, conn, conf, "s.");
+    buf_addf(sql, " FOR UPDATE OF t) x;DELETE FROM ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " t USING (SELECT DISTINCT ");
+    sink_key(sql, conn, conf, "");
+    buf_addf(sql, " FROM pg_temp.%s WHERE " SINK_GONE ") s WHERE ",
+             target->relation);
+    sink_match(sql, conn, conf, "t", "s");
+
+    memset(&where, 0, sizeof(buf_t));
+    buf_addf(&where, " WHERE NOT s." SINK_GONE " AND NOT EXISTS (SELECT FROM"
+             " pg_temp.%s d WHERE d." SINK_GONE " AND d." SINK_PLACE ">s."
+             SINK_PLACE " AND ", target->relation);
+    sink_match(&where, conn, conf, "d", "s");
+    buf_addf(&where, ")");
+
+    if (buf_failed(&where)) {
+        /* no such thing would run */
+        buf_addf(sql, "(invalid)");
+        return;
+    }
+
+    sink_upsert(sql, conn, target, where.data);
+    buf_free(&where);
+}
+
+
+/* Without a key there is no order to lock in; the first one stays. */
+
+static void
+sink_ignore(buf_t *sql, PGconn *conn, const sink_target_t *target)
+{
+    const conf_t  *conf;
+
+    conf = target->conf;
+
+    buf_addf(sql, ";INSERT INTO ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " (");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, ") SELECT ");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, " FROM pg_temp.%s s ORDER BY ", target->relation);
+    sink_key(sql, conn, conf, "s.");
+    buf_addf(sql, "%ss." SINK_PLACE " ON CONFLICT ", conf->key.n ? "," : "");
+
+    if (conf->key.n) {
+        buf_addf(sql, "(");
+        sink_key(sql, conn, conf, "");
+        buf_addf(sql, ") ");
+    }
+
+    buf_addf(sql, "DO NOTHING");
+}

@@ -1,0 +1,241 @@
+/* The tables of a configuration, ready to take records. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "row.h"
+#include "targets.h"
+#include "tombstone.h"
+
+
+typedef struct {
+    conf_t        *conf;
+    catalog_t     *catalog;
+    row_plan_t    *plan;
+    tombstone_t   *tombstone;    /* NULL: a null value is no tombstone */
+} target_t;
+
+
+struct targets_s {
+    const conf_t     *conf;
+    target_t         *list;
+    size_t            n;
+
+    pg_t             *pg;
+    size_t            preparing;
+    targets_done_pt   done;
+    void             *data;
+};
+
+
+static void targets_on_prepared(void *data, const outcome_t *outcome);
+static int target_plan(target_t *target, char *reason, size_t size);
+static void targets_retry(const targets_t *targets, batch_record_t *record);
+
+
+targets_t *
+targets_create(conf_t *conf)
+{
+    size_t      i;
+    targets_t  *targets;
+
+    targets = calloc(1, sizeof(targets_t));
+    if (targets == NULL) {
+        return NULL;
+    }
+
+    targets->conf = conf;
+    targets->list = calloc(conf->ntargets, sizeof(target_t));
+
+    if (targets->list == NULL) {
+        free(targets);
+        return NULL;
+    }
+
+    targets->n = conf->ntargets;
+
+    for (i = 0; i < targets->n; i++) {
+        targets->list[i].conf = conf->targets[i];
+        targets->list[i].catalog = catalog_create(conf->targets[i]);
+
+        if (targets->list[i].catalog == NULL) {
+            targets_destroy(targets);
+            return NULL;
+        }
+    }
+
+    return targets;
+}
+
+
+void
+targets_destroy(targets_t *targets)
+{
+    size_t  i;
+
+    if (targets == NULL) {
+        return;
+    }
+
+    for (i = 0; i < targets->n; i++) {
+        catalog_destroy(targets->list[i].catalog);
+        row_plan_free(targets->list[i].plan);
+        tombstone_free(targets->list[i].tombstone);
+    }
+
+    free(targets->list);
+    free(targets);
+}
+
+
+void
+targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
+    void *data)
+{
+    targets->pg = pg;
+    targets->preparing = 0;
+    targets->done = done;
+    targets->data = data;
+
+    catalog_prepare(targets->list[0].catalog, pg, targets_on_prepared,
+                    targets);
+}
+
+
+static void
+targets_on_prepared(void *data, const outcome_t *outcome)
+{
+    outcome_t   failed;
+    targets_t  *targets = data;
+
+    if (outcome->action != SQLSTATE_OK) {
+        targets->done(targets->data, outcome);
+        return;
+    }
+
+    if (target_plan(&targets->list[targets->preparing], failed.reason,
+                    sizeof(failed.reason))
+        == -1)
+    {
+        failed.action = SQLSTATE_HOLD;
+        targets->done(targets->data, &failed);
+        return;
+    }
+
+    if (++targets->preparing == targets->n) {
+        targets->done(targets->data, outcome);
+        return;
+    }
+
+    catalog_prepare(targets->list[targets->preparing].catalog, targets->pg,
+                    targets_on_prepared, targets);
+}
+
+
+static int
+target_plan(target_t *target, char *reason, size_t size)
+{
+    const char *const  *types;
+
+    types = catalog_types(target->catalog);
+
+    row_plan_free(target->plan);
+    target->plan = row_plan_create(target->conf, types, reason, size);
+
+    if (target->plan == NULL) {
+        return -1;
+    }
+
+    if (target->conf->mode != CONF_MODE_UPSERT_DELETE) {
+        return 0;
+    }
+
+    tombstone_free(target->tombstone);
+    target->tombstone = tombstone_create(target->conf, types, reason,
+                                         size);
+
+    return target->tombstone ? 0 : -1;
+}
+
+
+int
+targets_convert(targets_t *targets, const batch_record_t *record,
+    buf_t *text, targets_row_t *row)
+{
+    target_t  *target;
+
+    row->target = 0;
+    row->tombstone = false;
+    target = &targets->list[row->target];
+
+    if (record->value == NULL && target->tombstone) {
+        row->tombstone = true;
+        return tombstone_convert(target->tombstone, record, text,
+                                 &row->fault);
+    }
+
+    return row_convert(target->plan, record, text, &row->fault);
+}
+
+
+int
+targets_add(targets_t *targets, batch_t *batch, unsigned range,
+    batch_record_t *record)
+{
+    int             rc;
+    size_t          text;
+    batch_row_t    *last;
+    targets_row_t   row;
+
+    text = batch->text.len;
+    rc = targets_convert(targets, record, &batch->text, &row);
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    if (rc == ROW_FILTERED) {
+        return batch_filter(batch, range, record);
+    }
+
+    targets_retry(targets, record);
+
+    if (batch_add(batch, range, record, text) == -1) {
+        return -1;
+    }
+
+    last = &batch->rows[batch->nrows - 1];
+    last->target = row.target;
+    last->tombstone = row.tombstone;
+
+    if (rc == 1) {
+        return batch_fault(batch, batch->nrows - 1, row.fault.sqlstate,
+                           row.fault.reason);
+    }
+
+    return 0;
+}
+
+
+/* Of several headers with the name the last counts, as in Kafka's clients. */
+
+static void
+targets_retry(const targets_t *targets, batch_record_t *record)
+{
+    size_t       i;
+    const char  *name;
+
+    name = targets->conf->dedupe_header;
+    record->retry = NULL;
+    record->retry_len = 0;
+
+    for (i = record->nheaders; name && i-- > 0; ) {
+        if (strcmp(record->header[i].name, name) == 0) {
+            record->retry = record->header[i].value;
+            record->retry_len = record->header[i].len;
+            return;
+        }
+    }
+}

@@ -1,0 +1,108 @@
+"""What bad rows cost, in COPYs, and that a batch of them ends."""
+
+import json
+import math
+import random
+import time
+
+import pytest
+
+from tests.lib.env import wait_for
+
+ROWS = 10000
+CONFIG = {
+    "group": "g", "start": "earliest", "table": "t",
+    # one full batch, whatever the machine's pace
+    "batch": {"rows": ROWS, "linger": "1m"},
+    "dead_letters": {"hold_above": 1},
+    "columns": {"id": {"path": "/id"}, "v": "/v"},
+}
+UPSERT = {"mode": "upsert", "key": ["id"]}
+
+
+def run(consumer, topics, database, table, values, timeout=60, **more):
+    """Stores one batch; the daemon behind it."""
+    database.query(table)
+    topic = topics.create()
+    topics.produce(topic, [json.dumps({"id": number, "v": value})
+                           for number, value in enumerate(values)])
+    daemon = consumer({**CONFIG, "topic": topic, **more}).wait_healthy()
+    wait_for(lambda: daemon.metric("sluice_consumer_batches_total") == 1,
+             timeout, "the batch is stored")
+    assert database.value("SELECT sum(records) FROM sluice.batches") \
+        == len(values)
+    return daemon
+
+
+NAMED = [
+    pytest.param("CREATE TABLE t (id integer, v timestamptz)", "x", {},
+                 id="type"),
+    pytest.param("CREATE TABLE t (id integer, v text CHECK (v <> 'x'))", "x",
+                 {}, id="check"),
+    pytest.param("CREATE TABLE t (id integer, v text);CREATE UNIQUE INDEX"
+                 " ON t ((CASE v WHEN 'x' THEN 1 ELSE id + 1 END))", "x", {},
+                 id="unique"),
+    pytest.param("CREATE TABLE t (id integer PRIMARY KEY, v timestamptz)",
+                 "x", UPSERT, id="upsert, type"),
+]
+
+
+@pytest.mark.parametrize("table, bad, more", NAMED)
+def test_a_named_line_costs_two_more_copies_at_most(consumer, topics,
+                                                    database, table, bad,
+                                                    more):
+    found = ["2026-01-01"] * ROWS
+    found[7311] = bad
+    daemon = run(consumer, topics, database, table, found, **more)
+    assert daemon.metric("sluice_consumer_copies_total") <= 1 + 2
+    assert database.query('SELECT "offset" FROM sluice.dead_letters') \
+        == [(7311,)]
+    assert database.try_count("t") == ROWS - 1
+
+
+UNNAMED = [
+    pytest.param("CREATE TABLE t (id integer PRIMARY KEY, v text"
+                 " CHECK (v <> 'x'))", UPSERT, id="upsert"),
+    pytest.param("CREATE TABLE p (v text PRIMARY KEY);INSERT INTO p VALUES"
+                 " ('1');CREATE TABLE t (id integer, v text REFERENCES p)",
+                 {}, id="foreign key"),
+    pytest.param("CREATE TABLE t (id integer, v text);CREATE FUNCTION f()"
+                 " RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.v ="
+                 " ''x'' THEN RAISE ''no'' USING ERRCODE=''23000''; END IF;"
+                 " RETURN NEW; END';CREATE CONSTRAINT TRIGGER c AFTER INSERT"
+                 " ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE"
+                 " FUNCTION f()", {}, id="deferred"),
+]
+
+
+@pytest.mark.parametrize("table, more", UNNAMED)
+def test_an_unnamed_line_costs_log_n_and_two(consumer, topics, database,
+                                             table, more):
+    # first and last are the cheapest and the dearest
+    place = random.choice([0, random.randrange(ROWS), ROWS - 1])
+    found = ["1"] * ROWS
+    found[place] = "x"
+    daemon = run(consumer, topics, database, table, found, **more)
+    # a foreign key's row may yet come: the batch was tried again meanwhile
+    tries = 1 + daemon.metric("sluice_consumer_retries_total")
+    assert daemon.metric("sluice_consumer_copies_total") \
+        <= tries + math.ceil(math.log2(ROWS)) + 2
+    assert database.query('SELECT "offset" FROM sluice.dead_letters') \
+        == [(place,)]
+    assert database.try_count("t") == ROWS - 1
+
+
+@pytest.mark.parametrize("table, more", [
+    pytest.param("CREATE TABLE t (id integer, v text CHECK (v <> 'x'))", {},
+                 id="append"),
+    pytest.param("CREATE TABLE t (id integer PRIMARY KEY, v text"
+                 " CHECK (v <> 'x'))", UPSERT, id="upsert"),
+])
+def test_a_batch_of_bad_rows_ends(consumer, topics, database, table, more):
+    begin = time.monotonic()
+    daemon = run(consumer, topics, database, table, ["x"] * ROWS, 120, **more)
+    assert time.monotonic() - begin < 60
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == ROWS
+    assert database.try_count("t") == 0
+    # among so many each is sent about once
+    assert daemon.metric("sluice_consumer_copies_total") < ROWS * 1.2

@@ -1,0 +1,153 @@
+"""A client's retries are stored once, in any table."""
+
+import random
+import threading
+
+from tests.lib.env import loops, wait_for
+
+CONFIG = {
+    "group": "g", "start": "earliest", "table": "t",
+    "dedupe": {"header": "idempotency-key"}, "batch": {"linger": "5ms"},
+    "columns": {
+        "n": {"path": "/n"},
+        "part": {"meta": "partition"},
+        "off": {"meta": "offset"},
+    },
+}
+TABLE = ("CREATE TABLE t (n integer CHECK (n < 1000000), part integer,"
+         " off bigint) PARTITION BY RANGE (n);"
+         "CREATE TABLE t0 PARTITION OF t FOR VALUES FROM (0) TO (500);"
+         "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (500) TO (MAXVALUE)")
+
+
+def record(number, key=None, partition=None):
+    headers = [] if key is None else [("idempotency-key", key)]
+    return (None, '{"n":%d}' % number, partition, headers)
+
+
+def stored(database):
+    return database.try_count("sluice.batches") and int(database.value(
+        "SELECT coalesce(sum(records), 0) FROM sluice.batches"))
+
+
+def wait_stored(database, count, timeout=30):
+    wait_for(lambda: stored(database) == count, timeout,
+             f"{count} records are stored")
+
+
+def numbers(database):
+    return [row[0] for row in database.query("SELECT n FROM t ORDER BY n")]
+
+
+def test_retries_in_one_batch_and_over_batches(consumer, topics, database):
+    """Records without the header, or with an empty one, are all stored;
+    another group's are its own."""
+    database.query(TABLE)
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic})
+    binary = bytes(range(256)) * 40
+    topics.produce(topic, [
+        record(1, "a"), record(2, "b"), record(3, "a"), record(4),
+        record(5), record(6, ""), record(7, ""), record(8, binary),
+        record(9, binary), record(10, "a" * 3)])
+    wait_stored(database, 10)
+    assert numbers(database) == [1, 2, 4, 5, 6, 7, 8, 10]
+    topics.produce(topic, [record(11, "b"), record(12, "c")])
+    wait_stored(database, 12)
+    daemon.stop()
+    daemon.start()
+    topics.produce(topic, [record(13, "c"), record(14, binary)])
+    wait_stored(database, 14)
+    assert numbers(database) == [1, 2, 4, 5, 6, 7, 8, 10, 12]
+    daemon.wait_healthy()
+    assert daemon.metric("sluice_consumer_duplicates_total") == 2
+    assert database.query(
+        "SELECT sum(duplicates), sum(rows) FROM sluice.batches") == [(5, 9)]
+    assert database.value("SELECT count(*) FROM sluice.seen") == 5
+    # whatever the group, the topic or the table
+    other = consumer({**CONFIG, "topic": topic, "group": "other"})
+    wait_stored(database, 28)
+    assert len(numbers(database)) == 18
+    other.stop()
+
+
+def test_the_window_ends(consumer, topics, database):
+    database.query(TABLE)
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic, "dedupe": {
+        "header": "idempotency-key", "window": "1h"}})
+    topics.produce(topic, [record(1, "a"), record(2, "b")])
+    wait_stored(database, 2)
+    assert database.value(
+        "SELECT bool_and(expires_at BETWEEN now() + '59 min' AND"
+        " now() + '61 min') FROM sluice.seen")
+    database.query("UPDATE sluice.seen SET expires_at = now()"
+                   " WHERE key = (SELECT key FROM sluice.seen"
+                   " ORDER BY key LIMIT 1)")
+    topics.produce(topic, [record(3, "a"), record(4, "b")])
+    wait_stored(database, 4)
+    assert len(numbers(database)) == 3
+    # what is over goes by itself, looked for now and at the start
+    daemon.stop()
+    database.query("INSERT INTO sluice.seen SELECT sha256(n::text::bytea),"
+                   " 0, n, now() FROM generate_series(1, 30000) n")
+    daemon.start()
+    topics.produce(topic, [record(5, "c")])
+    wait_for(lambda: database.value("SELECT count(*) FROM sluice.seen") == 3,
+             30, "pruned")
+
+
+def test_a_bad_row_and_its_retry(consumer, topics, database):
+    """The first took its effect: a dead letter."""
+    database.query(TABLE)
+    topic = topics.create()
+    topics.produce(topic, [
+        record(1, "a"), record(1000001, "b"), record(1000001, "b"),
+        record(2, "a"), record(3, "c")])
+    consumer({**CONFIG, "topic": topic, "dead_letters": {"hold_above": 1}})
+    wait_stored(database, 5)
+    assert numbers(database) == [1, 3]
+    assert database.query('SELECT "offset" FROM sluice.dead_letters') \
+        == [(1,)]
+    assert database.query(
+        "SELECT sum(duplicates), sum(dead_letters), sum(rows)"
+        " FROM sluice.batches") == [(2, 1, 2)]
+
+
+def test_two_daemons_and_kill_9(consumer, topics, database):
+    """Retries land in any partition; whoever dies, each is stored once."""
+    database.query(TABLE)
+    topic = topics.create(partitions=2)
+    chance = random.Random(5)
+    count = loops(3000, 30000)
+    keys = [str(chance.randrange(count // 2)) for _ in range(count)]
+    config = {**CONFIG, "topic": topic,
+              "batch": {"rows": 150, "linger": "1ms"}}
+
+    def named(name):
+        return {**config, "kafka": {"session.timeout.ms": "1000",
+                                    "heartbeat.interval.ms": "300",
+                                    "group.instance.id": name}}
+
+    daemons = [consumer(named("one")), consumer(named("two"))]
+    sender = threading.Thread(target=lambda: [
+        topics.produce(topic, [
+            record(int(key), key, number % 2)
+            for number, key in enumerate(keys[at:at + 100])])
+        for at in range(0, count, 100)])
+    sender.start()
+    for kill in range(loops(4, 30)):
+        more = min(stored(database) + 200, count)
+        wait_for(lambda more=more: stored(database) >= more, 60,
+                 f"progress before kill {kill}")
+        daemons[kill % 2].kill()
+        daemons[kill % 2].start()
+    sender.join(60)
+    wait_stored(database, count, 60)
+    assert numbers(database) == sorted(set(map(int, keys)))
+    assert database.value("SELECT sum(duplicates) FROM sluice.batches") \
+        == count - len(set(keys))
+    assert database.value("SELECT count(*) FROM sluice.seen") \
+        == len(set(keys))
+    assert database.value("SELECT deadlocks FROM pg_stat_database"
+                          " WHERE datname = current_database()") == 0
