@@ -18,6 +18,8 @@
 
 
 #define LOOKUP_TIMEOUT  5000    /* ms a request */
+#define LOOKUP_SCRAM    0x020601ff
+#define LOOKUP_ERRORS   32      /* events taken when one failed */
 
 /* ListOffsets' special timestamps, the same as librdkafka's offsets */
 #define LOOKUP_LATEST   RD_KAFKA_OFFSET_END
@@ -37,6 +39,8 @@ struct lookup_s {
     bool              with;
     int64_t           timestamp;
 
+    bool              transport;    /* it failed on the way to a broker */
+    char              said[LOOKUP_REASON];    /* by librdkafka, of its own */
     lookup_result_t   result;
 };
 
@@ -46,6 +50,8 @@ static int lookup_topic(lookup_t *lookup, rd_kafka_t *rk);
 static int lookup_offsets(lookup_t *lookup, rd_kafka_t *rk,
     int64_t timestamp, size_t field);
 static int lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err);
+static void lookup_error(rd_kafka_t *rk, int err, const char *reason,
+    void *opaque);
 
 
 lookup_t *
@@ -115,6 +121,7 @@ lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
     memset(&lookup->result, 0, sizeof(lookup_result_t));
 
     lookup->partitions = NULL;
+    lookup->transport = false;
     lookup->conf = conf;
     lookup->rk = rk;
     lookup->npartitions = npartitions;
@@ -170,6 +177,8 @@ static int
 lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err)
 {
     if (lookup->result.error[0] == '\0') {
+        lookup->transport = err == RD_KAFKA_RESP_ERR__TRANSPORT
+                                   || err == RD_KAFKA_RESP_ERR__TIMED_OUT;
         snprintf(lookup->result.error, LOOKUP_REASON, "%s",
                  rd_kafka_err2str(err));
     }
@@ -178,9 +187,37 @@ lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err)
 }
 
 
+/*
+ * "Broker transport failure" is what a request sees; why, comes beside it.
+ * What a broker refuses says more than that none was left.
+ */
+
+static void
+lookup_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    char      *after;
+    lookup_t  *lookup = opaque;
+
+    (void) rk;
+
+    if (lookup->said[0] == '\0' || err == RD_KAFKA_RESP_ERR__AUTHENTICATION
+        || err == RD_KAFKA_RESP_ERR__SSL)
+    {
+        snprintf(lookup->said, sizeof(lookup->said), "%s", reason);
+
+        /* a time that differs would make it another reason */
+        after = strstr(lookup->said, " (after ");
+        if (after) {
+            *after = '\0';
+        }
+    }
+}
+
+
 static void *
 lookup_thread(void *data)
 {
+    int          i;
     char         text[LOOKUP_REASON];
     uint64_t     one;
     ssize_t      n;
@@ -192,6 +229,10 @@ lookup_thread(void *data)
     one = 1;
 
     if (lookup->conf) {
+        lookup->said[0] = '\0';
+        rd_kafka_conf_set_opaque(lookup->conf, lookup);
+        rd_kafka_conf_set_error_cb(lookup->conf, lookup_error);
+
         rk = rd_kafka_new(RD_KAFKA_CONSUMER, lookup->conf, text,
                           sizeof(text));
         if (rk == NULL) {
@@ -213,6 +254,19 @@ lookup_thread(void *data)
     }
 
     if (lookup->conf) {
+        for (i = 0; lookup->transport && i < LOOKUP_ERRORS; i++) {
+            (void) rd_kafka_poll(rk, 0);
+        }
+
+        if (lookup->transport && lookup->said[0]) {
+            /* it sends its nonce twice, which brokers put up with before 4 */
+            snprintf(lookup->result.error, LOOKUP_REASON, "%.180s%s",
+                     lookup->said, rd_kafka_version() < LOOKUP_SCRAM
+                     && strstr(lookup->said, "SCRAM")
+                     ? " (librdkafka before 2.6.1 cannot use SCRAM with "
+                       "Kafka 4)" : "");
+        }
+
         rd_kafka_destroy(rk);
     }
 
