@@ -158,6 +158,7 @@ static int
 row_plan_fits(const row_column_t *column, const conf_column_t *cc,
     char *reason, size_t size)
 {
+    bool         number;
     type_kind_t  kind;
 
     kind = column->kind == TYPE_ARRAY ? column->element : column->kind;
@@ -165,6 +166,22 @@ row_plan_fits(const row_column_t *column, const conf_column_t *cc,
     if (cc->unit && !type_is_time(kind)) {
         snprintf(reason, size, "column \"%s\": \"unit\" goes with a date or "
                  "time, not with type %s", column->name, column->type);
+        return -1;
+    }
+
+    number = cc->from == CONF_FROM_OFFSET || cc->from == CONF_FROM_PARTITION;
+
+    if ((number && (kind == TYPE_BOOLEAN || kind > TYPE_FLOAT)
+         && kind != TYPE_JSON)
+        || (cc->from == CONF_FROM_TIMESTAMP && !type_is_time(kind)
+            && kind != TYPE_TEXT && kind != TYPE_OTHER && kind != TYPE_BIGINT
+            && kind != TYPE_NUMERIC)
+        || ((number || cc->from == CONF_FROM_TIMESTAMP)
+            && column->kind == TYPE_ARRAY))
+    {
+        snprintf(reason, size, "column \"%s\": the record's %s does not fit "
+                 "type %s", column->name, number ? "number" : "timestamp",
+                 column->type);
         return -1;
     }
 

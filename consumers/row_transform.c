@@ -271,7 +271,10 @@ row_cast(const row_column_t *column, const char **s, size_t *len, buf_t *out)
     type_kind_t  kind;
 
     kind = column->kind == TYPE_ARRAY ? column->element : column->kind;
-    row_trim(s, len);
+
+    if (kind >= TYPE_BOOLEAN && kind <= TYPE_FLOAT) {
+        row_trim(s, len);
+    }
 
     switch (kind) {
 

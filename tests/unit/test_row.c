@@ -216,6 +216,71 @@ test_columns(void)
 }
 
 
+/* What only the table's type can tell, told before any record comes. */
+
+static void
+test_plans(void)
+{
+    char         columns[512], reason[256];
+    size_t       i;
+    conf_t      *conf;
+    row_plan_t  *plan;
+
+    static const struct {
+        const char  *column;
+        const char  *type;
+        const char  *reason;     /* NULL: it fits */
+    } plans[] = {
+        { "{ \"path\": \"/a\", \"unit\": \"ms\" }", "text",
+          "column \"c\": \"unit\" goes with a date or time, not with type "
+          "text" },
+        { "{ \"path\": \"/a\", \"unit\": \"ms\" }", "date[]", NULL },
+        { "{ \"path\": \"/a\", \"transform\": \"trim\" }", "jsonb",
+          "column \"c\": \"transform\" makes text, not type jsonb" },
+        { "{ \"path\": \"/a\", \"default\": \"x\" }", "integer",
+          "\"default\" of column \"c\": not a whole number" },
+        { "{ \"path\": \"/a\", \"default\": \"x\" }", "bytea",
+          "\"default\" of column \"c\": not base64" },
+        { "{ \"path\": \"/a\", \"default\": \"now\" }",
+          "timestamp with time zone",
+          "\"default\" of column \"c\": not an ISO 8601 time" },
+        { "{ \"path\": \"/a\", \"default\": [1, \"2\"] }", "integer[]", NULL },
+        { "{ \"constant\": {} }", "boolean",
+          "\"constant\" of column \"c\": an object does not fit type "
+          "boolean" },
+        { "{ \"constant\": null }", "uuid", NULL },
+        { "{ \"meta\": \"offset\" }", "uuid",
+          "column \"c\": the record's number does not fit type uuid" },
+        { "{ \"meta\": \"offset\" }", "double precision", NULL },
+        { "{ \"meta\": \"offset\" }", "text", NULL },
+        { "{ \"meta\": \"partition\" }", "bigint[]",
+          "column \"c\": the record's number does not fit type bigint[]" },
+        { "{ \"meta\": \"timestamp\" }", "integer",
+          "column \"c\": the record's timestamp does not fit type integer" },
+        { "{ \"meta\": \"timestamp\" }", "date", NULL },
+        { "{ \"meta\": \"timestamp\" }", "numeric(20,0)", NULL }
+    };
+
+    for (i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+        snprintf(columns, sizeof(columns), "{ \"c\": %s }", plans[i].column);
+        conf = configure(columns);
+        reason[0] = '\0';
+        plan = row_plan_create(conf, &plans[i].type, reason, sizeof(reason));
+
+        if (plans[i].reason) {
+            is_str(reason, plans[i].reason, columns);
+            ok(plan == NULL, "is no plan");
+
+        } else {
+            ok(plan != NULL, "%s into %s", columns, plans[i].type);
+        }
+
+        row_plan_free(plan);
+        conf_free(conf);
+    }
+}
+
+
 int
 main(void)
 {
@@ -226,6 +291,7 @@ main(void)
     }
 
     test_columns();
+    test_plans();
 
     return tap_done();
 }
