@@ -46,6 +46,8 @@ def library(name):
 
 def environment(directory, preload=(), more=None):
     env = dict(os.environ, TZ="UTC", **(more or {}))
+    # nginx would take it for the sockets of a binary upgrade
+    env.pop("NGINX", None)
     preload = [str(path) for path in preload]
     if ASAN:
         preload = [library("libasan.so"), library("libubsan.so"), *preload]
@@ -227,8 +229,11 @@ class Nginx:
     def finish(self):
         """The end of every test: stopped, nothing left, nothing bad said."""
         session = self.process.pid if self.process else 0
+        if VALGRIND:
+            # a fast stop kills what is not gone within a second
+            self.expect(r"worker process \d+ exited on signal 9$")
         try:
-            self.stop()
+            self.stop(signal.SIGQUIT if VALGRIND else signal.SIGTERM)
         finally:
             left = procs.session_members(session) if session else []
             for pid in left:
