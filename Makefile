@@ -116,6 +116,20 @@ $(OUT)/test/faults.so: tests/lib/faults.c
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(warnings) -fPIC -shared -o $@ $< $(pkg_libs)
 
+# the daemon against a clock, a Kafka and a PostgreSQL of its own
+comma = ,
+simulated = $(addprefix -Wl$(comma)--wrap=,log_clock log_debug log_info \
+    log_warnx log_error log_limited random eventfd read write close)
+simulate_objects = $(patsubst %.c,$(OUT)/obj/%.o, \
+    $(wildcard tests/simulation/*.c)) $(filter-out \
+    $(addprefix $(OUT)/obj/consumers/,catalog.o check.o daemon.o lookup.o \
+    main.o pg.o source_conf.o unblock.o),$(objects))
+
+$(OUT)/test/simulate: $(simulate_objects)
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(link) $(simulated)
+
 $(units): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(library)
 	$(step) link $@
 	@mkdir -p $(@D)
@@ -240,11 +254,23 @@ down: ## stop it; the data stays
 # Tests.
 
 programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema \
-    $(OUT)/test/faults.so $(replays)
+    $(OUT)/test/faults.so $(OUT)/test/simulate $(replays)
 
 check: ## unit tests and tests on real servers (T=NAME: one)
 	@stack/deps check
 	@stack/tests check '$(T)'
+
+SEED ?= $(shell date +%s)
+HISTORIES ?= 1000000
+
+simulate: $(OUT)/test/simulate ## histories of the daemon (SEED=, HISTORIES=)
+	@$(OUT)/test/simulate --seed $(SEED) --histories $(HISTORIES)
+
+# each rule taken out of a copy: a history has to go wrong without it
+mutants: $(OUT)/test/simulate
+	@tests/simulation/mutants '$(subst -o $@ $<,,$(compile))' \
+	    '$(CC) $(cflags) $(simulated)' \
+	    '$(pkg_libs) -lz -lm -lpthread' $(simulate_objects)
 
 faults: ## the long forms of the fault tests
 	@stack/deps check
@@ -306,5 +332,5 @@ clean: down ## remove the build folder and its servers' data
 
 
 .PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
-    deps down faults fuzz fuzzers help install lint module programs run unit \
-    up valgrind
+    deps down faults fuzz fuzzers help install lint module mutants programs \
+    run simulate unit up valgrind

@@ -311,6 +311,11 @@ daemon_on_claimed(void *data, const outcome_t *outcome)
         return;
     }
 
+    if (!d->prepared) {
+        /* the session ended while Kafka was asked: what it said is old */
+        return;
+    }
+
     p = source_partitions(d->source, &n);
 
     for (i = 0; i < n; i++) {

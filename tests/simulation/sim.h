@@ -1,0 +1,173 @@
+/*
+ * A world of its own for the daemon: its real steps, offsets, sink, batches
+ * and reading run against a clock, a Kafka and a PostgreSQL that are made
+ * here, with one seed for all that happens.
+ */
+
+#ifndef SLUICE_SIM_H
+#define SLUICE_SIM_H
+
+
+#include "daemon_impl.h"
+
+
+#define SIM_PARTITIONS  3
+#define SIM_RECORDS     64      /* at most, of one partition */
+#define SIM_MEMBERS     12      /* daemons that ever live in one history */
+#define SIM_SESSION     500     /* ms a silent member stays in the group */
+
+
+/* What a record is, and so what has to become of it. */
+typedef enum {
+    SIM_GOOD = 0,
+    SIM_NOT_JSON,       /* dead before any SQL */
+    SIM_BAD_LINE,       /* COPY names its line */
+    SIM_BAD_ROW,        /* COPY does not */
+    SIM_BAD_LATER,      /* a deferred constraint, at COMMIT */
+    SIM_KINDS
+} sim_kind_t;
+
+
+typedef struct {
+    int64_t     offset;
+    int64_t     timestamp;
+    uint32_t    id;
+    sim_kind_t  kind;
+    char        value[64];
+    size_t      len;
+} sim_record_t;
+
+
+typedef struct {
+    sim_record_t  records[SIM_RECORDS];
+    size_t        n;
+    int64_t       begin;       /* the first offset there is */
+    int64_t       end;         /* behind the last */
+} sim_log_t;
+
+
+typedef struct {
+    int32_t  partition;
+    int64_t  offset;
+    int64_t  id;               /* -1: not known, in a dead letter */
+} sim_row_t;
+
+
+typedef struct {
+    bool      stored;
+    int64_t   next;
+    int64_t   epoch;
+    char      owner[64];
+    bool      has_last;
+    int64_t   timestamp;
+    int64_t   crc;
+} sim_offset_t;
+
+
+typedef struct {
+    bool     gap;
+    int32_t  partition;
+    int64_t  first;
+    int64_t  next;
+    int64_t  records;
+    int64_t  dead;
+} sim_range_t;
+
+
+/* All that PostgreSQL keeps; copied to be restored later. */
+typedef struct {
+    sim_row_t     rows[SIM_PARTITIONS * SIM_RECORDS * 2];
+    size_t        nrows;
+    sim_row_t     dead[SIM_PARTITIONS * SIM_RECORDS * 2];
+    size_t        ndead;
+    sim_offset_t  offsets[SIM_PARTITIONS];
+    sim_range_t   ranges[SIM_PARTITIONS * SIM_RECORDS * 2];
+    size_t        nranges;
+} sim_db_t;
+
+
+/* One daemon: as the group sees it, and itself. */
+typedef struct {
+    bool         alive;
+    bool         joined;          /* in the group */
+    bool         has;             /* partitions, as it believes */
+    bool         gone;            /* killed; the group does not know yet */
+    int64_t      paused;          /* ms since, 0: it runs */
+    int64_t      resume;          /* ms */
+    int64_t      gone_at;         /* ms, when the group knows */
+    int64_t      revoke_at;       /* ms, 0: nothing to be told */
+    int64_t      assign_at;
+    unsigned     mask;            /* of the partitions to be assigned */
+    bool         lost;            /* the group went on without it */
+    bool         closing;
+    bool         closed;
+
+    /* the client of Kafka */
+    bool         assigned[SIM_PARTITIONS];
+    int64_t      position[SIM_PARTITIONS];
+    int          fd;
+    bool         signalled;
+    source_t    *source;
+
+    daemon_t     daemon;
+} sim_member_t;
+
+
+typedef struct {
+    uint64_t      random;
+    int64_t       now;            /* ms */
+    bool          verbose;
+    bool          calm;           /* nothing goes wrong any more */
+    bool          no_epoch;       /* the server does not compare it */
+    bool          no_offset;
+    unsigned      faults;         /* of 1,000 queries */
+    size_t        partitions;
+    size_t        goal;           /* records a partition will have */
+    int64_t       produce;        /* ms, when the next comes */
+    sim_log_t     logs[SIM_PARTITIONS];
+    sim_db_t      db;
+    sim_db_t      backup;
+    bool          balancing;
+    sim_member_t  members[SIM_MEMBERS];
+    size_t        nmembers;
+} sim_t;
+
+
+extern sim_t          sim;
+extern sim_member_t  *sim_member;     /* the one that runs now */
+
+
+uint32_t sim_random(uint32_t below);
+void sim_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void sim_wrong(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2), noreturn));
+
+/* simulate.c */
+const conf_t *sim_conf(void);
+
+/* sim_kafka.c */
+void sim_kafka_reset(void);
+void sim_group_change(void);
+void sim_group_tick(void);
+void sim_group_leave(sim_member_t *m);
+void sim_produce(void);
+int64_t sim_kafka_due(const sim_member_t *m);
+const sim_record_t *sim_find(int64_t id);
+const lookup_result_t *sim_lookup_result(lookup_t *lookup);
+int64_t sim_lookup_due(const lookup_t *lookup);
+
+/* sim_postgres.c */
+void sim_pg_reset(void);
+/* The server's side of every query that has come in. */
+void sim_pg_serve(void);
+/* The client's side: tells a daemon what came back. */
+void sim_pg_io(pg_t *pg);
+int64_t sim_pg_due(const pg_t *pg, bool paused);
+int64_t sim_pg_orphans_due(void);
+/* Its client is gone; what it has sent may still be done. */
+void sim_pg_orphan(pg_t *pg);
+/* Every connection ends; what was not committed is gone. */
+void sim_pg_crash(void);
+
+
+#endif

@@ -1,0 +1,697 @@
+/* Kafka, as far as the daemon sees it: a log, a group, a client's calls. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "source_impl.h"
+#include "sim.h"
+
+
+/* One partition of one client; handed out as its queue. */
+typedef struct {
+    sim_member_t  *member;
+    int32_t        partition;
+} sim_queue_t;
+
+
+struct lookup_s {
+    bool              busy;
+    int64_t           due;
+    lookup_result_t   result;
+    lookup_range_t    ranges[SIM_PARTITIONS];
+};
+
+
+typedef void (*sim_rebalance_pt)(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+    rd_kafka_topic_partition_list_t *list, void *opaque);
+
+
+static sim_rebalance_pt  sim_rebalance;
+static sim_queue_t       sim_queues[SIM_MEMBERS][SIM_PARTITIONS];
+static uint32_t          sim_next_id;
+
+
+void
+sim_kafka_reset(void)
+{
+    size_t  i;
+
+    sim_next_id = 1;
+
+    for (i = 0; i < sim.partitions; i++) {
+        sim.logs[i].begin = sim_random(3) ? 0 : sim_random(50);
+        sim.logs[i].end = sim.logs[i].begin;
+    }
+}
+
+
+const sim_record_t *
+sim_find(int64_t id)
+{
+    size_t  i, j;
+
+    for (i = 0; i < sim.partitions; i++) {
+        for (j = 0; j < sim.logs[i].n; j++) {
+            if (sim.logs[i].records[j].id == id) {
+                return &sim.logs[i].records[j];
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+/* A record, and sometimes offsets before it that hold none. */
+
+void
+sim_produce(void)
+{
+    size_t         i;
+    uint64_t       one;
+    sim_log_t     *log;
+    sim_record_t  *r;
+    sim_member_t  *m;
+
+    i = sim_random((uint32_t) sim.partitions);
+    log = &sim.logs[i];
+
+    if (log->n == sim.goal) {
+        for (i = 0; i < sim.partitions && sim.logs[i].n == sim.goal; i++) {
+        }
+
+        if (i == sim.partitions) {
+            sim.produce = INT64_MAX;
+            return;
+        }
+
+        log = &sim.logs[i];
+    }
+
+    if (sim_random(12) == 0) {
+        log->end += 1 + sim_random(3);
+    }
+
+    r = &log->records[log->n++];
+    r->offset = log->end++;
+    r->timestamp = 1700000000000 + sim.now;
+    r->id = sim_next_id++;
+    r->kind = sim_random(15) ? SIM_GOOD : sim_random(SIM_KINDS);
+    r->len = (size_t) snprintf(r->value, sizeof(r->value),
+                               "{\"id\":%u,\"k\":\"a\\tb%u\"%s", r->id,
+                               sim_random(10),
+                               r->kind == SIM_NOT_JSON ? "" : "}");
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+        if (m->alive && m->assigned[i]) {
+            one = 1;
+            if (write(m->fd, &one, sizeof(one)) != sizeof(one)) {
+                sim_wrong("an eventfd is full");
+            }
+        }
+    }
+
+    sim.produce = sim.now + sim_random(8);
+}
+
+
+/* The group: eager, a rebalance begins with everything being taken back. */
+
+void
+sim_group_change(void)
+{
+    sim_member_t  *m;
+
+    sim.balancing = true;
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+        m->assign_at = 0;
+
+        if (m->joined && m->has && !m->gone) {
+            m->revoke_at = sim.now + 1 + sim_random(30);
+        }
+    }
+}
+
+
+void
+sim_group_leave(sim_member_t *m)
+{
+    if (m->joined) {
+        m->joined = false;
+        sim_group_change();
+    }
+}
+
+
+void
+sim_group_tick(void)
+{
+    size_t         i, n, turn;
+    sim_member_t  *m, *joined[SIM_MEMBERS];
+
+    n = 0;
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+
+        if (m->joined && m->gone && sim.now >= m->gone_at) {
+            sim_group_leave(m);
+        }
+
+        if (m->joined && m->paused && sim.now - m->paused >= SIM_SESSION) {
+            sim_say("group: a silent member is left out");
+            m->lost = true;
+            sim_group_leave(m);
+        }
+
+        if (m->joined) {
+            joined[n++] = m;
+        }
+    }
+
+    if (!sim.balancing || n == 0) {
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (joined[i]->has || joined[i]->gone) {
+            return;
+        }
+    }
+
+    sim.balancing = false;
+    turn = sim_random((uint32_t) n);
+
+    for (i = 0; i < n; i++) {
+        joined[i]->mask = 0;
+        joined[i]->assign_at = sim.now + 1 + sim_random(30);
+    }
+
+    for (i = 0; i < sim.partitions; i++) {
+        joined[(turn + i) % n]->mask |= 1u << i;
+    }
+}
+
+
+int64_t
+sim_kafka_due(const sim_member_t *m)
+{
+    if (m->revoke_at) {
+        return m->revoke_at;
+    }
+
+    return m->assign_at ? m->assign_at : INT64_MAX;
+}
+
+
+static void
+sim_tell(sim_member_t *m, rd_kafka_resp_err_t err)
+{
+    size_t                            i;
+    rd_kafka_topic_partition_list_t  *list;
+
+    list = rd_kafka_topic_partition_list_new(SIM_PARTITIONS);
+
+    for (i = 0; i < sim.partitions; i++) {
+        if (m->mask & 1u << i) {
+            (void) rd_kafka_topic_partition_list_add(list, "t", (int) i);
+        }
+    }
+
+    sim_rebalance((rd_kafka_t *) m, err, list, m->source);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+
+/* What the daemon calls. */
+
+rd_kafka_conf_t *
+source_conf(const conf_t *conf, int partitions, char *err)
+{
+    (void) conf;
+    (void) partitions;
+    (void) err;
+
+    return (rd_kafka_conf_t *) &sim;
+}
+
+
+int
+source_record(const rd_kafka_message_t *rkm, buf_t *headers,
+    batch_record_t *record)
+{
+    (void) headers;
+
+    memset(record, 0, sizeof(batch_record_t));
+    record->topic = "t";
+    record->value = rkm->payload;
+    record->value_len = rkm->len;
+    record->offset = rkm->offset;
+    record->timestamp = rd_kafka_message_timestamp(rkm, NULL);
+    record->partition = rkm->partition;
+
+    return 0;
+}
+
+
+rd_kafka_conf_res_t
+rd_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
+    char *errstr, size_t size)
+{
+    (void) conf;
+    (void) name;
+    (void) value;
+    (void) errstr;
+    (void) size;
+
+    return RD_KAFKA_CONF_OK;
+}
+
+
+void
+rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
+{
+    (void) conf;
+}
+
+
+void
+rd_kafka_conf_set_rebalance_cb(rd_kafka_conf_t *conf, sim_rebalance_pt cb)
+{
+    (void) conf;
+    sim_rebalance = cb;
+}
+
+
+void
+rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf,
+    void (*cb)(rd_kafka_t *, int, const char *, void *))
+{
+    (void) conf;
+    (void) cb;
+}
+
+
+void
+rd_kafka_conf_set_log_cb(rd_kafka_conf_t *conf,
+    void (*cb)(const rd_kafka_t *, int, const char *, const char *))
+{
+    (void) conf;
+    (void) cb;
+}
+
+
+void
+rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
+{
+    (void) conf;
+    sim_member->source = opaque;
+}
+
+
+rd_kafka_t *
+rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *errstr,
+    size_t size)
+{
+    (void) type;
+    (void) conf;
+    (void) errstr;
+    (void) size;
+
+    return (rd_kafka_t *) sim_member;
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_poll_set_consumer(rd_kafka_t *rk)
+{
+    (void) rk;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_set_log_queue(rd_kafka_t *rk, rd_kafka_queue_t *queue)
+{
+    (void) rk;
+    (void) queue;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+rd_kafka_queue_t *
+rd_kafka_queue_get_consumer(rd_kafka_t *rk)
+{
+    return (rd_kafka_queue_t *) rk;
+}
+
+
+rd_kafka_queue_t *
+rd_kafka_queue_get_partition(rd_kafka_t *rk, const char *topic,
+    int32_t partition)
+{
+    sim_queue_t   *queue;
+    sim_member_t  *m = (sim_member_t *) rk;
+
+    (void) topic;
+
+    queue = &sim_queues[m - sim.members][partition];
+    queue->member = m;
+    queue->partition = partition;
+
+    return (rd_kafka_queue_t *) queue;
+}
+
+
+void
+rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
+{
+    (void) queue;
+}
+
+
+void
+rd_kafka_queue_forward(rd_kafka_queue_t *from, rd_kafka_queue_t *to)
+{
+    (void) from;
+    (void) to;
+}
+
+
+void
+rd_kafka_queue_io_event_enable(rd_kafka_queue_t *queue, int fd,
+    const void *payload, size_t size)
+{
+    (void) queue;
+    (void) payload;
+    (void) size;
+
+    if (fd != -1) {
+        sim_member->fd = fd;
+    }
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_subscribe(rd_kafka_t *rk,
+    const rd_kafka_topic_partition_list_t *topics)
+{
+    sim_member_t  *m = (sim_member_t *) rk;
+
+    (void) topics;
+
+    m->joined = true;
+    sim_group_change();
+
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
+{
+    int            i;
+    sim_member_t  *m = (sim_member_t *) rk;
+
+    memset(m->assigned, 0, sizeof(m->assigned));
+
+    for (i = 0; list && i < list->cnt; i++) {
+        m->assigned[list->elems[i].partition] = true;
+        m->position[list->elems[i].partition] = list->elems[i].offset;
+
+        /* as a client does that has fetched before */
+        if (sim_random(8) == 0) {
+            m->position[list->elems[i].partition] -= sim_random(5);
+        }
+    }
+
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+int
+rd_kafka_assignment_lost(rd_kafka_t *rk)
+{
+    (void) rk;
+    return 0;
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_commit(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list,
+    int async)
+{
+    (void) rk;
+    (void) list;
+    (void) async;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+rd_kafka_message_t *
+rd_kafka_consumer_poll(rd_kafka_t *rk, int timeout)
+{
+    sim_member_t  *m = (sim_member_t *) rk;
+
+    (void) timeout;
+
+    if (m->revoke_at && sim.now >= m->revoke_at) {
+        m->revoke_at = 0;
+        m->has = false;
+        sim_tell(m, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+        m->closed = m->closing;
+
+        if (m->lost && !m->closing) {
+            m->lost = false;
+            m->joined = true;
+            sim_group_change();
+        }
+    }
+
+    if (m->assign_at && sim.now >= m->assign_at) {
+        m->assign_at = 0;
+        m->has = true;
+        sim_tell(m, RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+    }
+
+    return NULL;
+}
+
+
+rd_kafka_message_t *
+rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
+{
+    size_t               i;
+    sim_log_t           *log;
+    sim_queue_t         *q = (sim_queue_t *) queue;
+    sim_member_t        *m;
+    sim_record_t        *r;
+    rd_kafka_message_t  *rkm;
+
+    (void) timeout;
+
+    m = q->member;
+    log = &sim.logs[q->partition];
+
+    if (!m->assigned[q->partition]) {
+        return NULL;
+    }
+
+    for (i = 0; i < log->n; i++) {
+        if (log->records[i].offset >= m->position[q->partition]) {
+            break;
+        }
+    }
+
+    if (i == log->n) {
+        return NULL;
+    }
+
+    rkm = calloc(1, sizeof(rd_kafka_message_t));
+    rkm->partition = q->partition;
+
+    if (!sim.calm && sim_random(400) == 0) {
+        rkm->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        return rkm;
+    }
+
+    r = &log->records[i];
+    rkm->payload = r->value;
+    rkm->len = r->len;
+    rkm->offset = r->offset;
+    rkm->_private = r;
+
+    m->position[q->partition] = r->offset + 1;
+
+    return rkm;
+}
+
+
+void
+rd_kafka_message_destroy(rd_kafka_message_t *rkm)
+{
+    free(rkm);
+}
+
+
+int64_t
+rd_kafka_message_timestamp(const rd_kafka_message_t *rkm,
+    rd_kafka_timestamp_type_t *type)
+{
+    const sim_record_t  *r = rkm->_private;
+
+    (void) type;
+
+    return r->timestamp;
+}
+
+
+const char *
+rd_kafka_message_errstr(const rd_kafka_message_t *rkm)
+{
+    (void) rkm;
+    return "an error";
+}
+
+
+rd_kafka_error_t *
+rd_kafka_sasl_set_credentials(rd_kafka_t *rk, const char *user,
+    const char *password)
+{
+    (void) rk;
+    (void) user;
+    (void) password;
+    return NULL;
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_get_watermark_offsets(rd_kafka_t *rk, const char *topic,
+    int32_t partition, int64_t *low, int64_t *high)
+{
+    (void) rk;
+    (void) topic;
+    *low = sim.logs[partition].begin;
+    *high = sim.logs[partition].end;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+rd_kafka_error_t *
+rd_kafka_consumer_close_queue(rd_kafka_t *rk, rd_kafka_queue_t *queue)
+{
+    sim_member_t  *m = (sim_member_t *) rk;
+
+    (void) queue;
+
+    m->closing = true;
+    m->assign_at = 0;
+    m->revoke_at = m->has ? sim.now + sim_random(20) : 0;
+    m->closed = !m->has;
+    sim_group_leave(m);
+
+    return NULL;
+}
+
+
+int
+rd_kafka_consumer_closed(rd_kafka_t *rk)
+{
+    return ((sim_member_t *) rk)->closed;
+}
+
+
+void
+rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
+{
+    (void) rk;
+    (void) flags;
+}
+
+
+/* Looking things up. */
+
+lookup_t *
+lookup_create(const char *topic)
+{
+    (void) topic;
+    return calloc(1, sizeof(lookup_t));
+}
+
+
+void
+lookup_destroy(lookup_t *lookup)
+{
+    free(lookup);
+}
+
+
+int
+lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
+    const int32_t *partitions, size_t npartitions, bool with,
+    int64_t timestamp)
+{
+    size_t            i;
+    lookup_result_t  *result;
+
+    (void) conf;
+    (void) rk;
+    (void) with;
+    (void) timestamp;
+
+    lookup->busy = true;
+    lookup->due = sim.now + 1 + sim_random(40);
+
+    result = &lookup->result;
+    memset(result, 0, sizeof(lookup_result_t));
+
+    if (!sim.calm && sim_random(20) == 0) {
+        (void) snprintf(result->error, sizeof(result->error), "no answer");
+        return 0;
+    }
+
+    (void) snprintf(result->cluster, sizeof(result->cluster), "c");
+    result->partitions = (int) sim.partitions;
+    result->ranges = lookup->ranges;
+    result->nranges = npartitions ? npartitions : sim.partitions;
+
+    for (i = 0; i < result->nranges; i++) {
+        lookup->ranges[i].partition = npartitions ? partitions[i]
+                                                  : (int32_t) i;
+        lookup->ranges[i].begin
+            = sim.logs[lookup->ranges[i].partition].begin;
+        lookup->ranges[i].end = sim.logs[lookup->ranges[i].partition].end;
+        lookup->ranges[i].at = -1;
+    }
+
+    return 0;
+}
+
+
+bool
+lookup_busy(const lookup_t *lookup)
+{
+    return lookup->busy;
+}
+
+
+const lookup_result_t *
+sim_lookup_result(lookup_t *lookup)
+{
+    if (!lookup->busy || sim.now < lookup->due) {
+        return NULL;
+    }
+
+    lookup->busy = false;
+
+    return &lookup->result;
+}
+
+
+int64_t
+sim_lookup_due(const lookup_t *lookup)
+{
+    return lookup->busy ? lookup->due : INT64_MAX;
+}

@@ -1,0 +1,934 @@
+/*
+ * PostgreSQL, as far as the daemon uses it: transactions, two COPYs, offsets
+ * behind a guard.  A query is done at one time and answered at a later one,
+ * so that whatever may come between, does.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+
+#define SIM_PENDING  512     /* rows of one transaction */
+#define SIM_ORPHANS  16
+
+
+struct pg_s {
+    pg_ready_pt   ready;
+    void         *ready_data;
+    pg_state_t    state;
+    int64_t       connect;       /* ms, when it is */
+
+    char         *sql;
+    pg_copy_pt    copy;
+    pg_done_pt    done;
+    void         *data;
+    bool          keep;
+    bool          executed;
+    bool          broken;        /* while idle, the client will see it */
+    int64_t       execute;       /* ms, when the server does it */
+    int64_t       answer;        /* ms, when the client hears */
+    pg_reply_t    reply;
+
+    /* the server's side of the session */
+    bool          open;          /* a transaction */
+    bool          failed;
+    bool          immediate;     /* constraints are */
+    bool          later;         /* a deferred one is violated */
+    sim_row_t     rows[SIM_PENDING];
+    size_t        nrows;
+    size_t        nrows_saved;
+    sim_row_t     dead[SIM_PENDING];
+    size_t        ndead;
+    size_t        ndead_saved;
+};
+
+
+static pg_t   *sim_orphans[SIM_ORPHANS];
+static size_t  sim_norphans;
+
+
+/* Errors that are nobody's rows'. */
+static const char *const  sim_faults[] = {
+    "40001", "40P01", "53300", "55P03", "57014", "58030", "XX000", "42P01",
+    "42501", "0A000"
+};
+
+
+static void sim_execute(pg_t *pg);
+static void sim_copy(pg_t *pg);
+static void sim_copy_rows(pg_t *pg, const char *text);
+static void sim_copy_dead(pg_t *pg, const char *text);
+static void sim_guard(pg_t *pg, const char *sql);
+static void sim_ranges(const char *sql);
+static void sim_claim(pg_t *pg);
+static void sim_stored(pg_t *pg);
+static void sim_commit(pg_t *pg);
+static void sim_roll_back(pg_t *pg);
+static void sim_fail(pg_t *pg, const char *sqlstate, const char *context);
+
+
+void
+sim_pg_reset(void)
+{
+    while (sim_norphans) {
+        pg_destroy(sim_orphans[--sim_norphans]);
+    }
+}
+
+
+/* The client. */
+
+pg_t *
+pg_create(const char *conninfo, const char *name, pg_ready_pt ready,
+    void *data)
+{
+    pg_t  *pg;
+
+    (void) conninfo;
+    (void) name;
+
+    pg = calloc(1, sizeof(pg_t));
+    pg->ready = ready;
+    pg->ready_data = data;
+
+    return pg;
+}
+
+
+void
+pg_destroy(pg_t *pg)
+{
+    if (pg) {
+        PQclear(pg->reply.rows);
+        free(pg->sql);
+        free(pg);
+    }
+}
+
+
+void
+pg_connect(pg_t *pg)
+{
+    pg->state = PG_CONNECTING;
+    pg->connect = sim.now + 1 + sim_random(20);
+}
+
+
+void
+pg_close(pg_t *pg)
+{
+    sim_roll_back(pg);
+    free(pg->sql);
+    pg->sql = NULL;
+    PQclear(pg->reply.rows);
+    memset(&pg->reply, 0, sizeof(pg_reply_t));
+    pg->keep = false;
+    pg->broken = false;
+    pg->state = PG_CLOSED;
+}
+
+
+pg_state_t
+pg_state(const pg_t *pg)
+{
+    return pg->state;
+}
+
+
+PGconn *
+pg_conn(const pg_t *pg)
+{
+    return (PGconn *) pg;
+}
+
+
+int64_t
+pg_busy_since(const pg_t *pg)
+{
+    (void) pg;
+    return 0;
+}
+
+
+void
+pg_keep_failed(pg_t *pg)
+{
+    pg->keep = true;
+}
+
+
+void
+pg_query(pg_t *pg, const char *sql, pg_copy_pt copy, pg_done_pt done,
+    void *data)
+{
+    if (pg->state == PG_BUSY) {
+        sim_wrong("a query on a connection that is busy");
+    }
+
+    /* as libpq refuses it without a connection, told from the loop */
+    pg->reply.lost = pg->state != PG_IDLE || pg->broken;
+    pg->state = PG_BUSY;
+    pg->sql = strdup(sql);
+    pg->copy = copy;
+    pg->done = done;
+    pg->data = data;
+    pg->executed = pg->reply.lost;
+    pg->execute = sim.now + sim_random(10);
+    pg->answer = pg->execute + sim_random(10);
+}
+
+
+PGTransactionStatusType
+PQtransactionStatus(const PGconn *conn)
+{
+    const pg_t  *pg = (const pg_t *) conn;
+
+    return pg->failed ? PQTRANS_INERROR : pg->open ? PQTRANS_INTRANS
+                                                   : PQTRANS_IDLE;
+}
+
+
+static char *
+sim_quote(const char *s, size_t len, char quote)
+{
+    char    *out, *p;
+    size_t   i;
+
+    out = malloc(2 * len + 3);
+    p = out;
+    *p++ = quote;
+
+    for (i = 0; i < len; i++) {
+        *p++ = s[i];
+        if (s[i] == quote) {
+            *p++ = quote;
+        }
+    }
+
+    *p++ = quote;
+    *p = '\0';
+
+    return out;
+}
+
+
+char *
+PQescapeLiteral(PGconn *conn, const char *s, size_t len)
+{
+    (void) conn;
+    return sim_quote(s, len, '\'');
+}
+
+
+char *
+PQescapeIdentifier(PGconn *conn, const char *s, size_t len)
+{
+    (void) conn;
+    return sim_quote(s, len, '"');
+}
+
+
+void
+sim_pg_io(pg_t *pg)
+{
+    bool        lost;
+    pg_reply_t  reply;
+
+    if (pg->state == PG_CONNECTING && sim.now >= pg->connect) {
+
+        if (!sim.calm && sim_random(10) == 0) {
+            pg->state = PG_CLOSED;
+            pg->ready(pg->ready_data, "no server", "");
+            return;
+        }
+
+        pg->state = PG_IDLE;
+        pg->ready(pg->ready_data, NULL, NULL);
+        return;
+    }
+
+    if (pg->state == PG_IDLE && pg->broken) {
+        pg_close(pg);
+        pg->ready(pg->ready_data, "the server ended", "57P01");
+        return;
+    }
+
+    if (pg->state != PG_BUSY || !pg->executed || sim.now < pg->answer) {
+        return;
+    }
+
+    reply = pg->reply;
+    lost = reply.lost;
+    memset(&pg->reply, 0, sizeof(pg_reply_t));
+    free(pg->sql);
+    pg->sql = NULL;
+    pg->keep = false;
+
+    if (lost) {
+        pg_close(pg);
+    } else {
+        pg->state = PG_IDLE;
+    }
+
+    pg->done(pg->data, &reply);
+    PQclear(reply.rows);
+}
+
+
+int64_t
+sim_pg_due(const pg_t *pg, bool paused)
+{
+    if (pg->state == PG_CONNECTING) {
+        return paused ? INT64_MAX : pg->connect;
+    }
+
+    if (pg->state != PG_BUSY) {
+        return pg->broken ? sim.now + 1 : INT64_MAX;
+    }
+
+    if (!pg->executed) {
+        return paused && pg->copy ? INT64_MAX : pg->execute;
+    }
+
+    return paused ? INT64_MAX : pg->answer;
+}
+
+
+int64_t
+sim_pg_orphans_due(void)
+{
+    size_t   i;
+    int64_t  due;
+
+    due = INT64_MAX;
+
+    for (i = 0; i < sim_norphans; i++) {
+        if (sim_orphans[i]->execute < due) {
+            due = sim_orphans[i]->execute;
+        }
+    }
+
+    return due;
+}
+
+
+/* The server. */
+
+void
+sim_pg_serve(void)
+{
+    size_t         i;
+    pg_t          *pg;
+    sim_member_t  *m;
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+        pg = m->alive ? m->daemon.pg : NULL;
+
+        if (pg && pg->state == PG_BUSY && !pg->executed
+            && sim.now >= pg->execute && !(m->paused && pg->copy))
+        {
+            sim_execute(pg);
+        }
+    }
+
+    for (i = 0; i < sim_norphans; i++) {
+        pg = sim_orphans[i];
+
+        if (sim.now >= pg->execute) {
+            sim_say("server: does what a killed daemon had sent");
+            sim_execute(pg);
+            sim_roll_back(pg);
+            pg_destroy(pg);
+            sim_orphans[i--] = sim_orphans[--sim_norphans];
+        }
+    }
+}
+
+
+void
+sim_pg_orphan(pg_t *pg)
+{
+    if (pg->state != PG_BUSY || pg->executed || pg->copy
+        || sim_norphans == SIM_ORPHANS || sim_random(3) == 0)
+    {
+        sim_roll_back(pg);
+        pg_destroy(pg);
+        return;
+    }
+
+    /* long behind it, too: its successor is there then */
+    pg->execute += sim_random(2) ? 0 : sim_random(2000);
+    sim_orphans[sim_norphans++] = pg;
+}
+
+
+void
+sim_pg_crash(void)
+{
+    pg_t          *pg;
+    sim_member_t  *m;
+
+    sim_pg_reset();
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+        pg = m->alive ? m->daemon.pg : NULL;
+
+        if (pg == NULL || pg->state == PG_CLOSED) {
+            continue;
+        }
+
+        sim_roll_back(pg);
+
+        if (pg->state == PG_BUSY) {
+            pg->executed = true;
+            pg->answer = sim.now;
+            pg->reply.lost = true;
+            (void) snprintf(pg->reply.sqlstate, 6, "57P01");
+
+        } else if (pg->state == PG_IDLE) {
+            pg->broken = true;
+        }
+    }
+}
+
+
+static void
+sim_execute(pg_t *pg)
+{
+    const char  *sql;
+
+    sql = pg->sql;
+    pg->executed = true;
+
+    if (pg->answer < sim.now) {
+        pg->answer = sim.now;
+    }
+
+    if (!sim.calm && sim_random(1000) < sim.faults) {
+
+        switch (sim_random(3)) {
+
+        case 0:
+            /* nothing was done */
+            sim_roll_back(pg);
+            pg->reply.lost = true;
+            return;
+
+        case 1:
+            /* it was, and nobody hears of it */
+            pg->reply.lost = true;
+            break;
+
+        default:
+            sim_fail(pg, sim_faults[sim_random(sizeof(sim_faults)
+                                               / sizeof(sim_faults[0]))], "");
+            sim_roll_back(pg);
+            return;
+        }
+    }
+
+    if (strncmp(sql, "ROLLBACK TO sluice;", 19) == 0) {
+        pg->nrows = pg->nrows_saved;
+        pg->ndead = pg->ndead_saved;
+        pg->failed = false;
+        sql += 19;
+
+    } else if (strcmp(sql, "ROLLBACK") == 0) {
+        sim_roll_back(pg);
+        return;
+    }
+
+    if (pg->failed) {
+        sim_wrong("a query in a failed transaction: %.60s", sql);
+    }
+
+    if (strncmp(sql, "BEGIN", 5) == 0) {
+        if (pg->open) {
+            sim_wrong("BEGIN within a transaction");
+        }
+        pg->open = true;
+    }
+
+    if (strstr(sql, "SELECT partition FROM sluice.offsets")) {
+        sim_stored(pg);
+        return;
+    }
+
+    if (strstr(sql, "WITH claimed AS")) {
+        sim_claim(pg);
+        return;
+    }
+
+    if (strstr(sql, "sim catalogue")) {
+        return;
+    }
+
+    if (!pg->open) {
+        sim_wrong("outside of a transaction: %.60s", sql);
+    }
+
+    if (strstr(sql, "DO '")) {
+        sim_guard(pg, sql);
+    }
+
+    if (strstr(sql, "SET CONSTRAINTS ALL IMMEDIATE")) {
+        pg->immediate = true;
+    }
+
+    if (strstr(sql, "SAVEPOINT sluice")) {
+        pg->nrows_saved = pg->nrows;
+        pg->ndead_saved = pg->ndead;
+    }
+
+    if (pg->reply.sqlstate[0] == '\0' && pg->copy) {
+        sim_copy(pg);
+    }
+
+    if (pg->reply.sqlstate[0]) {
+        if (pg->keep) {
+            pg->failed = true;
+        } else {
+            sim_roll_back(pg);
+        }
+        return;
+    }
+
+    if (strlen(sql) > 7 && strcmp(sql + strlen(sql) - 7, ";COMMIT") == 0) {
+
+        if (pg->later) {
+            sim_fail(pg, "23505", "");
+            sim_roll_back(pg);
+            return;
+        }
+
+        sim_ranges(sql);
+        sim_commit(pg);
+    }
+}
+
+
+static void
+sim_fail(pg_t *pg, const char *sqlstate, const char *context)
+{
+    (void) snprintf(pg->reply.sqlstate, sizeof(pg->reply.sqlstate), "%s",
+                    sqlstate);
+    (void) snprintf(pg->reply.reason, sizeof(pg->reply.reason),
+                    "simulated %s", sqlstate);
+    (void) snprintf(pg->reply.context, sizeof(pg->reply.context), "%s",
+                    context);
+
+    if (sqlstate[0] == '2' && sqlstate[1] == '3') {
+        (void) snprintf(pg->reply.constraint, sizeof(pg->reply.constraint),
+                        "c");
+    }
+}
+
+
+static void
+sim_roll_back(pg_t *pg)
+{
+    pg->open = false;
+    pg->failed = false;
+    pg->immediate = false;
+    pg->later = false;
+    pg->nrows = 0;
+    pg->ndead = 0;
+}
+
+
+static void
+sim_commit(pg_t *pg)
+{
+    sim_db_t  *db;
+
+    db = &sim.db;
+
+    if (db->nrows + pg->nrows > sizeof(db->rows) / sizeof(db->rows[0])
+        || db->ndead + pg->ndead > sizeof(db->dead) / sizeof(db->dead[0]))
+    {
+        sim_wrong("more rows than there were records, twice over");
+    }
+
+    memcpy(&db->rows[db->nrows], pg->rows, pg->nrows * sizeof(sim_row_t));
+    memcpy(&db->dead[db->ndead], pg->dead, pg->ndead * sizeof(sim_row_t));
+    db->nrows += pg->nrows;
+    db->ndead += pg->ndead;
+
+    sim_say("server: commits %zu rows, %zu dead letters", pg->nrows,
+            pg->ndead);
+
+    sim_roll_back(pg);
+
+    if (sim_random(20) == 0) {
+        sim.backup = *db;
+    }
+}
+
+
+static void
+sim_copy(pg_t *pg)
+{
+    size_t       len;
+    buf_t        text;
+    const char  *chunk;
+
+    memset(&text, 0, sizeof(buf_t));
+
+    while ((len = pg->copy(pg->data, &chunk)) > 0) {
+        buf_add(&text, chunk, len);
+    }
+
+    buf_add(&text, "", 1);
+
+    if (strstr(pg->sql, "COPY sluice.dead_letters")) {
+        sim_copy_dead(pg, text.data);
+
+    } else {
+        sim_copy_rows(pg, text.data);
+    }
+
+    buf_free(&text);
+}
+
+
+/* Columns: id, k, partition, offset. */
+
+static void
+sim_copy_rows(pg_t *pg, const char *text)
+{
+    char                 context[64];
+    bool                 bad;
+    size_t               line;
+    sim_row_t           *row;
+    const char          *p;
+    const sim_record_t  *r;
+
+    bad = false;
+
+    for (line = 1, p = text; *p; p = strchr(p, '\n') + 1, line++) {
+
+        if (pg->nrows == SIM_PENDING) {
+            sim_wrong("more rows than a batch may have");
+        }
+
+        row = &pg->rows[pg->nrows++];
+
+        if (sscanf(p, "%" SCNd64 "\ta\\tb%*u\t%d\t%" SCNd64 "\n", &row->id,
+                   &row->partition, &row->offset)
+            != 3)
+        {
+            sim_wrong("not a line of COPY: %.40s", p);
+        }
+
+        r = sim_find(row->id);
+        if (r == NULL) {
+            sim_wrong("a row that no record was: %" PRId64, row->id);
+        }
+
+        switch (r->kind) {
+
+        case SIM_BAD_LINE:
+            (void) snprintf(context, sizeof(context),
+                            "COPY sim, line %zu, column k: \"x\"", line);
+            sim_fail(pg, "22P02", context);
+            return;
+
+        case SIM_BAD_ROW:
+            bad = true;
+            break;
+
+        case SIM_BAD_LATER:
+            bad |= pg->immediate;
+            pg->later |= !pg->immediate;
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    if (bad) {
+        sim_fail(pg, "23505", "");
+    }
+}
+
+
+/* Columns: four of the key, partition, offset, and more. */
+
+static void
+sim_copy_dead(pg_t *pg, const char *text)
+{
+    sim_row_t   *row;
+    const char  *p;
+
+    for (p = text; *p; p = strchr(p, '\n') + 1) {
+
+        if (pg->ndead == SIM_PENDING) {
+            sim_wrong("more dead letters than a batch may have");
+        }
+
+        row = &pg->dead[pg->ndead++];
+        row->id = -1;
+
+        if (sscanf(p, "c\tg\tt\tsim\t%d\t%" SCNd64 "\t", &row->partition,
+                   &row->offset)
+            != 2)
+        {
+            sim_wrong("not a dead letter: %.40s", p);
+        }
+    }
+}
+
+
+static const char *
+sim_after(const char *sql, const char *word)
+{
+    const char  *p;
+
+    p = strstr(sql, word);
+
+    return p ? p + strlen(word) : NULL;
+}
+
+
+/* The block that asks for the epoch, or the one that moves the offsets. */
+
+static void
+sim_guard(pg_t *pg, const char *sql)
+{
+    int            partition;
+    int64_t        next, timestamp, crc, expected, epoch;
+    const char    *p, *where;
+    sim_offset_t   moved[SIM_PARTITIONS], *o;
+
+    memcpy(moved, sim.db.offsets, sizeof(moved));
+
+    for (p = sql; (p = sim_after(p, "PERFORM 1 FROM sluice.offsets")); ) {
+
+        if ((p = sim_after(p, " AND partition=")) == NULL
+            || sscanf(p, "%d AND epoch=%" SCNd64, &partition, &epoch) != 2)
+        {
+            sim_wrong("an assertion that is not understood");
+        }
+
+        if (sim.db.offsets[partition].epoch != epoch && !sim.no_epoch) {
+            sim_fail(pg, "SL001", "");
+            return;
+        }
+    }
+
+    for (p = sql; (p = sim_after(p, "UPDATE sluice.offsets SET ")); ) {
+
+        where = sim_after(p, " AND partition=");
+
+        if (where == NULL
+            || sscanf(p, "next_offset=%" SCNd64 ",last_timestamp=%" SCNd64
+                      ",last_crc=%" SCNd64, &next, &timestamp, &crc) != 3
+            || sscanf(where, "%d AND next_offset=%" SCNd64 " AND epoch=%"
+                      SCNd64, &partition, &expected, &epoch) != 3)
+        {
+            sim_wrong("an update of offsets that is not understood: %.90s",
+                      p);
+        }
+
+        o = &moved[partition];
+
+        if (!o->stored || (o->next != expected && !sim.no_offset)
+            || (o->epoch != epoch && !sim.no_epoch))
+        {
+            sim_say("server: partition %d is at %" PRId64 " in epoch %" PRId64
+                    ", not at %" PRId64 " in %" PRId64, partition, o->next,
+                    o->epoch, expected, epoch);
+            sim_fail(pg, "SL001", "");
+            return;
+        }
+
+        o->next = next;
+        o->has_last = true;
+        o->timestamp = timestamp;
+        o->crc = crc;
+    }
+
+    if (!pg->later) {
+        memcpy(sim.db.offsets, moved, sizeof(moved));
+    }
+}
+
+
+static void
+sim_ranges(const char *sql)
+{
+    char          kind[16];
+    size_t        i;
+    const char   *p;
+    sim_range_t   range, *r;
+
+    for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
+
+        p = sim_after(p, " VALUES (''c'',''g'',''t'',''sim'',");
+        memset(&range, 0, sizeof(sim_range_t));
+
+        if (p == NULL
+            || sscanf(p, "%d,''%15[a-z]'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
+                      ",%" SCNd64, &range.partition, kind, &range.first,
+                      &range.next, &range.records, &range.dead)
+               != 6)
+        {
+            sim_wrong("a range that is not understood: %.90s", p ? p : "");
+        }
+
+        range.gap = strcmp(kind, "gap") == 0;
+
+        for (i = 0; i < sim.db.nranges; i++) {
+            r = &sim.db.ranges[i];
+            if (r->partition == range.partition && r->first == range.first
+                && r->gap == range.gap)
+            {
+                r->next = range.next;
+                r->records += range.records;
+                r->dead += range.dead;
+                break;
+            }
+        }
+
+        if (i == sim.db.nranges) {
+            if (i == sizeof(sim.db.ranges) / sizeof(sim.db.ranges[0])) {
+                sim_wrong("too many ranges");
+            }
+            sim.db.ranges[sim.db.nranges++] = range;
+        }
+    }
+}
+
+
+static void
+sim_stored(pg_t *pg)
+{
+    char              text[16];
+    int               i, row;
+    PGresAttDesc      column = { .name = "partition" };
+
+    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    (void) PQsetResultAttrs(pg->reply.rows, 1, &column);
+
+    for (i = 0, row = 0; i < (int) sim.partitions; i++) {
+        if (sim.db.offsets[i].stored) {
+            (void) PQsetvalue(pg->reply.rows, row++, 0, text,
+                              snprintf(text, sizeof(text), "%d", i));
+        }
+    }
+}
+
+
+/* Rows of VALUES (keys, partition, offset, epoch, owner). */
+
+static void
+sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
+{
+    int            partition;
+    char           owner[64];
+    int64_t        next, epoch;
+    const char    *p;
+    sim_offset_t  *o;
+
+    for (p = from; (p = sim_after(p, "('c','g','t','sim',")) && p < end; ) {
+
+        owner[0] = '\0';
+
+        if (sscanf(p, "%d,%" SCNd64 ",%" SCNd64 ",'%63[^']", &partition,
+                   &next, &epoch, owner)
+            < 3)
+        {
+            sim_wrong("an offset that is not understood: %.60s", p);
+        }
+
+        o = &sim.db.offsets[partition];
+        *mask |= 1u << partition;
+
+        if (!o->stored) {
+            o->stored = true;
+            o->next = next;
+            o->epoch = epoch;
+            (void) snprintf(o->owner, sizeof(o->owner), "%s", owner);
+
+        } else if (raise) {
+            o->epoch++;
+            (void) snprintf(o->owner, sizeof(o->owner), "%s", owner);
+        }
+    }
+}
+
+
+static void
+sim_claim(pg_t *pg)
+{
+    int                  i, j, row;
+    char                 text[6][32];
+    size_t               k;
+    int64_t              run;
+    unsigned             mask;
+    const char          *with;
+    sim_offset_t        *o;
+    const sim_range_t   *r;
+    PGresAttDesc         columns[6];
+
+    static char  name[] = "c";
+
+    with = strstr(pg->sql, "WITH claimed AS");
+    mask = 0;
+    sim_insert(pg->sql, with, false, &mask);
+    mask = 0;
+    sim_insert(with, pg->sql + strlen(pg->sql), true, &mask);
+
+    memset(columns, 0, sizeof(columns));
+    for (j = 0; j < 6; j++) {
+        columns[j].name = name;
+    }
+
+    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    (void) PQsetResultAttrs(pg->reply.rows, 6, columns);
+
+    for (i = 0, row = 0; i < (int) sim.partitions; i++) {
+
+        if ((mask & 1u << i) == 0) {
+            continue;
+        }
+
+        o = &sim.db.offsets[i];
+        run = -1;
+
+        for (k = 0; k < sim.db.nranges; k++) {
+            r = &sim.db.ranges[k];
+            if (r->partition == i && !r->gap && r->next == o->next
+                && r->first > run)
+            {
+                run = r->first;
+            }
+        }
+
+        (void) snprintf(text[0], 32, "%d", i);
+        (void) snprintf(text[1], 32, "%" PRId64, o->next);
+        (void) snprintf(text[2], 32, "%" PRId64, o->epoch);
+        (void) snprintf(text[3], 32, "%" PRId64, o->timestamp);
+        (void) snprintf(text[4], 32, "%" PRId64, o->crc);
+        (void) snprintf(text[5], 32, "%" PRId64, run);
+
+        for (j = 0; j < 6; j++) {
+            if ((j == 3 || j == 4) ? !o->has_last : j == 5 && run == -1) {
+                (void) PQsetvalue(pg->reply.rows, row, j, NULL, -1);
+            } else {
+                (void) PQsetvalue(pg->reply.rows, row, j, text[j],
+                                  (int) strlen(text[j]));
+            }
+        }
+
+        row++;
+    }
+
+    sim_say("server: partitions %#x are claimed", mask);
+    sim_commit(pg);
+}

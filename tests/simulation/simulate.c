@@ -1,0 +1,841 @@
+/*
+ * Histories of the daemon by the thousand: daemons come and go, stop and wake,
+ * partitions move, PostgreSQL fails in every way it may; at the end of each
+ * every record has taken its effect exactly once.
+ *
+ *   simulate [--seed N] [--histories N] [--verbose] [--without RULE]
+ *
+ * RULE is one that the server keeps: epoch, offset, or both.  Without it a
+ * history has to go wrong, or the simulation would be of no use.
+ */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+
+#define SIM_CALM   3000      /* ms of faults */
+#define SIM_LIMIT  200000    /* ms in which all has to be well again */
+
+
+sim_t          sim;
+sim_member_t  *sim_member;
+
+static uint64_t  sim_seed;       /* of the history under way */
+static conf_t   *sim_confs[4];
+static char      sim_owner[SIM_MEMBERS][64];
+
+
+uint32_t
+sim_random(uint32_t below)
+{
+    uint64_t  z;
+
+    /* splitmix64 */
+    z = sim.random += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    z ^= z >> 31;
+
+    return (uint32_t) ((z >> 32) * below >> 32);
+}
+
+
+void
+sim_say(const char *fmt, ...)
+{
+    va_list  args;
+
+    if (!sim.verbose) {
+        return;
+    }
+
+    printf("%8" PRId64 " ", sim.now);
+    va_start(args, fmt);
+    vprintf(fmt, args);
+    va_end(args);
+    putchar('\n');
+}
+
+
+void
+sim_wrong(const char *fmt, ...)
+{
+    va_list  args;
+
+    printf("seed %" PRIu64 ": ", sim_seed);
+    va_start(args, fmt);
+    vprintf(fmt, args);
+    va_end(args);
+    printf("\nsee it by: simulate --seed %" PRIu64 " --histories 1 "
+           "--verbose\n", sim_seed);
+    exit(1);
+}
+
+
+const conf_t *
+sim_conf(void)
+{
+    return sim_confs[sim_random(4)];
+}
+
+
+/* In place of the real ones: a clock of this world, and silence. */
+
+int64_t __wrap_log_clock(void);
+void __wrap_log_debug(const char *fmt, ...);
+void __wrap_log_info(const char *fmt, ...);
+void __wrap_log_warnx(const char *fmt, ...);
+void __wrap_log_error(const char *fmt, ...);
+void __wrap_log_limited(log_limit_t *limit, const char *fmt, ...);
+long __wrap_random(void);
+int __wrap_eventfd(unsigned count, int flags);
+ssize_t __wrap_read(int fd, void *buf, size_t size);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
+int __wrap_close(int fd);
+
+
+int64_t
+__wrap_log_clock(void)
+{
+    return sim.now;
+}
+
+
+long
+__wrap_random(void)
+{
+    return sim_random(1 << 30);
+}
+
+
+/* The only descriptors there are: one eventfd a daemon, by its number. */
+
+int
+__wrap_eventfd(unsigned count, int flags)
+{
+    (void) count;
+    (void) flags;
+
+    sim_member->signalled = false;
+
+    return (int) (sim_member - sim.members);
+}
+
+
+ssize_t
+__wrap_read(int fd, void *buf, size_t size)
+{
+    (void) buf;
+
+    if (!sim.members[fd].signalled) {
+        return -1;
+    }
+
+    sim.members[fd].signalled = false;
+
+    return (ssize_t) size;
+}
+
+
+ssize_t
+__wrap_write(int fd, const void *buf, size_t size)
+{
+    (void) buf;
+    sim.members[fd].signalled = true;
+
+    return (ssize_t) size;
+}
+
+
+int
+__wrap_close(int fd)
+{
+    (void) fd;
+    return 0;
+}
+
+
+static void
+sim_log(const char *fmt, va_list args)
+{
+    if (sim.verbose) {
+        printf("%8" PRId64 "   %td: ", sim.now, sim_member - sim.members);
+        vprintf(fmt, args);
+        putchar('\n');
+    }
+}
+
+
+#define SIM_LOG(name)                                                         \
+    void                                                                      \
+    __wrap_log_##name(const char *fmt, ...)                                   \
+    {                                                                         \
+        va_list  args;                                                        \
+                                                                              \
+        va_start(args, fmt);                                                  \
+        sim_log(fmt, args);                                                   \
+        va_end(args);                                                         \
+    }
+
+SIM_LOG(debug)
+SIM_LOG(info)
+SIM_LOG(warnx)
+SIM_LOG(error)
+
+
+void
+__wrap_log_limited(log_limit_t *limit, const char *fmt, ...)
+{
+    va_list  args;
+
+    (void) limit;
+
+    va_start(args, fmt);
+    sim_log(fmt, args);
+    va_end(args);
+}
+
+
+/* What the daemon asks of its table, and of backends in its way. */
+
+struct catalog_s {
+    catalog_done_pt   done;
+    void             *data;
+};
+
+static const char *const  sim_types[] = {
+    "bigint", "text", "integer", "bigint"
+};
+
+
+catalog_t *
+catalog_create(const conf_t *conf)
+{
+    (void) conf;
+    return calloc(1, sizeof(catalog_t));
+}
+
+
+void
+catalog_destroy(catalog_t *catalog)
+{
+    free(catalog);
+}
+
+
+static void
+sim_on_catalog(void *data, const pg_reply_t *reply)
+{
+    outcome_t   outcome;
+    catalog_t  *catalog = data;
+
+    sql_outcome(&outcome, reply, "could not read the catalogue");
+    catalog->done(catalog->data, &outcome);
+}
+
+
+void
+catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
+    void *data)
+{
+    catalog->done = done;
+    catalog->data = data;
+    pg_query(pg, "sim catalogue", NULL, sim_on_catalog, catalog);
+}
+
+
+const char *const *
+catalog_types(const catalog_t *catalog)
+{
+    (void) catalog;
+    return sim_types;
+}
+
+
+uint64_t
+unblock_count(const unblock_t *unblock)
+{
+    (void) unblock;
+    return 0;
+}
+
+
+/* Daemons. */
+
+static void
+sim_start(const conf_t *conf)
+{
+    daemon_t      *d;
+    sim_member_t  *m;
+
+    if (sim.nmembers == SIM_MEMBERS) {
+        return;
+    }
+
+    m = &sim.members[sim.nmembers];
+    memset(m, 0, sizeof(sim_member_t));
+    m->alive = true;
+    sim_member = m;
+
+    d = &m->daemon;
+    d->conf = conf;
+    (void) snprintf(sim_owner[sim.nmembers], 64, "d%zu", sim.nmembers);
+    (void) snprintf(d->owner, sizeof(d->owner), "%s",
+                    sim_owner[sim.nmembers]);
+
+    d->lookup = lookup_create(conf->topic);
+    d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
+    d->catalog = catalog_create(conf);
+    d->offsets = offsets_create(conf, d->owner);
+    d->sink = sink_create(conf, d->offsets);
+    batch_init(&d->batches[0], (size_t) conf->batch_rows,
+               (size_t) conf->batch_bytes, conf->batch_linger);
+    batch_init(&d->batches[1], (size_t) conf->batch_rows,
+               (size_t) conf->batch_bytes, conf->batch_linger);
+    d->filling = &d->batches[0];
+
+    sim.nmembers++;
+    sim_say("daemon %td starts, batches of %" PRId64, m - sim.members,
+            conf->batch_rows);
+}
+
+
+static void
+sim_free(sim_member_t *m)
+{
+    daemon_t  *d;
+
+    d = &m->daemon;
+    sim_member = m;
+
+    sim_pg_orphan(d->pg);
+    source_destroy(d->source);
+    lookup_destroy(d->lookup);
+    sink_destroy(d->sink);
+    offsets_destroy(d->offsets);
+    catalog_destroy(d->catalog);
+    row_plan_free(d->plan);
+    batch_free(&d->batches[0]);
+    batch_free(&d->batches[1]);
+    buf_free(&d->headers);
+    free(d->metrics.partitions);
+
+    m->alive = false;
+    m->paused = 0;
+    memset(m->assigned, 0, sizeof(m->assigned));
+}
+
+
+static void
+sim_kill(sim_member_t *m)
+{
+    sim_say("daemon %td is killed", m - sim.members);
+    m->gone = true;
+    m->gone_at = sim.now + (sim_random(2) ? 0 : SIM_SESSION);
+    sim_free(m);
+}
+
+
+/* One turn of the daemon's loop. */
+
+static void
+sim_turn(sim_member_t *m)
+{
+    daemon_t               *d;
+    const lookup_result_t  *result;
+
+    d = &m->daemon;
+    sim_member = m;
+
+    result = sim_lookup_result(d->lookup);
+    if (result) {
+        daemon_looked_up(d, result);
+    }
+
+    if (d->source) {
+        source_poll(d->source);
+    }
+
+    sim_pg_io(d->pg);
+    daemon_step(d, sim.now);
+
+    if (d->source) {
+        daemon_read(d, sim.now);
+        daemon_step(d, sim.now);
+    }
+
+    if (d->done) {
+        if (d->status) {
+            sim_wrong("a daemon left with status %d", d->status);
+        }
+        sim_say("daemon %td has left", m - sim.members);
+        sim_free(m);
+    }
+}
+
+
+static int64_t
+sim_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+
+/* When the daemon would do something by itself. */
+
+static int64_t
+sim_due(sim_member_t *m)
+{
+    int64_t         due, in;
+    const daemon_t  *d;
+
+    d = &m->daemon;
+    due = sim_pg_due(d->pg, m->paused != 0);
+
+    if (m->paused) {
+        return sim_least(due, sim_least(m->resume,
+                                        m->lost ? INT64_MAX
+                                                : m->paused + SIM_SESSION));
+    }
+
+    due = sim_least(due, sim_lookup_due(d->lookup));
+    due = sim_least(due, sim_kafka_due(m));
+    due = sim_least(due, d->trouble.until > sim.now ? d->trouble.until
+                                                    : sim.now + 500);
+
+    if (d->source == NULL && d->topic.until > sim.now) {
+        due = sim_least(due, d->topic.until);
+    }
+
+    if (d->stopping) {
+        due = sim_least(due, sim.now + 50);
+    }
+
+    in = batch_due_in(d->filling, sim.now);
+    if (in >= 0 && d->claimed) {
+        due = sim_least(due, sim.now + (in > 0 ? in : 5));
+    }
+
+    /* what a step has made possible is done in the next one */
+    if (d->work == DAEMON_IDLE && d->trouble.until <= sim.now
+        && pg_state(d->pg) != PG_CONNECTING
+        && (pg_state(d->pg) == PG_CLOSED || !d->prepared || d->storing))
+    {
+        due = sim_least(due, sim.now + 1);
+    }
+
+    if (d->source && d->claimed && daemon_can_read(d)
+        && source_pending(d->source))
+    {
+        due = sim_least(due, sim.now + 1);
+    }
+
+    return due;
+}
+
+
+static void
+sim_mischief(void)
+{
+    sim_member_t  *m;
+
+    if (sim.nmembers == 0 || sim_random(50) == 0) {
+        sim_start(sim_conf());
+    }
+
+    if (sim_random(400) == 0) {
+        sim_say("PostgreSQL is killed");
+        sim_pg_crash();
+
+        if (sim_random(3) == 0) {
+            sim_say("and comes back as it was before");
+            sim.db = sim.backup;
+        }
+    }
+
+    m = &sim.members[sim_random((uint32_t) sim.nmembers)];
+
+    if (!m->alive || sim_random(25)) {
+        return;
+    }
+
+    switch (sim_random(4)) {
+
+    case 0:
+        sim_kill(m);
+        break;
+
+    case 1:
+        if (!m->paused && !m->daemon.stopping) {
+            sim_say("daemon %td is told to stop", m - sim.members);
+            m->daemon.stopping = true;
+            m->daemon.stop_deadline = sim.now + 10000;
+        }
+        break;
+
+    default:
+        if (!m->paused) {
+            m->paused = sim.now;
+            m->resume = sim.now + 1 + sim_random(sim_random(2) ? 100 : 1500);
+            sim_say("daemon %td is stopped until %" PRId64, m - sim.members,
+                    m->resume);
+        }
+        break;
+    }
+}
+
+
+static void
+sim_wake(sim_member_t *m)
+{
+    sim_say("daemon %td goes on", m - sim.members);
+    m->paused = 0;
+
+    if (m->lost) {
+        m->revoke_at = m->has ? sim.now + sim_random(60) : 0;
+
+        if (!m->has) {
+            m->lost = false;
+            m->joined = true;
+            sim_group_change();
+        }
+    }
+}
+
+
+static bool
+sim_is_done(void)
+{
+    size_t  i;
+
+    if (sim.produce != INT64_MAX) {
+        return false;
+    }
+
+    for (i = 0; i < sim.partitions; i++) {
+        if (!sim.db.offsets[i].stored
+            || sim.db.offsets[i].next != sim.logs[i].end)
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+static void
+sim_step(void)
+{
+    size_t         alive;
+    int64_t        next;
+    sim_member_t  *m;
+
+    if (sim.now >= SIM_CALM && !sim.calm) {
+        sim_say("all is calm from here on");
+        sim.calm = true;
+    }
+
+    if (!sim.calm) {
+        sim_mischief();
+    }
+
+    while (sim.now >= sim.produce) {
+        sim_produce();
+    }
+
+    sim_pg_serve();
+    sim_group_tick();
+    alive = 0;
+    next = sim_least(sim.produce, sim_pg_orphans_due());
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+
+        if (m->gone && m->joined) {
+            next = sim_least(next, m->gone_at);
+        }
+
+        if (!m->alive) {
+            continue;
+        }
+
+        if (m->paused && (sim.now >= m->resume || sim.calm)) {
+            sim_wake(m);
+        }
+
+        if (!m->paused) {
+            sim_turn(m);
+        }
+
+        if (m->alive) {
+            alive += !m->daemon.stopping;
+            next = sim_least(next, sim_due(m));
+        }
+    }
+
+    if (sim.calm && alive == 0) {
+
+        if (sim.nmembers == SIM_MEMBERS) {
+            /* all slots are used: the last one's again */
+            sim.nmembers--;
+            m = &sim.members[sim.nmembers];
+            if (m->alive) {
+                sim_kill(m);
+            }
+            sim_group_leave(m);
+        }
+
+        sim_start(sim_confs[1]);
+    }
+
+    next = sim_least(next, sim.now + 200);
+
+    if (!sim.calm) {
+        next = sim_least(next, sim.now + 1 + sim_random(40));
+    }
+
+    sim.now = next > sim.now ? next : sim.now + 1;
+}
+
+
+/* Every record has had its effect, once, and the books say so. */
+
+static void
+sim_check(void)
+{
+    size_t         p, i, k, rows, dead;
+    int64_t        at, last, records, deads, gaps;
+    sim_db_t      *db;
+    sim_log_t     *log;
+    sim_range_t   *range;
+    sim_record_t  *r;
+
+    db = &sim.db;
+
+    for (p = 0; p < sim.partitions; p++) {
+        log = &sim.logs[p];
+
+        for (k = 0; k < log->n; k++) {
+            r = &log->records[k];
+            rows = 0;
+            dead = 0;
+
+            for (i = 0; i < db->nrows; i++) {
+                rows += db->rows[i].id == r->id;
+
+                if (db->rows[i].id == r->id
+                    && (db->rows[i].offset != r->offset
+                        || db->rows[i].partition != (int32_t) p))
+                {
+                    sim_wrong("record %u is a row of another place", r->id);
+                }
+            }
+
+            for (i = 0; i < db->ndead; i++) {
+                dead += db->dead[i].partition == (int32_t) p
+                        && db->dead[i].offset == r->offset;
+            }
+
+            if (rows != (r->kind == SIM_GOOD) || dead != (r->kind != SIM_GOOD))
+            {
+                sim_wrong("partition %zu, offset %" PRId64 ", kind %d: %zu "
+                          "rows, %zu dead letters", p, r->offset, r->kind,
+                          rows, dead);
+            }
+        }
+
+        /* in order */
+        last = -1;
+
+        for (i = 0; i < db->nrows; i++) {
+            if (db->rows[i].partition == (int32_t) p) {
+                if (db->rows[i].offset <= last) {
+                    sim_wrong("partition %zu: offset %" PRId64 " after %"
+                              PRId64, p, db->rows[i].offset, last);
+                }
+                last = db->rows[i].offset;
+            }
+        }
+
+        /* ranges and gaps tile the offsets */
+        at = log->begin;
+        records = 0;
+        deads = 0;
+        gaps = 0;
+
+        for (i = 0; i < db->nranges; i++) {
+            range = &db->ranges[i];
+
+            if (range->partition == (int32_t) p && range->gap) {
+                gaps += range->next - range->first;
+            }
+
+            if (range->partition == (int32_t) p && !range->gap) {
+                records += range->records;
+                deads += range->dead;
+
+                if (range->first < at || range->next <= range->first) {
+                    sim_wrong("partition %zu: the range from %" PRId64
+                              " overlaps", p, range->first);
+                }
+                at = range->next;
+            }
+        }
+
+        for (k = 0, i = 0; i < log->n; i++) {
+            k += log->records[i].kind != SIM_GOOD;
+        }
+
+        if (records != (int64_t) log->n || deads != (int64_t) k
+            || at != log->end
+            || gaps != log->end - log->begin - (int64_t) log->n)
+        {
+            sim_wrong("partition %zu: ranges hold %" PRId64 " records and %"
+                      PRId64 " dead letters and %" PRId64 " missing up to %" PRId64
+                      ", there are %zu and %zu up to %" PRId64, p, records,
+                      deads, gaps, at, log->n, k, log->end);
+        }
+    }
+}
+
+
+static void
+sim_history(uint64_t seed, bool verbose)
+{
+    sim_member_t  *m;
+
+    sim_seed = seed;
+    memset(&sim.db, 0, sizeof(sim_db_t));
+    memset(sim.logs, 0, sizeof(sim.logs));
+    sim.random = seed * 0x2545f4914f6cdd1d + 1;
+    sim.verbose = verbose;
+    sim.calm = false;
+    sim.now = 1;
+    sim.nmembers = 0;
+    sim.balancing = false;
+    sim.faults = sim_random(3) ? sim_random(60) : 0;
+    sim.partitions = 1 + sim_random(SIM_PARTITIONS);
+    sim.goal = 5 + sim_random(SIM_RECORDS - 5);
+    sim.produce = 1;
+    sim.backup = sim.db;
+    sim_pg_reset();
+    sim_kafka_reset();
+
+    while (!(sim.calm && sim_is_done())) {
+
+        if (sim.now > SIM_LIMIT) {
+            sim_wrong("what is there is not stored in time");
+        }
+
+        sim_step();
+    }
+
+    sim_check();
+    sim_pg_reset();
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+        if (m->alive) {
+            sim_free(m);
+        }
+    }
+}
+
+
+static void
+sim_read_confs(void)
+{
+    int          n;
+    char         text[600], err[CONF_ERROR_MAX];
+    size_t       i;
+
+    static const int  rows[] = { 1, 4, 15, 200 };
+
+    for (i = 0; i < 4; i++) {
+        n = snprintf(text, sizeof(text), "{\"topic\":\"t\",\"group\":\"g\","
+                     "\"start\":\"earliest\",\"kafka\":"
+                     "{\"bootstrap.servers\":\"b\"},\"postgres\":\"host=p\","
+                     "\"table\":\"sim\",\"columns\":{"
+                     "\"id\":{\"path\":\"/id\",\"type\":\"bigint\"},"
+                     "\"k\":{\"path\":\"/k\",\"type\":\"text\"},"
+                     "\"p\":{\"meta\":\"partition\",\"type\":\"integer\"},"
+                     "\"o\":{\"meta\":\"offset\",\"type\":\"bigint\"}},"
+                     "\"batch\":{\"rows\":%d,\"linger\":\"20ms\"},"
+                     "\"dead_letters\":{\"hold_above\":1}}", rows[i]);
+        sim_confs[i] = conf_parse("sim", text, (size_t) n, err);
+
+        if (sim_confs[i] == NULL) {
+            printf("%s\n", err);
+            exit(2);
+        }
+    }
+}
+
+
+int
+main(int argc, char **argv)
+{
+    int       c;
+    bool      verbose;
+    uint64_t  i, first, histories;
+
+    static const struct option  options[] = {
+        { "seed",      required_argument, NULL, 's' },
+        { "histories", required_argument, NULL, 'n' },
+        { "verbose",   no_argument,       NULL, 'v' },
+        { "without",   required_argument, NULL, 'w' },
+        { NULL,        0,                 NULL, 0 }
+    };
+
+    first = (uint64_t) time(NULL) * 1000000;
+    histories = 10000;
+    verbose = false;
+
+    while ((c = getopt_long(argc, argv, "s:n:vw:", options, NULL)) != -1) {
+
+        switch (c) {
+
+        case 's':
+            first = strtoull(optarg, NULL, 10);
+            break;
+
+        case 'n':
+            histories = strtoull(optarg, NULL, 10);
+            break;
+
+        case 'v':
+            verbose = true;
+            break;
+
+        case 'w':
+            sim.no_epoch = strcmp(optarg, "offset") != 0;
+            sim.no_offset = strcmp(optarg, "epoch") != 0;
+            break;
+
+        default:
+            return 2;
+        }
+    }
+
+    sim_read_confs();
+
+    for (i = 0; i < histories; i++) {
+        sim_history(first + i, verbose);
+    }
+
+    printf("%" PRIu64 " histories from seed %" PRIu64 ", each record once\n",
+           histories, first);
+
+    for (i = 0; i < 4; i++) {
+        conf_free(sim_confs[i]);
+    }
+
+    return 0;
+}
