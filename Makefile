@@ -121,9 +121,14 @@ comma = ,
 simulated = $(addprefix -Wl$(comma)--wrap=,log_clock log_debug log_info \
     log_warnx log_error log_limited random eventfd read write close)
 simulate_objects = $(patsubst %.c,$(OUT)/obj/%.o, \
-    $(wildcard tests/simulation/*.c)) $(filter-out \
-    $(addprefix $(OUT)/obj/consumers/,catalog.o check.o daemon.o lookup.o \
-    main.o pg.o source_conf.o unblock.o),$(objects))
+    $(wildcard tests/simulation/*.c)) $(OUT)/test/simulated.a
+
+# of which the linker takes what is asked for
+$(OUT)/test/simulated.a: $(filter-out $(addprefix $(OUT)/obj/consumers/, \
+    catalog.o lookup.o pg.o source_conf.o unblock.o),$(library))
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rc $@ $^
 
 $(OUT)/test/simulate: $(simulate_objects)
 	$(step) link $@
