@@ -239,10 +239,11 @@ source_conf(const conf_t *conf, int partitions, char *err)
 
 
 int
-source_record(const rd_kafka_message_t *rkm, buf_t *headers,
+source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
     batch_record_t *record)
 {
     (void) headers;
+    (void) list;
 
     memset(record, 0, sizeof(batch_record_t));
     record->topic = "t";
