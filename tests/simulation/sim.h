@@ -143,7 +143,7 @@ void sim_wrong(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 
 /* simulate.c */
-const conf_t *sim_conf(void);
+conf_t *sim_conf(void);
 
 /* sim_kafka.c */
 void sim_kafka_reset(void);

@@ -80,7 +80,7 @@ sim_wrong(const char *fmt, ...)
 }
 
 
-const conf_t *
+conf_t *
 sim_conf(void)
 {
     return sim_confs[sim_random(4)];
@@ -217,7 +217,7 @@ static const char *const  sim_types[] = {
 
 
 catalog_t *
-catalog_create(const conf_t *conf)
+catalog_create(conf_t *conf)
 {
     (void) conf;
     return calloc(1, sizeof(catalog_t));
@@ -271,7 +271,7 @@ unblock_count(const unblock_t *unblock)
 /* Daemons. */
 
 static void
-sim_start(const conf_t *conf)
+sim_start(conf_t *conf)
 {
     daemon_t      *d;
     sim_member_t  *m;
