@@ -9,42 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_pg.h"
 
 
-#define SIM_PENDING  512     /* rows of one transaction */
 #define SIM_ORPHANS  16
-
-
-struct pg_s {
-    pg_ready_pt   ready;
-    void         *ready_data;
-    pg_state_t    state;
-    int64_t       connect;       /* ms, when it is */
-
-    char         *sql;
-    pg_copy_pt    copy;
-    pg_done_pt    done;
-    void         *data;
-    bool          keep;
-    bool          executed;
-    bool          broken;        /* while idle, the client will see it */
-    int64_t       execute;       /* ms, when the server does it */
-    int64_t       answer;        /* ms, when the client hears */
-    pg_reply_t    reply;
-
-    /* the server's side of the session */
-    bool          open;          /* a transaction */
-    bool          failed;
-    bool          immediate;     /* constraints are */
-    bool          later;         /* a deferred one is violated */
-    sim_row_t     rows[SIM_PENDING];
-    size_t        nrows;
-    size_t        nrows_saved;
-    sim_row_t     dead[SIM_PENDING];
-    size_t        ndead;
-    size_t        ndead_saved;
-};
 
 
 static pg_t   *sim_orphans[SIM_ORPHANS];
@@ -62,13 +30,7 @@ static void sim_execute(pg_t *pg);
 static void sim_copy(pg_t *pg);
 static void sim_copy_rows(pg_t *pg, const char *text);
 static void sim_copy_dead(pg_t *pg, const char *text);
-static void sim_guard(pg_t *pg, const char *sql);
-static void sim_ranges(const char *sql);
-static void sim_claim(pg_t *pg);
-static void sim_stored(pg_t *pg);
-static void sim_commit(pg_t *pg);
 static void sim_roll_back(pg_t *pg);
-static void sim_fail(pg_t *pg, const char *sqlstate, const char *context);
 
 
 void
@@ -511,7 +473,7 @@ sim_execute(pg_t *pg)
 }
 
 
-static void
+void
 sim_fail(pg_t *pg, const char *sqlstate, const char *context)
 {
     (void) snprintf(pg->reply.sqlstate, sizeof(pg->reply.sqlstate), "%s",
@@ -540,7 +502,7 @@ sim_roll_back(pg_t *pg)
 }
 
 
-static void
+void
 sim_commit(pg_t *pg)
 {
     sim_db_t  *db;
@@ -681,254 +643,4 @@ sim_copy_dead(pg_t *pg, const char *text)
             sim_wrong("not a dead letter: %.40s", p);
         }
     }
-}
-
-
-static const char *
-sim_after(const char *sql, const char *word)
-{
-    const char  *p;
-
-    p = strstr(sql, word);
-
-    return p ? p + strlen(word) : NULL;
-}
-
-
-/* The block that asks for the epoch, or the one that moves the offsets. */
-
-static void
-sim_guard(pg_t *pg, const char *sql)
-{
-    int            partition;
-    int64_t        next, timestamp, crc, expected, epoch;
-    const char    *p, *where;
-    sim_offset_t   moved[SIM_PARTITIONS], *o;
-
-    memcpy(moved, sim.db.offsets, sizeof(moved));
-
-    for (p = sql; (p = sim_after(p, "PERFORM 1 FROM sluice.offsets")); ) {
-
-        if ((p = sim_after(p, " AND partition=")) == NULL
-            || sscanf(p, "%d AND epoch=%" SCNd64, &partition, &epoch) != 2)
-        {
-            sim_wrong("an assertion that is not understood");
-        }
-
-        if (sim.db.offsets[partition].epoch != epoch && !sim.no_epoch) {
-            sim_fail(pg, "SL001", "");
-            return;
-        }
-    }
-
-    for (p = sql; (p = sim_after(p, "UPDATE sluice.offsets SET ")); ) {
-
-        where = sim_after(p, " AND partition=");
-
-        if (where == NULL
-            || sscanf(p, "next_offset=%" SCNd64 ",last_timestamp=%" SCNd64
-                      ",last_crc=%" SCNd64, &next, &timestamp, &crc) != 3
-            || sscanf(where, "%d AND next_offset=%" SCNd64 " AND epoch=%"
-                      SCNd64, &partition, &expected, &epoch) != 3)
-        {
-            sim_wrong("an update of offsets that is not understood: %.90s",
-                      p);
-        }
-
-        o = &moved[partition];
-
-        if (!o->stored || (o->next != expected && !sim.no_offset)
-            || (o->epoch != epoch && !sim.no_epoch))
-        {
-            sim_say("server: partition %d is at %" PRId64 " in epoch %" PRId64
-                    ", not at %" PRId64 " in %" PRId64, partition, o->next,
-                    o->epoch, expected, epoch);
-            sim_fail(pg, "SL001", "");
-            return;
-        }
-
-        o->next = next;
-        o->has_last = true;
-        o->timestamp = timestamp;
-        o->crc = crc;
-    }
-
-    if (!pg->later) {
-        memcpy(sim.db.offsets, moved, sizeof(moved));
-    }
-}
-
-
-static void
-sim_ranges(const char *sql)
-{
-    char          kind[16];
-    size_t        i;
-    const char   *p;
-    sim_range_t   range, *r;
-
-    for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
-
-        p = sim_after(p, " VALUES (''c'',''g'',''t'',''sim'',");
-        memset(&range, 0, sizeof(sim_range_t));
-
-        if (p == NULL
-            || sscanf(p, "%d,''%15[a-z]'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
-                      ",%" SCNd64, &range.partition, kind, &range.first,
-                      &range.next, &range.records, &range.dead)
-               != 6)
-        {
-            sim_wrong("a range that is not understood: %.90s", p ? p : "");
-        }
-
-        range.gap = strcmp(kind, "gap") == 0;
-
-        for (i = 0; i < sim.db.nranges; i++) {
-            r = &sim.db.ranges[i];
-            if (r->partition == range.partition && r->first == range.first
-                && r->gap == range.gap)
-            {
-                r->next = range.next;
-                r->records += range.records;
-                r->dead += range.dead;
-                break;
-            }
-        }
-
-        if (i == sim.db.nranges) {
-            if (i == sizeof(sim.db.ranges) / sizeof(sim.db.ranges[0])) {
-                sim_wrong("too many ranges");
-            }
-            sim.db.ranges[sim.db.nranges++] = range;
-        }
-    }
-}
-
-
-static void
-sim_stored(pg_t *pg)
-{
-    char              text[16];
-    int               i, row;
-    PGresAttDesc      column = { .name = "partition" };
-
-    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    (void) PQsetResultAttrs(pg->reply.rows, 1, &column);
-
-    for (i = 0, row = 0; i < (int) sim.partitions; i++) {
-        if (sim.db.offsets[i].stored) {
-            (void) PQsetvalue(pg->reply.rows, row++, 0, text,
-                              snprintf(text, sizeof(text), "%d", i));
-        }
-    }
-}
-
-
-/* Rows of VALUES (keys, partition, offset, epoch, owner). */
-
-static void
-sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
-{
-    int            partition;
-    char           owner[64];
-    int64_t        next, epoch;
-    const char    *p;
-    sim_offset_t  *o;
-
-    for (p = from; (p = sim_after(p, "('c','g','t','sim',")) && p < end; ) {
-
-        owner[0] = '\0';
-
-        if (sscanf(p, "%d,%" SCNd64 ",%" SCNd64 ",'%63[^']", &partition,
-                   &next, &epoch, owner)
-            < 3)
-        {
-            sim_wrong("an offset that is not understood: %.60s", p);
-        }
-
-        o = &sim.db.offsets[partition];
-        *mask |= 1u << partition;
-
-        if (!o->stored) {
-            o->stored = true;
-            o->next = next;
-            o->epoch = epoch;
-            (void) snprintf(o->owner, sizeof(o->owner), "%s", owner);
-
-        } else if (raise) {
-            o->epoch++;
-            (void) snprintf(o->owner, sizeof(o->owner), "%s", owner);
-        }
-    }
-}
-
-
-static void
-sim_claim(pg_t *pg)
-{
-    int                  i, j, row;
-    char                 text[6][32];
-    size_t               k;
-    int64_t              run;
-    unsigned             mask;
-    const char          *with;
-    sim_offset_t        *o;
-    const sim_range_t   *r;
-    PGresAttDesc         columns[6];
-
-    static char  name[] = "c";
-
-    with = strstr(pg->sql, "WITH claimed AS");
-    mask = 0;
-    sim_insert(pg->sql, with, false, &mask);
-    mask = 0;
-    sim_insert(with, pg->sql + strlen(pg->sql), true, &mask);
-
-    memset(columns, 0, sizeof(columns));
-    for (j = 0; j < 6; j++) {
-        columns[j].name = name;
-    }
-
-    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    (void) PQsetResultAttrs(pg->reply.rows, 6, columns);
-
-    for (i = 0, row = 0; i < (int) sim.partitions; i++) {
-
-        if ((mask & 1u << i) == 0) {
-            continue;
-        }
-
-        o = &sim.db.offsets[i];
-        run = -1;
-
-        for (k = 0; k < sim.db.nranges; k++) {
-            r = &sim.db.ranges[k];
-            if (r->partition == i && !r->gap && r->next == o->next
-                && r->first > run)
-            {
-                run = r->first;
-            }
-        }
-
-        (void) snprintf(text[0], 32, "%d", i);
-        (void) snprintf(text[1], 32, "%" PRId64, o->next);
-        (void) snprintf(text[2], 32, "%" PRId64, o->epoch);
-        (void) snprintf(text[3], 32, "%" PRId64, o->timestamp);
-        (void) snprintf(text[4], 32, "%" PRId64, o->crc);
-        (void) snprintf(text[5], 32, "%" PRId64, run);
-
-        for (j = 0; j < 6; j++) {
-            if ((j == 3 || j == 4) ? !o->has_last : j == 5 && run == -1) {
-                (void) PQsetvalue(pg->reply.rows, row, j, NULL, -1);
-            } else {
-                (void) PQsetvalue(pg->reply.rows, row, j, text[j],
-                                  (int) strlen(text[j]));
-            }
-        }
-
-        row++;
-    }
-
-    sim_say("server: partitions %#x are claimed", mask);
-    sim_commit(pg);
 }

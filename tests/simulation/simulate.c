@@ -699,8 +699,8 @@ sim_check(void)
             || gaps != log->end - log->begin - (int64_t) log->n)
         {
             sim_wrong("partition %zu: ranges hold %" PRId64 " records and %"
-                      PRId64 " dead letters and %" PRId64 " missing up to %" PRId64
-                      ", there are %zu and %zu up to %" PRId64, p, records,
+                      PRId64 " dead letters and %" PRId64 " missing up to %"
+                      PRId64 ", there are %zu and %zu up to %" PRId64, p, records,
                       deads, gaps, at, log->n, k, log->end);
         }
     }

@@ -1,0 +1,57 @@
+/* A session of the simulated PostgreSQL, both of its sides. */
+
+#ifndef SLUICE_SIM_PG_H
+#define SLUICE_SIM_PG_H
+
+
+#include "sim.h"
+
+
+#define SIM_PENDING  512     /* rows of one transaction */
+
+
+struct pg_s {
+    pg_ready_pt   ready;
+    void         *ready_data;
+    pg_state_t    state;
+    int64_t       connect;       /* ms, when it is */
+
+    char         *sql;
+    pg_copy_pt    copy;
+    pg_done_pt    done;
+    void         *data;
+    bool          keep;
+    bool          executed;
+    bool          broken;        /* while idle, the client will see it */
+    int64_t       execute;       /* ms, when the server does it */
+    int64_t       answer;        /* ms, when the client hears */
+    pg_reply_t    reply;
+
+    /* the server's side of the session */
+    bool          open;          /* a transaction */
+    bool          failed;
+    bool          immediate;     /* constraints are */
+    bool          later;         /* a deferred one is violated */
+    sim_row_t     rows[SIM_PENDING];
+    size_t        nrows;
+    size_t        nrows_saved;
+    sim_row_t     dead[SIM_PENDING];
+    size_t        ndead;
+    size_t        ndead_saved;
+};
+
+
+/* sim_postgres.c */
+void sim_fail(pg_t *pg, const char *sqlstate, const char *context);
+void sim_commit(pg_t *pg);
+
+/* sim_sql.c */
+
+/* The block that asks for the epoch, or the one that moves the offsets. */
+void sim_guard(pg_t *pg, const char *sql);
+void sim_ranges(const char *sql);
+void sim_stored(pg_t *pg);
+void sim_claim(pg_t *pg);
+
+
+#endif
