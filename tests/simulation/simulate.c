@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "sim.h"
 
 
@@ -293,9 +294,10 @@ sim_start(conf_t *conf)
 
     d->lookup = lookup_create(conf->topic);
     d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
-    d->catalog = catalog_create(conf);
+    d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);
-    d->sink = sink_create(conf, d->offsets);
+    d->sink = sink_create(conf, d->offsets, NULL);
+    d->prune = prune_create(conf, d->offsets);
     batch_init(&d->batches[0], (size_t) conf->batch_rows,
                (size_t) conf->batch_bytes, conf->batch_linger);
     batch_init(&d->batches[1], (size_t) conf->batch_rows,
@@ -321,8 +323,8 @@ sim_free(sim_member_t *m)
     lookup_destroy(d->lookup);
     sink_destroy(d->sink);
     offsets_destroy(d->offsets);
-    catalog_destroy(d->catalog);
-    row_plan_free(d->plan);
+    targets_destroy(d->targets);
+    prune_destroy(d->prune);
     batch_free(&d->batches[0]);
     batch_free(&d->batches[1]);
     buf_free(&d->headers);
@@ -700,8 +702,8 @@ sim_check(void)
         {
             sim_wrong("partition %zu: ranges hold %" PRId64 " records and %"
                       PRId64 " dead letters and %" PRId64 " missing up to %"
-                      PRId64 ", there are %zu and %zu up to %" PRId64, p, records,
-                      deads, gaps, at, log->n, k, log->end);
+                      PRId64 ", there are %zu and %zu up to %" PRId64, p,
+                      records, deads, gaps, at, log->n, k, log->end);
         }
     }
 }
