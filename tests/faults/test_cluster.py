@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import re
 import shutil
 import time
 import types
@@ -96,7 +97,7 @@ def test_a_leader_killed_under_load_loses_and_doubles_nothing(
     server = nginx(CONF, TOPIC=name, KAFKA=cluster.bootstrap, workers=2)
     wait_for(lambda: in_sync(cluster, name) == 3, 20, "the topic")
     one = load(server.port, "/", connections=16, keys=20)
-    for number in range(loops(2, 30)):
+    for number in range(loops(1, 30)):
         one.wait_ok(300, 40)
         victim = cluster.brokers[number % 3]
         victim.kill()
@@ -105,6 +106,37 @@ def test_a_leader_killed_under_load_loses_and_doubles_nothing(
         # with two of three alive it goes on
         assert time.monotonic() - begin < 15
         victim.start()
+        wait_for(lambda: in_sync(cluster, name) == 3, 60, "all in sync")
+    one.wait_ok(300, 40)
+    events = one.stop()
+    wait_for(lambda: server.get("/status").json["queued"] == 0, 10, "empty")
+    check_topic(events, cluster.topics.records(name))
+
+
+def controller(cluster):
+    """The broker that leads the metadata quorum."""
+    said = cluster.brokers[0].tool(
+        "org.apache.kafka.tools.MetadataQuorumCommand", "--bootstrap-server",
+        cluster.bootstrap, "describe", "--status")
+    return cluster.brokers[int(re.search(r"LeaderId:\s*(\d)", said)[1]) - 1]
+
+
+@pytest.mark.parametrize("way", loops(["kill"], ["kill", "stop", "pause"]))
+def test_the_controller_bounced_under_load(nginx, cluster, load, way):
+    """Row 8.  It leads a part of the partitions too."""
+    name = cluster.topics.name()
+    server = nginx(CONF, TOPIC=name, KAFKA=cluster.bootstrap, workers=2)
+    wait_for(lambda: in_sync(cluster, name) == 3, 20, "the topic")
+    one = load(server.port, "/", connections=16, keys=20)
+    for _ in range(loops(1, 5)):
+        one.wait_ok(300, 40)
+        victim = controller(cluster)
+        getattr(victim, way)()
+        one.wait_ok(300, 40)
+        if way == "pause":
+            victim.resume()
+        else:
+            victim.start()
         wait_for(lambda: in_sync(cluster, name) == 3, 60, "all in sync")
     one.wait_ok(300, 40)
     events = one.stop()

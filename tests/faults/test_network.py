@@ -94,7 +94,7 @@ def settled(server, one, topics, name):
 def test_a_twentieth_of_all_packets_lost(network, served, far_topics):
     server, one, name = served
     with network.rule("tcp dport != 0 numgen random mod 100 < 5 drop"):
-        for _ in range(loops(2, 20)):
+        for _ in range(loops(1, 20)):
             one.wait_ok(100, 60)
             during(one, 1)
     back(server, one, 10)
@@ -122,7 +122,7 @@ def test_connections_reset(network, served, far_topics):
 def test_silence(network, served, far_topics):
     """Half-open: no packet passes, no end of a connection is heard."""
     server, one, name = served
-    for seconds in loops([2, 6], [2, 6, 20, 60]):
+    for seconds in loops([5], [2, 6, 20, 60]):
         with network.rule("drop"):
             during(one, seconds)
         back(server, one, 10)

@@ -60,6 +60,12 @@ def rss(pid):
         return int(file.read().split()[1]) * PAGE
 
 
+def virtual(pid):
+    """Mapped bytes."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * PAGE
+
+
 def peak_rss(pid):
     """The largest resident size so far, in bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:

@@ -228,6 +228,10 @@ def test_start_refuses_too(nginx):
     "property no.such.property 1;",
     "property max.in.flight.requests.per.connection 6;",
     "property acks 0;",
+    "property transactional.id t;",
+    "property security.protocol ssl; property ssl.ca.location /no/ca.pem;",
+    "property security.protocol sasl_plaintext;"
+    " property sasl.mechanisms PLAIN;",
     "topic declared;",
 ])
 def test_a_refused_reload_leaves_the_old_workers_serving(nginx, topics, text,
