@@ -14,7 +14,11 @@ typedef struct {
 
 static void ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *role);
+static void ddl_grant_target(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *role);
 static void ddl_grant_temporary(buf_t *sql, PGconn *conn, const char *role);
+static void ddl_to(buf_t *sql, PGconn *conn, const char *role);
+static void ddl_target(buf_t *sql, PGconn *conn, const conf_t *conf);
 
 
 /* On the target, by mode. */
@@ -149,6 +153,23 @@ ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
         ddl_search_path(sql, conn, role);
     }
 
+    for (i = 0; i < conf->ntargets; i++) {
+        ddl_target(sql, conn, conf->targets[i]);
+    }
+
+    if (role) {
+        ddl_grants(sql, conn, conf, role);
+    }
+
+    buf_addf(sql, "COMMIT;\n");
+}
+
+
+static void
+ddl_target(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    size_t  i;
+
     if (conf->create_table) {
         if (conf->table_schema) {
             buf_addf(sql, "CREATE SCHEMA IF NOT EXISTS ");
@@ -163,64 +184,84 @@ ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
         ddl_add_column(sql, conn, conf, &conf->columns[i]);
         buf_addf(sql, ";\n");
     }
-
-    if (role) {
-        ddl_grants(sql, conn, conf, role);
-    }
-
-    buf_addf(sql, "COMMIT;\n");
 }
 
 
 static void
 ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
 {
+    bool                temporary;
+    size_t              i;
     const ddl_grant_t  *grant;
 
-    buf_addf(sql, "GRANT USAGE ON SCHEMA sluice TO ");
-    sql_name(sql, conn, role);
-    buf_addf(sql, ";\n");
+    buf_addf(sql, "GRANT USAGE ON SCHEMA sluice");
+    ddl_to(sql, conn, role);
 
     for (grant = ddl_own; grant->table; grant++) {
-        buf_addf(sql, "GRANT %s ON sluice.%s TO ", grant->privileges,
+        buf_addf(sql, "GRANT %s ON sluice.%s", grant->privileges,
                  grant->table);
-        sql_name(sql, conn, role);
-        buf_addf(sql, ";\n");
+        ddl_to(sql, conn, role);
     }
 
-    if (conf->table_schema) {
-        buf_addf(sql, "GRANT USAGE ON SCHEMA ");
-        sql_name(sql, conn, conf->table_schema);
-        buf_addf(sql, " TO ");
-        sql_name(sql, conn, role);
-        buf_addf(sql, ";\n");
+    for (i = 0, temporary = false; i < conf->ntargets; i++) {
+        ddl_grant_target(sql, conn, conf->targets[i], role);
+        temporary |= conf->targets[i]->mode != CONF_MODE_APPEND;
     }
 
-    buf_addf(sql, "GRANT %s ON ", ddl_modes[conf->mode]);
-    sql_table(sql, conn, conf);
-    buf_addf(sql, " TO ");
-    sql_name(sql, conn, role);
-    buf_addf(sql, ";\n");
-
-    if (conf->mode != CONF_MODE_APPEND) {
+    if (temporary) {
         ddl_grant_temporary(sql, conn, role);
     }
 }
 
 
-/* PUBLIC has it unless it was taken away; the database is the one at hand. */
+static void
+ddl_grant_target(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *role)
+{
+    if (conf->table_schema) {
+        buf_addf(sql, "GRANT USAGE ON SCHEMA ");
+        sql_name(sql, conn, conf->table_schema);
+        ddl_to(sql, conn, role);
+    }
+
+    buf_addf(sql, "GRANT %s ON ", ddl_modes[conf->mode]);
+    sql_table(sql, conn, conf);
+    ddl_to(sql, conn, role);
+}
+
+
+static void
+ddl_to(buf_t *sql, PGconn *conn, const char *role)
+{
+    buf_addf(sql, " TO ");
+    sql_name(sql, conn, role);
+    buf_addf(sql, ";\n");
+}
+
+
+/*
+ * PUBLIC has it unless it was taken away; the database is the one at hand.
+ * The block is a literal as a whole, as no name can end that.
+ */
 
 static void
 ddl_grant_temporary(buf_t *sql, PGconn *conn, const char *role)
 {
-    buf_t  name;
+    buf_t  name, block;
 
     memset(&name, 0, sizeof(buf_t));
-    sql_name(&name, conn, role);
+    memset(&block, 0, sizeof(buf_t));
 
-    buf_addf(sql, "DO $do$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE"
-             " %%I TO %%s', current_database(), ");
-    sql_literal(sql, conn, buf_failed(&name) ? "" : name.data);
-    buf_addf(sql, "); END $do$;\n");
+    sql_name(&name, conn, role);
+    buf_addf(&block, "BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %%I "
+             "TO %%s', current_database(), ");
+    sql_literal(&block, conn, buf_failed(&name) ? "" : name.data);
+    buf_addf(&block, "); END");
+
+    buf_addf(sql, "DO ");
+    sql_literal(sql, conn, buf_failed(&block) ? "" : block.data);
+    buf_addf(sql, ";\n");
+
     buf_free(&name);
+    buf_free(&block);
 }

@@ -131,6 +131,7 @@ ddl_setup(const conf_t *conf, int argc, char **argv)
     int              rc;
     char            *user;
     buf_t            sql;
+    size_t           i;
     PGconn          *conn;
     PGresult        *res;
     setup_options_t  options;
@@ -149,8 +150,14 @@ ddl_setup(const conf_t *conf, int argc, char **argv)
     }
 
     conn = setup_connect(conf, options.admin);
-    if (conn == NULL || setup_missing(conn, conf, options.role) == -1) {
+    if (conn == NULL) {
         goto failed;
+    }
+
+    for (i = 0; i < conf->ntargets; i++) {
+        if (setup_missing(conn, conf->targets[i], options.role) == -1) {
+            goto failed;
+        }
     }
 
     ddl_script(&sql, conn, conf, options.role);

@@ -29,8 +29,8 @@ sql_quoted(buf_t *sql, const char *s, char quote)
     buf_add(sql, &quote, 1);
 
     for ( /* void */ ; *s; s++) {
-        if (*s == quote) {
-            buf_add(sql, &quote, 1);
+        if (*s == quote || (*s == '\\' && quote == '\'')) {
+            buf_add(sql, s, 1);
         }
         buf_add(sql, s, 1);
     }
@@ -42,6 +42,12 @@ sql_quoted(buf_t *sql, const char *s, char quote)
 void
 sql_literal(buf_t *sql, PGconn *conn, const char *s)
 {
+    if (conn == NULL) {
+        buf_add(sql, " E", strchr(s, '\\') ? 2 : 0);
+        sql_quoted(sql, s, '\'');
+        return;
+    }
+
     sql_escaped(sql, PQescapeLiteral(conn, s, strlen(s)));
 }
 

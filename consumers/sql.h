@@ -20,8 +20,8 @@ typedef struct {
 } outcome_t;
 
 
-void sql_literal(buf_t *sql, PGconn *conn, const char *s);
 /* "conn" NULL: as UTF-8. */
+void sql_literal(buf_t *sql, PGconn *conn, const char *s);
 void sql_name(buf_t *sql, PGconn *conn, const char *s);
 
 /* The table of a configuration, with its schema if it has one. */

@@ -140,6 +140,21 @@ def test_print_ddl_is_what_setup_does(consumer, database):
     assert ("shop.t", "INSERT") in privileges(database, role)
     assert daemon.run("print-ddl", "--odd")[0] == 2
 
+    # a role that would end any quoting, where a grant is made in a block
+    rewrite = json.loads(daemon.file.read_text())
+    rewrite.update(mode="upsert", key=["id"], table="u")
+    daemon.file.write_text(json.dumps(rewrite))
+    odd = "x\\$do$'; drop table shop.t; --$$\" " + database.name
+    database.query('CREATE ROLE "%s"' % odd.replace('"', '""'))
+    database.roles.append(odd.replace('"', '""'))
+    done = subprocess.run(
+        ["psql", "-X", "-v", "ON_ERROR_STOP=1", database.conninfo],
+        input=daemon.run("print-ddl", "--role", odd)[1], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout
+    assert ("public.u", "UPDATE") in privileges(database, odd)
+    assert database.value("SELECT count(*) FROM shop.t") == 0
+
 
 def test_names_are_quoted_never_executed(consumer, topics, database):
     """Names that would be SQL: of table, schema, column and role."""
