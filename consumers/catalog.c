@@ -132,6 +132,8 @@ static const char  catalog_schema[] =
     " \"offset\" bigint NOT NULL,"
     " expires_at timestamptz NOT NULL);"
     "CREATE INDEX IF NOT EXISTS seen_expires_at ON sluice.seen (expires_at);"
+    "ALTER TABLE sluice.dead_letters"
+    " ADD COLUMN IF NOT EXISTS stripped boolean NOT NULL DEFAULT false;"
     "CREATE INDEX IF NOT EXISTS dead_letters_created_at"
     " ON sluice.dead_letters (cluster_id, group_id, topic, created_at);"
     "INSERT INTO sluice.meta (version) VALUES (2) ON CONFLICT (only_one)"

@@ -121,6 +121,13 @@ typedef enum {
 } conf_mode_t;
 
 
+/* What is kept of a dead letter. */
+typedef enum {
+    CONF_STORE_ALL = 0,
+    CONF_STORE_REASON       /* no key, headers and value */
+} conf_store_t;
+
+
 typedef struct {
     char  *name;
     char  *value;
@@ -182,6 +189,7 @@ struct conf_s {
     int64_t           batch_bytes;
     int64_t           batch_linger;       /* ms */
     int64_t           flush_timeout;      /* ms */
+    conf_store_t      dead_store;
     int64_t           dead_keep;          /* ms; 0: for ever */
     double            hold_above;         /* share of the last 1,000 records */
     bool              create_table;

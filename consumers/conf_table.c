@@ -265,6 +265,12 @@ const conf_key_t  conf_keys[] = {
     { .path = "dead_letters", .kind = CONF_SECTION,
       .doc = "What becomes of records that cannot become rows." },
 
+    { .path = "dead_letters.store", .kind = CONF_ENUM, FIELD(dead_store),
+      .choices = "all|reason", .fallback = "\"all\"",
+      .example = "\"reason\"",
+      .doc = "What is kept of a dead letter: the record, or, for data that "
+             "must not lie around, its place and the reason alone." },
+
     { .path = "dead_letters.keep", .kind = CONF_TIME, FIELD(dead_keep),
       .min = 1000, .max = 36525LL * 24 * 3600 * 1000, .example = "\"30d\"",
       .doc = "How long dead letters are kept. Left out, until they are "

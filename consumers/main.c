@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "conf_doc.h"
 #include "daemon.h"
+#include "dead_letters.h"
 #include "ddl.h"
 #include "init.h"
 #include "log.h"
@@ -44,6 +45,8 @@ static void usage(FILE *out);
 /* By name.  One that is added here is in --help, and dispatched. */
 
 static const command_t  commands[] = {
+    { "dead-letters", "list, show, replay or purge what could not be a row",
+      dead_letters_usage, dead_letters_run, 0 },
     { "init", "make a configuration, JSON Schema and DDL of a sample event",
       init_usage, init_run, 1 },
     { "lag", "records not yet in PostgreSQL, a partition a line",

@@ -122,7 +122,8 @@ sink_prepare_dead(sink_t *sink)
     sink->dead_sql.len = 0;
     buf_addf(&sink->dead_sql, "COPY sluice.dead_letters (cluster_id,"
              "group_id,topic,table_name,partition,\"offset\",\"timestamp\","
-             "key,headers,value,sqlstate,reason) FROM STDIN");
+             "key,headers,value,sqlstate,reason%s) FROM STDIN",
+             sink->conf->dead_store == CONF_STORE_REASON ? ",stripped" : "");
 
     key[0] = offsets_cluster(sink->offsets);
     key[1] = sink->conf->group;

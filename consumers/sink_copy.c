@@ -13,6 +13,8 @@
 
 static int sink_dead_letter(sink_t *sink, const batch_row_t *row);
 static void sink_trim(buf_t *chunk);
+static int sink_record(buf_t *out, const batch_t *batch,
+    const batch_row_t *row);
 static int sink_bytes(buf_t *out, const char *s, size_t len);
 
 
@@ -160,6 +162,36 @@ sink_bytes(buf_t *out, const char *s, size_t len)
 }
 
 
+/* Key, headers and value. */
+
+static int
+sink_record(buf_t *out, const batch_t *batch, const batch_row_t *row)
+{
+    const char  *headers;
+
+    headers = batch_headers(batch, row);
+
+    if (buf_failed(out)
+        || sink_bytes(out, batch_key(batch, row), row->key_len) == -1)
+    {
+        return -1;
+    }
+
+    if (headers) {
+        if (buf_add_copy(out, headers, row->headers_len) == -1) {
+            return -1;
+        }
+        buf_add(out, "\t", 1);
+
+    } else {
+        buf_add(out, "\\N\t", 3);
+    }
+
+    return buf_failed(out)
+           ? -1 : sink_bytes(out, batch_value(batch, row), row->value_len);
+}
+
+
 static int
 sink_dead_letter(sink_t *sink, const batch_row_t *row)
 {
@@ -167,7 +199,7 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
     buf_t                *out;
     time_t                seconds;
     struct tm             tm;
-    const char           *headers, *table;
+    const char           *table;
     const batch_t        *batch;
     const batch_fault_t  *fault;
 
@@ -198,27 +230,10 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
         buf_add(out, "\\N\t", 3);
     }
 
-    headers = batch_headers(batch, row);
+    if (sink->conf->dead_store == CONF_STORE_REASON) {
+        buf_addf(out, "\\N\t\\N\t\\N\t");
 
-    if (buf_failed(out)
-        || sink_bytes(out, batch_key(batch, row), row->key_len) == -1)
-    {
-        return -1;
-    }
-
-    if (headers) {
-        if (buf_add_copy(out, headers, row->headers_len) == -1) {
-            return -1;
-        }
-        buf_add(out, "\t", 1);
-
-    } else {
-        buf_add(out, "\\N\t", 3);
-    }
-
-    if (buf_failed(out)
-        || sink_bytes(out, batch_value(batch, row), row->value_len) == -1)
-    {
+    } else if (sink_record(out, batch, row) == -1) {
         return -1;
     }
 
@@ -230,7 +245,8 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
         return -1;
     }
 
-    buf_add(out, "\n", 1);
+    buf_addf(out, sink->conf->dead_store == CONF_STORE_REASON ? "\tt\n"
+                                                              : "\n");
 
     return buf_failed(out) ? -1 : 0;
 }

@@ -44,6 +44,7 @@ GOOD = {
     ({"dedupe": {"header": "k", "window": "0s"}}, ["window", "between"]),
     ({"dedupe": {"window": "1h"}}, ["dedupe"]),
     ({"dead_letters": {"keep": "30"}}, ["keep", "time"]),
+    ({"dead_letters": {"store": "reson"}}, ["reson", '"reason"']),
     ({"kafka": {"enable.auto.commit": "true"}}, ["enable.auto.commit"]),
     ({"kafka": {"auto.offset.reset": "earliest"}}, ["auto.offset.reset"]),
     ({"kafka": {"group.id": "x"}}, ["group.id"]),
