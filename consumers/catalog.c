@@ -422,7 +422,10 @@ catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
              "d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m"
              " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
              " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
-             " pg_get_expr(d.adbin, d.adrelid)"
+             " pg_get_expr(d.adbin, d.adrelid),"
+             " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
+             " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
+             " AND c.relkind = 'v')"
              " FROM pg_catalog.pg_attribute a");
     catalog_base(sql, "a.atttypid, a.atttypmod", "b");
     buf_addf(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
@@ -636,6 +639,8 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
     const conf_column_t  *column;
 
     rows = PQntuples(res);
+    catalog->conf->by_insert = rows && PQgetvalue(res, 0, CATALOG_BY_INSERT)[0]
+                                       == 't';
 
     if ((catalog->conf->columns_auto && catalog_auto(catalog->conf, res) == -1)
         || catalog_room(catalog) == -1)

@@ -13,7 +13,8 @@ enum {
     CATALOG_TYPE,          /* of a domain its base, of its array, too */
     CATALOG_FILLED,        /* 't': by PostgreSQL, whatever is given */
     CATALOG_DEFAULT,       /* "", 'c': a constant, 'v': any other */
-    CATALOG_EXPRESSION     /* of a constant */
+    CATALOG_EXPRESSION,    /* of a constant */
+    CATALOG_BY_INSERT      /* 't': of its table, which COPY refuses */
 };
 
 

@@ -180,6 +180,8 @@ struct conf_s {
     conf_column_t    *columns;
     size_t            ncolumns;
     bool              columns_auto;       /* they are the table's */
+    bool              by_insert;          /* COPY refuses the table, as the
+                                             catalogue says: a view, RLS */
     char             *rest;               /* column of the other members */
     conf_format_t     format;
     conf_nul_t        nul;

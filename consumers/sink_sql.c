@@ -26,7 +26,7 @@ static void sink_upsert(buf_t *sql, PGconn *conn,
 static void sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf);
 static void sink_delete(buf_t *sql, PGconn *conn,
     const sink_target_t *target);
-static void sink_ignore(buf_t *sql, PGconn *conn,
+static void sink_insert(buf_t *sql, PGconn *conn,
     const sink_target_t *target);
 
 
@@ -36,7 +36,7 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     const conf_t  *conf;
 
     conf = target->conf;
-    target->staged = conf->mode != CONF_MODE_APPEND;
+    target->staged = conf->mode != CONF_MODE_APPEND || conf->by_insert;
     target->stage.len = 0;
     target->copy.len = 0;
     target->apply.len = 0;
@@ -65,10 +65,13 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     switch (conf->mode) {
 
     case CONF_MODE_APPEND:
+        if (target->staged) {
+            sink_insert(&target->apply, conn, target);
+        }
         break;
 
     case CONF_MODE_IGNORE:
-        sink_ignore(&target->apply, conn, target);
+        sink_insert(&target->apply, conn, target);
         break;
 
     case CONF_MODE_UPSERT_DELETE:
@@ -289,10 +292,13 @@ sink_delete(buf_t *sql, PGconn *conn, const sink_target_t *target)
 }
 
 
-/* Without a key there is no order to lock in; the first one stays. */
+/*
+ * Without a key there is no order to lock in; the first one stays.  What
+ * is appended goes this way where the table takes no COPY.
+ */
 
 static void
-sink_ignore(buf_t *sql, PGconn *conn, const sink_target_t *target)
+sink_insert(buf_t *sql, PGconn *conn, const sink_target_t *target)
 {
     const conf_t  *conf;
 
@@ -306,7 +312,13 @@ sink_ignore(buf_t *sql, PGconn *conn, const sink_target_t *target)
     sink_columns(sql, conn, conf);
     buf_addf(sql, " FROM pg_temp.%s s ORDER BY ", target->relation);
     sink_key(sql, conn, conf, "s.");
-    buf_addf(sql, "%ss." SINK_PLACE " ON CONFLICT ", conf->key.n ? "," : "");
+    buf_addf(sql, "%ss." SINK_PLACE, conf->key.n ? "," : "");
+
+    if (conf->mode == CONF_MODE_APPEND) {
+        return;
+    }
+
+    buf_addf(sql, " ON CONFLICT ");
 
     if (conf->key.n) {
         buf_addf(sql, "(");

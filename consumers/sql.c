@@ -86,6 +86,37 @@ sql_begin(buf_t *sql)
 }
 
 
+/*
+ * Some types' input complains in class 42: of the text of a tsquery, or of
+ * a regclass that is none.  COPY then names the column, and no function
+ * stands above it; a grant that is missing is another matter.
+ */
+
+static bool
+sql_of_a_value(const pg_reply_t *reply)
+{
+    const char  *p;
+
+    if (strncmp(reply->sqlstate, "42", 2) != 0
+        || strcmp(reply->sqlstate, "42501") == 0
+        || strncmp(reply->context, "COPY ", 5) != 0)
+    {
+        return false;
+    }
+
+    p = strstr(reply->context, ", line ");
+
+    if (p == NULL) {
+        return false;
+    }
+
+    p += sizeof(", line ") - 1;
+    p += strspn(p, "0123456789");
+
+    return strncmp(p, ", column ", sizeof(", column ") - 1) == 0;
+}
+
+
 void
 sql_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
 {
@@ -97,6 +128,10 @@ sql_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
     } else {
         outcome->action = sqlstate_action(reply->sqlstate, reply->constraint,
                                           reply->function);
+
+        if (outcome->action == SQLSTATE_HOLD && sql_of_a_value(reply)) {
+            outcome->action = SQLSTATE_ROW;
+        }
     }
 
     if (outcome->action != SQLSTATE_OK) {

@@ -72,3 +72,65 @@ def test_a_filled_column_holds_and_says_so(consumer, topics, database):
         "columns": {"a": "/a", "b": "/b"}})
     assert daemon.wait_held()["reason"] == \
         'column "b" of table "t" is filled by PostgreSQL'
+
+
+def test_row_level_security_judges_each_row(consumer, topics, database):
+    role = database.role()
+    database.query(f'''
+        GRANT CREATE ON DATABASE "{database.name}" TO "{role}";
+        CREATE TABLE t (tenant text, n integer);
+        ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON t FOR INSERT WITH CHECK (tenant = 'a');
+        GRANT INSERT, SELECT ON t TO "{role}"
+    ''')
+    topic = topics.create()
+    topics.produce(topic, ['{"tenant":"a","n":1}', '{"tenant":"b","n":2}',
+                           '{"tenant":"a","n":3}', '{"tenant":"a","n":"x"}'])
+    consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "dead_letters": {"hold_above": 1},
+        "columns": {"tenant": "/tenant", "n": "/n"}},
+        conninfo=f"{database.conninfo} user={role}")
+    wait_for(lambda: database.value("SELECT count(*) FROM t") == 2, 30,
+             "two rows")
+    assert database.query("SELECT n FROM t ORDER BY n") == [(1,), (3,)]
+    assert database.query('SELECT "offset", sqlstate FROM'
+                          ' sluice.dead_letters ORDER BY 1') \
+        == [(1, "42501"), (3, "22P02")]
+
+
+def test_a_view_takes_rows(consumer, topics, database):
+    database.query("CREATE TABLE t (id bigserial, a text, n integer);"
+                   "CREATE VIEW v AS SELECT a AS b, n FROM t WHERE n > 0"
+                   " WITH CHECK OPTION")
+    topic = topics.create()
+    topics.produce(topic, ['{"b":"\\t","n":1}', '{"b":"y","n":0}',
+                           '{"b":"z","n":2}'])
+    consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "v",
+        "dead_letters": {"hold_above": 1}, "columns": "auto"})
+    wait_for(lambda: database.value("SELECT count(*) FROM t") == 2, 30,
+             "two rows")
+    assert database.query("SELECT a, n FROM t ORDER BY n") == [("\t", 1),
+                                                               ("z", 2)]
+    assert database.query('SELECT "offset", sqlstate FROM'
+                          ' sluice.dead_letters') == [(1, "44000")]
+
+
+def test_types_that_complain_as_of_a_statement(consumer, topics, database):
+    """Their errors are of the class that holds; a record must not."""
+    database.query("CREATE TABLE t (o bigint, q tsquery, r regclass)")
+    topic = topics.create()
+    topics.produce(topic, ['{"q":"a & b","r":"pg_class"}', '{"q":"a b"}',
+                           '{"r":"no_such_thing"}', '{"q":"c"}'])
+    consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "dead_letters": {"hold_above": 1},
+        "columns": {"o": {"meta": "offset"}, "q": "/q", "r": "/r"}})
+    wait_for(lambda: database.value("SELECT count(*) FROM t") == 2, 30,
+             "two rows")
+    assert database.query("SELECT o, q, r::text FROM t ORDER BY o") == [
+        (0, "'a' & 'b'", "pg_class"), (3, "'c'", None)]
+    assert database.query('SELECT "offset", sqlstate FROM'
+                          ' sluice.dead_letters ORDER BY 1') \
+        == [(1, "42601"), (2, "42P01")]
