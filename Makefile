@@ -110,6 +110,12 @@ $(OUT)/test/schema: $(OUT)/obj/tests/oracle/schema.o \
 	@mkdir -p $(@D)
 	@$(link)
 
+# a mock cluster, for errors that no broker can be made to give
+$(OUT)/test/mock: $(OUT)/obj/tests/lib/mock.o
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(link)
+
 # preloaded by tests: makes librdkafka fail
 $(OUT)/test/faults.so: tests/lib/faults.c
 	$(step) link $@
@@ -259,7 +265,7 @@ down: ## stop it; the data stays
 # Tests.
 
 programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema \
-    $(OUT)/test/faults.so $(OUT)/test/simulate $(replays)
+    $(OUT)/test/faults.so $(OUT)/test/mock $(OUT)/test/simulate $(replays)
 
 check: ## unit tests and tests on real servers (T=NAME: one)
 	@stack/deps check

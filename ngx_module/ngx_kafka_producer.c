@@ -76,7 +76,9 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 void
 ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 {
-    if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0) {
+    if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0
+        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LEAVING)
+    {
         return;
     }
 

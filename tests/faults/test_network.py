@@ -169,3 +169,32 @@ def test_a_slow_network_sheds_and_keeps_what_it_takes(nginx, network, broker,
                if event.outcome == "fail"]
     assert sorted(refused)[len(refused) // 2] < 0.1
     wait_for(lambda: server.get("/ready").status == 200, 20, "ready again")
+
+
+def test_a_full_queue_says_when_there_is_room(nginx, network, broker,
+                                              far_topics):
+    """Half a megabyte a second drains, and four may wait."""
+    name = far_topics.create()
+    conf = CONF.replace("timeout 4s;", "timeout 20s; queue 4m;"
+                        " property batch.size 100000;") \
+        .replace("kafka_key   $arg_key;", "kafka_ack queued;")
+    server = nginx(conf, TOPIC=name, KAFKA=broker.bootstrap)
+    wait_for(lambda: server.get("/ready").status == 200, 20, "ready")
+    with network.slow("4mbit"):
+        answers = []
+        end = time.monotonic() + 15
+        # as fast as it drains, and faster: the rate is known by then
+        while time.monotonic() < end:
+            answers.append(server.post("/", b"x" * 100000))
+            if answers[-1].status == 503 and time.monotonic() > end - 10:
+                break
+        assert_problem(answers[-1], 503, "no", "queue-full")
+        wait = int(answers[-1].headers["retry-after"])
+        # half of the four at half of one a second
+        assert 2 <= wait <= 8, wait
+        begin = time.monotonic()
+        wait_for(lambda: time.monotonic() > begin + wait, wait + 5)
+        assert server.post("/", b"x" * 900000).status == 202
+    taken = sum(answer.status == 202 for answer in answers)
+    wait_for(lambda: server.get("/status").json["queued"] == 0, 30, "empty")
+    assert far_topics.count(name) == taken + 1

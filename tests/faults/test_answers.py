@@ -1,0 +1,108 @@
+"""What each error of a broker's becomes, from a cluster that is told to give
+it."""
+
+import subprocess
+import time
+
+import pytest
+
+from tests.lib.env import BUILD, bound, wait_for
+from tests.lib.problem import assert_problem
+
+CONF = """
+    kafka_producer main {
+        brokers  %%MOCK%%;
+        timeout  3s;
+        property retry.backoff.ms 20;
+        topic    t;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / { kafka_pass main; kafka_topic t; }
+        location = /status { kafka_status; }
+    }
+"""
+
+# librdkafka tries again, and nobody notices
+AGAIN = {
+    "LEADER_NOT_AVAILABLE": 5, "NOT_LEADER_FOR_PARTITION": 6,
+    "REQUEST_TIMED_OUT": 7, "BROKER_NOT_AVAILABLE": 8,
+    "NOT_ENOUGH_REPLICAS": 19, "NOT_ENOUGH_REPLICAS_AFTER_APPEND": 20,
+    "KAFKA_STORAGE_ERROR": 56,
+}
+# refused before it is appended: it is certain that nothing was kept
+NEVER = {
+    "MSG_SIZE_TOO_LARGE": 10, "RECORD_LIST_TOO_LARGE": 18,
+    "INVALID_REQUIRED_ACKS": 21, "TOPIC_AUTHORIZATION_FAILED": 29,
+    "CLUSTER_AUTHORIZATION_FAILED": 31, "INVALID_RECORD": 87,
+}
+# the producer's state and the broker's differ: it may have been kept
+UNSURE = {
+    "OUT_OF_ORDER_SEQUENCE_NUMBER": 45, "DUPLICATE_SEQUENCE_NUMBER": 46,
+    "INVALID_PRODUCER_EPOCH": 47, "UNKNOWN_PRODUCER_ID": 59,
+    "UNKNOWN_SERVER_ERROR": -1, "CORRUPT_MESSAGE": 2,
+    "INVALID_TIMESTAMP": 32, "UNSUPPORTED_FOR_MESSAGE_FORMAT": 43,
+}
+
+
+class Mock:
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [str(BUILD / "test" / "mock"), "t"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        self.bootstrap = self.process.stdout.readline().strip()
+
+    def fail(self, code, times=1):
+        self.process.stdin.write(f"{code} {times}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "ok\n"
+
+    def stop(self):
+        self.process.stdin.close()
+        assert self.process.wait(20) == 0
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def mocked(nginx):
+    mock = Mock()
+    server = nginx(CONF, MOCK=mock.bootstrap)
+    wait_for(lambda: server.post("/", b"x").status == 200, 20, "it serves")
+    server.mock = mock
+    yield server
+    mock.stop()
+
+
+def back(server):
+    begin = time.monotonic()
+    wait_for(lambda: server.post("/", b"x").status == 200, 20, "back")
+    assert time.monotonic() - begin < bound(2, 6)
+
+
+def test_what_is_tried_again_is_kept(mocked):
+    for name, code in AGAIN.items():
+        for times in (1, 3):
+            mocked.mock.fail(code, times)
+            answer = mocked.post("/", b"x")
+            assert answer.status == 200, (name, times, answer)
+
+
+def test_what_is_refused_was_not_kept(mocked):
+    for code in NEVER.values():
+        mocked.mock.fail(code)
+        assert_problem(mocked.post("/", b"x"), 503, "no")
+        back(mocked)
+
+
+def test_what_is_not_certain_is_not_called_kept_or_not(mocked):
+    """A 200 with its place is fine too, where librdkafka starts its sequence
+    anew and sends again."""
+    for name, code in UNSURE.items():
+        mocked.mock.fail(code)
+        answer = mocked.post("/", b"x")
+        if answer.status == 200:
+            assert answer.json["offset"] >= 0, (name, answer)
+        else:
+            assert_problem(answer, 504, "possibly")
+        back(mocked)
+    assert mocked.get("/status").json["in_flight"] == 0
