@@ -113,6 +113,9 @@ void daemon_recover(daemon_t *d, daemon_stage_t stage);
 void daemon_forget(daemon_t *d);
 int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
     int64_t most);
+
+/* daemon_figures.c: a batch that was committed just now; all there is. */
+void daemon_count(daemon_t *d, const batch_t *batch);
 const metrics_t *daemon_metrics(void *data);
 
 /* daemon_manage.c: what the service manager is told and asks for. */

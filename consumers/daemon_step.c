@@ -443,11 +443,7 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
     }
 
     d->storing = NULL;
-    d->metrics.rows += batch->nrows - batch->dead - batch->duplicates;
-    d->metrics.duplicates += batch->duplicates;
-    d->metrics.dead_letters += batch->dead;
-    d->metrics.filtered += batch->filtered;
-    d->metrics.batches++;
+    daemon_count(d, batch);
     daemon_recover(d, DAEMON_AT_STORE);
 
     if (batch->generation != source_status(d->source)->generation) {

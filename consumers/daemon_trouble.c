@@ -1,4 +1,4 @@
-/* Troubles: said once, waited for, ended; and what health tells of them. */
+/* Troubles: said once, waited for, ended. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,6 @@
 #define DAEMON_HOLD_LEAST   1000
 #define DAEMON_HOLD_MOST    5000
 #define DAEMON_FENCED       3500     /* beyond a heartbeat: am I still in? */
-
-
-static const char *daemon_state(const daemon_t *d);
 
 
 /* Doubles from "least" to "most", with a quarter of it left to chance. */
@@ -61,10 +58,12 @@ void
 daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
 {
     bool               told;
+    char               sqlstate[6];
     int64_t            now, wait;
     daemon_trouble_t  *t;
 
     t = &d->trouble;
+    pg_take_failure(d->pg, sqlstate);
     now = log_clock();
     told = t->stage != DAEMON_FINE && t->action == outcome->action
            && (outcome->action == SQLSTATE_RECONNECT
@@ -102,6 +101,7 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
         daemon_forget(d);
         d->prepared = false;
         pg_close(d->pg);
+        metrics_retry(&d->metrics, sqlstate);
         wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
         if (stage != DAEMON_AT_CONNECT) {
             d->metrics.reconnects++;
@@ -113,7 +113,7 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
         break;
 
     default:
-        d->metrics.retries++;
+        metrics_retry(&d->metrics, sqlstate);
         wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
         if (!told) {
             log_warnx("trying again: %s", outcome->reason);
@@ -140,100 +140,4 @@ daemon_recover(daemon_t *d, daemon_stage_t stage)
     }
 
     memset(&d->trouble, 0, sizeof(daemon_trouble_t));
-}
-
-
-static const char *
-daemon_state(const daemon_t *d)
-{
-    if (d->stopping) {
-        return "stopping";
-    }
-
-    if (d->trouble.action == SQLSTATE_HOLD) {
-        return "held";
-    }
-
-    if (d->source == NULL) {
-        return "looking for the topic";
-    }
-
-    if (pg_state(d->pg) != PG_IDLE && pg_state(d->pg) != PG_BUSY) {
-        return "waiting for PostgreSQL";
-    }
-
-    return d->claimed ? "running" : "waiting for partitions";
-}
-
-
-static int64_t
-daemon_lag(daemon_t *d, const source_partition_t *p)
-{
-    int64_t  low, high;
-
-    if (rd_kafka_get_watermark_offsets(source_handle(d->source),
-                                       d->conf->topic, p->id, &low, &high)
-        != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
-    {
-        high = p->end;
-    }
-
-    /* what is left may be nothing but transaction markers */
-    if (p->expected == p->stored && p->eof >= high) {
-        return 0;
-    }
-
-    return high > p->stored ? high - p->stored : 0;
-}
-
-
-const metrics_t *
-daemon_metrics(void *data)
-{
-    size_t                i, n;
-    daemon_t             *d = data;
-    metrics_t            *m;
-    source_status_t      *status;
-    source_partition_t   *p;
-    metrics_partition_t  *partitions;
-
-    m = &d->metrics;
-    m->held = d->trouble.action == SQLSTATE_HOLD;
-    m->postgres_up = pg_state(d->pg) == PG_IDLE || pg_state(d->pg) == PG_BUSY;
-    m->state = daemon_state(d);
-    m->reason = d->trouble.stage ? d->trouble.reason : d->topic.reason;
-    m->terminated = unblock_count(d->unblock);
-    m->copies = sink_copies(d->sink);
-    m->npartitions = 0;
-    m->kafka_up = false;
-
-    if (d->source == NULL) {
-        return m;
-    }
-
-    status = source_status(d->source);
-    m->kafka_up = !status->down;
-    m->gaps = status->gaps;
-    m->dropped = status->dropped;
-    m->rebalances = status->rebalances;
-
-    p = source_partitions(d->source, &n);
-
-    if (n > d->metrics_size) {
-        partitions = realloc(m->partitions, n * sizeof(metrics_partition_t));
-        if (partitions == NULL) {
-            return m;
-        }
-        m->partitions = partitions;
-        d->metrics_size = n;
-    }
-
-    for (i = 0; d->claimed && i < n; i++) {
-        m->partitions[i].partition = p[i].id;
-        m->partitions[i].lag = daemon_lag(d, &p[i]);
-        m->partitions[i].next_offset = p[i].stored;
-        m->npartitions++;
-    }
-
-    return m;
 }

@@ -1,28 +1,10 @@
-/* Figures and health over HTTP, from within the loop. */
+/* Figures and health, as text for Prometheus and for people. */
 
-#include <errno.h>
-#include <limits.h>
-#include <microhttpd.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "metrics.h"
-
-
-#define METRICS_CONNECTIONS  32
-#define METRICS_TIMEOUT      5    /* seconds an idle connection may stay */
-
-
-struct metrics_http_s {
-    struct MHD_Daemon  *daemon;
-    const conf_t       *conf;
-    metrics_get_pt      get;
-    void               *data;
-    int                 fd;
-};
 
 
 typedef struct {
@@ -32,10 +14,48 @@ typedef struct {
 } metrics_counter_t;
 
 
-static enum MHD_Result metrics_answer(void *cls,
-    struct MHD_Connection *connection, const char *url, const char *method,
-    const char *version, const char *upload, size_t *upload_size,
-    void **request);
+typedef struct {
+    const char    *name;
+    const char    *help;
+    const double  *bounds;      /* METRICS_BOUNDS at most, ends with 0 */
+} metrics_series_t;
+
+
+static const double  metrics_rows[] = {
+    1, 10, 100, 1000, 10000, 100000, 0
+};
+
+static const double  metrics_seconds[] = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 0
+};
+
+static const double  metrics_delays[] = {
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 0
+};
+
+
+/* By metrics_histogram_e. */
+
+static const metrics_series_t  metrics_series[] = {
+    { "batch_rows", "Records of a committed batch, in rows.", metrics_rows },
+    { "commit_seconds", "Time of a batch's last string, with COMMIT.",
+      metrics_seconds },
+    { "copy_seconds", "Time from BEGIN until a batch's rows are copied.",
+      metrics_seconds },
+    { "latency_seconds", "Age of a record by its timestamp in Kafka, once "
+      "it is committed.", metrics_delays }
+};
+
+
+/* Classes of SQLSTATE that are tried again; the last is all else. */
+
+static const char *const  metrics_classes[METRICS_CLASSES] = {
+    "08", "25", "40", "53", "55", "57", "58", "XX", "other"
+};
+
+
+static void metrics_partition_gauges(const metrics_t *m, const char *topic,
+    buf_t *out);
 
 
 static const metrics_counter_t  metrics_counters[] = {
@@ -57,10 +77,10 @@ static const metrics_counter_t  metrics_counters[] = {
       offsetof(metrics_t, gaps) },
     { "rebalances_total", "Assignments and revocations.",
       offsetof(metrics_t, rebalances) },
+    { "bytes_total", "Bytes of the keys and values committed.",
+      offsetof(metrics_t, bytes) },
     { "reconnects_total", "Connections to PostgreSQL that were lost.",
       offsetof(metrics_t, reconnects) },
-    { "retries_total", "Transactions to be tried again.",
-      offsetof(metrics_t, retries) },
     { "rows_total", "Rows committed in the table.",
       offsetof(metrics_t, rows) },
     { "terminated_total", "Backends ended that a gone daemon had left.",
@@ -68,60 +88,155 @@ static const metrics_counter_t  metrics_counters[] = {
 };
 
 
+void
+metrics_observe(metrics_t *m, metrics_histogram_e which, double value)
+{
+    size_t                i;
+    const double         *bounds;
+    metrics_histogram_t  *histogram;
+
+    histogram = &m->histograms[which];
+    bounds = metrics_series[which].bounds;
+
+    for (i = 0; bounds[i] != 0 && value > bounds[i]; i++) {
+        /* the first that is not below it */
+    }
+
+    histogram->counts[i]++;
+    histogram->sum += value;
+}
+
+
+void
+metrics_retry(metrics_t *m, const char *sqlstate)
+{
+    size_t  i;
+
+    for (i = 0; i < METRICS_CLASSES - 1; i++) {
+        if (strncmp(sqlstate, metrics_classes[i], 2) == 0) {
+            break;
+        }
+    }
+
+    m->retries[i]++;
+}
+
+
 static void
-metrics_gauge(buf_t *out, const char *name, const char *help, int value)
+metrics_head(buf_t *out, const char *name, const char *help,
+    const char *type)
 {
     buf_addf(out, "# HELP sluice_consumer_%s %s\n"
-             "# TYPE sluice_consumer_%s gauge\nsluice_consumer_%s %d\n",
-             name, help, name, name, value);
+             "# TYPE sluice_consumer_%s %s\n", name, help, name, type);
+}
+
+
+static void
+metrics_gauge(buf_t *out, const char *name, const char *help, double value)
+{
+    metrics_head(out, name, help, "gauge");
+    buf_addf(out, "sluice_consumer_%s %.15g\n", name, value);
+}
+
+
+static void
+metrics_histogram(buf_t *out, const metrics_series_t *series,
+    const metrics_histogram_t *histogram)
+{
+    size_t    i;
+    uint64_t  count;
+
+    metrics_head(out, series->name, series->help, "histogram");
+
+    for (i = 0, count = 0; series->bounds[i] != 0; i++) {
+        count += histogram->counts[i];
+        buf_addf(out, "sluice_consumer_%s_bucket{le=\"%g\"} %llu\n",
+                 series->name, series->bounds[i],
+                 (unsigned long long) count);
+    }
+
+    count += histogram->counts[i];
+    buf_addf(out, "sluice_consumer_%s_bucket{le=\"+Inf\"} %llu\n"
+             "sluice_consumer_%s_sum %.9g\n"
+             "sluice_consumer_%s_count %llu\n",
+             series->name, (unsigned long long) count, series->name,
+             histogram->sum, series->name, (unsigned long long) count);
 }
 
 
 void
 metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
 {
-    size_t                       i;
-    const metrics_counter_t     *counter;
-    const metrics_partition_t   *p;
+    size_t                     i;
+    const metrics_counter_t   *counter;
 
     for (i = 0; i < sizeof(metrics_counters) / sizeof(metrics_counter_t);
          i++)
     {
         counter = &metrics_counters[i];
-        buf_addf(out, "# HELP sluice_consumer_%s %s\n"
-                 "# TYPE sluice_consumer_%s counter\n"
-                 "sluice_consumer_%s %llu\n",
-                 counter->name, counter->help, counter->name, counter->name,
+        metrics_head(out, counter->name, counter->help, "counter");
+        buf_addf(out, "sluice_consumer_%s %llu\n", counter->name,
                  *(const unsigned long long *)
                      ((const char *) m + counter->offset));
     }
 
+    metrics_head(out, "retries_total", "Attempts that failed and are made "
+                 "again, by class of SQLSTATE.", "counter");
+
+    for (i = 0; i < METRICS_CLASSES; i++) {
+        buf_addf(out, "sluice_consumer_retries_total{class=\"%s\"} %llu\n",
+                 metrics_classes[i], (unsigned long long) m->retries[i]);
+    }
+
+    for (i = 0; i < METRICS_HISTOGRAMS; i++) {
+        metrics_histogram(out, &metrics_series[i], &m->histograms[i]);
+    }
+
     metrics_gauge(out, "held", "1 while records wait for somebody to mend "
                   "something.", m->held);
+    metrics_gauge(out, "ready", "1 while records are stored as they come.",
+                  m->ready);
     metrics_gauge(out, "kafka_up", "1 while a broker can be reached.",
                   m->kafka_up);
     metrics_gauge(out, "postgres_up", "1 while connected to PostgreSQL.",
                   m->postgres_up);
+    metrics_gauge(out, "last_commit_timestamp_seconds", "Time of the last "
+                  "committed batch, since 1970; 0: none yet.",
+                  (double) m->last_commit / 1000);
 
-    /* a topic's name holds nothing that a label would have to escape */
+    metrics_partition_gauges(m, topic, out);
+}
 
-    buf_addf(out, "# HELP sluice_consumer_lag Records not yet committed.\n"
-             "# TYPE sluice_consumer_lag gauge\n");
 
-    for (i = 0; i < m->npartitions; i++) {
-        p = &m->partitions[i];
-        buf_addf(out, "sluice_consumer_lag{topic=\"%s\",partition=\"%d\"} "
-                 "%lld\n", topic, p->partition, (long long) p->lag);
-    }
+/* A topic's name holds nothing that a label would have to escape. */
 
-    buf_addf(out, "# HELP sluice_consumer_next_offset The next offset to "
-             "commit.\n# TYPE sluice_consumer_next_offset gauge\n");
+static void
+metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)
+{
+    size_t                      i, j;
+    const metrics_counter_t    *gauge;
+    const metrics_partition_t  *p;
 
-    for (i = 0; i < m->npartitions; i++) {
-        p = &m->partitions[i];
-        buf_addf(out, "sluice_consumer_next_offset{topic=\"%s\","
-                 "partition=\"%d\"} %lld\n", topic, p->partition,
-                 (long long) p->next_offset);
+    static const metrics_counter_t  gauges[] = {
+        { "epoch", "Epoch of an assigned partition, raised by each claim.",
+          offsetof(metrics_partition_t, epoch) },
+        { "lag", "Records not yet committed.",
+          offsetof(metrics_partition_t, lag) },
+        { "next_offset", "The next offset to commit.",
+          offsetof(metrics_partition_t, next_offset) }
+    };
+
+    for (j = 0; j < sizeof(gauges) / sizeof(metrics_counter_t); j++) {
+        gauge = &gauges[j];
+        metrics_head(out, gauge->name, gauge->help, "gauge");
+
+        for (i = 0; i < m->npartitions; i++) {
+            p = &m->partitions[i];
+            buf_addf(out, "sluice_consumer_%s{topic=\"%s\","
+                     "partition=\"%d\"} %lld\n", gauge->name, topic,
+                     p->partition,
+                     *(const long long *) ((const char *) p + gauge->offset));
+        }
     }
 }
 
@@ -146,163 +261,4 @@ metrics_health(const metrics_t *m, buf_t *out)
              "\"lag\":%lld}\n", m->kafka_up ? "true" : "false",
              m->postgres_up ? "true" : "false", m->npartitions,
              (long long) lag);
-}
-
-
-metrics_http_t *
-metrics_listen(const conf_t *conf, metrics_get_pt get, void *data, char *err)
-{
-    int                         rc;
-    char                        port[8];
-    metrics_http_t             *http;
-    struct addrinfo             hints, *addr;
-    const union MHD_DaemonInfo *info;
-
-    memset(&hints, 0, sizeof(hints));
-    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    hints.ai_socktype = SOCK_STREAM;
-    snprintf(port, sizeof(port), "%u", conf->listen_port);
-
-    rc = getaddrinfo(conf->listen_host, port, &hints, &addr);
-    if (rc) {
-        snprintf(err, CONF_ERROR_MAX, "\"listen\" %s: %s", conf->listen,
-                 gai_strerror(rc));
-        return NULL;
-    }
-
-    http = calloc(1, sizeof(metrics_http_t));
-
-    if (http) {
-        http->conf = conf;
-        http->get = get;
-        http->data = data;
-        errno = 0;
-
-        http->daemon = MHD_start_daemon(
-            MHD_USE_EPOLL | (addr->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
-            0, NULL, NULL, metrics_answer, http,
-            MHD_OPTION_SOCK_ADDR, addr->ai_addr,
-            MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS,
-            MHD_OPTION_CONNECTION_TIMEOUT, METRICS_TIMEOUT,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) 8192,
-            MHD_OPTION_END);
-    }
-
-    freeaddrinfo(addr);
-
-    if (http == NULL || http->daemon == NULL) {
-        snprintf(err, CONF_ERROR_MAX, "could not listen on %s: %s",
-                 conf->listen, errno ? strerror(errno) : "unknown error");
-        free(http);
-        return NULL;
-    }
-
-    info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    http->fd = info->epoll_fd;
-
-    return http;
-}
-
-
-void
-metrics_close(metrics_http_t *http)
-{
-    if (http) {
-        MHD_stop_daemon(http->daemon);
-        free(http);
-    }
-}
-
-
-int
-metrics_fd(const metrics_http_t *http)
-{
-    return http->fd;
-}
-
-
-int
-metrics_timeout(metrics_http_t *http)
-{
-    MHD_UNSIGNED_LONG_LONG  ms;
-
-    if (MHD_get_timeout(http->daemon, &ms) != MHD_YES) {
-        return -1;
-    }
-
-    return ms > INT_MAX ? INT_MAX : (int) ms;
-}
-
-
-void
-metrics_serve(metrics_http_t *http)
-{
-    MHD_run(http->daemon);
-}
-
-
-static enum MHD_Result
-metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *upload,
-    size_t *upload_size, void **request)
-{
-    buf_t                 out;
-    unsigned              status;
-    const char           *type;
-    enum MHD_Result       rc;
-    metrics_http_t       *http = cls;
-    const metrics_t      *m;
-    struct MHD_Response  *response;
-
-    (void) version;
-    (void) upload;
-    (void) upload_size;
-    (void) request;
-
-    memset(&out, 0, sizeof(buf_t));
-    type = "text/plain; charset=utf-8";
-    status = MHD_HTTP_OK;
-
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0
-        && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-    {
-        status = MHD_HTTP_METHOD_NOT_ALLOWED;
-        buf_addf(&out, "only GET and HEAD\n");
-
-    } else if (strcmp(url, "/metrics") == 0) {
-        type = "text/plain; version=0.0.4; charset=utf-8";
-        metrics_prometheus(http->get(http->data), http->conf->topic, &out);
-
-    } else if (strcmp(url, "/healthz") == 0) {
-        m = http->get(http->data);
-        status = m->held ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
-        type = "application/json";
-        metrics_health(m, &out);
-
-    } else {
-        status = MHD_HTTP_NOT_FOUND;
-        buf_addf(&out, "/healthz and /metrics are here\n");
-    }
-
-    if (buf_failed(&out)) {
-        return MHD_NO;
-    }
-
-    response = MHD_create_response_from_buffer(out.len, out.data,
-                                               MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        buf_free(&out);
-        return MHD_NO;
-    }
-
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    }
-
-    rc = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-
-    return rc;
 }

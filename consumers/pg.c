@@ -31,6 +31,7 @@ struct pg_s {
     pg_done_pt     done;
     void          *data;
     pg_reply_t     reply;
+    char           failure[6];    /* SQLSTATE of the last one */
     int64_t        since;
     bool           copying;
     bool           copy_ended;     /* PQputCopyEnd() is queued */
@@ -182,6 +183,8 @@ pg_fail_connect(pg_t *pg, const char *error)
         state[i == 5 && colon[8] == ':' ? 5 : 0] = '\0';
     }
 
+    snprintf(pg->failure, sizeof(pg->failure), "%s",
+             state[0] ? state : "08001");
     pg->ready(pg->ready_data, text, state);
 }
 
@@ -591,7 +594,19 @@ pg_finish(pg_t *pg)
         pg->state = PG_IDLE;
     }
 
+    if (reply.sqlstate[0]) {
+        memcpy(pg->failure, reply.sqlstate, sizeof(pg->failure));
+    }
+
     done(pg->data, &reply);
 
     PQclear(reply.rows);
+}
+
+
+void
+pg_take_failure(pg_t *pg, char *sqlstate)
+{
+    memcpy(sqlstate, pg->failure, sizeof(pg->failure));
+    pg->failure[0] = '\0';
 }

@@ -84,6 +84,12 @@ void pg_keep_failed(pg_t *pg);
 /* ms, monotonic, since when the query has been under way; 0: none is. */
 int64_t pg_busy_since(const pg_t *pg);
 
+/*
+ * The SQLSTATE (6 bytes) that ended the last query or attempt to connect
+ * that failed; "" when it was taken already.
+ */
+void pg_take_failure(pg_t *pg, char *sqlstate);
+
 /* For poll(): -1 when closed. */
 int pg_fd(const pg_t *pg);
 short pg_events(const pg_t *pg);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
 #include "sink_impl.h"
@@ -142,6 +143,24 @@ sink_prepare_dead(sink_t *sink)
 }
 
 
+static double
+sink_clock(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+
+const sink_times_t *
+sink_times(const sink_t *sink)
+{
+    return &sink->times;
+}
+
+
 void
 sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     void *data)
@@ -156,6 +175,8 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
 
     batch_forget_faults(batch);
     testpoint("before-copy");
+
+    sink->began = sink_clock();
 
     sink->sql.len = 0;
     sql_begin(&sink->sql);
@@ -365,6 +386,7 @@ sink_store_dead(sink_t *sink)
 {
     sink_window_t  window;
 
+    sink->times.copy = sink_clock() - sink->began;
     window = sink->window;
 
     if (sink->end.commit) {
@@ -420,6 +442,8 @@ sink_commit(sink_t *sink)
 {
     testpoint("before-commit");
 
+    sink->began = sink_clock();
+
     sink->careful = false;
 
     if (sink->end.commit) {
@@ -444,6 +468,7 @@ sink_on_commit(void *data, const pg_reply_t *reply)
     switch (sink_failed(sink, reply, "could not commit")) {
 
     case 0:
+        sink->times.commit = sink_clock() - sink->began;
         sink->later_since = 0;
         (void) sink_window_add(&sink->window, sink->batch, 2);
         sink_stop(sink, SQLSTATE_OK, "");

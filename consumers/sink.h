@@ -13,6 +13,13 @@
 
 typedef struct sink_s  sink_t;
 
+
+/* Seconds that the batch stored last took. */
+typedef struct {
+    double  copy;       /* from BEGIN until its rows were copied */
+    double  commit;     /* its last string */
+} sink_times_t;
+
 /*
  * SQLSTATE_OK: the batch is committed.  Else nothing of it is, except with
  * SQLSTATE_RECONNECT: only the stored offsets tell.
@@ -46,6 +53,8 @@ void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
 
 /* COPYs of rows since the start, those of failed tries too. */
 uint64_t sink_copies(const sink_t *sink);
+
+const sink_times_t *sink_times(const sink_t *sink);
 
 
 #endif

@@ -57,6 +57,8 @@ struct sink_s {
     sink_done_pt    done;
     void           *data;
     outcome_t       outcome;
+    double          began;         /* s, monotonic, of what is timed now */
+    sink_times_t    times;
 
     sink_target_t  *targets;
     unsigned        ntargets;

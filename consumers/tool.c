@@ -370,6 +370,23 @@ tool_log_cte(const tool_t *tool, buf_t *sql)
 }
 
 
+/* Each names the table its row was for. */
+
+void
+tool_dead_where(const tool_t *tool, buf_t *sql)
+{
+    size_t  i;
+
+    for (i = 0; i < tool->conf->ntargets; i++) {
+        buf_addf(sql, i ? " OR" : " (");
+        offsets_where_table(tool->offsets, tool->conn,
+                            tool->conf->targets[i]->table, sql);
+    }
+
+    buf_addf(sql, ")");
+}
+
+
 const conf_column_t *
 tool_column(const conf_t *conf, conf_from_t from)
 {
@@ -455,6 +472,10 @@ tool_is_repeatable(tool_t *tool)
         CONF_FROM_OFFSET, CONF_FROM_PARTITION, CONF_FROM_TOPIC
     };
 
+    if (tool_overwrites(tool->conf)) {
+        return 1;
+    }
+
     memset(&sql, 0, sizeof(buf_t));
     memset(&table, 0, sizeof(buf_t));
     sql_table(&table, tool->conn, tool->conf);
@@ -496,9 +517,7 @@ tool_is_repeatable(tool_t *tool)
 bool
 tool_overwrites(const conf_t *conf)
 {
-    (void) conf;
-
-    return false;
+    return conf->mode != CONF_MODE_APPEND;
 }
 
 

@@ -60,6 +60,9 @@ void tool_rows_json(buf_t *out, const PGresult *res);
 /* "WITH log (partition, low, high, at) AS (...)": what Kafka answered. */
 void tool_log_cte(const tool_t *tool, buf_t *sql);
 
+/* A condition that selects the daemon's dead letters; begins with a space. */
+void tool_dead_where(const tool_t *tool, buf_t *sql);
+
 /* The column that takes a part of the record's place, or NULL. */
 const conf_column_t *tool_column(const conf_t *conf, conf_from_t from);
 
@@ -70,7 +73,7 @@ const conf_column_t *tool_column(const conf_t *conf, conf_from_t from);
 int tool_alive(tool_t *tool);
 
 /*
- * Whether a record that is read twice leaves one row: 1 when the table has a
+ * Whether a record that is read twice leaves one row: 1 by its mode or by a
  * unique index on the record's place, 0 when not, -1 for an error.
  */
 int tool_is_repeatable(tool_t *tool);

@@ -516,7 +516,7 @@ reset_audit(reset_t *reset, buf_t *sql)
     buf_addf(sql, "), 'dead_letters', (SELECT count(*)"
              " FROM sluice.dead_letters x, plan WHERE x.partition=p"
              " AND x.\"offset\" >= t AND");
-    offsets_where_table(tool->offsets, tool->conn, table, sql);
+    tool_dead_where(tool, sql);
     buf_addf(sql, "));");
 }
 
@@ -550,15 +550,13 @@ reset_ranges(reset_t *reset, buf_t *sql)
              " FROM plan, LATERAL (SELECT"
              " (SELECT count(*) FROM sluice.dead_letters l WHERE"
              "  l.partition=p AND l.\"offset\" >= b.first_offset"
-             "  AND l.\"offset\" < t AND l.table_name=b.table_name"
-             "  AND l.cluster_id=b.cluster_id AND l.group_id=b.group_id"
-             "  AND l.topic=b.topic) AS bad,"
-             " (SELECT count(*) FROM sluice.dead_letters l WHERE"
-             "  l.partition=p AND l.\"offset\" >= b.first_offset"
-             "  AND l.\"offset\" < b.next_offset"
-             "  AND l.table_name=b.table_name"
-             "  AND l.cluster_id=b.cluster_id AND l.group_id=b.group_id"
-             "  AND l.topic=b.topic) AS all_bad,"
+             "  AND l.\"offset\" < t AND");
+    tool_dead_where(&reset->tool, sql);
+    buf_addf(sql, ") AS bad, (SELECT count(*) FROM sluice.dead_letters l"
+             " WHERE l.partition=p AND l.\"offset\" >= b.first_offset"
+             "  AND l.\"offset\" < b.next_offset AND");
+    tool_dead_where(&reset->tool, sql);
+    buf_addf(sql, ") AS all_bad,"
              " (SELECT coalesce(sum(g.next_offset - g.first_offset), 0)"
              "  FROM sluice.batches g WHERE g.kind='gap' AND g.partition=p"
              "  AND g.first_offset >= b.first_offset"
@@ -576,8 +574,10 @@ reset_ranges(reset_t *reset, buf_t *sql)
                " AND x.kind IN ('records','reset')");
 
     reset_from(reset, sql, "DELETE FROM", "dead_letters");
-    buf_addf(sql, " USING plan");
-    reset_join(reset, sql, "x.\"offset\" >= t");
+    buf_addf(sql, " USING plan WHERE x.partition=p AND x.\"offset\" >= t"
+             " AND");
+    tool_dead_where(&reset->tool, sql);
+    buf_addf(sql, ";");
 }
 
 
@@ -593,7 +593,10 @@ reset_apply(reset_t *reset)
     memset(&sql, 0, sizeof(buf_t));
 
     reset_audit(reset, &sql);
-    reset_ranges(reset, &sql);
+
+    if (reset->into == NULL) {
+        reset_ranges(reset, &sql);
+    }
 
     buf_addf(&sql, "%sINSERT INTO sluice.batches (cluster_id, group_id,"
              " topic, table_name, partition, kind, first_offset,"

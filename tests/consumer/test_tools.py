@@ -68,6 +68,8 @@ def filled(consumer, topics, database):
 
 
 def stored(database):
+    if not database.try_count("sluice.offsets"):
+        return None
     return database.value("SELECT next_offset FROM sluice.offsets")
 
 
@@ -80,7 +82,8 @@ def test_what_became_of_each_record(filled, topics):
         "proved": True, "rows_looked_at": True, "problems": [],
         "partitions": [{
             "partition": 0, "first_offset": 0, "next_offset": 20,
-            "rows": 18, "dead_letters": 1, "filtered": 0, "duplicates": 0,
+            "rows": 18, "dead_letters": 1, "taken_out": 0, "filtered": 0,
+            "duplicates": 0,
             "gaps": 1, "skipped": 0}]}
     assert objects(daemon, "lag")[0]["lag"] == 2
     shown = objects(daemon, "offsets", "show")[0]
@@ -117,7 +120,6 @@ def test_a_table_without_places_is_proved_by_its_ranges(filled, database):
     ("INSERT INTO t VALUES (1, 0, 14)", "1 rows outside of the ranges"),
     ("INSERT INTO t VALUES (1, 0, 20)", "1 rows outside of the ranges"),
     ("INSERT INTO t VALUES (1, 5, 1)", "1 rows outside of the ranges"),
-    ("DELETE FROM sluice.dead_letters", "1 dead letters, there are 0"),
     ("UPDATE sluice.batches SET next_offset = 19 WHERE kind = 'records'",
      "offsets 19 to 19: not accounted for"),
     ("UPDATE sluice.batches SET records = 17 WHERE kind = 'records'",
@@ -138,6 +140,48 @@ def test_verify_finds(filled, database, damage, words):
     said = told(daemon, "verify", code=1)
     assert words in said and "Not proved" in said
     assert objects(daemon, "verify", code=1)["problems"]
+
+
+def test_dead_letters_that_were_taken_out(filled, database):
+    """Purged, and then stored as a row."""
+    _, daemon = filled()
+    database.query("DELETE FROM sluice.dead_letters")
+    assert objects(daemon, "verify")["partitions"][0]["taken_out"] == 1
+    assert "counted 1 dead letters, there are 0" \
+        in told(daemon, "verify", "--strict", code=1)
+    database.query("INSERT INTO t VALUES (10, 0, 10)")
+    assert "Proved" in told(daemon, "verify")
+    database.query("INSERT INTO t VALUES (14, 0, 14)")
+    told(daemon, "verify", code=1)
+
+
+def test_filtered_records_and_other_modes_are_counted(consumer, topics,
+                                                      database):
+    """Half is left out; of the rest later rows replace earlier ones."""
+    database.query("CREATE TABLE t (n integer PRIMARY KEY, part integer,"
+                   " off bigint)")
+    topic = topics.create()
+    topics.produce(topic, [value(n % 5) for n in range(20)] + ["bad"])
+    daemon = consumer({
+        **CONFIG, "topic": topic, "create_table": False, "mode": "upsert",
+        "key": ["n"], "where": {"path": "/n", "in": [1, 3]}})
+    wait_for(lambda: stored(database) == 21, 20, "all")
+    daemon.stop()
+    found = objects(daemon, "verify")["partitions"][0]
+    assert (found["rows"], found["filtered"], found["dead_letters"]) \
+        == (8, 12, 1)
+    assert objects(daemon, "where", f"{topic}/0/0")[0]["state"] \
+        == "filtered or duplicate"
+    # back into the middle of what cannot be told apart, and again
+    told(daemon, "offsets", "reset", "--to-offset", "7")
+    assert database.value("SELECT kind FROM sluice.batches") == "reset"
+    assert "Proved" in told(daemon, "verify")
+    daemon.start()
+    wait_for(lambda: stored(database) == 21, 20, "all again")
+    daemon.stop()
+    assert "Proved" in told(daemon, "verify", "--strict")
+    assert database.query("SELECT n, off FROM t ORDER BY n") \
+        == [(1, 16), (3, 18)]
 
 
 def test_reset_is_refused(filled, database):
@@ -210,7 +254,7 @@ def test_reset_back_reads_again(filled, database, target):
     daemon.stop()
     assert objects(daemon, "verify")["partitions"][0] == {
         "partition": 0, "first_offset": 0, "next_offset": 20, "rows": 18,
-        "dead_letters": 1, "filtered": 0, "duplicates": 0, "gaps": 1,
+        "dead_letters": 1, "taken_out": 0, "filtered": 0, "duplicates": 0, "gaps": 1,
         "skipped": 0}
     ranges = database.value("SELECT detail->'ranges' FROM sluice.audit")
     assert target == 20 or ranges[0]["next_offset"] in (15, 20)

@@ -70,7 +70,7 @@ class Daemon:
 
     def verify(self):
         """Proves that every offset is accounted for, by the subcommand."""
-        code, said = self.run("verify")
+        code, said = self.run("verify", "--strict")
         assert code == 0 and "Proved" in said, said
 
     def start(self, **environment):

@@ -1,0 +1,154 @@
+"""What a daemon tells over HTTP, as Prometheus reads it, and what it tells
+Kafka, which is never read back."""
+
+import re
+import time
+
+import confluent_kafka
+
+from tests.lib import web
+from tests.lib.env import ROOT, wait_for
+from tests.lib.metrics import Metrics
+
+CONFIG = {
+    "group": "g", "start": "earliest", "table": "t", "create_table": True,
+    "columns": {
+        "n": {"path": "/n", "type": "integer", "required": True},
+        "part": {"meta": "partition", "type": "integer"},
+        "off": {"meta": "offset", "type": "bigint"},
+    },
+}
+PREFIX = "sluice_consumer_"
+
+
+def value(number):
+    return '{"n":%d}' % number
+
+
+def scrape(daemon):
+    answer = web.request(daemon.port, "GET", "/metrics", timeout=5)
+    assert answer.status == 200
+    assert answer.headers["content-type"] \
+        == "text/plain; version=0.0.4; charset=utf-8"
+    return Metrics(answer.body.decode())
+
+
+def ready(daemon):
+    answer = web.request(daemon.port, "GET", "/readyz", timeout=5)
+    return answer.status, answer.json
+
+
+def test_the_figures_of_what_was_stored(consumer, topics, database):
+    topic = topics.create(partitions=2)
+    now = int(time.time() * 1000)
+    records = [(None, value(n), n % 2) for n in range(100)]
+    topics.produce(topic, records, now - 7000)
+    topics.produce(topic, [(b"key", "bad", 0)], now - 100_000)
+    daemon = consumer({**CONFIG, "topic": topic})
+    wait_for(lambda: database.try_count("t") == 100
+             and database.try_count("sluice.dead_letters") == 1, 20, "rows")
+    wait_for(lambda: ready(daemon)[0] == 200, 20, "ready")
+    found = scrape(daemon)
+    for name, count in (("rows", 100), ("dead_letters", 1), ("filtered", 0),
+                        ("dropped", 0), ("fenced", 0), ("reconnects", 0)):
+        assert found.one(f"{PREFIX}{name}_total") == count, name
+    assert found.one(f"{PREFIX}bytes_total") \
+        == sum(len(text) for _, text, _ in records) + len("keybad")
+    batches = found.one(f"{PREFIX}batches_total")
+    assert 1 <= batches <= 101
+    for name in ("batch_rows", "commit_seconds", "copy_seconds"):
+        assert found.one(f"{PREFIX}{name}_count") <= batches
+        assert found.one(f"{PREFIX}{name}_sum") > 0
+    assert found.one(f"{PREFIX}batch_rows_sum") == 101
+    assert found.one(f"{PREFIX}latency_seconds_count") == 101
+    assert found.one(f"{PREFIX}latency_seconds_sum") >= 800
+    assert found.one(f"{PREFIX}latency_seconds_bucket", le="5") == 0
+    assert found.one(f"{PREFIX}latency_seconds_bucket", le="300") == 101
+    for partition, offset in (("0", 51), ("1", 50)):
+        labels = {"topic": topic, "partition": partition}
+        assert found.one(f"{PREFIX}next_offset", **labels) == offset
+        assert found.one(f"{PREFIX}epoch", **labels) == 1
+        assert found.one(f"{PREFIX}lag", **labels) == 0
+    assert found.one(f"{PREFIX}ready") == 1
+    assert now / 1000 - 1 <= found.one(
+        f"{PREFIX}last_commit_timestamp_seconds") <= time.time() + 1
+    # the manual's table has these and no others
+    rows = dict(re.findall(r"^\| `sluice_consumer_(\w+)`.*? \| (\w+) \|",
+                           (ROOT / "docs/consumer.md").read_text(), re.M))
+    assert rows == {
+        name.removeprefix(PREFIX) + ("_total" if kind == "counter" else ""):
+        kind for name, kind in found.types.items()}
+
+
+def test_ready_only_while_records_are_stored(consumer, topics, database):
+    """Health stays well while PostgreSQL is waited for; a table that is
+    missing makes it ill; each is counted by its class."""
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic, "create_table": False})
+    wait_for(lambda: daemon.health()[0] == 503, 20, "held")
+    status, body = ready(daemon)
+    assert status == 503 and body["state"] == "held"
+    database.query("CREATE TABLE t (n integer, part integer, off bigint)")
+    wait_for(lambda: ready(daemon)[0] == 200, 20, "ready")
+    assert daemon.health()[0] == 200
+    database.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'sluice:%%'"
+        " AND datname = current_database()")
+    topics.produce(topic, [value(1)])
+    wait_for(lambda: database.try_count("t") == 1, 20, "a row")
+    found = scrape(daemon)
+    assert found.sum(f"{PREFIX}retries_total") >= 1
+    assert found.one(f"{PREFIX}retries_total", **{"class": "57"}) \
+        + found.one(f"{PREFIX}retries_total", **{"class": "08"}) >= 1
+
+
+def test_a_standby_is_ready(consumer, topics, database):
+    """One partition, two daemons: the second waits for its turn."""
+    topic = topics.create()
+    daemons = [consumer({**CONFIG, "topic": topic}) for _ in range(2)]
+    for daemon in daemons:
+        wait_for(lambda d=daemon: d.health()[0] == 200
+                 and ready(d)[0] == 200, 30, "ready")
+
+
+def committed(topics, group, topic):
+    reader = confluent_kafka.Consumer({
+        "bootstrap.servers": topics.kafka.bootstrap, "group.id": group,
+        "log_level": 0})
+    try:
+        return reader.committed(
+            [confluent_kafka.TopicPartition(topic, 0)], 20)[0].offset
+    finally:
+        reader.close()
+
+
+def commit(topics, group, topic, offset):
+    reader = confluent_kafka.Consumer({
+        "bootstrap.servers": topics.kafka.bootstrap, "group.id": group,
+        "log_level": 0, "enable.auto.commit": False})
+    try:
+        reader.commit(offsets=[confluent_kafka.TopicPartition(
+            topic, 0, offset)], asynchronous=False)
+    finally:
+        reader.close()
+
+
+def test_a_wrong_offset_in_kafka_is_ignored(consumer, topics, database):
+    topic = topics.create()
+    group = f"g@{database.name}"
+    topics.produce(topic, [value(n) for n in range(10)])
+    daemon = consumer({**CONFIG, "topic": topic})
+    wait_for(lambda: committed(topics, group, topic) == 10, 20, "mirrored")
+    for wrong, count in ((3, 15), (14, 20)):
+        daemon.stop()
+        commit(topics, group, topic, wrong)
+        topics.produce(topic, [value(n) for n in range(count - 5, count)])
+        daemon.start()
+        wait_for(lambda c=count: database.try_count("t") == c, 20, "rows")
+        wait_for(lambda c=count: committed(topics, group, topic) == c, 20,
+                 "mirrored again")
+    daemon.stop()
+    assert [row[0] for row in database.query("SELECT n FROM t ORDER BY 1")] \
+        == list(range(20))
+    daemon.verify()
