@@ -290,7 +290,8 @@ verify_shared(tool_t *tool)
 /*
  * o: what is stored; b: all ranges; r: those that follow each other, each
  * with the end of the one before and the start of the one behind; g: gaps
- * inside of these; d: dead letters; t: the table's rows, with their range.
+ * inside of these; d: dead letters; a: how far it had been when it was told
+ * to go back; t: the table's rows.
  */
 
 static void
@@ -316,7 +317,12 @@ verify_cte(verify_t *verify, buf_t *sql)
              " d AS MATERIALIZED (SELECT partition AS p, \"offset\" AS o"
              " FROM sluice.dead_letters WHERE");
     tool_dead_where(tool, sql);
-    buf_addf(sql, "), t AS MATERIALIZED (%s)",
+    buf_addf(sql, "), a AS MATERIALIZED (SELECT (x->>'partition')::integer"
+             " AS p, max((x->>'from')::bigint) AS n FROM sluice.audit,"
+             " jsonb_array_elements(detail->'partitions') x"
+             " WHERE action='offsets reset' AND");
+    offsets_where(tool->offsets, tool->conn, sql);
+    buf_addf(sql, " GROUP BY 1), t AS MATERIALIZED (%s)",
              verify->look ? verify->rows.data
                           : "SELECT 0 AS p, 0::bigint AS o WHERE false");
 }
@@ -368,9 +374,11 @@ verify_problems(verify_t *verify, buf_t *sql)
     if (verify->look) {
         buf_addf(sql,
             " UNION ALL SELECT p, min(o), max(o) + 1, count(*)"
-            " || ' rows outside of the ranges' FROM t WHERE NOT EXISTS"
+            " || ' rows outside of the ranges' FROM t WHERE (NOT EXISTS"
             " (SELECT FROM r WHERE r.partition=t.p AND t.o >= r.f"
-            " AND t.o < r.n AND kind <> 'skipped') OR EXISTS (SELECT FROM g"
+            " AND t.o < r.n AND kind <> 'skipped') AND NOT EXISTS (SELECT"
+            " FROM a JOIN o ON o.partition=a.p WHERE a.p=t.p AND t.o < a.n"
+            " AND t.o >= o.next_offset)) OR EXISTS (SELECT FROM g"
             " WHERE g.partition=t.p AND t.o >= g.f AND t.o < g.n) GROUP BY p"
             " UNION ALL SELECT t.p, min(t.o), max(t.o) + 1, count(*)"
             " || ' are a row and a dead letter' FROM t JOIN d ON t.p=d.p"

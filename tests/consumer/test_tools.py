@@ -246,6 +246,7 @@ def test_reset_back_reads_again(filled, database, target):
          "--allow-duplicates")
     assert stored(database) == target
     assert "Proved" in told(daemon, "verify", "--ranges-only")
+    assert "Proved" in told(daemon, "verify")
     database.query("DELETE FROM t WHERE off >= %s", target)
     assert "Proved" in told(daemon, "verify")
     daemon.start()
