@@ -117,6 +117,14 @@ pg_busy_since(const pg_t *pg)
 
 
 void
+pg_take_failure(pg_t *pg, char *sqlstate)
+{
+    (void) pg;
+    sqlstate[0] = '\0';
+}
+
+
+void
 pg_keep_failed(pg_t *pg)
 {
     pg->keep = true;
