@@ -82,8 +82,11 @@ buf_add(buf_t *buf, const char *data, size_t len)
         return;
     }
 
-    memcpy(buf->data + buf->len, data, len);
-    buf->len += len;
+    if (len) {
+        memcpy(buf->data + buf->len, data, len);
+        buf->len += len;
+    }
+
     buf->data[buf->len] = '\0';
 }
 
@@ -228,18 +231,20 @@ buf_add_bytea(buf_t *buf, const char *s, size_t len)
 void
 buf_add_json(buf_t *buf, const char *s, size_t len)
 {
-    size_t         i;
+    size_t         i, run;
     unsigned char  c;
 
-    for (i = 0; i < len; i++) {
+    for (i = 0, run = 0; i < len; i++) {
         c = (unsigned char) s[i];
 
         if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) {
+            buf_add(buf, s + run, i - run);
             buf_addf(buf, "\\u%04x", c);
-        } else {
-            buf_add(buf, &s[i], 1);
+            run = i + 1;
         }
     }
+
+    buf_add(buf, s + run, len - run);
 }
 
 

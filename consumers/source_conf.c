@@ -138,6 +138,13 @@ source_json_text(buf_t *out, const char *s, size_t len)
 }
 
 
+static inline void
+source_add(buf_t *out, const char *s)
+{
+    buf_add(out, s, strlen(s));
+}
+
+
 /*
  * Headers as a JSON array of { "name", "value" }, "value_hex" for bytes that
  * are no plain text; names repeat, so it is no object.
@@ -171,19 +178,19 @@ source_headers(const rd_kafka_message_t *rkm, buf_t *out, buf_t *list)
         header.len = len;
         buf_add(list, (const char *) &header, sizeof(batch_header_t));
 
-        buf_addf(out, "%s{\"name\":\"", i ? "," : "");
+        source_add(out, i ? ",{\"name\":\"" : "{\"name\":\"");
 
         if (source_json_text(out, name, strlen(name)) == -1) {
             buf_add(out, "?", 1);
         }
 
         if (value == NULL) {
-            buf_addf(out, "\",\"value\":null}");
+            source_add(out, "\",\"value\":null}");
             continue;
         }
 
         mark = out->len;
-        buf_addf(out, "\",\"value\":\"");
+        source_add(out, "\",\"value\":\"");
 
         if (source_json_text(out, value, len) == -1 && !buf_failed(out)) {
             out->len = mark;
