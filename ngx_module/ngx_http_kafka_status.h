@@ -105,7 +105,8 @@ typedef struct {
 typedef struct {
     ngx_http_kafka_shared_t           *shared;
     ngx_array_t                        producers;   /* …_producer_view_t */
-    ngx_uint_t                         workers;
+    ngx_array_t                        slots;       /* of living workers:
+                                                       …_slot_t * */
     ngx_uint_t                         requests;
     ngx_uint_t                         kept;
     ngx_uint_t                         failed;

@@ -171,6 +171,7 @@ ngx_str_t  ngx_http_kafka_html = ngx_string(
     "  return all;\n"
     "}\n"
     "\n"
+    "const octets = n => number(n).replace(/(\\d)$/, '$1 ') + 'B';\n"
     "const failed = t => t.not_kept + t.maybe_kept + t.refused;\n"
     "\n"
     "function show(status) {\n"
@@ -246,8 +247,7 @@ ngx_str_t  ngx_http_kafka_html = ngx_string(
     "          p.name,\n"
     "          [`${p.connected} of ${p.workers}`,\n"
     "           p.connected < p.workers ? 'bad' : 'good'],\n"
-    "          `${number(p.queued_bytes)}B of `\n"
-    "            + `${number(p.queue * p.workers)}B`,\n"
+    "          `${octets(p.queued_bytes)} of ${octets(p.queue * p.workers)}`,\n"
     "          number(p.in_flight),\n"
     "          number(Object.values(p.rebuilds).reduce((a, n) => a + n)),\n"
     "          number(p.start_failures), number(p.unreported)]));\n"
@@ -321,5 +321,5 @@ ngx_str_t  ngx_http_kafka_html = ngx_string(
 ngx_str_t  ngx_http_kafka_html_policy = ngx_string(
     "default-src 'none'; connect-src 'self'; img-src data:; "
     "style-src 'sha256-xu4Azz1TQ1f1H+s+eaknQGip3o4wxk5HcCWRGeGeocA='; "
-    "script-src 'sha256-0etWBh7Ctb/yQpgQVJjFSF47XPpvYa85BuXm1EFiOS4='; "
+    "script-src 'sha256-pnI45q8pfnIBFKHCAmt3x7utpCt2di4Kp7chFrxxeyM='; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");

@@ -44,7 +44,7 @@ ngx_http_kafka_status_json(ngx_http_request_t *r, ngx_http_kafka_page_t *page)
                          RD_KAFKA_VERSION >> 16 & 0xff,
                          RD_KAFKA_VERSION >> 8 & 0xff,
                          ngx_time(), ngx_timeofday()->msec,
-                         view.shared->started, view.workers, view.requests,
+                         view.shared->started, view.slots.nelts, view.requests,
                          view.kept, view.failed);
 
     ngx_http_kafka_print(page,
@@ -224,17 +224,12 @@ static void
 ngx_http_kafka_json_processes(ngx_http_kafka_page_t *page,
     ngx_http_kafka_view_t *view)
 {
-    char                   *comma;
-    ngx_uint_t              i, records, bytes, in_flight, leaving, up;
-    ngx_http_kafka_slot_t  *slot;
+    ngx_uint_t               i, s, records, bytes, in_flight, leaving, up;
+    ngx_http_kafka_slot_t  **slot;
 
-    comma = "";
+    slot = view->slots.elts;
 
-    for (slot = view->shared->slots; slot; slot = slot->next) {
-
-        if (!ngx_http_kafka_slot_alive(slot)) {
-            continue;
-        }
+    for (s = 0; s < view->slots.nelts; s++) {
 
         records = 0;
         bytes = 0;
@@ -242,21 +237,20 @@ ngx_http_kafka_json_processes(ngx_http_kafka_page_t *page,
         leaving = 0;
         up = 0;
 
-        for (i = 0; i < slot->n; i++) {
-            records += slot->gauges[i].kafka.records;
-            bytes += slot->gauges[i].kafka.bytes;
-            in_flight += slot->gauges[i].in_flight;
-            leaving |= slot->gauges[i].kafka.leaving;
-            up += slot->gauges[i].kafka.up;
+        for (i = 0; i < slot[s]->n; i++) {
+            records += slot[s]->gauges[i].kafka.records;
+            bytes += slot[s]->gauges[i].kafka.bytes;
+            in_flight += slot[s]->gauges[i].in_flight;
+            leaving |= slot[s]->gauges[i].kafka.leaving;
+            up += slot[s]->gauges[i].kafka.up;
         }
 
         ngx_http_kafka_print(page,
                              "%s{\"pid\":%uA,\"since\":%T,\"leaving\":%s,"
                              "\"connected\":%ui,\"queued\":%ui,"
                              "\"queued_bytes\":%ui,\"in_flight\":%ui}",
-                             comma, slot->pid, slot->started,
+                             s ? "," : "", slot[s]->pid, slot[s]->started,
                              leaving ? "true" : "false", up, records, bytes,
                              in_flight);
-        comma = ",";
     }
 }

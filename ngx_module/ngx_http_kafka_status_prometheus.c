@@ -172,7 +172,7 @@ ngx_http_kafka_status_prometheus(ngx_http_request_t *r,
 
     ngx_http_kafka_metric_head(page, "sluice_http_workers", "gauge",
                                "Workers that run, leaving ones too.");
-    ngx_http_kafka_print(page, "sluice_http_workers %ui\n", view.workers);
+    ngx_http_kafka_print(page, "sluice_http_workers %ui\n", view.slots.nelts);
 
     for (i = 0;
          i < sizeof(ngx_http_kafka_metrics) / sizeof(ngx_http_kafka_metrics[0]);

@@ -21,9 +21,10 @@ static void ngx_http_kafka_view_sum(ngx_http_kafka_topic_view_t *topic);
 ngx_int_t
 ngx_http_kafka_view(ngx_http_request_t *r, ngx_http_kafka_view_t *view)
 {
-    ngx_slab_pool_t                   *shpool;
-    ngx_http_kafka_main_conf_t        *kmcf;
-    ngx_http_kafka_producer_counts_t  *counts;
+    ngx_slab_pool_t                    *shpool;
+    ngx_http_kafka_slot_t              *slot, **slotp;
+    ngx_http_kafka_main_conf_t         *kmcf;
+    ngx_http_kafka_producer_counts_t   *counts;
 
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
     shpool = (ngx_slab_pool_t *) kmcf->zone->shm.addr;
@@ -33,9 +34,28 @@ ngx_http_kafka_view(ngx_http_request_t *r, ngx_http_kafka_view_t *view)
 
     if (ngx_array_init(&view->producers, r->pool, 4,
                        sizeof(ngx_http_kafka_producer_view_t))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&view->slots, r->pool, 8,
+                          sizeof(ngx_http_kafka_slot_t *))
+           != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    /* whether one lives takes a look at /proc, so only once */
+
+    for (slot = view->shared->slots; slot; slot = slot->next) {
+
+        if (!ngx_http_kafka_slot_alive(slot)) {
+            continue;
+        }
+
+        slotp = ngx_array_push(&view->slots);
+        if (slotp == NULL) {
+            return NGX_ERROR;
+        }
+
+        *slotp = slot;
     }
 
     for (counts = view->shared->producers; counts; counts = counts->next) {
@@ -119,21 +139,17 @@ ngx_http_kafka_view_conf(ngx_http_request_t *r,
 static void
 ngx_http_kafka_view_gauges(ngx_http_kafka_view_t *view)
 {
-    ngx_uint_t                       i, j;
-    ngx_http_kafka_slot_t           *slot;
-    ngx_http_kafka_gauges_t         *gauges;
-    ngx_http_kafka_producer_view_t  *producer;
+    ngx_uint_t                        i, j, s;
+    ngx_http_kafka_slot_t           **slot;
+    ngx_http_kafka_gauges_t          *gauges;
+    ngx_http_kafka_producer_view_t   *producer;
 
-    for (slot = view->shared->slots; slot; slot = slot->next) {
+    slot = view->slots.elts;
 
-        if (!ngx_http_kafka_slot_alive(slot)) {
-            continue;
-        }
+    for (s = 0; s < view->slots.nelts; s++) {
 
-        view->workers++;
-
-        for (i = 0; i < slot->n; i++) {
-            gauges = &slot->gauges[i];
+        for (i = 0; i < slot[s]->n; i++) {
+            gauges = &slot[s]->gauges[i];
             producer = view->producers.elts;
 
             for (j = 0; j < view->producers.nelts; j++) {
@@ -287,25 +303,22 @@ ngx_http_kafka_view_broker(ngx_http_kafka_view_t *view,
     ngx_http_kafka_producer_view_t *producer, ngx_uint_t i,
     ngx_http_kafka_broker_view_t *broker)
 {
-    ngx_uint_t                  j, known, rtts;
-    ngx_atomic_uint_t           state;
-    ngx_http_kafka_slot_t      *slot;
-    ngx_kafka_broker_gauges_t  *gauges;
+    ngx_uint_t                   j, s, known, rtts;
+    ngx_atomic_uint_t            state;
+    ngx_http_kafka_slot_t      **slot;
+    ngx_kafka_broker_gauges_t   *gauges;
 
+    slot = view->slots.elts;
     known = 0;
     rtts = 0;
 
-    for (slot = view->shared->slots; slot; slot = slot->next) {
+    for (s = 0; s < view->slots.nelts; s++) {
 
-        if (!ngx_http_kafka_slot_alive(slot)) {
-            continue;
-        }
-
-        for (j = 0; j < slot->n; j++) {
-            gauges = &slot->gauges[j].kafka.brokers[i];
+        for (j = 0; j < slot[s]->n; j++) {
+            gauges = &slot[s]->gauges[j].kafka.brokers[i];
             state = gauges->state;
 
-            if (slot->gauges[j].producer != producer->counts
+            if (slot[s]->gauges[j].producer != producer->counts
                 || state == NGX_KAFKA_BROKER_UNKNOWN)
             {
                 continue;

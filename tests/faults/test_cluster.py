@@ -9,6 +9,7 @@ import types
 import uuid
 
 import pytest
+from confluent_kafka.admin import NewTopic
 
 from tests.lib.env import free_port, loops, wait_for
 from tests.lib.history import check_topic
@@ -168,3 +169,31 @@ def test_too_few_in_sync_replicas_are_never_2xx(nginx, cluster, load):
     events = one.stop()
     wait_for(lambda: server.get("/status").json["queued"] == 0, 10, "empty")
     check_topic(events, cluster.topics.records(name))
+
+
+def test_only_topics_that_keep_less_than_promised_are_named(nginx, cluster):
+    strong, lonely, unclean = (cluster.topics.name() for _ in range(3))
+    for future in cluster.topics.admin.create_topics([
+            NewTopic(lonely, 1, 3, config={"min.insync.replicas": "1"}),
+            NewTopic(unclean, 2, 3, config={
+                "min.insync.replicas": "2",
+                "unclean.leader.election.enable": "true"})]).values():
+        future.result(20)
+    server = nginx(CONF.replace(
+        "create;", f"create; topic {lonely}; topic {unclean};"),
+        TOPIC=strong, KAFKA=cluster.bootstrap, workers=2)
+    topics = wait_for(lambda: next(
+        (found for found in (server.get("/status").json["producers"][0]
+                             ["topics"],)
+         if [topic.get("replication") for topic in found] == [3, 3, 3]
+         and all(topic["min_insync_replicas"] for topic in found)
+         and sum("warning" in topic for topic in found) >= 2), None),
+        60, "all is known")
+    assert {topic["name"]: topic.get("warning", "").split(" is ")[0]
+            for topic in topics} \
+        == {strong: "", lonely: "min.insync.replicas",
+            unclean: "unclean.leader.election.enable"}
+    lines = [line for line in server.log().splitlines()
+             if "promises less" in line]
+    assert sorted(line.split('"')[1] for line in lines) \
+        == sorted((lonely, unclean))
