@@ -233,7 +233,7 @@ const conf_key_t  conf_keys[] = {
       .doc = "When a batch ends. The first bound that is met counts." },
 
     { .path = "batch.rows", .kind = CONF_COUNT, FIELD(batch_rows),
-      .min = 1, .max = 1000000, .fallback = "10000", .example = "50000",
+      .min = 1, .max = 1000000, .fallback = "50000", .example = "10000",
       .doc = "A batch ends at so many records." },
 
     { .path = "batch.bytes", .kind = CONF_SIZE, FIELD(batch_bytes),
