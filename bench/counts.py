@@ -229,7 +229,8 @@ def fill(bootstrap, topic):
     moment = int(time.time()) * 1000 + 789
     producer = Producer({"bootstrap.servers": bootstrap, "log_level": 3})
     for _ in range(ROWS):
-        producer.produce(topic, EVENT, timestamp=moment)
+        producer.produce(topic, EVENT, timestamp=moment,
+                         headers={"request-id": "0123456789abcdef" * 2})
     if producer.flush(60):
         raise RuntimeError("the records could not be produced")
 

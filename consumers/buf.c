@@ -18,6 +18,10 @@ static const char  buf_copy_escape[256] = {
     ['\r'] = 'r', ['\\'] = '\\'
 };
 
+static const char  buf_json_escape[256] = {
+    [0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x7f] = 1
+};
+
 
 int
 buf_grow(buf_t *buf, size_t n)
@@ -231,15 +235,13 @@ buf_add_bytea(buf_t *buf, const char *s, size_t len)
 void
 buf_add_json(buf_t *buf, const char *s, size_t len)
 {
-    size_t         i, run;
-    unsigned char  c;
+    size_t  i, run;
 
     for (i = 0, run = 0; i < len; i++) {
-        c = (unsigned char) s[i];
 
-        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) {
+        if (buf_json_escape[(unsigned char) s[i]]) {
             buf_add(buf, s + run, i - run);
-            buf_addf(buf, "\\u%04x", c);
+            buf_addf(buf, "\\u%04x", (unsigned char) s[i]);
             run = i + 1;
         }
     }

@@ -385,6 +385,7 @@ conf_free(conf_t *conf)
     free(conf->file);
     free(conf->start_text);
     free(conf->table);
+    free(conf->until);
     free(conf->table_schema);
     free(conf->table_name);
     free(conf->listen);

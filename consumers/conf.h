@@ -207,6 +207,10 @@ struct conf_s {
     conf_t          **targets;
     size_t            ntargets;
 
+    /* a replay's own, not of the file: where each partition ends */
+    int64_t          *until;              /* offsets; NULL: runs for ever */
+    int32_t           nuntil;
+
     char             *listen;             /* NULL: no HTTP */
     char             *listen_host;
     uint16_t          listen_port;

@@ -65,6 +65,12 @@ daemon_run(conf_t *conf)
         return DAEMON_RELOAD;
     }
 
+    if (conf->until && !d.ended) {
+        log_warnx("stopped before the end of the replay: the same command "
+                  "goes on with it");
+        status = d.status = 1;
+    }
+
     log_info("stopped");
     daemon_exit(&d);
 

@@ -81,6 +81,7 @@ typedef struct {
     int64_t            probe;          /* ms, of asking for Kafka again */
     bool               probing;
 
+    bool               ended;          /* a replay came to its end */
     bool               stopping;
     bool               closing;        /* leaving the group */
     bool               done;

@@ -16,6 +16,7 @@ static void daemon_step_topic(daemon_t *d, int64_t now);
 static void daemon_step_stop(daemon_t *d, int64_t now);
 static void daemon_check_source(daemon_t *d);
 static void daemon_on_prepared(void *data, const outcome_t *outcome);
+static bool daemon_at_end(daemon_t *d);
 static void daemon_claim(daemon_t *d);
 static void daemon_on_claimed(void *data, const outcome_t *outcome);
 static void daemon_on_pruned(void *data, const outcome_t *outcome);
@@ -77,9 +78,45 @@ daemon_step(daemon_t *d, int64_t now)
         return;
     }
 
+    if (d->conf->until && daemon_at_end(d)) {
+        d->ended = true;
+        d->stopping = true;
+        d->stop_deadline = now + d->conf->flush_timeout;
+        return;
+    }
+
     if (d->storing || batch_is_due(d->filling, now)) {
         daemon_store(d);
     }
+}
+
+
+/* Whether all that a replay is to store is committed. */
+
+static bool
+daemon_at_end(daemon_t *d)
+{
+    size_t               i, n;
+    source_partition_t  *p;
+
+    p = source_partitions(d->source, &n);
+
+    if (d->storing || batch_records(d->filling)
+        || n < (size_t) d->conf->nuntil)
+    {
+        return false;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (p[i].id < d->conf->nuntil && !p[i].past
+            && p[i].expected < d->conf->until[p[i].id]
+            && p[i].eof < d->conf->until[p[i].id])
+        {
+            return false;
+        }
+    }
+
+    return true;
 }
 
 
@@ -262,6 +299,7 @@ daemon_on_connected(void *data, const char *error, const char *sqlstate)
 static void
 daemon_on_prepared(void *data, const outcome_t *outcome)
 {
+    size_t      i;
     daemon_t   *d = data;
     outcome_t   failed;
 
@@ -270,6 +308,10 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
     if (outcome->action != SQLSTATE_OK) {
         daemon_fail(d, DAEMON_AT_PREPARE, outcome);
         return;
+    }
+
+    for (i = 0; i < d->conf->ntargets; i++) {
+        sink_set_binary(d->sink, i, targets_binary(d->targets, i));
     }
 
     if (sink_prepare(d->sink, pg_conn(d->pg)) == -1) {
@@ -375,6 +417,13 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
     batch_record_t   record;
 
     batch = d->filling;
+
+    if (d->conf->until
+        && (p->id >= d->conf->nuntil || rkm->offset >= d->conf->until[p->id]))
+    {
+        p->past = true;
+        return 0;
+    }
 
     if (p->range == -1) {
         p->range = batch_range(batch, p->id, p->expected, p->epoch, p->run);

@@ -55,6 +55,8 @@ static const command_t  commands[] = {
       tool_offsets_usage, tool_offsets, 0 },
     { "print-ddl", "show the DDL and grants for a configuration",
       ddl_print_usage, ddl_print, 0 },
+    { "replay", "store the records of a time again",
+      tool_replay_usage, tool_replay, 0 },
     { "setup", "do the DDL and grants, as an administrator", ddl_setup_usage,
       ddl_setup, 0 },
     { "verify", "prove that every offset is accounted for, once",

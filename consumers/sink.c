@@ -68,6 +68,7 @@ sink_destroy(sink_t *sink)
     for (i = 0; i < sink->ntargets; i++) {
         buf_free(&sink->targets[i].stage);
         buf_free(&sink->targets[i].copy);
+        buf_free(&sink->targets[i].copy_binary);
         buf_free(&sink->targets[i].apply);
         buf_free(&sink->targets[i].apply_delete);
     }
@@ -89,6 +90,13 @@ uint64_t
 sink_copies(const sink_t *sink)
 {
     return sink->copies;
+}
+
+
+void
+sink_set_binary(sink_t *sink, size_t target, binary_t *binary)
+{
+    sink->targets[target].binary = binary;
 }
 
 
@@ -249,11 +257,16 @@ sink_copy_rows(sink_t *sink, pg_done_pt done)
         }
     }
 
-    sink_add(&sink->sql, &target->copy);
+    /* text while a bad row is looked for: of it errors name the line */
+
+    sink->binary = target->binary && !target->staged && !sink->careful;
+
+    sink_add(&sink->sql, sink->binary ? &target->copy_binary : &target->copy);
     sink_add(&sink->sql, apply);
 
     sink->copies++;
-    sink_send(sink, target->staged ? sink_staged_rows : sink_rows, done);
+    sink_send(sink, target->staged ? sink_staged_rows
+                    : sink->binary ? sink_binary_rows : sink_rows, done);
 }
 
 

@@ -5,6 +5,7 @@
 
 
 #include "batch.h"
+#include "binary.h"
 #include "conf.h"
 #include "offsets.h"
 #include "pg.h"
@@ -43,6 +44,12 @@ typedef struct {
 sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
     const sink_end_t *end);
 void sink_destroy(sink_t *sink);
+
+/*
+ * Lets a table's rows be copied in the binary format, NULL in text.  Without
+ * a call it is text; for a new sink_prepare().
+ */
+void sink_set_binary(sink_t *sink, size_t target, binary_t *binary);
 
 /* The names are quoted anew for every connection. */
 int sink_prepare(sink_t *sink, PGconn *conn);

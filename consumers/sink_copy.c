@@ -58,6 +58,53 @@ sink_rows(void *data, const char **chunk)
 }
 
 
+/* The same as tuples of the binary format, behind its header. */
+
+size_t
+sink_binary_rows(void *data, const char **chunk)
+{
+    buf_t              *out;
+    sink_t             *sink = data;
+    binary_t           *binary;
+    const batch_t      *batch;
+    const batch_row_t  *row;
+
+    batch = sink->batch;
+    binary = sink->targets[sink->span.target].binary;
+    out = &sink->chunk;
+    out->len = 0;
+
+    if (sink->row == sink->span.first) {
+        buf_add(out, BINARY_HEADER, BINARY_HEADER_LEN);
+    }
+
+    while (sink->row < sink->span.end && out->len < SINK_CHUNK) {
+        row = &batch->rows[sink->row++];
+
+        if (!batch_is_stored(row, sink->span.target)) {
+            continue;
+        }
+
+        if (buf_failed(out)
+            || binary_add(binary, batch->text.data + row->text,
+                          row->text_len, out)
+               == -1)
+        {
+            /* no tuple: PostgreSQL refuses it, so nothing is stored */
+            buf_free(out);
+            *chunk = "out of memory";
+            return strlen(*chunk);
+        }
+    }
+
+    testpoint_copy(sink->row);
+    sink_trim(out);
+    *chunk = out->data;
+
+    return out->len;
+}
+
+
 /* The same for a temporary table, behind a row's place and its kind. */
 
 size_t

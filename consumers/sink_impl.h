@@ -21,6 +21,8 @@ typedef struct {
     char           relation[64]; /* as COPY's error context names it */
     buf_t          stage;        /* makes the temporary table; or empty */
     buf_t          copy;
+    buf_t          copy_binary;
+    binary_t      *binary;       /* NULL: rows are sent as text */
     buf_t          apply;        /* from there into the table; or empty */
     buf_t          apply_delete; /* the same where tombstones are among it */
 } sink_target_t;
@@ -75,6 +77,7 @@ struct sink_s {
     /* the COPY under way */
     sink_span_t     span;
     size_t          row;           /* the next one to send */
+    bool            binary;        /* as tuples, not as lines */
     buf_t           chunk;
 
     /* looking for bad rows */
@@ -126,6 +129,7 @@ int sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n);
 
 /* sink_copy.c: the streams of the COPYs. */
 size_t sink_rows(void *data, const char **chunk);
+size_t sink_binary_rows(void *data, const char **chunk);
 size_t sink_staged_rows(void *data, const char **chunk);
 size_t sink_dead_letters(void *data, const char **chunk);
 

@@ -52,7 +52,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
     for (target = sink->ntargets; rc == 0 && target-- > 0; ) {
         span.target = target;
         span.bad = any ? sink->ntargets == 1
-                       : target == failed && row == SIZE_MAX;
+                       : target == failed && row == SIZE_MAX && !sink->binary;
         rc = sink_push(sink, &span);
     }
 
@@ -104,7 +104,9 @@ sink_named(sink_t *sink, const pg_reply_t *reply)
 
     span = &sink->span;
     line = sink_context_line(sink->targets[span->target].relation,
-                             reply->context, reply->constraint[0] != '\0');
+                             reply->context,
+                             reply->constraint[0] != '\0'
+                             || strcmp(reply->sqlstate, "23502") == 0);
     row = line ? batch_line(sink->batch, span->target, span->first, span->end,
                             line)
                : span->end;

@@ -39,6 +39,7 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     target->staged = conf->mode != CONF_MODE_APPEND || conf->by_insert;
     target->stage.len = 0;
     target->copy.len = 0;
+    target->copy_binary.len = 0;
     target->apply.len = 0;
     target->apply_delete.len = 0;
 
@@ -61,6 +62,8 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
 
     sink_columns(&target->copy, conn, conf);
     buf_addf(&target->copy, ") FROM STDIN");
+    sink_add(&target->copy_binary, &target->copy);
+    buf_addf(&target->copy_binary, " (FORMAT binary)");
 
     switch (conf->mode) {
 
@@ -84,6 +87,7 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     }
 
     return buf_failed(&target->stage) || buf_failed(&target->copy)
+           || buf_failed(&target->copy_binary)
            || buf_failed(&target->apply) || buf_failed(&target->apply_delete)
            ? -1 : 0;
 }

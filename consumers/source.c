@@ -275,6 +275,7 @@ source_assign(source_t *source)
         p->expected = p->stored;
         p->range = -1;
         p->eof = -1;
+        p->past = false;
         p->ready = true;
         offset = p->verify ? p->stored - 1 : p->stored;
 

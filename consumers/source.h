@@ -37,6 +37,7 @@ typedef struct {
     int64_t            end;         /* behind its last, when it was asked */
     int64_t            expected;    /* the offset due next */
     int64_t            eof;         /* the log ended there, or -1 */
+    bool               past;        /* it came to the end of a replay */
     bool               verify;      /* the stored record is read first */
     int                range;       /* in the batch being filled, or -1 */
 } source_partition_t;

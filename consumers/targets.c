@@ -15,6 +15,7 @@ typedef struct {
     catalog_t     *catalog;
     row_plan_t    *plan;
     tombstone_t   *tombstone;    /* NULL: a null value is no tombstone */
+    binary_t       binary;       /* no kinds: text has to do */
 } target_t;
 
 
@@ -32,6 +33,7 @@ struct targets_s {
 
 static void targets_on_prepared(void *data, const outcome_t *outcome);
 static int target_plan(target_t *target, char *reason, size_t size);
+static int target_binary(target_t *target, const char *const *types);
 static void targets_retry(const targets_t *targets, batch_record_t *record);
 
 
@@ -83,6 +85,7 @@ targets_destroy(targets_t *targets)
         catalog_destroy(targets->list[i].catalog);
         row_plan_free(targets->list[i].plan);
         tombstone_free(targets->list[i].tombstone);
+        binary_free(&targets->list[i].binary);
     }
 
     free(targets->list);
@@ -148,6 +151,11 @@ target_plan(target_t *target, char *reason, size_t size)
         return -1;
     }
 
+    if (target_binary(target, types) == -1) {
+        snprintf(reason, size, "out of memory");
+        return -1;
+    }
+
     if (target->conf->mode != CONF_MODE_UPSERT_DELETE) {
         return 0;
     }
@@ -157,6 +165,48 @@ target_plan(target_t *target, char *reason, size_t size)
                                          size);
 
     return target->tombstone ? 0 : -1;
+}
+
+
+/* Only what is copied into the table itself is worth it. */
+
+static int
+target_binary(target_t *target, const char *const *types)
+{
+    int           rc;
+    size_t        i;
+    const char  **table;
+
+    binary_free(&target->binary);
+
+    if (target->conf->mode != CONF_MODE_APPEND) {
+        return 0;
+    }
+
+    table = calloc(target->conf->ncolumns + 1, sizeof(char *));
+    if (table == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < target->conf->ncolumns; i++) {
+        table[i] = catalog_table_type(target->catalog, i);
+    }
+
+    rc = binary_prepare(&target->binary, target->conf, types, table);
+    free(table);
+
+    return rc;
+}
+
+
+binary_t *
+targets_binary(targets_t *targets, size_t target)
+{
+    binary_t  *binary;
+
+    binary = &targets->list[target].binary;
+
+    return binary->kinds ? binary : NULL;
 }
 
 

@@ -5,6 +5,7 @@
 
 
 #include "batch.h"
+#include "binary.h"
 #include "conf.h"
 #include "pg.h"
 #include "sql.h"
@@ -33,6 +34,12 @@ void targets_destroy(targets_t *targets);
  */
 void targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
     void *data);
+
+/*
+ * How lines of a table become tuples of COPY's binary format, NULL where they
+ * cannot.  Valid until the next targets_prepare().
+ */
+binary_t *targets_binary(targets_t *targets, size_t target);
 
 /*
  * Appends the COPY line of a record to "text": 0; 1 with row->fault set and

@@ -169,7 +169,6 @@ static int
 tool_kafka(tool_t *tool, bool must, int64_t timestamp)
 {
     char              err[CONF_ERROR_MAX];
-    struct pollfd     fd;
     rd_kafka_conf_t  *rkconf;
 
     rkconf = source_conf(tool->conf, 1, err);
@@ -187,6 +186,22 @@ tool_kafka(tool_t *tool, bool must, int64_t timestamp)
         return -1;
     }
 
+    if (tool_ask(tool, timestamp) == -1) {
+        if (!must) {
+            tool_error("going on without Kafka");
+        }
+        return -1;
+    }
+
+    return offsets_set_cluster(tool->offsets, tool->log->cluster);
+}
+
+
+int
+tool_ask(tool_t *tool, int64_t timestamp)
+{
+    struct pollfd  fd;
+
     if (lookup_start(tool->lookup, NULL, tool->rk, NULL, 0, true, timestamp)
         == -1)
     {
@@ -200,14 +215,13 @@ tool_kafka(tool_t *tool, bool must, int64_t timestamp)
     tool->log = lookup_result(tool->lookup);
 
     if (tool->log == NULL || tool->log->error[0]) {
-        tool_error("could not ask Kafka%s: %s", must ? "" : ", going on "
-                   "without", tool->log ? tool->log->error
-                                        : "no answer in time");
+        tool_error("could not ask Kafka: %s", tool->log ? tool->log->error
+                                              : "no answer in time");
         tool->log = NULL;
         return -1;
     }
 
-    return offsets_set_cluster(tool->offsets, tool->log->cluster);
+    return 0;
 }
 
 

@@ -39,6 +39,9 @@ int tool_open(tool_t *tool, const conf_t *conf, tool_log_t log,
     int64_t timestamp);
 void tool_close(tool_t *tool);
 
+/* Asks Kafka again, where tool_open() did; replaces "log". */
+int tool_ask(tool_t *tool, int64_t timestamp);
+
 /* A line on standard error. */
 void tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

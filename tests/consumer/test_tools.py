@@ -1,6 +1,7 @@
 """The operator's subcommands: lag, offsets, verify, where."""
 
 import json
+import subprocess
 import uuid
 
 import confluent_kafka
@@ -296,3 +297,38 @@ def test_reset_to_a_time_on_all_partitions(consumer, topics, database):
     wait_for(lambda: database.try_count("t") == 15, 20, "rows again")
     daemon.stop()
     assert "Proved" in told(daemon, "verify")
+
+
+def test_replay_of_a_time(consumer, topics, database):
+    """Into another table, killed on the way and called again, beside the
+    daemon that runs; into the same one only where rows stay single."""
+    topic = topics.create(partitions=2)
+    for second, count in ((1769900000, 50), (1769900060, 3000),
+                          (1769900120, 70)):
+        topics.produce(topic, [(None, value(n), n % 2)
+                               for n in range(count)], second * 1000)
+    topics.produce(topic, [(None, "bad", 1)], 1769900060000)
+    daemon = consumer({**CONFIG, "topic": topic, "batch": {"rows": 20}})
+    wait_for(lambda: database.try_count("t") == 3120, 30, "rows")
+    window = ("replay", "--from", "2026-01-31T22:54:20Z",
+              "--to", "2026-01-31T22:55:00Z")
+    for words, why in (((), "usage:"),
+                       (("--from", "x", "--to", "y"), "RFC 3339"),
+                       (("--from", window[4], "--to", window[2]), "behind")):
+        assert why in told(daemon, "replay", *words, code=2)
+    assert "no unique index" in told(daemon, *window, code=1)
+    plan = objects(daemon, *window, "--into", "u", "--dry-run")
+    assert plan == [{"partition": n, "from": 25, "to": 1525} for n in (0, 1)]
+    assert database.try_count("sluice.audit") == 0
+    with open(daemon.directory / "replay.log", "ab") as log:
+        process = subprocess.Popen(daemon.command(*window, "--into", "u"),
+                                   stdout=log, stderr=log)
+        wait_for(lambda: database.try_count("u") > 100, 30, "it replays")
+        process.kill()
+        process.wait()
+    status, said = daemon.run(*window, "--into", "u", timeout=60)
+    assert status == 0 and "Proved" in said, said
+    assert database.query("SELECT part, off FROM u ORDER BY 1, 2") \
+        == [(part, off) for part in (0, 1) for off in range(25, 1525)]
+    assert objects(daemon, "verify")["proved"]
+    assert daemon.alive()

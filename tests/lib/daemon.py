@@ -55,14 +55,14 @@ class Daemon:
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         return env
 
-    def _command(self):
+    def command(self, *more):
         root = ["--allow-root"] if os.geteuid() == 0 else []
-        return [str(self.program), "--config", str(self.file), *root]
+        return [str(self.program), "--config", str(self.file), *root, *more]
 
     def run(self, *more, timeout=30):
         """Runs to its end: exit code and what it said."""
         done = subprocess.run(
-            [*self._command(), *more],
+            self.command(*more),
             env=self._environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=timeout)
@@ -80,7 +80,7 @@ class Daemon:
             else 0
         with open(self.stderr, "ab") as stderr:
             self.process = subprocess.Popen(
-                self._command(), env=env,
+                self.command(), env=env,
                 stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
                 start_new_session=True)
         return self

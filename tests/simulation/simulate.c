@@ -261,6 +261,17 @@ catalog_types(const catalog_t *catalog)
 }
 
 
+/* Of no type that tuples are made for: sim_copy() reads lines. */
+
+const char *
+catalog_table_type(const catalog_t *catalog, size_t column)
+{
+    (void) catalog;
+    (void) column;
+    return NULL;
+}
+
+
 uint64_t
 unblock_count(const unblock_t *unblock)
 {

@@ -232,7 +232,7 @@ test_good(void)
         return;
     }
 
-    is(conf->batch_rows, 10000, "10,000 rows by default");
+    is(conf->batch_rows, 50000, "50,000 rows by default");
     is(conf->batch_bytes, 8 * 1024 * 1024, "8 MiB by default");
     is(conf->batch_linger, 20, "20 ms by default");
     is(conf->flush_timeout, 10000, "10 s to flush by default");
