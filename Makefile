@@ -338,6 +338,9 @@ install: all ## install below DESTDIR and PREFIX
 	sed -i 's,/usr/sbin/,$(PREFIX)/sbin/,' $(unit_dir)/sluice-consumer@.service
 	cp -R --no-preserve=ownership,timestamps examples $(doc_dir)/
 
+deb: ## build Debian packages into build/deb
+	@packaging/build-deb
+
 clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
