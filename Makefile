@@ -339,6 +339,7 @@ install: all ## install below DESTDIR and PREFIX
 	cp -R --no-preserve=ownership,timestamps examples $(doc_dir)/
 
 deb: ## build Debian packages into build/deb
+	@stack/deps deb
 	@packaging/build-deb
 
 clean: down ## remove the build folder and its servers' data

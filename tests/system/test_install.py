@@ -2,11 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
 
-from tests.lib.env import BUILD, ROOT
+from tests.lib.env import BUILD, LONG, ROOT
 
 UNITS = ROOT / "packaging" / "systemd"
 
@@ -84,3 +85,40 @@ def test_what_is_installed_runs(installed):
     assert done.stdout.startswith("sluice-consumer ")
     assert os.access(installed / "usr/share/doc/sluice/"
                      "sluice-consumer.schema.json", os.R_OK)
+
+
+@pytest.mark.skipif(not LONG, reason="make faults")
+@pytest.mark.skipif(shutil.which("dh") is None, reason="no debhelper: make deb")
+def test_debian_packages(directory):
+    """Built from what is committed; the module loads into the nginx whose
+    ABI it depends on, the daemon runs."""
+    build = directory / "build"
+    subprocess.run([ROOT / "packaging" / "build-deb"], check=True,
+                   env={**os.environ, "BUILD": str(build)}, cwd=ROOT)
+    root = directory / "root"
+    control = {}
+    for name in ("libnginx-mod-http-kafka", "sluice-consumer"):
+        package, = (build / "deb").glob(f"{name}_*.deb")
+        subprocess.run(["dpkg-deb", "-x", package, root], check=True)
+        control[name] = subprocess.run(
+            ["dpkg-deb", "-f", package, "Depends"], text=True, check=True,
+            stdout=subprocess.PIPE).stdout
+    assert "nginx-abi-" in control["libnginx-mod-http-kafka"]
+    assert "librdkafka1" in control["sluice-consumer"]
+    for path in ("lib/systemd/system/sluice-consumer@.service",
+                 "lib/systemd/system/sluice-consumer.target",
+                 "usr/lib/systemd/system/nginx.service.d/sluice.conf",
+                 "usr/share/man/man8/sluice-consumer.8.gz",
+                 "usr/share/nginx/modules-available/mod-http-kafka.conf"):
+        assert (root / path).exists() or (root / "usr" / path).exists(), path
+    assert subprocess.run([root / "usr/sbin/sluice-consumer", "--version"],
+                          check=False).returncode == 0
+    module = root / "usr/lib/nginx/modules/ngx_http_kafka_module.so"
+    conf = directory / "nginx.conf"
+    conf.write_text(f"load_module {module};\npid {directory}/pid;\n"
+                    f"error_log {directory}/error.log;\nevents {{}}\n")
+    done = subprocess.run(["nginx", "-t", "-c", conf, "-p", directory],
+                          text=True, stderr=subprocess.PIPE, check=False,
+                          env={**os.environ,
+                               "PATH": os.environ["PATH"] + ":/usr/sbin"})
+    assert done.returncode == 0, done.stderr
