@@ -36,10 +36,13 @@ typedef struct {
 
 static int main_options(main_options_t *options, int *argc, char **argv);
 static int main_format(main_options_t *options, const char *name);
-static int main_again(char **argv);
+static int main_again(void);
 static int main_run(const main_options_t *options, const command_t *command,
     int argc, char **argv);
 static void usage(FILE *out);
+
+
+static char  **main_argv;    /* as given, for another run */
 
 
 /* By name.  One that is added here is in --help, and dispatched. */
@@ -143,10 +146,10 @@ main_format(main_options_t *options, const char *name)
 /* Another run in this process: the service manager knows its number. */
 
 static int
-main_again(char **argv)
+main_again(void)
 {
     (void) close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    (void) execv("/proc/self/exe", argv);
+    (void) execv("/proc/self/exe", main_argv);
 
     log_warn("could not run again");
 
@@ -270,19 +273,18 @@ int
 main(int argc, char **argv)
 {
     int               status;
-    char            **again;
     main_options_t    options;
     const command_t  *command;
 
     memset(&options, 0, sizeof(main_options_t));
     options.level = LOG_LEVEL_INFO;
 
-    again = calloc((size_t) argc + 1, sizeof(char *));
-    if (again == NULL) {
+    main_argv = calloc((size_t) argc + 1, sizeof(char *));
+    if (main_argv == NULL) {
         return COMMAND_FAILED;
     }
 
-    memcpy(again, argv, (size_t) argc * sizeof(char *));
+    memcpy(main_argv, argv, (size_t) argc * sizeof(char *));
 
 #ifndef __SANITIZE_ADDRESS__
     /* no core, no debugger: there are passwords in memory */
@@ -337,10 +339,8 @@ main(int argc, char **argv)
     status = main_run(&options, command, argc - 1, argv + 1);
 
     if (status == DAEMON_RELOAD) {
-        status = main_again(again);
+        status = main_again();
     }
-
-    free(again);
 
     if (command && status == COMMAND_USAGE) {
         command_usage(stderr, command);
