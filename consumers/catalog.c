@@ -629,6 +629,30 @@ catalog_own_tables(void)
 }
 
 
+/* With "auto" nothing but the table says whether it has that column. */
+
+static int
+catalog_rest(const conf_t *conf, char *reason, size_t size)
+{
+    size_t  i;
+
+    if (!conf->columns_auto || conf->rest == NULL) {
+        return 0;
+    }
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        if (conf->columns[i].from == CONF_FROM_REST) {
+            return 0;
+        }
+    }
+
+    snprintf(reason, size, "table \"%s\" has no column \"%s\" for the rest",
+             conf->table, conf->rest);
+
+    return -1;
+}
+
+
 int
 catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
     size_t size)
@@ -684,18 +708,8 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
         return -1;
     }
 
-    if (catalog->conf->columns_auto && catalog->conf->rest) {
-        for (i = 0; i < catalog->conf->ncolumns; i++) {
-            if (catalog->conf->columns[i].from == CONF_FROM_REST) {
-                break;
-            }
-        }
-
-        if (i == catalog->conf->ncolumns) {
-            snprintf(reason, size, "table \"%s\" has no column \"%s\" for "
-                     "the rest", catalog->conf->table, catalog->conf->rest);
-            return -1;
-        }
+    if (catalog_rest(catalog->conf, reason, size) == -1) {
+        return -1;
     }
 
     for (i = 0; i < catalog->conf->ncolumns; i++) {

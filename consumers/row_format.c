@@ -17,6 +17,10 @@ static int row_event(row_plan_t *plan, const batch_record_t *record,
     batch_fault_t *fault);
 static int row_event_binary(row_plan_t *plan, const batch_record_t *record,
     batch_fault_t *fault);
+static int row_event_attributes(const batch_record_t *record, buf_t *out,
+    batch_fault_t *fault);
+static size_t row_event_data(const batch_record_t *record, buf_t *out);
+static bool row_event_is_whole(const json_doc_t *doc, size_t data);
 static int row_event_check(row_plan_t *plan, batch_fault_t *fault);
 static void row_event_member(buf_t *out, const char *name, const char *value,
     size_t len);
@@ -314,16 +318,45 @@ static int
 row_event_binary(row_plan_t *plan, const batch_record_t *record,
     batch_fault_t *fault)
 {
-    int                    rc;
-    buf_t                 *out;
-    size_t                 i, at, data;
-    const char            *name;
-    const batch_header_t  *h, *type;
+    int      rc;
+    buf_t   *out;
+    size_t   data;
 
     out = &plan->event_text;
     out->len = 0;
-    data = 0;
     buf_add(out, "{", 1);
+
+    if (row_event_attributes(record, out, fault) == 1) {
+        return 1;
+    }
+
+    data = row_event_data(record, out);
+    buf_add(out, "}", 1);
+
+    if (buf_failed(out)) {
+        memset(out, 0, sizeof(buf_t));
+        return -1;
+    }
+
+    rc = row_parse(plan, out->data, out->len, fault);
+
+    if (rc != 0 || data == 0) {
+        return rc;
+    }
+
+    return row_event_is_whole(&plan->doc, data)
+           ? 0 : row_fault(fault, "22032", NULL,
+                           "the event's data is not JSON");
+}
+
+
+static int
+row_event_attributes(const batch_record_t *record, buf_t *out,
+    batch_fault_t *fault)
+{
+    size_t                 i;
+    const char            *name;
+    const batch_header_t  *h;
 
     for (i = 0; i < record->nheaders; i++) {
         h = &record->header[i];
@@ -344,63 +377,73 @@ row_event_binary(row_plan_t *plan, const batch_record_t *record,
         row_event_member(out, name, h->value, h->len);
     }
 
+    return 0;
+}
+
+
+/* Where JSON data begins in "out"; 0: there is none that is JSON. */
+
+static size_t
+row_event_data(const batch_record_t *record, buf_t *out)
+{
+    size_t                 data;
+    const batch_header_t  *type;
+
     type = row_header(record, "content-type");
 
     if (record->value == NULL) {
-        ;
+        return 0;
+    }
 
-    } else if (type == NULL || row_media_type(type, "/json")
-               || row_media_type(type, "+json"))
+    if (type == NULL || row_media_type(type, "/json")
+        || row_media_type(type, "+json"))
     {
         buf_add(out, ",\"data\":", 8);
         data = out->len;
         buf_add(out, record->value, record->value_len);
+        return data;
+    }
 
-    } else if (row_media_type(type, "text/")
-               && buf_is_text(record->value, record->value_len))
+    if (row_media_type(type, "text/")
+        && buf_is_text(record->value, record->value_len))
     {
         row_event_member(out, "data", record->value, record->value_len);
-
-    } else {
-        buf_add(out, ",\"data_base64\":\"", 16);
-        row_event_base64(out, record->value, record->value_len);
-        buf_add(out, "\"", 1);
+        return 0;
     }
 
-    buf_add(out, "}", 1);
+    buf_add(out, ",\"data_base64\":\"", 16);
+    row_event_base64(out, record->value, record->value_len);
+    buf_add(out, "\"", 1);
 
-    if (buf_failed(out)) {
-        memset(out, 0, sizeof(buf_t));
-        return -1;
+    return 0;
+}
+
+
+/* The data has to be one value, not one and the members behind it. */
+
+static bool
+row_event_is_whole(const json_doc_t *doc, size_t data)
+{
+    size_t    i;
+    uint32_t  last, token;
+
+    last = 0;
+
+    for (token = 1; token < doc->count; token = doc->tokens[token + 1].next) {
+        last = token + 1;
     }
 
-    rc = row_parse(plan, out->data, out->len, fault);
-
-    if (rc != 0 || data == 0) {
-        return rc;
+    if (doc->tokens[last].start < data) {
+        return false;
     }
 
-    /* the data has to be one value, not one and the members behind it */
-
-    at = JSON_NONE;
-
-    for (i = 1; i < plan->doc.count; i = plan->doc.tokens[i + 1].next) {
-        at = i + 1;
-    }
-
-    if (plan->doc.tokens[at].start < data) {
-        at = JSON_NONE;
-    }
-
-    for (i = data; at != JSON_NONE && i < plan->doc.tokens[at].start; i++) {
-        if (strchr(" \t\r\n\"", plan->doc.text[i]) == NULL) {
-            at = JSON_NONE;
+    for (i = data; i < doc->tokens[last].start; i++) {
+        if (strchr(" \t\r\n\"", doc->text[i]) == NULL) {
+            return false;
         }
     }
 
-    return at == JSON_NONE
-           ? row_fault(fault, "22032", NULL, "the event's data is not JSON")
-           : 0;
+    return true;
 }
 
 

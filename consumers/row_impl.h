@@ -122,6 +122,18 @@ int row_bytes(row_plan_t *plan, const row_column_t *column, const char *s,
 int row_put_bytea(const row_column_t *column, const char *s, size_t len,
     buf_t *text);
 
+/*
+ * row_number.c: a decimal number in its unit as microseconds, rounded to the
+ * nearest: 0, 1 if it is out of range, -1 if it is no number.
+ */
+int row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us);
+
+/*
+ * Makes "12" of "12.00", "+12" and "1.2e1", in "out": 0; 1 for what is no
+ * number or not whole; -1 when memory is short.
+ */
+int row_exact(const char **s, size_t *len, buf_t *out);
+
 /* row_time.c */
 int row_time(row_plan_t *plan, const row_column_t *column, const char *s,
     size_t len, buf_t *text, batch_fault_t *fault);

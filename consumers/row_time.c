@@ -35,8 +35,6 @@ static const char *row_iso_offset(const char *p, const char *end,
     row_time_t *t);
 static int row_put_time(row_plan_t *plan, const row_column_t *column,
     row_time_t *t, buf_t *text);
-static int row_unix(const char *s, size_t len, conf_epoch_t unit,
-    int64_t *us);
 static int64_t row_days(int64_t year, int month, int day);
 static void row_civil(int64_t days, int64_t *year, int *month, int *day);
 
@@ -494,98 +492,4 @@ row_instant(row_plan_t *plan, const row_column_t *column, int64_t us,
 
     return row_put_parts(plan, column, days, (int) (rest / 1000000),
                          fraction, (size_t) digits, text);
-}
-
-
-/*
- * A decimal number in its unit as microseconds, rounded to the nearest.
- * Returns 0, 1 if it is out of range, -1 if it is no number.
- */
-
-static int
-row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us)
-{
-    int          point, scale;
-    bool         negative, sign;
-    long         exponent;
-    int64_t      n;
-    const char  *p, *end, *digits;
-
-    p = s;
-    end = s + len;
-    negative = p < end && *p == '-';
-    p += negative;
-    digits = p;
-    n = 0;
-    point = 0;
-    scale = 0;
-
-    for ( /* void */ ; p < end && *p != 'e' && *p != 'E'; p++) {
-
-        if (*p == '.' && !point && p > digits && p + 1 < end) {
-            point = 1;
-            continue;
-        }
-
-        if (*p < '0' || *p > '9') {
-            return -1;
-        }
-
-        if (n > INT64_MAX / 10 - 1) {
-            /* digits beyond the eighteenth: of a fraction they are nothing */
-            scale += !point;
-            continue;
-        }
-
-        n = n * 10 + (*p - '0');
-        scale -= point;
-    }
-
-    if (p == digits) {
-        return -1;
-    }
-
-    exponent = 0;
-
-    if (p < end) {
-        p++;
-        sign = p < end && *p == '-';
-        p += p < end && (*p == '-' || *p == '+');
-
-        if (p == end) {
-            return -1;
-        }
-
-        for ( /* void */ ; p < end; p++) {
-            if (*p < '0' || *p > '9') {
-                return -1;
-            }
-            exponent = exponent < 100000 ? exponent * 10 + (*p - '0')
-                                         : exponent;
-        }
-
-        exponent = sign ? -exponent : exponent;
-    }
-
-    exponent += scale;
-    exponent += unit == CONF_UNIT_S ? 6 : unit == CONF_UNIT_MS ? 3
-                : unit == CONF_UNIT_US ? 0 : -3;
-
-    for ( /* void */ ; exponent > 0 && n; exponent--) {
-        if (__builtin_mul_overflow(n, 10, &n)) {
-            return 1;
-        }
-    }
-
-    for ( /* void */ ; exponent < -1 && n; exponent++) {
-        n /= 10;
-    }
-
-    if (exponent == -1) {
-        n = (n + 5) / 10;
-    }
-
-    *us = negative ? -n : n;
-
-    return 0;
 }

@@ -17,7 +17,6 @@ static int row_mask(size_t keep, const char **s, size_t *len, buf_t *out);
 static int row_sha256(bool digest, const char **s, size_t *len, buf_t *out);
 static int row_cast(const row_column_t *column, const char **s, size_t *len,
     buf_t *out);
-static int row_exact(const char **s, size_t *len, buf_t *out);
 static void row_trim(const char **s, size_t *len);
 static size_t row_code_point(const char *s, wint_t *c);
 static char *row_utf8(char *p, wint_t c);
@@ -315,103 +314,4 @@ row_cast(const row_column_t *column, const char **s, size_t *len, buf_t *out)
     default:
         return 0;
     }
-}
-
-
-/* "12.00", "+12" and "1.2e1" are 12; what has a fraction stays no integer. */
-
-static int
-row_exact(const char **s, size_t *len, buf_t *out)
-{
-    long         exponent, point;
-    size_t       i, n, first;
-    bool         negative, minus;
-    const char  *p, *end;
-
-    p = *s;
-    end = p + *len;
-    negative = p < end && *p == '-';
-    p += p < end && (*p == '-' || *p == '+');
-
-    if (buf_reserve(out, *len + 64) == -1) {
-        return -1;
-    }
-
-    /* the digits behind a place for the sign */
-
-    n = 1;
-    point = -1;
-
-    for ( /* void */ ; p < end && *p != 'e' && *p != 'E'; p++) {
-        if (*p == '.' && point == -1) {
-            point = (long) n - 1;
-
-        } else if (*p < '0' || *p > '9') {
-            return 1;
-
-        } else {
-            out->data[n++] = *p;
-        }
-    }
-
-    if (n == 1) {
-        return 1;
-    }
-
-    point = point == -1 ? (long) n - 1 : point;
-    exponent = 0;
-
-    if (p < end) {
-        p++;
-        minus = p < end && *p == '-';
-        p += p < end && (*p == '-' || *p == '+');
-
-        if (p == end) {
-            return 1;
-        }
-
-        for ( /* void */ ; p < end; p++) {
-            if (*p < '0' || *p > '9') {
-                return 1;
-            }
-            exponent = exponent < 100000 ? exponent * 10 + (*p - '0')
-                                         : exponent;
-        }
-
-        exponent = minus ? -exponent : exponent;
-    }
-
-    for (first = 1; first < n && out->data[first] == '0'; first++) {
-        /* void */
-    }
-
-    while (n > first && out->data[n - 1] == '0') {
-        n--;
-    }
-
-    /* digits first to n, the point behind "point" of them */
-
-    point += exponent;
-
-    if (first == n) {
-        *s = "0";
-        *len = 1;
-        return 0;
-    }
-
-    if (point < (long) n - 1 || point - (long) first > 40) {
-        return 1;
-    }
-
-    for (i = n; (long) i - 1 < point; i++) {
-        out->data[i] = '0';
-    }
-
-    first--;
-    out->data[first] = '-';
-
-    *s = out->data + (negative ? first : first + 1);
-    *len = i - (negative ? first : first + 1);
-
-    return 0;
 }
