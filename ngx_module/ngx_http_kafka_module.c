@@ -413,6 +413,16 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
     ngx_conf_merge_uint_value(conf->max_records, prev->max_records, 1000);
 
+    /* an "if" keeps the handler of its location */
+
+    if (conf->page == 0) {
+        conf->page = prev->page;
+    }
+
+    if (conf->drain.data == NULL) {
+        conf->drain = prev->drain;
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if ((clcf->noname || clcf->lmt_excpt) && conf->pass.data == NULL

@@ -102,7 +102,7 @@ typedef struct {
     ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
-    ngx_uint_t                 page;        /* of kafka_status */
+    ngx_uint_t                 page;        /* of kafka_status, 0: none */
     ngx_str_t                  drain;       /* file of kafka_ready, or none */
 } ngx_http_kafka_loc_conf_t;
 

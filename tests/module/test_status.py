@@ -94,7 +94,8 @@ def test_ready_is_503_while_the_broker_is_away_and_live_is_200(
 
 
 def drain_conf(file):
-    return CONF.replace("kafka_ready;", f"kafka_ready drain={file};")
+    return CONF.replace("kafka_ready;", f"kafka_ready drain={file}; "
+                        "if ($arg_if) { set $x 1; }")
 
 
 def test_ready_is_503_while_the_drain_file_exists(nginx, topic, directory):
@@ -105,6 +106,7 @@ def test_ready_is_503_while_the_drain_file_exists(nginx, topic, directory):
     answer = server.get("/ready")
     assert answer.status == 503
     assert answer.json == {"ready": False, "reason": "the drain file exists"}
+    assert server.get("/ready?if=1").status == 503
     assert server.get("/live").status == 200
     assert server.post("/json", b"{}").status == 200
     file.unlink()
@@ -194,11 +196,13 @@ def test_accept_decides_what_the_status_is(nginx, topic):
 @pytest.mark.parametrize("name, kind", [("json", JSON), ("html", HTML),
                                         ("prometheus", TEXT)])
 def test_a_named_status_wins_over_accept(nginx, topic, name, kind):
-    server = nginx(CONF.replace("kafka_status;", f"kafka_status {name};"),
+    server = nginx(CONF.replace("kafka_status;", f"kafka_status {name}; "
+                                "if ($arg_if) { set $x 1; }"),
                    TOPIC=topic, KAFKA="127.0.0.1:1")
     for accept in (JSON, HTML, TEXT, "*/*"):
-        answer = server.request("GET", "/status", headers={"Accept": accept})
-        assert answer.headers["content-type"].split(";")[0] == kind
+        for path in ("/status", "/status?if=1"):
+            answer = server.request("GET", path, headers={"Accept": accept})
+            assert answer.headers["content-type"].split(";")[0] == kind
     # the page's own data, whatever its location is called
     answer = server.request("GET", "/status?json",
                             headers={"Accept": HTML})
