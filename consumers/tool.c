@@ -16,6 +16,7 @@
 static int tool_postgres(tool_t *tool);
 static int tool_kafka(tool_t *tool, bool must, int64_t timestamp);
 static int tool_cluster(tool_t *tool);
+static int tool_has_place(tool_t *tool);
 static bool tool_is_number(Oid type);
 
 
@@ -473,8 +474,13 @@ tool_alive(tool_t *tool)
 }
 
 
-int
-tool_is_repeatable(tool_t *tool)
+/*
+ * Whether the table has a unique index on the record's place: 1, 0, or -1
+ * for an error.
+ */
+
+static int
+tool_has_place(tool_t *tool)
 {
     int                   rc;
     buf_t                 sql, table;
@@ -486,8 +492,10 @@ tool_is_repeatable(tool_t *tool)
         CONF_FROM_OFFSET, CONF_FROM_PARTITION, CONF_FROM_TOPIC
     };
 
-    if (tool_overwrites(tool->conf)) {
-        return 1;
+    if (tool_column(tool->conf, CONF_FROM_PARTITION) == NULL
+        || tool_column(tool->conf, CONF_FROM_OFFSET) == NULL)
+    {
+        return 0;
     }
 
     memset(&sql, 0, sizeof(buf_t));
@@ -523,6 +531,37 @@ tool_is_repeatable(tool_t *tool)
     PQclear(res);
 
     return rc;
+}
+
+
+int
+tool_check_repeat(tool_t *tool)
+{
+    int  rc;
+
+    if (tool_overwrites(tool->conf)) {
+        return 0;
+    }
+
+    rc = tool_has_place(tool);
+
+    if (rc == 0) {
+        tool_error("rows of table \"%s\" would be there twice: it has no "
+                   "unique index on its partition and offset columns. Name "
+                   "another table by --into, or say --allow-duplicates",
+                   tool->conf->table);
+    }
+
+    if (rc == 1) {
+        tool_error("rows of table \"%s\" that are there would come as dead "
+                   "letters: say \"mode\": \"ignore\" in the configuration "
+                   "and \"key\": [\"%s\", \"%s\"], for which it has the "
+                   "unique index", tool->conf->table,
+                   tool_column(tool->conf, CONF_FROM_PARTITION)->name,
+                   tool_column(tool->conf, CONF_FROM_OFFSET)->name);
+    }
+
+    return -1;
 }
 
 

@@ -76,10 +76,10 @@ const conf_column_t *tool_column(const conf_t *conf, conf_from_t from);
 int tool_alive(tool_t *tool);
 
 /*
- * Whether a record that is read twice leaves one row: 1 by its mode or by a
- * unique index on the record's place, 0 when not, -1 for an error.
+ * Whether a record that is read twice leaves one row.  Returns 0, or -1 with
+ * the way out said.
  */
-int tool_is_repeatable(tool_t *tool);
+int tool_check_repeat(tool_t *tool);
 
 /* Whether rows may give way to later records' rows. */
 bool tool_overwrites(const conf_t *conf);

@@ -42,7 +42,6 @@ static int reset_set(reset_t *reset, reset_to_t to, const char *name,
 static int reset_run(reset_t *reset, const conf_t *conf);
 static PGresult *reset_ask(reset_t *reset);
 static int reset_check(reset_t *reset, const PGresult *res);
-static int reset_may_go_back(reset_t *reset);
 static int reset_plan(reset_t *reset, const PGresult *res);
 static int reset_apply(reset_t *reset);
 
@@ -423,29 +422,7 @@ reset_check(reset_t *reset, const PGresult *res)
         back |= from > to;
     }
 
-    return back ? reset_may_go_back(reset) : 0;
-}
-
-
-static int
-reset_may_go_back(reset_t *reset)
-{
-    int  rc;
-
-    if (reset->duplicates) {
-        return 0;
-    }
-
-    rc = tool_is_repeatable(&reset->tool);
-
-    if (rc == 0) {
-        tool_error("going back would store rows of table \"%s\" twice: it "
-                   "has no unique index on its partition and offset columns. "
-                   "Name another table by --into, or say --allow-duplicates",
-                   reset->tool.conf->table);
-    }
-
-    return rc == 1 ? 0 : -1;
+    return back && !reset->duplicates ? tool_check_repeat(&reset->tool) : 0;
 }
 
 

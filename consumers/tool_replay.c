@@ -246,7 +246,6 @@ failed:
 static int
 replay_plan(replay_t *replay)
 {
-    int        rc;
     size_t     i, n;
     buf_t      sql;
     tool_t    *tool;
@@ -254,19 +253,10 @@ replay_plan(replay_t *replay)
 
     tool = &replay->tool;
 
-    if (replay->into == NULL && !replay->duplicates) {
-        rc = tool_is_repeatable(tool);
-
-        if (rc == 0) {
-            tool_error("rows of table \"%s\" would be there twice: it has no "
-                       "unique index on its partition and offset columns. "
-                       "Name another table by --into, or say "
-                       "--allow-duplicates", tool->conf->table);
-        }
-
-        if (rc != 1) {
-            return -1;
-        }
+    if (replay->into == NULL && !replay->duplicates
+        && tool_check_repeat(tool) == -1)
+    {
+        return -1;
     }
 
     n = tool->log->nranges;

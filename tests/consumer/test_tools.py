@@ -262,6 +262,28 @@ def test_reset_back_reads_again(filled, database, target):
     assert target == 20 or ranges[0]["next_offset"] in (15, 20)
 
 
+def test_reset_back_where_rows_stay_single(filled, consumer, database):
+    """A unique index on the place, and the mode that goes with it."""
+    topic, daemon = filled()
+    database.query("ALTER TABLE t ADD UNIQUE (n, off)")
+    assert "no unique index" in told(
+        daemon, "offsets", "reset", "--to-earliest", code=1)
+    database.query("ALTER TABLE t ADD UNIQUE (off, part)")
+    assert '"mode": "ignore"' in told(
+        daemon, "offsets", "reset", "--to-earliest", code=1)
+    before = database.query("SELECT n, part, off FROM t ORDER BY off")
+    database.query("DELETE FROM t WHERE off = 7")
+    again = consumer({**CONFIG, "topic": topic, "mode": "ignore",
+                      "key": ["part", "off"]}, start=False)
+    told(again, "offsets", "reset", "--to-earliest")
+    again.start()
+    wait_for(lambda: stored(database) == 20, 20, "all again")
+    again.stop()
+    assert database.query("SELECT n, part, off FROM t ORDER BY off") == before
+    assert database.try_count("sluice.dead_letters") == 1
+    again.verify()
+
+
 def test_reset_into_another_table(filled, consumer, topics, database):
     topic, daemon = filled()
     told(daemon, "offsets", "reset", "--to-offset", "15", "--into", "u")
