@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import os
 import re
 import threading
 import time
@@ -14,7 +15,9 @@ from tests.lib.problem import assert_problem
 from tests.lib.servers import Kafka
 from tests.lib.topics import Topics
 
-ACLS = "org.apache.kafka.tools.AclCommand"
+ACLS = ("kafka.admin.AclCommand"
+        if os.environ.get("KAFKA_VERSION", "").startswith("3.")
+        else "org.apache.kafka.tools.AclCommand")
 LIMIT = 5000
 # of a batch of one record without key, value of 128 to 8,191 bytes: 61 of
 # the batch, 2 of the record's length, 3, 1 (no key), 2 (value), 1 (headers)
