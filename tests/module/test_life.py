@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.lib import procs, web
-from tests.lib.env import SANITIZED, bound, loops, wait_for
+from tests.lib.env import SANITIZED, VALGRIND, bound, loops, wait_for
 from tests.lib.history import check_answers, check_topic
 
 CONF = """
@@ -90,6 +90,7 @@ def test_clients_that_leave_while_the_broker_is_stopped(nginx, own_kafka,
     assert len(values) == len(set(values))
 
 
+@pytest.mark.skipif(VALGRIND, reason="\"timeout\" is too short for memcheck")
 def test_reload_under_load_answers_only_2xx_and_loses_nothing(nginx, topics,
                                                               load):
     name = topics.create(partitions=4)
