@@ -54,6 +54,14 @@ CONF = """
 long_only = pytest.mark.skipif(not LONG, reason="only in make faults")
 
 
+IDLE = """
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = /live { return 204; }
+    }
+"""
+
+
 class Pulse:
     """Asks for /live all the time on one connection: how long the worker's
     loop stood still at most."""
@@ -89,6 +97,18 @@ class Pulse:
             time.sleep(0.002)
 
 
+@contextlib.contextmanager
+def never_still(nginx, server):
+    """The loop goes on meanwhile, as that of an nginx that does nothing: on
+    a busy machine neither runs at once."""
+    idle = nginx(IDLE)
+    with Pulse(idle.port) as other, Pulse(server.port) as pulse:
+        yield
+    assert pulse.asked > 100
+    assert pulse.slowest < max(bound(0.1, 1), 3 * other.slowest), \
+        (pulse.slowest, other.slowest)
+
+
 @pytest.fixture
 def silent_resolver(directory):
     """The words that run a program whose name server never answers."""
@@ -119,7 +139,7 @@ def test_a_resolver_that_never_answers(nginx, silent_resolver):
     """Row 14a: neither requests nor reload nor quit wait for it."""
     server = nginx(CONF, prefix=silent_resolver, TOPIC="t", QUEUE="8m",
                    KAFKA="one.test:9092,two.test:9092")
-    with Pulse(server.port) as pulse:
+    with never_still(nginx, server):
         waiting = []
         for _ in range(20):
             waiting.append(web.connect(server.port))
@@ -132,8 +152,6 @@ def test_a_resolver_that_never_answers(nginx, silent_resolver):
         assert server.post("/queued", b"x").status in (202, 503)
         for _ in range(loops(2, 10)):
             server.reload(wait_old=8)
-    assert pulse.asked > 100
-    assert pulse.slowest < bound(0.1, 1), pulse.slowest
     assert server.get("/ready").status == 503
     assert server.post("/queued", b"x").status in (202, 503)
     assert server.stop(signal.SIGTERM, 10) < bound(1.5, 6)
@@ -147,7 +165,7 @@ def test_the_loop_goes_on_while_a_client_is_given_up(nginx, own_kafka,
     assert server.post("/", b"x").status == 200
     own_kafka.pause()
     waiting = []
-    with Pulse(server.port) as pulse:
+    with never_still(nginx, server):
         for _ in range(1000):
             waiting.append(web.connect(server.port))
             waiting[-1].sendall(b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -157,8 +175,6 @@ def test_the_loop_goes_on_while_a_client_is_given_up(nginx, own_kafka,
                 in (503, 504)
             connection.close()
     own_kafka.resume()
-    assert pulse.asked > 100
-    assert pulse.slowest < bound(0.1, 1), pulse.slowest
     wait_for(lambda: server.post("/", b"y").status == 200, 20, "back")
 
 
