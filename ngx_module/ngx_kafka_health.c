@@ -62,14 +62,33 @@ ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
 
 
 /*
- * A new record waits behind all that do.  What would take more than half of
- * the time a record is tried is not taken, or records would end at their
+ * A new record waits behind all that do.  None is taken where that would last
+ * more than half of the time a record is tried, by the rate or by how long the
+ * oldest has waited while others were kept: records would end at their
  * time-out and take others along.
  */
 ngx_uint_t
 ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
 {
-    return kp->rate && kp->charged > ngx_kafka_backlog(kp, kp->rate);
+    ngx_queue_t         *q;
+    ngx_kafka_record_t  *rec;
+
+    if (kp->rate == 0) {
+        return 0;
+    }
+
+    if (kp->charged > ngx_kafka_backlog(kp, kp->rate)) {
+        return 1;
+    }
+
+    if (ngx_queue_empty(&kp->client->records)) {
+        return 0;
+    }
+
+    q = ngx_queue_head(&kp->client->records);
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    return ngx_current_msec - rec->taken > kp->conf->timeout / 2;
 }
 
 
