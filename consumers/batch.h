@@ -14,6 +14,8 @@
 #define BATCH_NULL    UINT32_MAX    /* length of a null key or value */
 #define BATCH_REASON  256
 
+#define BATCH_NO_TARGET  UINT16_MAX    /* of a record that has no table */
+
 
 typedef struct {
     const char  *name;         /* ends with a NUL */

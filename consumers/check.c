@@ -23,14 +23,13 @@ typedef struct {
     lookup_t               *lookup;
     const lookup_result_t  *topic;
     offsets_t              *offsets;
-    catalog_t              *catalog;
     PGconn                 *conn;
 } check_t;
 
 
 static int check_kafka(check_t *check);
 static int check_postgres(check_t *check);
-static int check_table(check_t *check);
+static int check_table(check_t *check, conf_t *conf);
 static int check_offsets(check_t *check);
 static PGresult *check_query(check_t *check, buf_t *sql);
 static void check_offset(check_t *check, const lookup_range_t *range,
@@ -41,17 +40,15 @@ int
 check_run(conf_t *conf)
 {
     int      failed;
+    size_t   i;
     check_t  check;
 
     memset(&check, 0, sizeof(check_t));
     check.conf = conf;
     check.lookup = lookup_create(conf->topic);
     check.offsets = offsets_create(conf, "sluice:check");
-    check.catalog = catalog_create(conf);
 
-    if (check.lookup == NULL || check.offsets == NULL
-        || check.catalog == NULL)
-    {
+    if (check.lookup == NULL || check.offsets == NULL) {
         fprintf(stderr, "out of memory\n");
         return 1;
     }
@@ -64,14 +61,15 @@ check_run(conf_t *conf)
         failed = 1;
 
     } else {
-        failed |= check_table(&check) == -1;
+        for (i = 0; i < conf->ntargets; i++) {
+            failed |= check_table(&check, conf->targets[i]) == -1;
+        }
         failed |= check.topic != NULL && check_offsets(&check) == -1;
     }
 
     printf(failed ? "It would not run as it is.\n" : "It would run.\n");
 
     PQfinish(check.conn);
-    catalog_destroy(check.catalog);
     offsets_destroy(check.offsets);
     lookup_destroy(check.lookup);
 
@@ -194,45 +192,53 @@ check_origin(const conf_column_t *column)
 
 
 static int
-check_table(check_t *check)
+check_table(check_t *check, conf_t *conf)
 {
     int                   rc;
     char                  reason[SQL_REASON];
     buf_t                 sql;
     size_t                i;
     PGresult             *res;
+    catalog_t            *catalog;
     row_plan_t           *plan;
     const char           *type, *own, *what;
     const conf_column_t  *column;
 
-    memset(&sql, 0, sizeof(buf_t));
-    catalog_query(&sql, check->conn, check->conf);
-
-    res = check_query(check, &sql);
-    if (res == NULL) {
+    catalog = catalog_create(conf);
+    if (catalog == NULL) {
+        printf("table          out of memory\n");
         return -1;
     }
 
-    rc = catalog_take(check->catalog, res, reason, sizeof(reason));
+    memset(&sql, 0, sizeof(buf_t));
+    catalog_query(&sql, check->conn, conf);
 
-    if (PQntuples(res) == 0 && check->conf->create_table) {
+    res = check_query(check, &sql);
+    if (res == NULL) {
+        catalog_destroy(catalog);
+        return -1;
+    }
+
+    rc = catalog_take(catalog, res, reason, sizeof(reason));
+
+    if (PQntuples(res) == 0 && conf->create_table) {
         rc = 0;
-        ddl_table(&sql, check->conn, check->conf);
+        ddl_table(&sql, check->conn, conf);
         printf("table          \"%s\" would be created: %s\n",
-               check->conf->table, buf_failed(&sql) ? "" : sql.data);
+               conf->table, buf_failed(&sql) ? "" : sql.data);
         buf_free(&sql);
 
     } else if (rc == -1) {
         printf("table          would hold: %s\n", reason);
 
     } else {
-        printf("table          \"%s\"\n", check->conf->table);
+        printf("table          \"%s\"\n", conf->table);
     }
 
     PQclear(res);
 
     if (rc == 0) {
-        plan = row_plan_create(check->conf, catalog_types(check->catalog),
+        plan = row_plan_create(conf, catalog_types(catalog),
                                reason, sizeof(reason));
         if (plan == NULL) {
             printf("table          would hold: %s\n", reason);
@@ -241,10 +247,10 @@ check_table(check_t *check)
         row_plan_free(plan);
     }
 
-    for (i = 0; i < check->conf->ncolumns; i++) {
-        column = &check->conf->columns[i];
-        type = catalog_types(check->catalog)[i];
-        own = catalog_table_type(check->catalog, i);
+    for (i = 0; i < conf->ncolumns; i++) {
+        column = &conf->columns[i];
+        type = catalog_types(catalog)[i];
+        own = catalog_table_type(catalog, i);
 
         what = column->path ? column->path
                : column->header ? column->header : NULL;
@@ -259,6 +265,8 @@ check_table(check_t *check)
                column->fallback ? ", default " : "",
                column->fallback ? column->fallback : "");
     }
+
+    catalog_destroy(catalog);
 
     return rc;
 }

@@ -229,8 +229,23 @@ conf_complete(conf_reader_t *cr, conf_t *conf)
 
     PQconninfoFree(options);
 
-    return conf_complete_record(cr, conf) == -1 ? -1
-                                                : conf_check_tables(cr, conf);
+    if (conf->nroutes == 0 || conf->table || conf->ncolumns
+        || conf->columns_auto)
+    {
+        if (conf->table == NULL
+            || (conf->ncolumns == 0 && !conf->columns_auto))
+        {
+            return conf_fail(cr, 0, "key \"%s\" is missing",
+                             conf->table ? "columns" : "table");
+        }
+
+        if (conf_complete_record(cr, conf) == -1) {
+            return -1;
+        }
+    }
+
+    return conf_check_mode(cr, conf, 0) == -1 ? -1
+                                              : conf_complete_route(cr, conf);
 }
 
 
@@ -378,8 +393,8 @@ conf_free(conf_t *conf)
 
     conf_where_free(&conf->where);
 
+    conf_route_free(conf);
     conf_release("", conf);
-    free(conf->targets);
     free(conf->properties);
     free(conf->columns);
     free(conf->file);

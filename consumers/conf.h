@@ -161,6 +161,25 @@ typedef struct {
 
 typedef struct conf_s  conf_t;
 
+
+/* What becomes of a record that "route" has no table for. */
+typedef enum {
+    CONF_ROUTE_DEAD = 0,
+    CONF_ROUTE_FILTER,
+    CONF_ROUTE_TABLE
+} conf_route_default_t;
+
+
+/* A value of the routing field, and its table. */
+typedef struct {
+    char      *value;
+    char      *alias;      /* another value, whose table it is; or NULL */
+    conf_t    *conf;       /* the alias's, or its own */
+    uint16_t   target;     /* in "targets" */
+    uint32_t   token;      /* while the file is read */
+} conf_route_t;
+
+
 struct conf_s {
     char             *file;
     char             *topic;
@@ -168,7 +187,7 @@ struct conf_s {
     char             *postgres;           /* conninfo; may hold a secret */
     char             *table;              /* as written: the key of offsets */
     char             *table_schema;       /* NULL: found by search_path */
-    char             *table_name;
+    char             *table_name;         /* NULL: "route" knows them all */
     char             *start_text;
     conf_start_t      start;
     int64_t           start_time;         /* ms since 1970, CONF_START_TIME */
@@ -202,6 +221,12 @@ struct conf_s {
     char             *newer;              /* column; NULL: the last wins */
     char             *dedupe_header;      /* NULL: retries are records */
     int64_t           dedupe_window;      /* ms */
+
+    json_pointer_t   *route_pointer;      /* of the field, or */
+    char             *route_header;       /* a header's name */
+    conf_route_default_t  route_default;
+    conf_route_t     *routes;             /* by value, sorted */
+    size_t            nroutes;
 
     /* the tables, each with what is its own; without "route" this one */
     conf_t          **targets;

@@ -62,10 +62,17 @@ int conf_get_secret(conf_reader_t *cr, const conf_node_t *node,
 char *conf_json(conf_reader_t *cr, const conf_node_t *node);
 
 /*
- * conf_tables.c: makes conf->targets and checks what "mode", "key" and
- * "newer" ask of each other and of the columns.
+ * conf_tables.c: what "mode", "key" and "newer" ask of each other and of the
+ * columns; "place" is the table's, 0 for the whole configuration's.
  */
-int conf_check_tables(conf_reader_t *cr, conf_t *conf);
+int conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place);
+
+/* Where a key of the whole configuration stands, for messages. */
+uint32_t conf_place(conf_reader_t *cr, const char *key);
+
+/* conf_route.c: the tables, conf->targets. */
+int conf_complete_route(conf_reader_t *cr, conf_t *conf);
+void conf_route_free(conf_t *conf);
 
 
 #endif

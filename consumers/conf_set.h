@@ -17,6 +17,12 @@ int conf_set_table(conf_reader_t *cr, const conf_key_t *key,
 int conf_set_listen(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);
 
+/* conf_route.c: scope conf_t */
+int conf_route_path(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+int conf_route_tables(conf_reader_t *cr, const conf_key_t *key,
+    const conf_node_t *node, void *scope);
+
 /* conf_parts.c: scope conf_t */
 int conf_read_columns(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);

@@ -59,11 +59,12 @@ const conf_key_t  conf_keys[] = {
       .doc = "How to reach PostgreSQL: a conninfo string or URI of libpq. "
              "A password is better kept in a `.pgpass` or service file." },
 
-    { .path = "table", .kind = CONF_TEXT, .required = true,
+    { .path = "table", .kind = CONF_TEXT,
       .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
       .example = "\"shop.orders\"",
       .doc = "The table that takes the rows, its name as it is in the "
-             "catalogue. It is a part of the key of the stored offsets." },
+             "catalogue. It is a part of the key of the stored offsets. "
+             "A must, as `columns` is, unless `route` says all." },
 
     { .path = "create_table", .kind = CONF_BOOL, FIELD(create_table),
       .fallback = "false", .example = "true",
@@ -95,7 +96,7 @@ const conf_key_t  conf_keys[] = {
              "whose value is less than the row's, or null, changes "
              "nothing." },
 
-    { .path = "columns", .kind = CONF_CUSTOM, .required = true,
+    { .path = "columns", .kind = CONF_CUSTOM,
       .set = conf_read_columns, .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
                 "\"pattern\": \"^auto$\"",
@@ -228,6 +229,69 @@ const conf_key_t  conf_keys[] = {
       .example = "true",
       .doc = "Take a record that has the field, be it null, or with `false` "
              "one that lacks it." },
+
+    { .path = "route", .kind = CONF_SECTION,
+      .doc = "One topic into several tables, in one transaction." },
+
+    { .path = "route.path", .kind = CONF_TEXT, .set = conf_route_path,
+      .form = "a JSON Pointer (RFC 6901)", .example = "\"/type\"",
+      .doc = "The field that names the table." },
+
+    { .path = "route.header", .kind = CONF_STRING, FIELD(route_header),
+      .form = "a header's name", .example = "\"ce_type\"",
+      .doc = "The header that does, instead of a field." },
+
+    { .path = "route.default", .kind = CONF_ENUM, FIELD(route_default),
+      .choices = "dead_letter|filter|table", .fallback = "\"dead_letter\"",
+      .example = "\"filter\"",
+      .doc = "What becomes of a record whose value has no table: a dead "
+             "letter, nothing (it is counted), or a row of `table`." },
+
+    { .path = "route.tables", .kind = CONF_CUSTOM, .required = true,
+      .set = conf_route_tables,
+      .form = "an object: a table, or another value, by value",
+      .schema = "\"type\": \"object\", \"minProperties\": 1",
+      .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
+                 "\"auto\" }, \"updated\": \"created\" }",
+      .doc = "The table of each value. A string is another value, whose "
+             "table it is as well." },
+
+    { .path = "route.tables.*.table", .kind = CONF_TEXT, .required = true,
+      .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
+      .example = "\"shop.orders\"",
+      .doc = "As above, for this table; so are the keys below." },
+
+    { .path = "route.tables.*.create_table", .kind = CONF_BOOL,
+      FIELD(create_table), .fallback = "false", .example = "true",
+      .doc = "Create it if it is absent." },
+
+    { .path = "route.tables.*.evolve", .kind = CONF_ENUM, FIELD(evolve),
+      .choices = "hold|add", .fallback = "\"hold\"", .example = "\"add\"",
+      .doc = "What is done about a column that it lacks." },
+
+    { .path = "route.tables.*.mode", .kind = CONF_ENUM, FIELD(mode),
+      .choices = "append|ignore|upsert|upsert_delete",
+      .fallback = "\"append\"", .example = "\"upsert\"",
+      .doc = "How its rows meet." },
+
+    { .path = "route.tables.*.key", .kind = CONF_NAMES, FIELD(key),
+      .example = "[\"order_id\"]", .doc = "By which columns." },
+
+    { .path = "route.tables.*.newer", .kind = CONF_STRING, FIELD(newer),
+      .example = "\"updated_at\"",
+      .doc = "The column that says which is stale." },
+
+    { .path = "route.tables.*.columns", .kind = CONF_CUSTOM,
+      .required = true, .set = conf_read_columns,
+      .form = "an object of columns, or `auto`",
+      .schema = "\"type\": [\"object\", \"string\"]",
+      .example = "{ \"id\": \"/id\" }",
+      .doc = "What fills its columns; the keys of a column are those of "
+             "`columns.*`." },
+
+    { .path = "route.tables.*.rest", .kind = CONF_STRING, FIELD(rest),
+      .example = "\"more\"",
+      .doc = "Its column that takes the other members." },
 
     { .path = "batch", .kind = CONF_SECTION,
       .doc = "When a batch ends. The first bound that is met counts." },

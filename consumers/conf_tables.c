@@ -1,4 +1,4 @@
-/* What becomes of rows: modes and their keys, checked against the columns. */
+/* How rows meet: modes and their keys, checked against the columns. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,30 +6,13 @@
 #include "conf_impl.h"
 
 
-static int conf_check_mode(conf_reader_t *cr, conf_t *conf);
 static int conf_check_column(conf_reader_t *cr, const conf_t *conf,
-    const char *key, const char *name);
-static uint32_t conf_place(conf_reader_t *cr, const char *key);
-
-
-int
-conf_check_tables(conf_reader_t *cr, conf_t *conf)
-{
-    conf->targets = calloc(1, sizeof(conf_t *));
-    if (conf->targets == NULL) {
-        return conf_fail(cr, 0, "out of memory");
-    }
-
-    conf->targets[0] = conf;
-    conf->ntargets = 1;
-
-    return conf_check_mode(cr, conf);
-}
+    uint32_t place, const char *key, const char *name);
 
 
 /* Where a key of the whole configuration stands, for messages. */
 
-static uint32_t
+uint32_t
 conf_place(conf_reader_t *cr, const char *key)
 {
     uint32_t  i;
@@ -44,40 +27,46 @@ conf_place(conf_reader_t *cr, const char *key)
 }
 
 
-static int
-conf_check_mode(conf_reader_t *cr, conf_t *conf)
+int
+conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place)
 {
-    size_t  i;
+    size_t    i;
+    uint32_t  key, newer;
+
+    key = place ? place : conf_place(cr, "key");
+    newer = place ? place : conf_place(cr, "newer");
 
     if (conf->key.n == 0 && conf->mode >= CONF_MODE_UPSERT) {
-        return conf_fail(cr, conf_place(cr, "mode"), "this \"mode\" needs "
-                         "\"key\"");
+        return conf_fail(cr, place ? place : conf_place(cr, "mode"),
+                         "this \"mode\" needs \"key\"");
     }
 
     if (conf->key.n && conf->mode == CONF_MODE_APPEND) {
-        return conf_fail(cr, conf_place(cr, "key"), "\"key\" goes with "
+        return conf_fail(cr, key, "\"key\" goes with "
                          "\"mode\" ignore, upsert and upsert_delete");
     }
 
     if (conf->newer && conf->mode < CONF_MODE_UPSERT) {
-        return conf_fail(cr, conf_place(cr, "newer"), "\"newer\" goes with "
+        return conf_fail(cr, newer, "\"newer\" goes with "
                          "\"mode\" upsert and upsert_delete");
     }
 
     for (i = 0; i < conf->key.n; i++) {
-        if (conf_check_column(cr, conf, "key", conf->key.names[i]) == -1) {
+        if (conf_check_column(cr, conf, key, "key", conf->key.names[i])
+            == -1)
+        {
             return -1;
         }
     }
 
-    return conf->newer ? conf_check_column(cr, conf, "newer", conf->newer)
-                       : 0;
+    return conf->newer == NULL
+           ? 0 : conf_check_column(cr, conf, newer, "newer", conf->newer);
 }
 
 
 static int
-conf_check_column(conf_reader_t *cr, const conf_t *conf, const char *key,
-    const char *name)
+conf_check_column(conf_reader_t *cr, const conf_t *conf, uint32_t place,
+    const char *key, const char *name)
 {
     size_t                i;
     const conf_column_t  *column;
@@ -98,6 +87,6 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf, const char *key,
         }
     }
 
-    return conf_fail(cr, conf_place(cr, key), "\"%s\" names \"%s\", which is "
+    return conf_fail(cr, place, "\"%s\" names \"%s\", which is "
                      "no column filled from the record", key, name);
 }

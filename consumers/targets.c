@@ -21,6 +21,11 @@ typedef struct {
 
 struct targets_s {
     const conf_t     *conf;
+    conf_t            route_conf;    /* of one column: what "route" asks */
+    conf_column_t     route_column;
+    row_plan_t       *route;         /* NULL: there is one table */
+    char            **values;        /* of the routes, as COPY has them */
+    buf_t             value;
     target_t         *list;
     size_t            n;
 
@@ -34,6 +39,10 @@ struct targets_s {
 static void targets_on_prepared(void *data, const outcome_t *outcome);
 static int target_plan(target_t *target, char *reason, size_t size);
 static int target_binary(target_t *target, const char *const *types);
+static int targets_route_prepare(targets_t *targets, char *reason,
+    size_t size);
+static int targets_route(targets_t *targets, const batch_record_t *record,
+    targets_row_t *row);
 static void targets_retry(const targets_t *targets, batch_record_t *record);
 
 
@@ -88,6 +97,13 @@ targets_destroy(targets_t *targets)
         binary_free(&targets->list[i].binary);
     }
 
+    for (i = 0; targets->values && i < targets->conf->nroutes; i++) {
+        free(targets->values[i]);
+    }
+
+    row_plan_free(targets->route);
+    buf_free(&targets->value);
+    free(targets->values);
     free(targets->list);
     free(targets);
 }
@@ -128,7 +144,14 @@ targets_on_prepared(void *data, const outcome_t *outcome)
     }
 
     if (++targets->preparing == targets->n) {
-        targets->done(targets->data, outcome);
+        failed = *outcome;
+        if (targets_route_prepare(targets, failed.reason,
+                                  sizeof(failed.reason))
+            == -1)
+        {
+            failed.action = SQLSTATE_HOLD;
+        }
+        targets->done(targets->data, &failed);
         return;
     }
 
@@ -214,10 +237,19 @@ int
 targets_convert(targets_t *targets, const batch_record_t *record,
     buf_t *text, targets_row_t *row)
 {
+    int        rc;
     target_t  *target;
 
     row->target = 0;
     row->tombstone = false;
+
+    if (targets->route) {
+        rc = targets_route(targets, record, row);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
     target = &targets->list[row->target];
 
     if (record->value == NULL && target->tombstone) {
@@ -227,6 +259,115 @@ targets_convert(targets_t *targets, const batch_record_t *record,
     }
 
     return row_convert(target->plan, record, text, &row->fault);
+}
+
+
+/*
+ * The routing value is read as a column of text would be, so that it is found
+ * in any format, and compared as COPY would have it, where null is not "".
+ */
+
+static int
+targets_route_prepare(targets_t *targets, char *reason, size_t size)
+{
+    size_t         i;
+    buf_t          value;
+    const conf_t  *conf;
+
+    static const char *const  types[] = { "text" };
+
+    conf = targets->conf;
+
+    if (conf->nroutes == 0 || targets->route) {
+        return 0;
+    }
+
+    snprintf(reason, size, "out of memory");
+
+    targets->values = calloc(conf->nroutes, sizeof(char *));
+    if (targets->values == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < conf->nroutes; i++) {
+        memset(&value, 0, sizeof(buf_t));
+        if (buf_add_copy(&value, conf->routes[i].value,
+                         strlen(conf->routes[i].value))
+            == -1)
+        {
+            return -1;
+        }
+        buf_add(&value, "", 1);
+        targets->values[i] = value.data;
+    }
+
+    targets->route_column.name = (char *) "route";
+    targets->route_column.from = conf->route_header ? CONF_FROM_HEADER
+                                                    : CONF_FROM_PATH;
+    targets->route_column.header = conf->route_header;
+    targets->route_column.pointer = conf->route_pointer;
+    targets->route_conf.format = conf->format;
+    targets->route_conf.nul = conf->nul;
+    targets->route_conf.columns = &targets->route_column;
+    targets->route_conf.ncolumns = 1;
+
+    targets->route = row_plan_create(&targets->route_conf, types, reason,
+                                     size);
+
+    return targets->route ? 0 : -1;
+}
+
+
+/* 0 with a target, or as targets_convert(). */
+
+static int
+targets_route(targets_t *targets, const batch_record_t *record,
+    targets_row_t *row)
+{
+    int            rc;
+    size_t         i;
+    const conf_t  *conf;
+
+    conf = targets->conf;
+    row->target = BATCH_NO_TARGET;
+    targets->value.len = 0;
+
+    rc = row_convert(targets->route, record, &targets->value, &row->fault);
+    if (rc != 0) {
+        return rc;
+    }
+
+    targets->value.data[targets->value.len - 1] = '\0';
+
+    for (i = 0; i < conf->nroutes; i++) {
+        if (strcmp(targets->values[i], targets->value.data) == 0) {
+            row->target = conf->routes[i].target;
+            return 0;
+        }
+    }
+
+    switch (conf->route_default) {
+
+    case CONF_ROUTE_FILTER:
+        return ROW_FILTERED;
+
+    case CONF_ROUTE_TABLE:
+        for (i = 0; conf->targets[i] != conf; i++) { /* void */ }
+        row->target = (uint16_t) i;
+        return 0;
+
+    default:
+        break;
+    }
+
+    snprintf(row->fault.sqlstate, sizeof(row->fault.sqlstate), "22023");
+    snprintf(row->fault.reason, BATCH_REASON, "\"route\" has no table for %s"
+             "%.200s", strcmp(targets->value.data, "\\N") == 0
+             ? "a record without the field" : "the value ",
+             strcmp(targets->value.data, "\\N") == 0
+             ? "" : targets->value.data);
+
+    return 1;
 }
 
 

@@ -79,6 +79,11 @@ tool_verify(const conf_t *conf, int argc, char **argv)
         }
     }
 
+    if (conf->nroutes) {
+        verify.look = false;
+        verify.why_not = "\"route\" has several tables";
+    }
+
     rc = verify_run(&verify, conf);
     tool_close(&verify.tool);
     buf_free(&verify.rows);
@@ -420,6 +425,11 @@ tool_where(const conf_t *conf, int argc, char **argv)
 
     if (where_place(conf, argv[1], &partition, &offset) == -1) {
         return COMMAND_USAGE;
+    }
+
+    if (conf->nroutes) {
+        verify.look = false;
+        verify.why_not = "\"route\" has several tables";
     }
 
     rc = where_run(&verify, conf, partition, offset);
