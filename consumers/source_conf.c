@@ -258,7 +258,7 @@ source_prove(const conf_t *conf, char *err)
     }
 
     if (rk == NULL) {
-        snprintf(err, CONF_ERROR_MAX, "%.100s:%u:%u: \"kafka\": %.300s",
+        snprintf(err, CONF_ERROR_MAX, "%.200s:%u:%u: \"kafka\": %.250s",
                  conf->file, conf->kafka_line, conf->kafka_column, text);
         return -1;
     }
