@@ -21,6 +21,7 @@ CONF = """
 load_module {build}/module/ngx_http_kafka_module.so;
 worker_processes 1;
 worker_rlimit_nofile {files};
+worker_shutdown_timeout 15s;
 pid {prefix}/nginx.pid;
 error_log {prefix}/error.log warn;
 events {{ worker_connections {files}; }}
@@ -83,6 +84,13 @@ def most_connections():
     return 10000
 
 
+def files():
+    """Connections of a run, and those of the one before that still close."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = most_connections() + 4000
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
 def wrk(url, connections, seconds, *script, pid=None):
     """One run of the load; with "pid" the server's CPU a request and its
     memory in the middle of the run."""
@@ -91,7 +99,7 @@ def wrk(url, connections, seconds, *script, pid=None):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    seen = {}
+    seen = {"rss_kb": 0}
 
     def look():
         time.sleep(seconds * 0.6)
@@ -176,7 +184,7 @@ def measure(kafka, rounds, seconds):
         port = servers.free_port()
         nginx = servers.Nginx(CONF.format(
             build=BUILD, prefix=HOME / "nginx", port=port,
-            files=most_connections() + 100, bootstrap=kafka.bootstrap), port)
+            files=files(), bootstrap=kafka.bootstrap), port)
         url = f"http://127.0.0.1:{port}"
         peer = express(kafka)
         for path in ("bare", "queued", "delivered", "keyed"):
@@ -188,7 +196,13 @@ def measure(kafka, rounds, seconds):
         results = {}
         for turn in range(rounds):
             for name, connections, run in runs:
-                found = run()
+                try:
+                    found = run()
+                except (SystemExit, Exception) as error:
+                    if "out of time" in str(error):
+                        raise
+                    say(f"bench: {name} at {connections}: {error}")
+                    found = dict(FAILED)
                 results.setdefault(name, {}).setdefault(
                     connections, []).append(found)
                 if "rate" in found:
@@ -209,9 +223,10 @@ def median(runs, field):
 
 
 def ratio(runs, others, field="rate"):
-    """The median of the rounds' ratios."""
-    return statistics.median(a[field] / b[field]
-                             for a, b in zip(runs, others))
+    """The median of the rounds' ratios; 0 where nothing was measured."""
+    return statistics.median([a[field] / b[field]
+                              for a, b in zip(runs, others) if b[field]]
+                             or [0])
 
 
 def summary(results):
@@ -227,8 +242,8 @@ def summary(results):
                           for runs in results[name].values() for run in runs)
     found["trip"] = ratio(delivered[1], results["trip"][1], "p50_us")
     found["batch_records"] = BATCH * median(results["batch"][16], "rate")
-    found["batch_of_bare"] = found["batch_records"] / median(
-        results["bare-batch"][0], "rate")
+    found["batch_of_bare"] = found["batch_records"] / (median(
+        results["bare-batch"][0], "rate") or 1)
     if "express" in results:
         found["express"] = ratio(delivered[256], results["express"][256])
     most = max(delivered)
@@ -280,6 +295,11 @@ def table(results):
               f"{found['in_flight_kb']:.1f} KiB."]
     return lines
 
+
+# a run that failed
+FAILED = {"requests": 0, "seconds": 0, "rate": 0, "p50_us": 0, "p99_us": 0,
+          "percentiles_us": [], "socket_errors": 0, "status_errors": 0,
+          "cpu_us": 0, "rss_kb": 0}
 
 LABELS = {
     "bare": "bare nginx, `return 202`",

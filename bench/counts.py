@@ -25,8 +25,9 @@ REQUESTS = 100
 BATCHES, BATCH = 5, 200
 ROWS = 2000
 
-# entries into the hot path, none of which calls another
-MODULE_ENTRIES = ("ngx_http_kafka_handler", "ngx_http_kafka_report")
+# entries into the hot path, none of which calls another; the module's begins
+# when the body is there, as it comes with the header or behind it
+MODULE_ENTRIES = ("ngx_http_kafka_body_handler", "ngx_http_kafka_report")
 CONSUMER_ENTRIES = ("row_convert", "batch_add", "source_record")
 
 EVENT = json.dumps({"title": "a title of usual length",
@@ -56,6 +57,7 @@ http {{
 
     server {{
         listen 127.0.0.1:{port};
+        location = /ready {{ kafka_ready; }}
         location = /delivered {{
             kafka_pass main;
             kafka_topic {topic};
@@ -158,6 +160,13 @@ def connection(port):
         return None
 
 
+def get(client, path):
+    client.request("GET", path)
+    answer = client.getresponse()
+    answer.read()
+    return answer.status
+
+
 def post(client, path, body, kind):
     client.request("POST", path, body, {"Content-Type": kind})
     answer = client.getresponse()
@@ -185,6 +194,9 @@ def requests(home, module, bootstrap, topic):
             client = []
             server.wait_for("nginx", lambda: client.append(connection(port))
                             or client[-1])
+            # a record before its topic is known is parked, which costs more
+            server.wait_for("a ready nginx", lambda: get(client[-1],
+                                                         "/ready") == 200)
             for _ in range(times):
                 status = post(client[-1], path, body, kind)
                 if status != 200:
@@ -194,12 +206,12 @@ def requests(home, module, bootstrap, topic):
     return found
 
 
-def rows(home, program, bootstrap, topic, conninfo, count):
+def rows(home, program, bootstrap, topic, conninfo, count, group="count"):
     """The same of a row; "count" tells how many are in table "counted"."""
     port = free_port()
     conf = home / "consumer.json"
     conf.write_text(json.dumps({
-        "topic": topic, "group": f"count-{topic}", "start": "earliest",
+        "topic": topic, "group": group, "start": "earliest",
         "kafka": {"bootstrap.servers": bootstrap}, "postgres": conninfo,
         "table": "counted",
         "columns": {

@@ -13,10 +13,19 @@ import counts    # noqa: E402
 pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers count too")
 
 
-def check(found):
-    measured = counts.own(found)
-    assert measured and all(count > 0 for count in measured.values()), found
-    lines, grown = counts.compare(measured)
+def check(measure, directory):
+    """The least of three: a busy machine only adds, as to histograms."""
+    measured = {}
+    for turn in range(3):
+        home = directory / str(turn)
+        home.mkdir()
+        home.chmod(0o755)
+        for name, count in counts.own(measure(home)).items():
+            measured[name] = min(count, measured.get(name, count))
+        assert all(count > 0 for count in measured.values())
+        lines, grown = counts.compare(measured)
+        if not grown:
+            break
     print("\n".join(lines))
     assert not grown, "\n".join(lines + [
         "where it goes: callgrind_annotate build/bench/counts/*.callgrind "
@@ -26,12 +35,20 @@ def check(found):
 
 def test_instructions_a_request_and_a_record(directory, kafka, topic):
     os.chmod(directory, 0o755)
-    check(counts.requests(directory, MODULE, kafka.bootstrap, topic))
+    check(lambda home: counts.requests(home, MODULE, kafka.bootstrap, topic),
+          directory)
 
 
 def test_instructions_a_row(directory, kafka, topic, database):
     database.query(counts.TABLE)
     counts.fill(kafka.bootstrap, topic)
-    check(counts.rows(
-        directory, CONSUMER, kafka.bootstrap, topic, database.conninfo,
-        lambda: database.query("select count(*) from counted")[0][0]))
+
+    def measure(home):
+        # a group of its own reads the topic anew
+        database.query("TRUNCATE counted")
+        return counts.rows(
+            home, CONSUMER, kafka.bootstrap, topic, database.conninfo,
+            lambda: database.query("SELECT count(*) FROM counted")[0][0],
+            group=f"{topic}-{home.name}")
+
+    check(measure, directory)
