@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 
 CONFIG = {
@@ -14,6 +15,16 @@ CONFIG = {
         "off": {"meta": "offset", "type": "bigint"},
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def proved(consumer, database):
+    """Whatever held, every offset is accounted for in the end."""
+    yield
+    for (name, *_), daemon in list(Daemon.latest.items()):
+        if name == database.name and database.try_count("sluice.offsets"):
+            daemon.stop()
+            daemon.verify()
 
 
 def values(start, stop):
