@@ -6,6 +6,7 @@
 
 #include "conf_kafka.h"
 #include "source.h"
+#include "testpoint.h"
 
 
 /* Read ahead over all partitions: bytes of records, and how many of them. */
@@ -88,7 +89,9 @@ source_conf(const conf_t *conf, int partitions, char *err)
         }
     }
 
-    if (source_set(rkconf, "group.id", conf->group, err) == -1) {
+    if (source_set(rkconf, "group.id", testpoint_group(conf->group), err)
+        == -1)
+    {
         goto failed;
     }
 

@@ -17,10 +17,14 @@
 void testpoint(const char *name);
 void testpoint_copy(size_t row);
 
+/* SLUICE_TEST_GROUP: the group in Kafka alone; offsets stay the group's. */
+const char *testpoint_group(const char *group);
+
 #else
 
 #define testpoint(name)
 #define testpoint_copy(row)
+#define testpoint_group(group)  (group)
 
 #endif
 

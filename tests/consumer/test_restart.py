@@ -1,7 +1,6 @@
 """Stops, kills and zombies: each record is a row once."""
 
 import random
-import threading
 import time
 
 import pytest
@@ -9,54 +8,7 @@ import pytest
 from tests.lib import procs
 from tests.lib.env import TEST_CONSUMER, loops, wait_for
 from tests.lib.history import check_coverage
-
-CONFIG = {
-    "group": "g", "start": "earliest", "table": "t", "create_table": True,
-    "batch": {"rows": 500, "linger": "5ms"},
-    "columns": {
-        "n": {"path": "/n", "type": "integer"},
-        "body": {"meta": "value", "type": "bytea"},
-        "part": {"meta": "partition", "type": "integer"},
-        "off": {"meta": "offset", "type": "bigint"},
-    },
-}
-
-
-def value(number):
-    return '{"n":%d,"pad":"%s"}' % (number, "x" * (number % 200))
-
-
-class Sender(threading.Thread):
-    """Produces numbered records until stopped."""
-
-    def __init__(self, topics, topic, step=200):
-        super().__init__(daemon=True)
-        self.topics, self.topic, self.step = topics, topic, step
-        self.sent = 0
-        self.stopping = threading.Event()
-
-    def run(self):
-        while not self.stopping.wait(0.05):
-            self.topics.produce(self.topic, [
-                value(n) for n in range(self.sent, self.sent + self.step)])
-            self.sent += self.step
-
-    def end(self):
-        self.stopping.set()
-        self.join(60)
-        return self.sent
-
-
-def check(database, topic, count):
-    """Count and content equal, and every offset accounted for."""
-    wait_for(lambda: database.try_count("t") >= count, 60, f"{count} rows")
-    rows = database.query("SELECT n, body FROM t")
-    assert len(rows) == count
-    assert sorted(number for number, _ in rows) == list(range(count))
-    for number, body in rows:
-        assert bytes(body).decode() == value(number)
-    check_coverage(database, "t", topic, "g")
-
+from tests.lib.numbered import CONFIG, Sender, check, value
 
 def test_a_restart_goes_on_where_it_was(consumer, topics, database):
     topic = topics.create(partitions=3)

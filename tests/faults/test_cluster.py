@@ -1,20 +1,13 @@
 """Three brokers: leaders that die, and too few in-sync replicas."""
 
-import base64
-import concurrent.futures
 import re
-import shutil
 import time
-import types
-import uuid
 
 import pytest
 from confluent_kafka.admin import NewTopic
 
-from tests.lib.env import free_port, loops, wait_for
+from tests.lib.env import loops, wait_for
 from tests.lib.history import check_topic
-from tests.lib.servers import Kafka
-from tests.lib.topics import Topics
 
 CONF = """
     kafka_producer main {
@@ -33,54 +26,6 @@ CONF = """
         location = /status { kafka_status; }
     }
 """
-
-
-def together(calls):
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        list(pool.map(lambda call: call(), calls))
-
-
-@pytest.fixture(scope="module")
-def brokers(run_directory):
-    ports = {node: (free_port(), free_port()) for node in (1, 2, 3)}
-    voters = ",".join(f"{node}@127.0.0.1:{controller}"
-                      for node, (_, controller) in ports.items())
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().strip("=")
-    made = []
-    for node, (port, controller) in ports.items():
-        made.append(Kafka(run_directory / f"kafka-cluster-{node}", [
-            f"node.id={node}", f"controller.quorum.voters={voters}",
-            f"listeners=PLAINTEXT://127.0.0.1:{port},"
-            f"CONTROLLER://127.0.0.1:{controller}",
-            "offsets.topic.replication.factor=3",
-            "replica.lag.time.max.ms=2000",
-            "controlled.shutdown.enable=false",
-        ], port, KAFKA_CLUSTER_ID=cluster))
-    try:
-        together([broker.start for broker in made])
-        yield made
-    finally:
-        together([broker.stop for broker in made])
-        for broker in made:
-            shutil.rmtree(broker.directory, ignore_errors=True)
-
-
-@pytest.fixture
-def cluster(brokers):
-    """All three alive; bootstrap and topics as of one broker."""
-    together([broker.start for broker in brokers])
-    group = types.SimpleNamespace(
-        brokers=brokers, alive=lambda: True,
-        bootstrap=",".join(broker.bootstrap for broker in brokers))
-    group.topics = Topics(group)
-    wait_for(lambda: len(group.topics.admin.list_topics(timeout=20).brokers)
-             == 3, 30, "three brokers")
-    yield group
-    for broker in brokers:
-        if broker.alive():
-            broker.resume()
-    together([broker.start for broker in brokers])
-    group.topics.clean()
 
 
 def in_sync(cluster, name):
