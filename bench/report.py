@@ -173,7 +173,7 @@ def answer_plots(results):
             middle = sorted(runs, key=lambda r: r["p50_us"])[len(runs) // 2]
             points = tail([[p, us / 1000] for p, us
                            in middle["percentiles_us"]])
-            if points:
+            if points and middle["requests"]:
                 spread.append((name, points))
     most = max((x for _, points in spread for x, _ in points), default=0)
     made = {
