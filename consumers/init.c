@@ -249,7 +249,7 @@ init_has_form(const init_t *init, uint32_t token, const char *form)
 
     s = init_token(init, token, &len);
 
-    for (i = 0; form[i] && i < len; i++) {
+    for (i = 0; i < len && form[i]; i++) {
         c = (unsigned char) s[i];
         if (form[i] == 'x' ? !isxdigit(c)
             : form[i] == '0' ? !isdigit(c) : c != (unsigned char) form[i])

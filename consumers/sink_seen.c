@@ -270,6 +270,7 @@ sink_seen_mark(sink_t *sink, const PGresult *res)
     size_t       i;
     sink_key_t   wanted, *found;
 
+    memset(&wanted, 0, sizeof(sink_key_t));
     qsort(sink->keys, sink->nkeys, sizeof(sink_key_t), sink_seen_compare);
 
     for (row = 0; row < PQntuples(res); row++) {

@@ -150,7 +150,7 @@ def test_a_tombstones_key(consumer, topics, database):
         ('{"k":{"a":1,"b":"x"},"more":[]}', None), ("1", None),
         ('{"k":{"a":1}}', None), (None, None), ('{"k":{"a":"z","b":"x"}}',
                                                 None)])
-    daemon = consumer({
+    consumer({
         **CONFIG, "topic": topic, "mode": "upsert_delete", "key": ["b", "a"],
         "dead_letters": {"hold_above": 1},
         "columns": {"a": {"path": "/k/a"}, "v": "/v", "b": "/k/b"}})
