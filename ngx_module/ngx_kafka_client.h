@@ -70,10 +70,13 @@ struct ngx_kafka_producer_s {
     size_t                 limit;       /* bytes of the largest record */
     ngx_uint_t             records;     /* outstanding and parked */
     size_t                 sample;      /* bytes kept since "measured" */
-    ngx_msec_t             measured;    /* when the last sample ended, or
-                                           records began to wait */
-    uint64_t               rate;        /* bytes/s that brokers keep,
-                                           smoothed; 0: not known */
+    ngx_msec_t             measured;    /* when this window of the rate began:
+                                           the last ended, or records began
+                                           to wait */
+    uint64_t               previous;    /* bytes/s of the last window, 0: not
+                                           the brokers' */
+    uint64_t               rate;        /* bytes/s that brokers keep, 0: not
+                                           known */
     ngx_event_t            tick;
     ngx_event_t            drain;
     ngx_msec_t             drain_timeout;
@@ -85,6 +88,8 @@ struct ngx_kafka_producer_s {
                                            outlives them */
     ngx_msec_t             create_wait; /* back-off, ms */
     unsigned               down:1;      /* as last logged */
+    unsigned               fresh:1;     /* one was taken and kept within the
+                                           window */
     unsigned               stalled:1;   /* taken, but not acknowledged */
     unsigned               drained:1;   /* drain timeout is over */
 };

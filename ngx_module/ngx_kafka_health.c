@@ -5,13 +5,12 @@
 
 #define NGX_KAFKA_PROBE_PERIOD   200     /* ms */
 
-#define NGX_KAFKA_SAMPLE         250     /* ms, the shortest of the rate */
-#define NGX_KAFKA_SMOOTHING      500     /* ms, what the rate remembers */
+#define NGX_KAFKA_WINDOW         250     /* ms, the shortest of the rate */
 
 #define NGX_KAFKA_QUIET          1000    /* ms without a probe */
 
 
-static uint64_t ngx_kafka_rate(uint64_t rate, size_t kept, ngx_msec_t elapsed);
+static ngx_msec_t ngx_kafka_window(ngx_kafka_producer_t *kp);
 static size_t ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate);
 
 
@@ -65,7 +64,7 @@ ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
  * A new record waits behind all that do.  None is taken where that would last
  * more than half of the time a record is tried, by the rate or by how long the
  * oldest has waited while others were kept: records would end at their
- * time-out and take others along.
+ * time-out and take others along.  What one batch holds is no back-log.
  */
 ngx_uint_t
 ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
@@ -73,7 +72,7 @@ ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
     ngx_queue_t         *q;
     ngx_kafka_record_t  *rec;
 
-    if (kp->rate == 0) {
+    if (kp->rate == 0 || kp->charged <= kp->client->batch) {
         return 0;
     }
 
@@ -93,42 +92,44 @@ ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
 
 
 /*
- * The rate is the brokers', and not the clients', where what is kept had to
- * wait for longer than a sample takes; else it is not known.  Samples end with
- * an acknowledgement: silence is ngx_kafka_producer_down()'s matter.
+ * A window shows the brokers' rate, and not the clients', where all that was
+ * kept in it waited already when it began: they were never without work.  It
+ * ends with an acknowledgement, so a stop lies in one window; the rate is the
+ * better of two in a row, or not known.  Silence is ngx_kafka_producer_down()'s
+ * matter.
  */
 void
 ngx_kafka_producer_measure(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 {
+    uint64_t    rate;
     ngx_msec_t  elapsed;
 
     kp->sample += rec->charge;
+
+    if ((ngx_msec_int_t) (rec->taken - kp->measured) >= 0) {
+        kp->fresh = 1;
+    }
+
     elapsed = ngx_current_msec - kp->measured;
 
-    if (elapsed < NGX_KAFKA_SAMPLE) {
+    if (elapsed < ngx_kafka_window(kp)) {
         return;
     }
 
-    kp->rate = ngx_current_msec - rec->taken < NGX_KAFKA_SAMPLE
-               ? 0 : ngx_kafka_rate(kp->rate, kp->sample, elapsed);
+    rate = kp->fresh ? 0 : (uint64_t) kp->sample * 1000 / elapsed;
+
+    kp->rate = rate && kp->previous ? ngx_max(rate, kp->previous) : 0;
+    kp->previous = rate;
     kp->sample = 0;
+    kp->fresh = 0;
     kp->measured = ngx_current_msec;
 }
 
 
-/* Bytes a second. */
-static uint64_t
-ngx_kafka_rate(uint64_t rate, size_t kept, ngx_msec_t elapsed)
+static ngx_msec_t
+ngx_kafka_window(ngx_kafka_producer_t *kp)
 {
-    uint64_t  old;
-
-    if (rate == 0) {
-        return (uint64_t) kept * 1000 / ngx_max(elapsed, 1);
-    }
-
-    old = rate * NGX_KAFKA_SMOOTHING / 1000;
-
-    return (old + kept) * 1000 / (NGX_KAFKA_SMOOTHING + elapsed);
+    return ngx_max(NGX_KAFKA_WINDOW, kp->conf->timeout / 16);
 }
 
 
@@ -146,6 +147,7 @@ ngx_kafka_retry_after(ngx_kafka_producer_t *kp)
     size_t      room;
     uint64_t    rate, seconds;
     ngx_uint_t  most;
+    ngx_msec_t  window;
 
     if (kp->rate == 0) {
         return 1;
@@ -153,8 +155,9 @@ ngx_kafka_retry_after(ngx_kafka_producer_t *kp)
 
     /* silence counts here: who is told to come back may as well come later */
 
-    rate = ngx_kafka_rate(kp->rate, kp->sample,
-                          ngx_current_msec - kp->measured);
+    window = ngx_kafka_window(kp);
+    rate = (kp->rate * window + (uint64_t) kp->sample * 1000)
+           / (window + (ngx_current_msec - kp->measured));
     room = ngx_kafka_backlog(kp, rate) / 2;
     most = (kp->conf->timeout + 999) / 1000;
 

@@ -636,7 +636,9 @@ ngx_kafka_producer_charge(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 {
     if (kp->records == 0) {
         kp->rate = 0;
+        kp->previous = 0;
         kp->sample = 0;
+        kp->fresh = 0;
         kp->measured = ngx_current_msec;
     }
 
