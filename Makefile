@@ -179,9 +179,10 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/modules $(nginx_src)/src/http/v2 \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
-fuzz_targets = inflate json row schema split
+fuzz_targets = conf inflate json row schema split
 fuzz_sources = $(wildcard common/*.c) ngx_module/ngx_kafka_inflate.c
 fuzz_split = ngx_module/ngx_http_kafka_record.c ngx_module/ngx_http_kafka_split.c
+fuzz_conf = $(wildcard consumers/conf*.c) consumers/types.c consumers/buf.c
 fuzz_row = $(wildcard consumers/row*.c) consumers/types.c consumers/buf.c \
     consumers/conf_value.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -213,6 +214,8 @@ replay_split = $(patsubst %.c,$(BUILD)/obj-replay/%.o,$(fuzz_split) \
 fuzzed_split = $(patsubst %.c,$(BUILD)/obj-fuzz/%.o,$(fuzz_split) \
     tests/fuzz/split.c)
 
+$(BUILD)/fuzz/replay-conf: $(fuzz_conf:%.c=$(BUILD)/obj-replay/%.o)
+$(BUILD)/fuzz/fuzz-conf: $(fuzz_conf:%.c=$(BUILD)/obj-fuzz/%.o)
 $(BUILD)/fuzz/replay-row: $(fuzz_row:%.c=$(BUILD)/obj-replay/%.o)
 $(BUILD)/fuzz/fuzz-row: $(fuzz_row:%.c=$(BUILD)/obj-fuzz/%.o)
 

@@ -23,6 +23,7 @@ int
 conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
 {
     int                  n;
+    char                *p;
     va_list              ap;
     unsigned             line, column;
     const json_token_t  *at;
@@ -41,6 +42,14 @@ conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(cr->err + n, CONF_ERROR_MAX - (size_t) n, fmt, ap);
     va_end(ap);
+
+    /* a name in the file may hold anything: one line all the same */
+
+    for (p = cr->err + strlen(cr->file); *p; p++) {
+        if ((unsigned char) *p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
 
     return -1;
 }
