@@ -18,6 +18,7 @@ static size_t binary_text(const char *s, size_t len, char *out);
 static size_t binary_bytea(const char *s, size_t len, char *out);
 static size_t binary_integer(const char *s, size_t len, size_t size,
     char *out);
+static size_t binary_refused(size_t size, char *out);
 static size_t binary_time(binary_t *binary, const char *s, size_t len,
     char *out);
 static const char *binary_date(const char *s, const char *end,
@@ -123,7 +124,7 @@ binary_add(binary_t *binary, const char *line, size_t len, buf_t *out)
     size_t       i, n;
     const char  *s, *end, *tab;
 
-    /* a field grows by its length, to 8 bytes at least, and a version */
+    /* a field grows by its length, to 9 bytes at most, and a version */
 
     if (buf_reserve(out, 2 + len + binary->ncolumns * 16) == -1) {
         return -1;
@@ -250,7 +251,10 @@ binary_bytea(const char *s, size_t len, char *out)
 }
 
 
-/* One byte where it is no number or too large: PostgreSQL wants "size". */
+/*
+ * A byte too many where it is no number or too large.  PostgreSQL refuses that
+ * with 22P03, but a byte too few as a breach of the protocol.
+ */
 
 static size_t
 binary_integer(const char *s, size_t len, size_t size, char *out)
@@ -264,24 +268,32 @@ binary_integer(const char *s, size_t len, size_t size, char *out)
     n = 0;
 
     if (i == len) {
-        size = 1;
+        return binary_refused(size, out);
     }
 
-    for ( /* void */ ; i < len && size > 1; i++) {
+    for ( /* void */ ; i < len; i++) {
 
         if (s[i] < '0' || s[i] > '9' || n > max / 10
             || n * 10 > max - (uint64_t) (s[i] - '0'))
         {
-            size = 1;
-            break;
+            return binary_refused(size, out);
         }
 
         n = n * 10 + (uint64_t) (s[i] - '0');
     }
 
-    binary_put(out, len && s[0] == '-' ? 0 - n : n, size);
+    binary_put(out, s[0] == '-' ? 0 - n : n, size);
 
     return size;
+}
+
+
+static size_t
+binary_refused(size_t size, char *out)
+{
+    memset(out, 0, size + 1);
+
+    return size + 1;
 }
 
 
@@ -294,13 +306,12 @@ binary_time(binary_t *binary, const char *s, size_t len, char *out)
     int64_t      us;
     const char  *p, *end;
 
-    out[0] = 0;
     end = s + len;
     p = memchr(s, ' ', len);
     date = p ? (size_t) (p - s) : 0;
 
     if (date == 0 || end - p != 16) {
-        return 1;
+        return binary_refused(8, out);
     }
 
     if (date != strlen(binary->date) || memcmp(s, binary->date, date) != 0) {
@@ -308,7 +319,7 @@ binary_time(binary_t *binary, const char *s, size_t len, char *out)
         binary->date[0] = '\0';
 
         if (binary_date(s, p, &binary->days) != p) {
-            return 1;
+            return binary_refused(8, out);
         }
 
         if (date < sizeof(binary->date)) {

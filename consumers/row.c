@@ -424,16 +424,25 @@ static int
 row_from_number(row_plan_t *plan, const row_column_t *column,
     const batch_record_t *record, buf_t *text, batch_fault_t *fault)
 {
+    char  *end;
+
     (void) plan;
-    (void) fault;
 
     if (buf_reserve(text, 20) == -1) {
         return -1;
     }
 
-    text->len = (size_t) (buf_put_int(text->data + text->len,
-                          column->slot ? record->partition : record->offset)
-                          - text->data);
+    end = buf_put_int(text->data + text->len,
+                      column->slot ? record->partition : record->offset);
+
+    if ((column->kind == TYPE_SMALLINT || column->kind == TYPE_INTEGER)
+        && row_integer(column, text->data + text->len,
+                       (size_t) (end - text->data) - text->len, fault))
+    {
+        return 1;
+    }
+
+    text->len = (size_t) (end - text->data);
 
     return 0;
 }

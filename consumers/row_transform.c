@@ -58,6 +58,13 @@ row_transform_free(row_plan_t *plan)
 }
 
 
+static bool
+row_lies_in(const buf_t *buf, const char *s)
+{
+    return (uintptr_t) s - (uintptr_t) buf->data < buf->size;
+}
+
+
 int
 row_transform(row_plan_t *plan, const row_column_t *column, const char **s,
     size_t *len, batch_fault_t *fault)
@@ -69,7 +76,8 @@ row_transform(row_plan_t *plan, const row_column_t *column, const char **s,
 
     for (i = 0, rc = 0; rc == 0 && i < column->ntransforms; i++) {
         t = &column->transforms[i];
-        out = &plan->work[i & 1];
+        /* never the one that the text lies in: not every step moves it */
+        out = &plan->work[row_lies_in(&plan->work[0], *s)];
         out->len = 0;
 
         switch (t->kind) {

@@ -78,7 +78,9 @@ sink_binary_rows(void *data, const char **chunk)
         buf_add(out, BINARY_HEADER, BINARY_HEADER_LEN);
     }
 
-    while (sink->row < sink->span.end && out->len < SINK_CHUNK) {
+    while (sink->row < sink->span.end
+           && (buf_failed(out) || out->len < SINK_CHUNK))
+    {
         row = &batch->rows[sink->row++];
 
         if (!batch_is_stored(row, sink->span.target)) {

@@ -307,6 +307,8 @@ targets_route_prepare(targets_t *targets, char *reason, size_t size)
     targets->route_column.header = conf->route_header;
     targets->route_column.pointer = conf->route_pointer;
     targets->route_conf.format = conf->format;
+    /* what is left out has no table to look for */
+    targets->route_conf.where = conf->where;
     targets->route_conf.nul = conf->nul;
     targets->route_conf.columns = &targets->route_column;
     targets->route_conf.ncolumns = 1;

@@ -92,6 +92,13 @@ tombstone_columns(tombstone_t *t, const conf_t *conf,
     }
 
     t->conf.ncolumns = conf->ncolumns;
+    t->conf.nul = conf->nul;
+
+    if (conf->where.header) {
+        /* of a field there is nothing to ask */
+        t->conf.where = conf->where;
+    }
+
 
     for (i = 0; i < conf->ncolumns; i++) {
         own = &conf->columns[i];
@@ -132,6 +139,7 @@ tombstone_convert(tombstone_t *t, const batch_record_t *record, buf_t *text,
     batch_fault_t *fault)
 {
     int             rc;
+    batch_fault_t   other;
     batch_record_t  made;
 
     made = *record;
@@ -140,8 +148,15 @@ tombstone_convert(tombstone_t *t, const batch_record_t *record, buf_t *text,
 
     if (t->paths) {
         rc = tombstone_value(t, record, fault);
-        if (rc != 0) {
-            return rc;
+
+        if (rc == 1) {
+            /* without its key it becomes no row, but may be left out */
+            return row_convert(t->plan, &made, text, &other) == ROW_FILTERED
+                   ? ROW_FILTERED : 1;
+        }
+
+        if (rc == -1) {
+            return -1;
         }
 
         made.value = t->value.data;

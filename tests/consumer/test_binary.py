@@ -97,3 +97,18 @@ def test_a_bad_row_among_good_ones(consumer, topics, database, bad, reason):
     assert len(found) == 1 and found[0][0] == 70
     assert reason in found[0][1]
     assert daemon.metric("sluice_consumer_copies_total") <= 4
+
+
+def test_an_offset_too_large_for_its_column(consumer, topics, database):
+    """Refused for the row's sake, and not as a breach of the protocol."""
+    database.query("CREATE TABLE t (off smallint)")
+    topic = topics.create()
+    topics.produce(topic, ["{}"] * 32771)
+    consumer({"topic": topic, "group": "g", "start": "earliest",
+              "table": "t", "dead_letters": {"hold_above": 1},
+              "columns": {"off": {"meta": "offset"}}})
+    wait_for(lambda: database.try_count("sluice.dead_letters") == 3, 60,
+             "dead letters")
+    assert database.try_count("t") == 32768
+    assert database.query("SELECT DISTINCT sqlstate FROM"
+                          " sluice.dead_letters") == [("22003",)]

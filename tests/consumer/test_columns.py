@@ -126,6 +126,13 @@ TEXTS = [
     ("text", {"transform": "sha256"}, [
         (q("a@b.c"), sha("a@b.c")), (q(""), sha("")), (q("é"), sha("é")),
         ("1.0", sha("1.0")), ('{"a":1}', sha('{"a":1}'))]),
+    # what moves nothing between two that do
+    ("text", {"transform": ["lower", "trim", {"mask": 4}]}, [
+        (q("12345678"), "****5678"), (q(" ABCDEFGH "), "****efgh")]),
+    ("text", {"transform": ["lower", "trim", "mask"]}, [
+        (q("\u00e9\u00e9\u00e9SECRET"), "*********")]),
+    ("text", {"transform": ["lower", "trim", "upper"]}, [
+        (q("\u023a" * 2000), "\u023a" * 2000)]),
     ("text", {"transform": ["trim", "lower", "sha256"]}, [
         (q(" A@B.C "), sha("a@b.c"))]),
     ("text", {"transform": "mask"}, [

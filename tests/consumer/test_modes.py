@@ -160,6 +160,21 @@ def test_a_tombstones_key(consumer, topics, database):
                           " ORDER BY 1") == [(1,), (2,), (3,), (4,)]
 
 
+def test_a_filter_by_header_holds_for_tombstones(consumer, topics, database):
+    database.query(TABLE)
+    topic = topics.create()
+    eu, us = [("region", b"eu")], [("region", b"us")]
+    topics.produce(topic, [
+        ("1", event(1, "a"), 0, eu), ("2", event(2, "b"), 0, eu),
+        ("1", None, 0, us), ("2", None, 0, eu), (None, None, 0, us)])
+    consumer({**CONFIG, "topic": topic, "mode": "upsert_delete",
+              "where": {"header": "region", "equals": "eu"}})
+    wait_stored(database, topics, topic)
+    assert rows(database) == [(1, "a")]
+    assert database.try_count("sluice.dead_letters") == 0
+    assert database.value("SELECT sum(filtered) FROM sluice.batches") == 2
+
+
 def test_a_key_that_is_null_goes_aside(consumer, topics, database):
     """Of a unique constraint, two of them would be two rows."""
     database.query("CREATE TABLE t (id integer UNIQUE, v text, ver integer)")

@@ -109,6 +109,21 @@ def test_what_has_no_table(consumer, topics, database, what, rest, filtered):
         == filtered
 
 
+def test_what_is_filtered_needs_no_table(consumer, topics, database):
+    database.query(TABLES)
+    topic = topics.create()
+    topics.produce(topic, [
+        '{"type":"order","id":1,"tenant":"a"}', '{"type":"x","tenant":"b"}',
+        '{"type":"order","id":2,"tenant":"b"}', '{"type":"x","tenant":"a"}'])
+    consumer({**CONFIG, "topic": topic, "dead_letters": {"hold_above": 1},
+              "where": {"path": "/tenant", "equals": "a"}})
+    wait_stored(database, 4)
+    assert database.query("SELECT id FROM orders") == [(1,)]
+    assert database.query('SELECT "offset" FROM sluice.dead_letters') \
+        == [(3,)]
+    assert database.value("SELECT sum(filtered) FROM sluice.batches") == 2
+
+
 def test_by_a_header_with_tombstones(consumer, topics, database):
     database.query(TABLES)
     topic = topics.create()
