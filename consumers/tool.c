@@ -16,7 +16,7 @@
 static int tool_postgres(tool_t *tool);
 static int tool_kafka(tool_t *tool, bool must, int64_t timestamp);
 static int tool_cluster(tool_t *tool);
-static int tool_has_place(tool_t *tool);
+static int tool_has_place(tool_t *tool, const conf_t *conf);
 static bool tool_is_number(Oid type);
 
 
@@ -385,15 +385,18 @@ tool_log_cte(const tool_t *tool, buf_t *sql)
 }
 
 
-/* Each names the table its row was for. */
+/* Each names the table its row was for, or the group's if it had none. */
 
 void
 tool_dead_where(const tool_t *tool, buf_t *sql)
 {
     size_t  i;
 
+    buf_addf(sql, " (");
+    offsets_where(tool->offsets, tool->conn, sql);
+
     for (i = 0; i < tool->conf->ntargets; i++) {
-        buf_addf(sql, i ? " OR" : " (");
+        buf_addf(sql, " OR");
         offsets_where_table(tool->offsets, tool->conn,
                             tool->conf->targets[i]->table, sql);
     }
@@ -480,7 +483,7 @@ tool_alive(tool_t *tool)
  */
 
 static int
-tool_has_place(tool_t *tool)
+tool_has_place(tool_t *tool, const conf_t *conf)
 {
     int                   rc;
     buf_t                 sql, table;
@@ -492,15 +495,15 @@ tool_has_place(tool_t *tool)
         CONF_FROM_OFFSET, CONF_FROM_PARTITION, CONF_FROM_TOPIC
     };
 
-    if (tool_column(tool->conf, CONF_FROM_PARTITION) == NULL
-        || tool_column(tool->conf, CONF_FROM_OFFSET) == NULL)
+    if (tool_column(conf, CONF_FROM_PARTITION) == NULL
+        || tool_column(conf, CONF_FROM_OFFSET) == NULL)
     {
         return 0;
     }
 
     memset(&sql, 0, sizeof(buf_t));
     memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, tool->conn, tool->conf);
+    sql_table(&table, tool->conn, conf);
 
     buf_addf(&sql, "SELECT EXISTS (SELECT FROM pg_index i WHERE"
              " i.indisunique AND i.indisvalid AND i.indpred IS NULL"
@@ -513,7 +516,7 @@ tool_has_place(tool_t *tool)
     buf_free(&table);
 
     for (i = 0; i < sizeof(place) / sizeof(place[0]); i++) {
-        column = tool_column(tool->conf, place[i]);
+        column = tool_column(conf, place[i]);
         if (column) {
             buf_add(&sql, ",", 1);
             sql_literal(&sql, tool->conn, column->name);
@@ -537,31 +540,50 @@ tool_has_place(tool_t *tool)
 int
 tool_check_repeat(tool_t *tool)
 {
-    int  rc;
+    int            rc;
+    size_t         i;
+    const conf_t  *conf;
 
-    if (tool_overwrites(tool->conf)) {
-        return 0;
+    for (i = 0; tool_overwrites(tool->conf->targets[i]); i++) {
+        if (i + 1 == tool->conf->ntargets) {
+            return 0;
+        }
     }
 
-    rc = tool_has_place(tool);
+    conf = tool->conf->targets[i];
+    rc = tool_has_place(tool, conf);
 
     if (rc == 0) {
         tool_error("rows of table \"%s\" would be there twice: it has no "
-                   "unique index on its partition and offset columns. Name "
-                   "another table by --into, or say --allow-duplicates",
-                   tool->conf->table);
+                   "unique index on its partition and offset columns. %s "
+                   "--allow-duplicates", conf->table, tool->conf->nroutes
+                   ? "Say" : "Name another table by --into, or say");
     }
 
     if (rc == 1) {
         tool_error("rows of table \"%s\" that are there would come as dead "
                    "letters: say \"mode\": \"ignore\" in the configuration "
                    "and \"key\": [\"%s\", \"%s\"], for which it has the "
-                   "unique index", tool->conf->table,
-                   tool_column(tool->conf, CONF_FROM_PARTITION)->name,
-                   tool_column(tool->conf, CONF_FROM_OFFSET)->name);
+                   "unique index", conf->table,
+                   tool_column(conf, CONF_FROM_PARTITION)->name,
+                   tool_column(conf, CONF_FROM_OFFSET)->name);
     }
 
     return -1;
+}
+
+
+/* It would change the group's name alone, not the tables of the rows. */
+
+int
+tool_check_into(const conf_t *conf, const char *into)
+{
+    if (into && conf->nroutes) {
+        tool_error("--into: \"route\" names the tables");
+        return -1;
+    }
+
+    return 0;
 }
 
 

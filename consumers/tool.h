@@ -76,12 +76,15 @@ const conf_column_t *tool_column(const conf_t *conf, conf_from_t from);
 int tool_alive(tool_t *tool);
 
 /*
- * Whether a record that is read twice leaves one row.  Returns 0, or -1 with
- * the way out said.
+ * Whether a record that is read twice leaves one row, in each table of the
+ * configuration.  Returns 0, or -1 with the way out said.
  */
 int tool_check_repeat(tool_t *tool);
 
-/* Whether rows may give way to later records' rows. */
+/* Whether --into TABLE, or NULL, can be meant.  Returns 0, or -1, said. */
+int tool_check_into(const conf_t *conf, const char *into);
+
+/* Whether a table's rows may give way to later records' rows. */
 bool tool_overwrites(const conf_t *conf);
 
 /* A number without a sign, whole.  Returns 0 or -1. */

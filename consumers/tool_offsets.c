@@ -297,9 +297,11 @@ reset_run(reset_t *reset, const conf_t *conf)
 
     tool = &reset->tool;
 
-    if (tool_open(tool, conf, TOOL_LOG_MUST,
-                  reset->to == RESET_TIMESTAMP ? reset->value : -1)
-        == -1 || tool_alive(tool) != 0)
+    if (tool_check_into(conf, reset->into) == -1
+        || tool_open(tool, conf, TOOL_LOG_MUST,
+                     reset->to == RESET_TIMESTAMP ? reset->value : -1)
+           == -1
+        || tool_alive(tool) != 0)
     {
         return COMMAND_FAILED;
     }

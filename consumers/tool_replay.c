@@ -209,8 +209,7 @@ replay_conf(replay_t *replay, const char *file)
         return 0;
     }
 
-    if (conf->ntargets > 1) {
-        tool_error("--into: \"route\" names the tables");
+    if (tool_check_into(conf, replay->into) == -1) {
         return -1;
     }
 

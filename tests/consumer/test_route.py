@@ -175,6 +175,52 @@ def test_one_missing_table_holds_all(consumer, topics, database):
     assert database.try_count("orders") == 1
 
 
+def test_going_back_asks_each_table(consumer, topics, database):
+    """One table that appends is enough to refuse it; --into names none."""
+    database.query(TABLES)
+    topic = topics.create()
+    orders = {"order": CONFIG["route"]["tables"]["order"]}
+    config = {**CONFIG, "topic": topic, "route": route(tables=orders)}
+    topics.produce(topic, [order(1, "a"), '{"type":"other"}',
+                           order(2, "bad"), order(3, "c")], 1769900000000)
+    daemon = consumer(config)
+    wait_stored(database, 4)
+    daemon.stop()
+    back = ("offsets", "reset", "--to-earliest")
+    window = ("replay", "--from", "2026-01-31T22:53:00Z",
+              "--to", "2026-01-31T22:54:00Z")
+    for words in (back, window):
+        code, said = daemon.run(*words, "--into", "rest")
+        assert code == 1 and '--into: "route"' in said, said
+
+    mixed = consumer({
+        **config, "group": "h", "table": "rest", "mode": "upsert",
+        "key": ["part", "off"], "columns": {"v": "", **PLACE},
+        "route": route(default="table", tables={
+            **orders, "visit": CONFIG["route"]["tables"]["visit"]})},
+        start=False)
+    code, said = mixed.run(*window)
+    assert code == 1 and 'rows of table "s.visits"' in said, said
+    assert "--into" not in said
+
+    code, said = daemon.run("where", f"{topic}/0/1")
+    assert code == 0 and "dead letter" in said, said
+    code, said = daemon.run("verify", "--json")
+    partition = json.loads(said)["partitions"][0]
+    assert (code, partition["dead_letters"], partition["taken_out"]) \
+        == (0, 2, 0)
+    code, said = daemon.run(*back)
+    assert code == 0, said
+    assert database.try_count("sluice.dead_letters") == 0
+    daemon.start()
+    wait_stored(database, 4)
+    daemon.stop()
+    assert database.query("SELECT id, v FROM orders ORDER BY id") \
+        == [(1, "a"), (3, "c")]
+    assert database.try_count("sluice.dead_letters") == 2
+    assert daemon.run("verify", "--strict")[0] == 0
+
+
 def test_kill_9_in_a_loop(consumer, topics, database):
     """Each record once, in its own table, among bad ones."""
     database.query(TABLES)
