@@ -8,7 +8,7 @@
  * The zone's size stays the same over reloads, or its counters would start
  * anew; what is retired stays too, as old workers still count it.
  */
-#define NGX_HTTP_KAFKA_ZONE        (1024 * 1024)    /* bytes, at least */
+#define NGX_HTTP_KAFKA_ZONE        (4 * 1024 * 1024)  /* bytes, at least */
 #define NGX_HTTP_KAFKA_ZONE_BASE   (256 * 1024)     /* a producer: workers */
 #define NGX_HTTP_KAFKA_ZONE_TOPIC  1024             /* a topic */
 
@@ -301,11 +301,9 @@ ngx_http_kafka_count(ngx_http_kafka_ctx_t *ctx, ngx_uint_t code)
 void
 ngx_http_kafka_count_waiting(ngx_http_kafka_ctx_t *ctx, ngx_int_t n)
 {
-    ngx_http_kafka_gauges_t    *gauges;
-    ngx_http_kafka_loc_conf_t  *klcf;
+    ngx_http_kafka_gauges_t  *gauges;
 
-    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
-    gauges = (ngx_http_kafka_gauges_t *) klcf->producer->gauges;
+    gauges = (ngx_http_kafka_gauges_t *) ctx->gauges;
 
     /* this worker alone writes it */
     gauges->in_flight += n;
@@ -341,7 +339,6 @@ ngx_http_kafka_counters_enter(ngx_http_kafka_main_conf_t *kmcf)
         }
     }
 
-    slot->n = n;
     slot->started = ngx_time();
 
     if (ngx_http_kafka_process(ngx_pid, &state, &slot->birth) != NGX_OK) {
@@ -356,6 +353,9 @@ ngx_http_kafka_counters_enter(ngx_http_kafka_main_conf_t *kmcf)
         kcfp[i]->gauges = &slot->gauges[i].kafka;
     }
 
+    /* whoever is killed before leaves a slot of nothing */
+    ngx_memory_barrier();
+    slot->n = n;
     ngx_memory_barrier();
     slot->pid = ngx_pid;
     kmcf->slot = slot;
@@ -392,6 +392,8 @@ ngx_http_kafka_slot_take(ngx_slab_pool_t *shpool,
                        &slot->gauges[i].producer->kafka.unreported,
                        slot->gauges[i].kafka.records);
         }
+
+        slot->n = 0;
 
         return slot;
     }

@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *problem);
 static ngx_int_t ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
+static ngx_uint_t ngx_http_kafka_has_left(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
 static ngx_http_kafka_error_e ngx_http_kafka_no_partition(
     ngx_http_kafka_ctx_t *ctx);
@@ -339,6 +340,7 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
 
     ctx->suspended = 1;
 
+    ctx->gauges = klcf->producer->gauges;
     ngx_http_kafka_count_waiting(ctx, 1);
 
     ngx_add_timer(&ctx->timer, klcf->timeout);
@@ -476,6 +478,15 @@ ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 }
 
 
+/* Its client is gone, and the request has gone on to "post_action". */
+static ngx_uint_t
+ngx_http_kafka_has_left(ngx_http_kafka_ctx_t *ctx)
+{
+    return ngx_http_get_module_ctx(ctx->request, ngx_http_kafka_module)
+           != ctx;
+}
+
+
 static void
 ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
 {
@@ -533,6 +544,10 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
     ngx_http_set_log_request(c->log, r);
 
     ngx_http_kafka_resume(ctx);
+
+    if (ngx_http_kafka_has_left(ctx)) {
+        return;
+    }
 
     rc = ngx_http_kafka_reply(ctx);
 
@@ -622,6 +637,10 @@ ngx_http_kafka_timeout(ngx_event_t *ev)
 
     ctx->waiting = 0;
     ngx_http_kafka_resume(ctx);
+
+    if (ngx_http_kafka_has_left(ctx)) {
+        return;
+    }
 
     rc = ngx_http_kafka_reply(ctx);
 

@@ -198,6 +198,8 @@ struct ngx_http_kafka_ctx_s {
     ngx_str_t                  idempotency_key;
     ngx_uint_t                 invalid;     /* records */
     ngx_uint_t                 waiting;     /* records */
+    ngx_kafka_gauges_t        *gauges;      /* while it is suspended: its
+                                               location may change */
     ngx_event_t                timer;
     ngx_http_kafka_error_e     error;       /* of the answer */
     ngx_msec_t                 begun;       /* when it was produced */

@@ -545,6 +545,7 @@ ngx_http_kafka_record_sort(ngx_http_kafka_ctx_t *ctx)
         }
 
         msg[i].topic = klcf->dead_index;
+        msg[i].partition = RD_KAFKA_PARTITION_UA;
         item[i].dead = 1;
         item[i].state = NGX_HTTP_KAFKA_WAITING;
         ctx->invalid--;

@@ -389,10 +389,13 @@ static ngx_int_t
 ngx_http_kafka_send_page(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, u_char *text, u_char *last)
 {
-    ngx_str_t  body, store;
+    ngx_str_t  allow, body, store;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
+        ngx_str_set(&allow, "GET, HEAD");
+
+        return ngx_http_kafka_header(r, "Allow", &allow) == NGX_OK
+               ? NGX_HTTP_NOT_ALLOWED : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ngx_str_set(&store, "no-store");

@@ -41,6 +41,7 @@ static const uint64_t   ngx_kafka_one = 1;
 static pthread_mutex_t  ngx_kafka_helpers_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t   ngx_kafka_helpers_gone = PTHREAD_COND_INITIALIZER;
 static ngx_uint_t       ngx_kafka_helpers;
+static ngx_uint_t       ngx_kafka_helpers_lost;    /* a client nobody ends */
 
 
 ngx_kafka_client_t *
@@ -378,9 +379,15 @@ ngx_kafka_client_free(ngx_kafka_client_t *client)
     (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
 
     if (err) {
-        /* left as it is: the count makes the worker end by _exit() */
         ngx_log_error(NGX_LOG_ERR, kp->cycle->log, err,
                       "pthread_create() failed");
+
+        /* left as it is: its threads run on, so the worker ends by _exit() */
+
+        (void) pthread_mutex_lock(&ngx_kafka_helpers_lock);
+        ngx_kafka_helpers--;
+        ngx_kafka_helpers_lost = 1;
+        (void) pthread_mutex_unlock(&ngx_kafka_helpers_lock);
     }
 
     ngx_queue_remove(&client->queue);
@@ -459,7 +466,7 @@ ngx_kafka_clients_wait(ngx_msec_t timeout)
         /* void */
     }
 
-    n = ngx_kafka_helpers;
+    n = ngx_kafka_helpers + ngx_kafka_helpers_lost;
 
     (void) pthread_mutex_unlock(&ngx_kafka_helpers_lock);
 
@@ -579,6 +586,7 @@ static rd_kafka_resp_err_t
 ngx_kafka_client_on_sent(rd_kafka_t *rk, int fd, const char *name, int32_t id,
     int16_t key, int16_t version, int32_t corr, size_t size, void *opaque)
 {
+    uint64_t         now, last, *sent = opaque;
     struct timespec  ts;
 
     (void) rk;
@@ -592,9 +600,18 @@ ngx_kafka_client_on_sent(rd_kafka_t *rk, int fd, const char *name, int32_t id,
     if (key == 0) {
         /* Produce; the clock of ngx_current_msec */
         (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        __atomic_store_n((uint64_t *) opaque,
-                         (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
-                         __ATOMIC_RELAXED);
+        now = (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+        last = __atomic_load_n(sent, __ATOMIC_RELAXED);
+
+        /* another broker's thread may have been faster */
+
+        while (last < now
+               && !__atomic_compare_exchange_n(sent, &last, now, 0,
+                                               __ATOMIC_RELAXED,
+                                               __ATOMIC_RELAXED))
+        {
+            /* void */
+        }
     }
 
     return RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -23,6 +23,7 @@ static ngx_uint_t ngx_kafka_produce_batch(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_kafka_take_e ngx_kafka_produce_now(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
+static ngx_kafka_take_e ngx_kafka_produce_code(rd_kafka_resp_err_t err);
 static rd_kafka_resp_err_t ngx_kafka_produce_headers(
     ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
     ngx_kafka_message_t *msg);
@@ -166,6 +167,11 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         run = ngx_kafka_produce_batch(kp, &msg[i], n - i);
 
         if (run) {
+
+            if (first == NGX_KAFKA_TAKEN && msg[i].record == NULL) {
+                first = ngx_kafka_produce_code(msg[i].error);
+            }
+
             continue;
         }
 
@@ -225,8 +231,9 @@ ngx_kafka_produce_refused(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
 /*
  * The run of records that librdkafka's batch call takes: of one topic, and
- * without headers and timestamps, which it does not know.  Returns 0 where
- * such a run is no longer than one.
+ * without headers and timestamps, which it does not know, nor a partition, as
+ * it leaks those of one that does not exist.  Returns 0 where such a run is no
+ * longer than one.
  */
 static ngx_uint_t
 ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
@@ -246,7 +253,8 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     for (i = 0; i < n && i < NGX_KAFKA_BATCH; i++) {
 
         if (msg[i].topic != msg->topic || msg[i].nheaders
-            || msg[i].timestamp)
+            || msg[i].timestamp
+            || msg[i].partition != RD_KAFKA_PARTITION_UA)
         {
             break;
         }
@@ -257,7 +265,6 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         rkm[i].len = msg[i].value.len;
         rkm[i].key = msg[i].key.data;
         rkm[i].key_len = msg[i].key.len;
-        rkm[i].partition = msg[i].partition;
         rkm[i]._private = msg[i].record;
     }
 
@@ -268,9 +275,7 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     }
 
     (void) rd_kafka_produce_batch(rkt, RD_KAFKA_PARTITION_UA,
-                                  RD_KAFKA_MSG_F_COPY
-                                  |RD_KAFKA_MSG_F_PARTITION,
-                                  rkm, (int) n);
+                                  RD_KAFKA_MSG_F_COPY, rkm, (int) n);
 
     for (i = 0; i < n; i++) {
         rec = msg[i].record;
@@ -310,10 +315,20 @@ ngx_kafka_produce_now(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
         msg->error = rd_kafka_last_error();
     }
 
-    switch (msg->error) {
+    if (msg->error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        ngx_queue_insert_tail(&client->records, &rec->queue);
+    }
+
+    return ngx_kafka_produce_code(msg->error);
+}
+
+
+static ngx_kafka_take_e
+ngx_kafka_produce_code(rd_kafka_resp_err_t err)
+{
+    switch (err) {
 
     case RD_KAFKA_RESP_ERR_NO_ERROR:
-        ngx_queue_insert_tail(&client->records, &rec->queue);
         return NGX_KAFKA_TAKEN;
 
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:

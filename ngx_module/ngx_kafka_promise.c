@@ -74,7 +74,8 @@ ngx_kafka_promise_due(ngx_kafka_client_t *client)
         return unknown;
     }
 
-    return ngx_current_msec - looked
+    /* another worker's clock may be ahead */
+    return (ngx_msec_int_t) (ngx_current_msec - looked)
            >= (unknown ? NGX_KAFKA_LOOK_RETRY : NGX_KAFKA_LOOK_REFRESH);
 }
 

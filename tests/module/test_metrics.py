@@ -312,7 +312,7 @@ def test_more_topics_than_room_are_counted_as_other(nginx, topics):
     server = nginx(CONF, TOPIC=name, MORE="")
     # unreachable, so that nothing asks for thousands of topics
     for _ in range(10):
-        more = "\n".join(f"topic no-{next(number)};" for _ in range(240))
+        more = "\n".join(f"topic no-{next(number)};" for _ in range(1200))
         server.write(CONF, MORE=more, KAFKA="127.0.0.1:1")
         server.reload(wait_old=20)
         if "are counted as \"(other)\"" in server.log():

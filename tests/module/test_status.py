@@ -76,7 +76,8 @@ def test_counters_go_on_over_a_reload(nginx, topic):
 
 def test_status_is_not_for_posting(nginx, topic):
     server = nginx(CONF, TOPIC=topic)
-    assert server.post("/status", b"x").status == 405
+    refused = server.post("/status", b"x")
+    assert refused.status == 405 and refused.headers["allow"] == "GET, HEAD"
     assert server.request("HEAD", "/status").status == 200
 
 

@@ -1,6 +1,9 @@
 """What nginx does around an answer must not make it a lie."""
 
-from tests.lib import web
+import socket
+
+from tests.lib import procs, web
+from tests.lib.env import SANITIZED, wait_for
 from tests.lib.problem import assert_problem
 
 CONF = """
@@ -95,3 +98,83 @@ def test_an_answer_is_utf8_whatever_the_request_says(nginx, topic, directory):
         answer = web.read_answer(connection.makefile("rb"))
     assert answer.status == 404
     answer.body.decode("utf-8")
+
+
+LEAVING = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        timeout 3s;
+        topic   %%TOPIC%%;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+            post_action /done;
+        }
+        location = /again {
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+            post_action /;
+        }
+        location = /done { return 204; }
+        location = /status { kafka_status; }
+    }
+"""
+
+
+def test_clients_that_leave_before_a_post_action(nginx, own_kafka,
+                                                 own_topics):
+    """nginx goes on with another location before it ends the request."""
+    topic = own_topics.create()
+    server = nginx(LEAVING, TOPIC=topic, KAFKA=own_kafka.bootstrap)
+    assert server.post("/", b"first").status == 200
+    worker = server.worker()
+    own_kafka.pause()
+    for path in ("/", "/again") * 5:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            waiting = server.get("/status").json["in_flight"]
+            client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n"
+                           "Content-Length: 4\r\n\r\nleft".encode())
+            wait_for(lambda w=waiting:
+                     server.get("/status").json["in_flight"] > w, 10,
+                     "it waits")
+    own_kafka.resume()
+    wait_for(lambda: server.get("/status").json["in_flight"] == 0, 20,
+             "none waits any more")
+    wait_for(lambda: server.post("/", b"last").status == 200, 20, "serving")
+    assert server.worker() == worker
+
+
+PLACED = """
+    kafka_producer main { brokers %%KAFKA%%; topic %%TOPIC%%; }
+    kafka_request_headers off;
+    client_max_body_size 8m;
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass      main;
+            kafka_topic     %%TOPIC%%;
+            kafka_format    ndjson;
+            kafka_partition $arg_p;
+        }
+    }
+"""
+
+
+def test_a_batch_to_a_partition_that_there_is_not(nginx, topics):
+    topic = topics.create(partitions=2)
+    server = nginx(PLACED, TOPIC=topic)
+    body = b"1\n2\n3\n"
+    assert server.post("/?p=1", body).status == 200
+    large = (b'"' + b"x" * 100000 + b'"\n') * 20
+    assert_problem(server.post("/?p=9", large), 400, "no", "bad-partition")
+    before = procs.rss(server.worker())
+    for _ in range(50):
+        assert_problem(server.post("/?p=9", large), 400, "no",
+                       "bad-partition")
+    # 100 MB were refused
+    assert procs.rss(server.worker()) - before < 20e6 or SANITIZED
+    assert server.post("/", body).status == 200
+    assert topics.count(topic) == 6
