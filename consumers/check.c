@@ -28,6 +28,7 @@ typedef struct {
 
 
 static int check_kafka(check_t *check);
+static int check_dead_topic(check_t *check);
 static int check_postgres(check_t *check);
 static int check_table(check_t *check, conf_t *conf);
 static int check_offsets(check_t *check);
@@ -55,7 +56,8 @@ check_run(conf_t *conf)
 
     printf("configuration  %s: well-formed\n", conf->file);
 
-    failed = check_kafka(&check) == -1;
+    failed = check_kafka(&check) == -1
+             || (conf->dead_topic && check_dead_topic(&check) == -1);
 
     if (check_postgres(&check) == -1) {
         failed = 1;
@@ -77,8 +79,10 @@ check_run(conf_t *conf)
 }
 
 
-static int
-check_kafka(check_t *check)
+/* What "lookup" finds, waited for; NULL with a line said. */
+
+static const lookup_result_t *
+check_topic(check_t *check, lookup_t *lookup, bool with)
 {
     char                    err[CONF_ERROR_MAX];
     struct pollfd           fd;
@@ -88,30 +92,44 @@ check_kafka(check_t *check)
     rkconf = source_conf(check->conf, 1, err);
     if (rkconf == NULL) {
         printf("kafka          %s\n", err);
-        return -1;
+        return NULL;
     }
 
     (void) rd_kafka_conf_set(rkconf, "log_level", "0", NULL, 0);
 
-    if (lookup_start(check->lookup, rkconf, NULL, NULL, 0, true,
-                     check->conf->start == CONF_START_TIME
+    if (lookup_start(lookup, rkconf, NULL, NULL, 0, with,
+                     with && check->conf->start == CONF_START_TIME
                      ? check->conf->start_time : -1)
         == -1)
     {
         printf("kafka          could not start a thread\n");
-        return -1;
+        return NULL;
     }
 
-    fd.fd = lookup_fd(check->lookup);
+    fd.fd = lookup_fd(lookup);
     fd.events = POLLIN;
     (void) poll(&fd, 1, CHECK_TIMEOUT);
 
-    result = lookup_result(check->lookup);
+    result = lookup_result(lookup);
 
     if (result == NULL || result->error[0]) {
         printf("kafka          could not ask %s: %s\n",
                conf_property(check->conf, "bootstrap.servers"),
                result ? result->error : "no answer in time");
+        return NULL;
+    }
+
+    return result;
+}
+
+
+static int
+check_kafka(check_t *check)
+{
+    const lookup_result_t  *result;
+
+    result = check_topic(check, check->lookup, true);
+    if (result == NULL) {
         return -1;
     }
 
@@ -122,6 +140,29 @@ check_kafka(check_t *check)
     check->topic = result;
 
     return offsets_set_cluster(check->offsets, result->cluster);
+}
+
+
+static int
+check_dead_topic(check_t *check)
+{
+    lookup_t               *lookup;
+    const lookup_result_t  *result;
+
+    lookup = lookup_create(check->conf->dead_topic);
+    if (lookup == NULL) {
+        return -1;
+    }
+
+    result = check_topic(check, lookup, false);
+    if (result) {
+        printf("dead letters   topic \"%s\" with %d partitions\n",
+               check->conf->dead_topic, result->partitions);
+    }
+
+    lookup_destroy(lookup);
+
+    return result ? 0 : -1;
 }
 
 

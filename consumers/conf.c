@@ -229,6 +229,11 @@ conf_complete(conf_reader_t *cr, conf_t *conf)
                          "is missing");
     }
 
+    if (conf->dead_topic && strcmp(conf->dead_topic, conf->topic) == 0) {
+        return conf_fail(cr, 0, "\"dead_letters.topic\" cannot be \"topic\": "
+                         "it would read its own dead letters");
+    }
+
     /* libpq's own message may hold a part of the password */
     options = PQconninfoParse(conf->postgres, NULL);
     if (options == NULL) {

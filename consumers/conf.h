@@ -211,6 +211,7 @@ struct conf_s {
     int64_t           batch_linger;       /* ms */
     int64_t           flush_timeout;      /* ms */
     conf_store_t      dead_store;
+    char             *dead_topic;         /* NULL: the table alone */
     int64_t           dead_keep;          /* ms; 0: for ever */
     double            hold_above;         /* share of the last 1,000 records */
     bool              create_table;

@@ -32,7 +32,7 @@ const conf_owned_t  conf_owned[] = {
     /* so that what comes under its name is compared with what was stored */
     { "topic.metadata.propagation.max.ms", "0",
       "a deleted topic must be told at once" },
-    { "transactional.id", NULL, "the daemon produces nothing" },
+    { "transactional.id", NULL, "the daemon needs no transaction of Kafka's" },
     { NULL, NULL, NULL }
 };
 

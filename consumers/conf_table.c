@@ -335,6 +335,11 @@ const conf_key_t  conf_keys[] = {
       .doc = "What is kept of a dead letter: the record, or, for data that "
              "must not lie around, its place and the reason alone." },
 
+    { .path = "dead_letters.topic", .kind = CONF_STRING, FIELD(dead_topic),
+      .example = "\"order-dead\"",
+      .doc = "A topic that takes each dead letter as well, at least once, "
+             "before the batch is committed. It must be there." },
+
     { .path = "dead_letters.keep", .kind = CONF_TIME, FIELD(dead_keep),
       .min = 1000, .max = 36525LL * 24 * 3600 * 1000, .example = "\"30d\"",
       .doc = "How long dead letters are kept. Left out, until they are "

@@ -27,6 +27,7 @@ enum {
     DAEMON_FD_PG,
     DAEMON_FD_UNBLOCK,
     DAEMON_FD_HTTP,
+    DAEMON_FD_DEAD_TOPIC,
     DAEMON_NFDS
 };
 
@@ -123,6 +124,15 @@ daemon_init(daemon_t *d, conf_t *conf)
         return -1;
     }
 
+    if (conf->dead_topic) {
+        d->dead_topic = dead_topic_create(conf);
+        if (d->dead_topic == NULL) {
+            log_warn("could not start");
+            return -1;
+        }
+        sink_set_dead_topic(d->sink, d->dead_topic);
+    }
+
     batch_init(&d->batches[0], (size_t) conf->batch_rows,
                (size_t) conf->batch_bytes, conf->batch_linger);
     batch_init(&d->batches[1], (size_t) conf->batch_rows,
@@ -204,6 +214,10 @@ daemon_loop(daemon_t *d)
         pg_tick(unblock_pg(d->unblock), now);
         pg_io(unblock_pg(d->unblock), fds[DAEMON_FD_UNBLOCK].revents);
 
+        if (d->dead_topic) {
+            dead_topic_poll(d->dead_topic, now);
+        }
+
         if (d->http) {
             metrics_serve(d->http);
         }
@@ -237,6 +251,8 @@ daemon_fds(daemon_t *d, struct pollfd *fds)
     fds[DAEMON_FD_UNBLOCK].fd = pg_fd(unblock_pg(d->unblock));
     fds[DAEMON_FD_UNBLOCK].events = pg_events(unblock_pg(d->unblock));
     fds[DAEMON_FD_HTTP].fd = d->http ? metrics_fd(d->http) : -1;
+    fds[DAEMON_FD_DEAD_TOPIC].fd = d->dead_topic
+                                   ? dead_topic_fd(d->dead_topic) : -1;
 }
 
 
@@ -268,6 +284,11 @@ daemon_timeout(daemon_t *d, int64_t now)
     }
 
     deadline = pg_deadline(unblock_pg(d->unblock));
+    if (deadline) {
+        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
+    }
+
+    deadline = d->dead_topic ? dead_topic_deadline(d->dead_topic) : 0;
     if (deadline) {
         daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
     }
@@ -382,6 +403,7 @@ daemon_exit(daemon_t *d)
     lookup_destroy(d->lookup);
     source_destroy(d->source);
     sink_destroy(d->sink);
+    dead_topic_destroy(d->dead_topic);
     prune_destroy(d->prune);
     offsets_destroy(d->offsets);
     targets_destroy(d->targets);

@@ -60,6 +60,7 @@ typedef struct {
     targets_t         *targets;
     offsets_t         *offsets;
     sink_t            *sink;
+    dead_topic_t      *dead_topic;     /* NULL: none is configured */
     prune_t           *prune;
     unblock_t         *unblock;
     metrics_http_t    *http;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dead_headers.h"
 #include "dead_letters.h"
 #include "log.h"
 #include "sink.h"
@@ -73,8 +74,6 @@ static int replay_stripped(replay_t *r);
 static PGresult *replay_select(replay_t *r);
 static int replay_fill(replay_t *r, const PGresult *res);
 static int replay_record(replay_t *r, const PGresult *res, int row);
-static int replay_headers(replay_t *r, const char *text, buf_t *list,
-    buf_t *bytes);
 static int replay_store(replay_t *r);
 static void replay_account(replay_t *r);
 
@@ -362,9 +361,11 @@ replay_record(replay_t *r, const PGresult *res, int row)
     int              rc, range;
     buf_t            list, bytes;
     size_t           before;
+    const char      *headers;
     unsigned char   *key, *value;
     batch_record_t   record;
 
+    headers = PQgetvalue(res, row, REPLAY_HEADERS);
     memset(&record, 0, sizeof(batch_record_t));
     memset(&list, 0, sizeof(buf_t));
     memset(&bytes, 0, sizeof(buf_t));
@@ -374,8 +375,7 @@ replay_record(replay_t *r, const PGresult *res, int row)
     if (replay_bytes(res, row, REPLAY_KEY, &key, &record.key_len) == -1
         || replay_bytes(res, row, REPLAY_VALUE, &value, &record.value_len)
            == -1
-        || replay_headers(r, PQgetvalue(res, row, REPLAY_HEADERS), &list,
-                          &bytes)
+        || dead_headers(&r->doc, headers, strlen(headers), &list, &bytes)
            == -1)
     {
         goto failed;
@@ -413,98 +413,6 @@ failed:
     buf_free(&bytes);
 
     return rc;
-}
-
-
-/* A string token's bytes, of "value_hex" the bytes it stands for. */
-
-static int
-replay_put(buf_t *bytes, const json_doc_t *doc, uint32_t token, bool hex)
-{
-    size_t  i, len;
-    char   *at, digits[3];
-
-    len = doc->tokens[token].end - doc->tokens[token].start;
-
-    if (buf_reserve(bytes, len + 1) == -1) {
-        return -1;
-    }
-
-    at = bytes->data + bytes->len;
-
-    if (!hex) {
-        len = json_unescape(doc, token, at);
-
-    } else {
-        digits[2] = '\0';
-        for (i = 0; i + 1 < len; i += 2) {
-            memcpy(digits, doc->text + doc->tokens[token].start + i, 2);
-            at[i / 2] = (char) strtoul(digits, NULL, 16);
-        }
-        len /= 2;
-    }
-
-    at[len] = '\0';
-    bytes->len += len + 1;
-
-    return (int) len;
-}
-
-
-/* As source_conf.c wrote them: [{"name":..., "value"|"value_hex":...}]. */
-
-static int
-replay_headers(replay_t *r, const char *text, buf_t *list, buf_t *bytes)
-{
-    int                  len;
-    bool                 name;
-    uint32_t             i, member;
-    json_error_t         err;
-    const json_token_t  *t;
-    batch_header_t       header;
-
-    if (*text == '\0' || json_parse(&r->doc, text, strlen(text), &err) == -1) {
-        return 0;
-    }
-
-    /* at most as long as the text and a NUL each, so that it never moves */
-    if (buf_reserve(bytes, strlen(text) * 2 + 1) == -1) {
-        return -1;
-    }
-
-    t = r->doc.tokens;
-
-    for (i = 1; t[0].type == JSON_ARRAY && i < t[0].next; i = t[i].next) {
-        memset(&header, 0, sizeof(batch_header_t));
-        header.name = "";
-
-        for (member = i + 1; t[i].type == JSON_OBJECT && member < t[i].next;
-             member = t[member + 1].next)
-        {
-            if (t[member + 1].type != JSON_STRING) {
-                continue;
-            }
-
-            name = json_equals(&r->doc, member, "name", 4);
-            if (name) {
-                header.name = bytes->data + bytes->len;
-            } else {
-                header.value = bytes->data + bytes->len;
-            }
-
-            len = replay_put(bytes, &r->doc, member + 1, !name
-                             && json_equals(&r->doc, member, "value_hex", 9));
-            if (len == -1) {
-                return -1;
-            }
-
-            header.len = name ? header.len : (size_t) len;
-        }
-
-        buf_add(list, (const char *) &header, sizeof(batch_header_t));
-    }
-
-    return buf_failed(list) ? -1 : 0;
 }
 
 

@@ -17,6 +17,7 @@ static int sink_prepare_dead(sink_t *sink);
 static void sink_next_target(sink_t *sink);
 static void sink_on_rows(void *data, const pg_reply_t *reply);
 static void sink_on_dead(void *data, const pg_reply_t *reply);
+static void sink_on_topic(void *data, const outcome_t *outcome);
 static void sink_commit(sink_t *sink);
 static void sink_on_commit(void *data, const pg_reply_t *reply);
 static void sink_on_rolled_back(void *data, const pg_reply_t *reply);
@@ -97,6 +98,13 @@ void
 sink_set_binary(sink_t *sink, size_t target, binary_t *binary)
 {
     sink->targets[target].binary = binary;
+}
+
+
+void
+sink_set_dead_topic(sink_t *sink, dead_topic_t *topic)
+{
+    sink->dead_topic = topic;
 }
 
 
@@ -435,6 +443,13 @@ sink_on_dead(void *data, const pg_reply_t *reply)
 
     case 0:
         sink->sql.len = 0;
+
+        if (sink->dead_topic) {
+            dead_topic_send(sink->dead_topic, sink->batch, sink_on_topic,
+                            sink);
+            return;
+        }
+
         sink_commit(sink);
         return;
 
@@ -445,6 +460,30 @@ sink_on_dead(void *data, const pg_reply_t *reply)
     default:
         return;
     }
+}
+
+
+/* The session stood idle meanwhile, so its end was told to nobody here. */
+
+static void
+sink_on_topic(void *data, const outcome_t *outcome)
+{
+    sink_t  *sink = data;
+
+    if (pg_state(sink->pg) != PG_IDLE
+        || PQtransactionStatus(pg_conn(sink->pg)) != PQTRANS_INTRANS)
+    {
+        sink_stop(sink, SQLSTATE_RECONNECT, "the session ended while dead "
+                  "letters went to their topic");
+        return;
+    }
+
+    if (outcome->action != SQLSTATE_OK) {
+        sink_stop(sink, outcome->action, outcome->reason);
+        return;
+    }
+
+    sink_commit(sink);
 }
 
 

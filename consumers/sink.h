@@ -7,6 +7,7 @@
 #include "batch.h"
 #include "binary.h"
 #include "conf.h"
+#include "dead_topic.h"
 #include "offsets.h"
 #include "pg.h"
 #include "sql.h"
@@ -50,6 +51,9 @@ void sink_destroy(sink_t *sink);
  * a call it is text; for a new sink_prepare().
  */
 void sink_set_binary(sink_t *sink, size_t target, binary_t *binary);
+
+/* Dead letters go there as well, before the commit; NULL: nowhere. */
+void sink_set_dead_topic(sink_t *sink, dead_topic_t *topic);
 
 /* The names are quoted anew for every connection. */
 int sink_prepare(sink_t *sink, PGconn *conn);

@@ -53,6 +53,7 @@ struct sink_s {
     const conf_t   *conf;
     offsets_t      *offsets;
     sink_end_t      end;
+    dead_topic_t   *dead_topic;    /* or NULL */
 
     pg_t           *pg;
     batch_t        *batch;

@@ -63,6 +63,9 @@ typedef struct {
  */
 rd_kafka_conf_t *source_conf(const conf_t *conf, int partitions, char *err);
 
+/* The same of the producer for "dead_letters.topic". */
+rd_kafka_conf_t *source_producer_conf(const conf_t *conf, char *err);
+
 /*
  * Whether the properties fit together, which rd_kafka_new() alone knows; no
  * broker is asked.  Returns 0, or -1 with "file:line:column: ..." in "err".

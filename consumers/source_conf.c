@@ -36,6 +36,29 @@ static const source_setting_t  source_presets[] = {
 };
 
 
+/* Behind the file's: what a dead letter in the topic promises, and bounds. */
+static const source_setting_t  source_producer[] = {
+    { "acks",                         "all" },
+    { "allow.auto.create.topics",     "false" },
+    { "batch.size",                   "65536" },
+    { "enable.idempotence",           "true" },
+    { "linger.ms",                    "5" },
+    { "log.queue",                    "true" },
+    { "max.in.flight.requests.per.connection", "1" },
+    /* the broker says what is too large */
+    { "message.max.bytes",            "1000000000" },
+    { "message.timeout.ms",           "10000" },
+    { "queue.buffering.max.kbytes",   "65536" },
+    { "queue.buffering.max.messages", "10000" },
+    { "retries",                      "2147483647" },
+    { "topic.metadata.propagation.max.ms", "0" }
+};
+
+
+static int source_try(rd_kafka_type_t type, rd_kafka_conf_t *rkconf,
+    char *err);
+
+
 static int
 source_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
     char *err)
@@ -54,6 +77,50 @@ source_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
 }
 
 
+static int
+source_set_all(rd_kafka_conf_t *rkconf, const source_setting_t *settings,
+    size_t n, char *err)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (source_set(rkconf, settings[i].name, settings[i].value, err)
+            == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* The presets, then the file's. */
+
+static int
+source_set_file(rd_kafka_conf_t *rkconf, const conf_t *conf, char *err)
+{
+    size_t  i;
+
+    if (source_set_all(rkconf, source_presets,
+                       sizeof(source_presets) / sizeof(source_setting_t), err)
+        == -1)
+    {
+        return -1;
+    }
+
+    for (i = 0; i < conf->nproperties; i++) {
+        if (source_set(rkconf, conf->properties[i].name,
+                       conf->properties[i].value, err) == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
 rd_kafka_conf_t *
 source_conf(const conf_t *conf, int partitions, char *err)
 {
@@ -64,20 +131,8 @@ source_conf(const conf_t *conf, int partitions, char *err)
 
     rkconf = rd_kafka_conf_new();
 
-    for (i = 0; i < sizeof(source_presets) / sizeof(source_setting_t); i++) {
-        if (source_set(rkconf, source_presets[i].name,
-                       source_presets[i].value, err) == -1)
-        {
-            goto failed;
-        }
-    }
-
-    for (i = 0; i < conf->nproperties; i++) {
-        if (source_set(rkconf, conf->properties[i].name,
-                       conf->properties[i].value, err) == -1)
-        {
-            goto failed;
-        }
+    if (source_set_file(rkconf, conf, err) == -1) {
+        goto failed;
     }
 
     for (i = 0; conf_owned[i].name; i++) {
@@ -116,6 +171,27 @@ failed:
     rd_kafka_conf_destroy(rkconf);
 
     return NULL;
+}
+
+
+rd_kafka_conf_t *
+source_producer_conf(const conf_t *conf, char *err)
+{
+    rd_kafka_conf_t  *rkconf;
+
+    rkconf = rd_kafka_conf_new();
+
+    if (source_set_file(rkconf, conf, err) == -1
+        || source_set_all(rkconf, source_producer,
+                          sizeof(source_producer) / sizeof(source_setting_t),
+                          err)
+           == -1)
+    {
+        rd_kafka_conf_destroy(rkconf);
+        return NULL;
+    }
+
+    return rkconf;
 }
 
 
@@ -244,25 +320,40 @@ source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
 int
 source_prove(const conf_t *conf, char *err)
 {
-    char              text[CONF_ERROR_MAX];
-    rd_kafka_t       *rk;
-    rd_kafka_conf_t  *rkconf;
+    char  text[CONF_ERROR_MAX];
 
-    rkconf = source_conf(conf, 1, text);
-    rk = NULL;
-
-    if (rkconf) {
-        (void) rd_kafka_conf_set(rkconf, "bootstrap.servers", "", NULL, 0);
-
-        rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, text, sizeof(text));
-        if (rk == NULL) {
-            rd_kafka_conf_destroy(rkconf);
-        }
+    if (source_try(RD_KAFKA_CONSUMER, source_conf(conf, 1, text), text) == 0
+        && (conf->dead_topic == NULL
+            || source_try(RD_KAFKA_PRODUCER,
+                          source_producer_conf(conf, text), text)
+               == 0))
+    {
+        return 0;
     }
 
+    snprintf(err, CONF_ERROR_MAX, "%.200s:%u:%u: \"kafka\": %.250s",
+             conf->file, conf->kafka_line, conf->kafka_column, text);
+
+    return -1;
+}
+
+
+/* Takes "rkconf"; NULL is why it could not be made, in "err" already. */
+
+static int
+source_try(rd_kafka_type_t type, rd_kafka_conf_t *rkconf, char *err)
+{
+    rd_kafka_t  *rk;
+
+    if (rkconf == NULL) {
+        return -1;
+    }
+
+    (void) rd_kafka_conf_set(rkconf, "bootstrap.servers", "", NULL, 0);
+
+    rk = rd_kafka_new(type, rkconf, err, CONF_ERROR_MAX);
     if (rk == NULL) {
-        snprintf(err, CONF_ERROR_MAX, "%.200s:%u:%u: \"kafka\": %.250s",
-                 conf->file, conf->kafka_line, conf->kafka_column, text);
+        rd_kafka_conf_destroy(rkconf);
         return -1;
     }
 

@@ -238,6 +238,16 @@ source_conf(const conf_t *conf, int partitions, char *err)
 }
 
 
+rd_kafka_conf_t *
+source_producer_conf(const conf_t *conf, char *err)
+{
+    (void) conf;
+    (void) err;
+
+    return NULL;
+}
+
+
 int
 source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
     batch_record_t *record)

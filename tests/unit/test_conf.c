@@ -43,6 +43,8 @@ static const case_t  errors[] = {
       "f:5: \"batch.linger\" must be a time such as \"20ms\" or \"10s\"" },
     { GOOD ",\n\"dead_letters\": { \"hold_above\": 2 } }",
       "f:5: \"dead_letters.hold_above\" must be a share between 0 and 1" },
+    { GOOD ",\n\"dead_letters\": { \"topic\": 1 } }",
+      "f:5: \"dead_letters.topic\" must be a string" },
     { GOOD ",\n\"create_table\": \"yes\" }",
       "f:5: \"create_table\" must be true or false" },
     { GOOD ",\n\"listen\": \"9465\" }",
