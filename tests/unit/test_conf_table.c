@@ -73,6 +73,9 @@ taken(const conf_key_t *key, const char *text, char *err)
     json_error_t    jerr;
     conf_reader_t   cr;
 
+    static void    *kept[512];
+    static size_t   nkept;
+
     memset(&cr, 0, sizeof(cr));
     memset(&node, 0, sizeof(node));
     snprintf(err, CONF_ERROR_MAX, "no JSON");
@@ -88,7 +91,13 @@ taken(const conf_key_t *key, const char *text, char *err)
 
     json_doc_free(&cr.doc);
     cJSON_Delete(node.item);
-    free(scope);
+
+    /* what was set lives as long as the program: which of a configuration's
+       parts the scope is, only its own reader knows */
+
+    if (scope && nkept < sizeof(kept) / sizeof(kept[0])) {
+        kept[nkept++] = scope;
+    }
 
     return rc == 0;
 }
