@@ -105,7 +105,7 @@ def readme(text, data):
     """README.md with the table between its two marks written anew."""
     if START not in text or END not in text:
         return text
-    lines = [START, f"| on {data['machine']}, that also run broker, database "
+    lines = [START, f"| on {data['machine']} that also run broker, database "
              "and load | measured |", "| --- | ---: |"]
     lines += [f"| {what} | {value} |" for name, what, _, value, _
               in goals(data) if name in SHOWN]
