@@ -9,10 +9,10 @@ import subprocess
 import threading
 import time
 
-import psycopg2
 import pytest
 
 from tests.lib import procs
+from tests.lib.database import Database
 from tests.lib.env import TEST_CONSUMER, free_port, loops, tail, wait_for
 from tests.lib.history import check_coverage
 from tests.lib.numbered import CONFIG, SHORT_SESSION, Sender, check, value
@@ -203,29 +203,13 @@ def test_a_promoted_standby_is_followed(primary, consumer, topics):
     after.close()
 
 
-class One:
-    """The database "sluice" of a server, as tests.lib.database has it."""
+class One(Database):
+    """The database "sluice" of a server, which goes with the server."""
 
     def __init__(self, server):
+        self.postgres = server
         self.name = "sluice"
-        self.connection = server.connect("sluice")
-
-    def query(self, sql, *values):
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def value(self, sql, *values):
-        return self.query(sql, *values)[0][0]
-
-    def try_count(self, table):
-        try:
-            return self.value(f"SELECT count(*) FROM {table}")
-        except psycopg2.errors.UndefinedTable:
-            return 0
-
-    def close(self):
-        self.connection.close()
+        self._connection = None
 
 
 def test_a_restore_to_an_earlier_time_heals(directory, consumer, topics):

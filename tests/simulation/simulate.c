@@ -31,7 +31,6 @@ sim_member_t  *sim_member;
 
 static uint64_t  sim_seed;       /* of the history under way */
 static conf_t   *sim_confs[4];
-static char      sim_owner[SIM_MEMBERS][64];
 
 
 uint32_t
@@ -299,9 +298,7 @@ sim_start(conf_t *conf)
 
     d = &m->daemon;
     d->conf = conf;
-    (void) snprintf(sim_owner[sim.nmembers], 64, "d%zu", sim.nmembers);
-    (void) snprintf(d->owner, sizeof(d->owner), "%s",
-                    sim_owner[sim.nmembers]);
+    (void) snprintf(d->owner, sizeof(d->owner), "d%zu", sim.nmembers);
 
     d->lookup = lookup_create(conf->topic);
     d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
