@@ -279,48 +279,6 @@ conf_column_default(conf_reader_t *cr, const conf_key_t *key,
 }
 
 
-int
-conf_column_missing(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, void *scope)
-{
-    int             choice;
-    conf_column_t  *column = scope;
-
-    choice = conf_choice(cr, key, node);
-    column->on_missing = CONF_ON_NULL + (unsigned) choice;
-
-    return choice == -1 ? -1 : 0;
-}
-
-
-int
-conf_column_null(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, void *scope)
-{
-    int             choice;
-    conf_column_t  *column = scope;
-
-    choice = conf_choice(cr, key, node);
-    column->on_null = CONF_ON_NULL + (unsigned) choice;
-
-    return choice == -1 ? -1 : 0;
-}
-
-
-int
-conf_column_unit(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, void *scope)
-{
-    int             choice;
-    conf_column_t  *column = scope;
-
-    choice = conf_choice(cr, key, node);
-    column->unit = CONF_UNIT_S + (unsigned) choice;
-
-    return choice == -1 ? -1 : 0;
-}
-
-
 static int
 conf_transform(conf_reader_t *cr, const conf_node_t *node,
     const cJSON *item, conf_transform_t *transform)

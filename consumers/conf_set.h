@@ -43,12 +43,6 @@ int conf_column_header(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);
 int conf_column_constant(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);
-int conf_column_missing(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, void *scope);
-int conf_column_null(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, void *scope);
-int conf_column_unit(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, void *scope);
 int conf_column_transform(conf_reader_t *cr, const conf_key_t *key,
     const conf_node_t *node, void *scope);
 

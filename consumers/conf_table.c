@@ -146,21 +146,23 @@ const conf_key_t  conf_keys[] = {
       .doc = "What is stored when the field is missing, as if the record had "
              "held it." },
 
-    { .path = "columns.*.on_missing", .kind = CONF_TEXT,
-      .set = conf_column_missing, .choices = "null|default|reject",
+    { .path = "columns.*.on_missing", .kind = CONF_ENUM,
+      COLUMN(on_missing), .min = CONF_ON_NULL,
+      .choices = "null|default|reject",
       .example = "\"reject\"",
       .doc = "What a missing field becomes; `reject` is a dead letter. Left "
              "out, `reject` with `required`, `default` with a default, else "
              "`null`." },
 
-    { .path = "columns.*.on_null", .kind = CONF_TEXT,
-      .set = conf_column_null, .choices = "null|default|reject",
+    { .path = "columns.*.on_null", .kind = CONF_ENUM,
+      COLUMN(on_null), .min = CONF_ON_NULL,
+      .choices = "null|default|reject",
       .example = "\"default\"",
       .doc = "What a null becomes. Left out, `reject` with `required`, else "
              "`null`." },
 
-    { .path = "columns.*.unit", .kind = CONF_TEXT, .set = conf_column_unit,
-      .choices = "s|ms|us|ns", .example = "\"ms\"",
+    { .path = "columns.*.unit", .kind = CONF_ENUM, COLUMN(unit),
+      .min = CONF_UNIT_S, .choices = "s|ms|us|ns", .example = "\"ms\"",
       .doc = "A number is a time since 1970 in this unit; ISO 8601 is taken "
              "beside it. Without a unit a number is no time." },
 

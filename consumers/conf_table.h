@@ -16,7 +16,7 @@ typedef enum {
     CONF_SIZE,          /* int64_t: bytes, "8m" */
     CONF_TIME,          /* int64_t: milliseconds, "20ms" */
     CONF_SHARE,         /* double: 0 to 1 */
-    CONF_ENUM,          /* int: the place in "choices" */
+    CONF_ENUM,          /* int: "min" and the place in "choices" */
     CONF_NAMES,         /* conf_names_t: one or more different strings */
     CONF_SECTION,       /* an object of keys of the table, in the same scope */
     CONF_TEXT,          /* a string the setter reads */
@@ -40,8 +40,8 @@ struct conf_key_s {
     bool          required;
     conf_set_pt   set;         /* NULL: fills the field of the kind */
     size_t        offset;      /* of the field in the scope's struct */
-    int64_t       min;         /* of COUNT, SIZE, TIME */
-    int64_t       max;
+    int64_t       min;         /* of COUNT, SIZE, TIME, ENUM */
+    int64_t       max;         /* of COUNT, SIZE, TIME */
     const char   *choices;     /* of ENUM and TEXT: "earliest|latest" */
     const char   *fallback;    /* JSON, used when the key is absent */
     const char   *form;        /* of TEXT and CUSTOM: what it takes, words */

@@ -244,7 +244,7 @@ conf_set(conf_reader_t *cr, const conf_key_t *key, conf_node_t *node,
 
     case CONF_ENUM:
         choice = conf_choice(cr, key, node);
-        *(int *) field = choice;
+        *(int *) field = (int) key->min + choice;
         return choice == -1 ? -1 : 0;
 
     case CONF_NAMES:

@@ -21,6 +21,8 @@ static void sink_key(buf_t *sql, PGconn *conn, const conf_t *conf,
 static void sink_match(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *a, const char *b);
 static void sink_stage(sink_target_t *target, PGconn *conn);
+static void sink_into(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *as);
 static void sink_upsert(buf_t *sql, PGconn *conn,
     const sink_target_t *target, const char *where);
 static void sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf);
@@ -169,6 +171,18 @@ sink_stage(sink_target_t *target, PGconn *conn)
 }
 
 
+static void
+sink_into(buf_t *sql, PGconn *conn, const conf_t *conf, const char *as)
+{
+    buf_addf(sql, ";INSERT INTO ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, "%s (", as);
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, ") SELECT ");
+    sink_columns(sql, conn, conf);
+}
+
+
 /* The last of each key, in the keys' order: all daemons lock alike. */
 
 static void
@@ -179,12 +193,7 @@ sink_upsert(buf_t *sql, PGconn *conn, const sink_target_t *target,
 
     conf = target->conf;
 
-    buf_addf(sql, ";INSERT INTO ");
-    sql_table(sql, conn, conf);
-    buf_addf(sql, " AS sluice_row (");
-    sink_columns(sql, conn, conf);
-    buf_addf(sql, ") SELECT ");
-    sink_columns(sql, conn, conf);
+    sink_into(sql, conn, conf, " AS sluice_row");
     buf_addf(sql, " FROM (SELECT DISTINCT ON (");
     sink_key(sql, conn, conf, "s.");
     buf_addf(sql, ") s.* FROM pg_temp.%s s%s ORDER BY ", target->relation,
@@ -308,12 +317,7 @@ sink_insert(buf_t *sql, PGconn *conn, const sink_target_t *target)
 
     conf = target->conf;
 
-    buf_addf(sql, ";INSERT INTO ");
-    sql_table(sql, conn, conf);
-    buf_addf(sql, " (");
-    sink_columns(sql, conn, conf);
-    buf_addf(sql, ") SELECT ");
-    sink_columns(sql, conn, conf);
+    sink_into(sql, conn, conf, "");
     buf_addf(sql, " FROM pg_temp.%s s ORDER BY ", target->relation);
     sink_key(sql, conn, conf, "s.");
     buf_addf(sql, "%ss." SINK_PLACE, conf->key.n ? "," : "");
