@@ -4,6 +4,7 @@ import random
 import threading
 
 from tests.lib.env import loops, wait_for
+from tests.lib.history import accounted, wait_accounted
 
 CONFIG = {
     "group": "g", "start": "earliest", "table": "t",
@@ -25,16 +26,6 @@ def record(number, key=None, partition=None):
     return (None, '{"n":%d}' % number, partition, headers)
 
 
-def stored(database):
-    return database.try_count("sluice.batches") and int(database.value(
-        "SELECT coalesce(sum(records), 0) FROM sluice.batches"))
-
-
-def wait_stored(database, count, timeout=30):
-    wait_for(lambda: stored(database) == count, timeout,
-             f"{count} records are stored")
-
-
 def numbers(database):
     return [row[0] for row in database.query("SELECT n FROM t ORDER BY n")]
 
@@ -50,14 +41,14 @@ def test_retries_in_one_batch_and_over_batches(consumer, topics, database):
         record(1, "a"), record(2, "b"), record(3, "a"), record(4),
         record(5), record(6, ""), record(7, ""), record(8, binary),
         record(9, binary), record(10, "a" * 3)])
-    wait_stored(database, 10)
+    wait_accounted(database, 10)
     assert numbers(database) == [1, 2, 4, 5, 6, 7, 8, 10]
     topics.produce(topic, [record(11, "b"), record(12, "c")])
-    wait_stored(database, 12)
+    wait_accounted(database, 12)
     daemon.stop()
     daemon.start()
     topics.produce(topic, [record(13, "c"), record(14, binary)])
-    wait_stored(database, 14)
+    wait_accounted(database, 14)
     assert numbers(database) == [1, 2, 4, 5, 6, 7, 8, 10, 12]
     daemon.wait_healthy()
     assert daemon.metric("sluice_consumer_duplicates_total") == 2
@@ -66,7 +57,7 @@ def test_retries_in_one_batch_and_over_batches(consumer, topics, database):
     assert database.value("SELECT count(*) FROM sluice.seen") == 5
     # whatever the group, the topic or the table
     other = consumer({**CONFIG, "topic": topic, "group": "other"})
-    wait_stored(database, 28)
+    wait_accounted(database, 28)
     assert len(numbers(database)) == 18
     other.stop()
 
@@ -77,7 +68,7 @@ def test_the_window_ends(consumer, topics, database):
     daemon = consumer({**CONFIG, "topic": topic, "dedupe": {
         "header": "idempotency-key", "window": "1h"}})
     topics.produce(topic, [record(1, "a"), record(2, "b")])
-    wait_stored(database, 2)
+    wait_accounted(database, 2)
     assert database.value(
         "SELECT bool_and(expires_at BETWEEN now() + '59 min' AND"
         " now() + '61 min') FROM sluice.seen")
@@ -85,7 +76,7 @@ def test_the_window_ends(consumer, topics, database):
                    " WHERE key = (SELECT key FROM sluice.seen"
                    " ORDER BY key LIMIT 1)")
     topics.produce(topic, [record(3, "a"), record(4, "b")])
-    wait_stored(database, 4)
+    wait_accounted(database, 4)
     assert len(numbers(database)) == 3
     # what is over goes by itself, looked for now and at the start
     daemon.stop()
@@ -105,7 +96,7 @@ def test_a_bad_row_and_its_retry(consumer, topics, database):
         record(1, "a"), record(1000001, "b"), record(1000001, "b"),
         record(2, "a"), record(3, "c")])
     consumer({**CONFIG, "topic": topic, "dead_letters": {"hold_above": 1}})
-    wait_stored(database, 5)
+    wait_accounted(database, 5)
     assert numbers(database) == [1, 3]
     assert database.query('SELECT "offset" FROM sluice.dead_letters') \
         == [(1,)]
@@ -137,13 +128,13 @@ def test_two_daemons_and_kill_9(consumer, topics, database):
         for at in range(0, count, 100)])
     sender.start()
     for kill in range(loops(4, 30)):
-        more = min(stored(database) + 200, count)
-        wait_for(lambda more=more: stored(database) >= more, 60,
+        more = min(accounted(database) + 200, count)
+        wait_for(lambda more=more: accounted(database) >= more, 60,
                  f"progress before kill {kill}")
         daemons[kill % 2].kill()
         daemons[kill % 2].start()
     sender.join(60)
-    wait_stored(database, count, 60)
+    wait_accounted(database, count, 60)
     assert numbers(database) == sorted(set(map(int, keys)))
     assert database.value("SELECT sum(duplicates) FROM sluice.batches") \
         == count - len(set(keys))

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.lib.env import loops, wait_for
+from tests.lib.history import accounted, wait_accounted
 
 CONFIG = {
     "group": "g", "start": "earliest", "table": "t", "mode": "upsert",
@@ -25,16 +26,8 @@ def event(ident, v=None, ver=None, **more):
     return json.dumps({"id": ident, "v": v, "ver": ver, **more})
 
 
-def stored(database):
-    """Records the committed transactions accounted for."""
-    return database.try_count("sluice.batches") and int(database.value(
-        "SELECT coalesce(sum(records), 0) FROM sluice.batches"))
-
-
 def wait_stored(database, topics, topic, timeout=30):
-    count = topics.count(topic)
-    wait_for(lambda: stored(database) == count, timeout,
-             f"{count} records are stored")
+    wait_accounted(database, topics.count(topic), timeout)
 
 
 def rows(database, sql="SELECT id, v FROM t ORDER BY id"):
@@ -293,13 +286,13 @@ def test_kill_9_in_a_loop_leaves_what_one_by_one_would(consumer, topics,
         for at in range(0, len(records), 100)])
     sender.start()
     for kill in range(loops(4, 40)):
-        more = min(stored(database) + 100, len(records))
-        wait_for(lambda more=more: stored(database) >= more, 60,
+        more = min(accounted(database) + 100, len(records))
+        wait_for(lambda more=more: accounted(database) >= more, 60,
                  f"progress before kill {kill}")
         daemon.kill()
         daemon.start()
     sender.join(60)
-    wait_for(lambda: stored(database) == len(records), 60, "all is stored")
+    wait_for(lambda: accounted(database) == len(records), 60, "all is stored")
     assert rows(database, "SELECT id, v, ver FROM t ORDER BY id") \
         == model(good)
     # a bad one that another of its batch replaces is never looked at

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.lib.env import loops, wait_for
+from tests.lib.history import accounted, wait_accounted
 
 PLACE = {"part": {"meta": "partition"}, "off": {"meta": "offset"}}
 CONFIG = {
@@ -39,16 +40,6 @@ def visit(page):
     return json.dumps({"type": "visit", "page": page})
 
 
-def stored(database):
-    return database.try_count("sluice.batches") and int(database.value(
-        "SELECT coalesce(sum(records), 0) FROM sluice.batches"))
-
-
-def wait_stored(database, count, timeout=30):
-    wait_for(lambda: stored(database) == count, timeout,
-             f"{count} records are stored")
-
-
 def route(**more):
     return {**CONFIG["route"], **more}
 
@@ -63,7 +54,7 @@ def test_each_value_has_its_table(consumer, topics, database):
         '{"no":"type"}', "not json", '{"type":null}', order(3, "c"),
         '{"type":"\\u006frder","id":4}', None])
     consumer({**CONFIG, "topic": topic})
-    wait_stored(database, 13)
+    wait_accounted(database, 13)
     assert database.query("SELECT id, v FROM orders ORDER BY id") \
         == [(1, "b"), (3, "c"), (4, None)]
     assert database.query("SELECT page, off FROM s.visits ORDER BY off") \
@@ -93,14 +84,14 @@ def test_what_has_no_table(consumer, topics, database, what, rest, filtered):
         before = consumer({key: value for key, value in config.items()
                            if key != "route"})
         topics.produce(topic, [order(9, "before")])
-        wait_stored(database, 1)
+        wait_accounted(database, 1)
         before.stop()
     else:
         topics.produce(topic, [order(9, "before")])
     topics.produce(topic, [order(1, "a"), '{"type":"other"}', "[]",
                            visit("/")])
     daemon = consumer(config)
-    wait_stored(database, 5)
+    wait_accounted(database, 5)
     assert database.try_count("orders") == 2 - (rest != 0)
     assert database.try_count("s.visits") == 1
     assert database.try_count("rest") == rest + (rest != 0)
@@ -117,7 +108,7 @@ def test_what_is_filtered_needs_no_table(consumer, topics, database):
         '{"type":"order","id":2,"tenant":"b"}', '{"type":"x","tenant":"a"}'])
     consumer({**CONFIG, "topic": topic, "dead_letters": {"hold_above": 1},
               "where": {"path": "/tenant", "equals": "a"}})
-    wait_stored(database, 4)
+    wait_accounted(database, 4)
     assert database.query("SELECT id FROM orders") == [(1,)]
     assert database.query('SELECT "offset" FROM sluice.dead_letters') \
         == [(3,)]
@@ -137,7 +128,7 @@ def test_by_a_header_with_tombstones(consumer, topics, database):
         ("1", None, 0, [("t", b"order")]),
         ("p", '{"page":"/"}', 0, [("t", b"visit")]),
         ("p", '{"page":"/"}', 0, [])])
-    wait_stored(database, 5)
+    wait_accounted(database, 5)
     assert database.query("SELECT id FROM orders") == [(2,)]
     assert database.try_count("s.visits") == 1
     assert database.query('SELECT "offset" FROM sluice.dead_letters') \
@@ -158,7 +149,7 @@ def test_tables_that_are_made_and_shown(consumer, topics, database):
     assert code == 0, said
     assert all(f'"t_{name}"' in said for name in "abc")
     daemon.start()
-    wait_stored(database, 300)
+    wait_accounted(database, 300)
     assert [database.try_count(f"t_{name}") for name in "abc"] == [100] * 3
 
 
@@ -171,7 +162,7 @@ def test_one_missing_table_holds_all(consumer, topics, database):
     assert database.try_count("orders") == 0
     database.query("CREATE TABLE s.visits (page text, part integer,"
                    " off bigint)")
-    wait_stored(database, 2)
+    wait_accounted(database, 2)
     assert database.try_count("orders") == 1
 
 
@@ -184,7 +175,7 @@ def test_going_back_asks_each_table(consumer, topics, database):
     topics.produce(topic, [order(1, "a"), '{"type":"other"}',
                            order(2, "bad"), order(3, "c")], 1769900000000)
     daemon = consumer(config)
-    wait_stored(database, 4)
+    wait_accounted(database, 4)
     daemon.stop()
     back = ("offsets", "reset", "--to-earliest")
     window = ("replay", "--from", "2026-01-31T22:53:00Z",
@@ -213,7 +204,7 @@ def test_going_back_asks_each_table(consumer, topics, database):
     assert code == 0, said
     assert database.try_count("sluice.dead_letters") == 0
     daemon.start()
-    wait_stored(database, 4)
+    wait_accounted(database, 4)
     daemon.stop()
     assert database.query("SELECT id, v FROM orders ORDER BY id") \
         == [(1, "a"), (3, "c")]
@@ -245,13 +236,13 @@ def test_kill_9_in_a_loop(consumer, topics, database):
         for at in range(0, count, 100)])
     sender.start()
     for kill in range(loops(4, 30)):
-        more = min(stored(database) + 100, count)
-        wait_for(lambda more=more: stored(database) >= more, 60,
+        more = min(accounted(database) + 100, count)
+        wait_for(lambda more=more: accounted(database) >= more, 60,
                  f"progress before kill {kill}")
         daemon.kill()
         daemon.start()
     sender.join(60)
-    wait_stored(database, count, 60)
+    wait_accounted(database, count, 60)
     places = database.query(
         "SELECT part, off FROM orders UNION ALL SELECT part, off FROM"
         " s.visits UNION ALL SELECT partition, \"offset\" FROM"

@@ -6,14 +6,13 @@ import pathlib
 import pwd
 import re
 import shutil
-import subprocess
 import types
 
 import confluent_kafka
 import psycopg2
 import pytest
 
-from tests.lib import servers, web
+from tests.lib import servers, tls, web
 from tests.lib.database import Database
 from tests.lib.env import free_port, wait_for
 from tests.lib.topics import Topics
@@ -35,29 +34,15 @@ MECHANISM = "SCRAM-SHA-512" if (
     or os.environ.get("KAFKA_VERSION", "").startswith("3.")) else "PLAIN"
 
 
-def openssl(*words):
-    subprocess.run(["openssl", *map(str, words)], check=True,
-                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def authority(directory, name):
-    """A CA's certificate and key."""
-    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-            f"/CN={name}", "-keyout", key, "-out", cert)
-    return cert, key
-
-
-def certificate(directory, ca, host):
+def certificate(directory, host):
     """A server's certificate and key for a host's name."""
     key, cert = directory / f"{host}.key", directory / f"{host}.pem"
-    request, names = directory / "request.pem", directory / "names"
-    names.write_text(f"subjectAltName=DNS:{host}\n")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host}",
-            "-keyout", key, "-out", request)
-    openssl("x509", "-req", "-in", request, "-CA", ca[0], "-CAkey", ca[1],
-            "-CAcreateserial", "-days", "2", "-extfile", names, "-out", cert)
+    (directory / "names").write_text(f"subjectAltName=DNS:{host}\n")
+    tls.openssl(directory, "req", "-newkey", "rsa:2048", "-nodes", "-subj",
+                f"/CN={host}", "-keyout", key, "-out", "request.pem")
+    tls.openssl(directory, "x509", "-req", "-in", "request.pem", "-CA",
+                "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                "-extfile", "names", "-out", cert)
     return cert, key
 
 
@@ -67,21 +52,21 @@ def secure(run_directory):
     takes the role "app" with a password over TLS alone; both as localhost."""
     home = run_directory / "tls"
     home.mkdir()
-    ca = authority(home, "ca")
-    other = authority(home, "other")
-    cert, key = certificate(home, ca, "localhost")
-    made = types.SimpleNamespace(ca=ca[0], other=other[0])
+    tls.certificate(home, "ca", "/CN=ca")
+    tls.certificate(home, "other", "/CN=other")
+    cert, key = certificate(home, "localhost")
+    made = types.SimpleNamespace(ca=home / "ca.pem", other=home / "other.pem")
 
     chain = home / "broker.pem"
     chain.write_text(key.read_text() + cert.read_text())
-    tls, controller = free_port(), free_port()
-    made.broker = f"localhost:{tls}"
+    port, controller = free_port(), free_port()
+    made.broker = f"localhost:{port}"
     kafka = servers.Kafka(run_directory / "kafka-tls")
     kafka.extra += [
         f"listeners=PLAINTEXT://127.0.0.1:{kafka.port},"
-        f"SASL_SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}",
+        f"SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
         f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka.port},"
-        f"SASL_SSL://localhost:{tls}",
+        f"SASL_SSL://localhost:{port}",
         f"controller.quorum.voters=1@127.0.0.1:{controller}",
         "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,"
         "SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",

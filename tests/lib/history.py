@@ -246,6 +246,17 @@ def check_topic(events, records):
     check_order(events)
 
 
+def accounted(database):
+    """Records that the committed transactions accounted for."""
+    return database.try_count("sluice.batches") and int(database.value(
+        "SELECT coalesce(sum(records), 0) FROM sluice.batches"))
+
+
+def wait_accounted(database, count, timeout=30):
+    wait_for(lambda: accounted(database) == count, timeout,
+             f"{count} records are accounted for")
+
+
 def check_coverage(database, table, topic, group):
     """Invariant 4: every offset below the kept one is a row, a dead letter
     or a stored gap, and sluice.batches says the same; sluice-consumer's

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.lib import tls
 from tests.lib.env import free_port, wait_for
 from tests.lib.problem import assert_problem
 from tests.lib.servers import Kafka
@@ -78,22 +79,11 @@ PASSWORDS = {"scram": "canary-scram-4b1d", "plain": "canary-plain-7e2a",
              "wrong": "canary-wrong-90cf", "key": "canary-key-3d58"}
 
 
-def openssl(directory, *words):
-    subprocess.run(["openssl", *words], cwd=directory, check=True,
-                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def authority(directory, name):
-    openssl(directory, "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-            "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-            "-out", f"{name}.pem")
-
-
 def certificate(directory, name, *key):
-    openssl(directory, "req", "-newkey", "rsa:2048", *key, "-subj",
+    tls.openssl(directory, "req", "-newkey", "rsa:2048", *key, "-subj",
             f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
             "-keyout", f"{name}.key", "-out", f"{name}.csr")
-    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem",
+    tls.openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem",
             "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-copy_extensions", "copy", "-out", f"{name}.pem")
 
@@ -102,11 +92,11 @@ def certificate(directory, name, *key):
 def certs(run_directory):
     directory = run_directory / "certs"
     directory.mkdir()
-    authority(directory, "ca")
-    authority(directory, "other")
+    tls.certificate(directory, "ca", "/CN=ca")
+    tls.certificate(directory, "other", "/CN=other")
     certificate(directory, "broker", "-nodes")
     certificate(directory, "client", "-passout", f"pass:{PASSWORDS['key']}")
-    openssl(directory, "pkcs12", "-export", "-in", "broker.pem", "-inkey",
+    tls.openssl(directory, "pkcs12", "-export", "-in", "broker.pem", "-inkey",
             "broker.key", "-passout", "pass:broker", "-out", "broker.p12")
     for name, password in PASSWORDS.items():
         (directory / f"{name}.password").write_text(password + "\n")
