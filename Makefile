@@ -5,6 +5,9 @@ SHELL = /bin/bash
 .DELETE_ON_ERROR:
 
 BUILD ?= build
+# one spelling, whoever calls: the scripts say it in full, and what one of
+# them built would not be seen to be old by the other
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 NGINX ?= $(shell command -v nginx || echo /usr/sbin/nginx)
