@@ -57,7 +57,6 @@ typedef struct {
     bool      stored;
     int64_t   next;
     int64_t   epoch;
-    char      owner[64];
     bool      has_last;
     int64_t   timestamp;
     int64_t   crc;
@@ -141,9 +140,6 @@ uint32_t sim_random(uint32_t below);
 void sim_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void sim_wrong(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));
-
-/* simulate.c */
-conf_t *sim_conf(void);
 
 /* sim_kafka.c */
 void sim_kafka_reset(void);

@@ -146,24 +146,20 @@ sim_stored(pg_t *pg)
 }
 
 
-/* Rows of VALUES (keys, partition, offset, epoch, owner). */
+/* Rows of VALUES (keys, partition, offset, epoch, and its owner). */
 
 static void
 sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
 {
     int            partition;
-    char           owner[64];
     int64_t        next, epoch;
     const char    *p;
     sim_offset_t  *o;
 
     for (p = from; (p = sim_after(p, "('c','g','t','sim',")) && p < end; ) {
 
-        owner[0] = '\0';
-
-        if (sscanf(p, "%d,%" SCNd64 ",%" SCNd64 ",'%63[^']", &partition,
-                   &next, &epoch, owner)
-            < 3)
+        if (sscanf(p, "%d,%" SCNd64 ",%" SCNd64, &partition, &next, &epoch)
+            != 3)
         {
             sim_wrong("an offset that is not understood: %.60s", p);
         }
@@ -175,11 +171,9 @@ sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
             o->stored = true;
             o->next = next;
             o->epoch = epoch;
-            (void) snprintf(o->owner, sizeof(o->owner), "%s", owner);
 
         } else if (raise) {
             o->epoch++;
-            (void) snprintf(o->owner, sizeof(o->owner), "%s", owner);
         }
     }
 }

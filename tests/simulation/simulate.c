@@ -80,7 +80,7 @@ sim_wrong(const char *fmt, ...)
 }
 
 
-conf_t *
+static conf_t *
 sim_conf(void)
 {
     return sim_confs[sim_random(4)];
