@@ -174,7 +174,7 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
 
     rg = &batch->ranges[range];
     len = record->key_len + record->value_len + record->headers_len
-          + record->retry_len;
+          + (record->retry ? RETRY_KEY_LEN : 0);
 
     if ((batch->nrows == batch->rows_size
          && batch_more((void **) &batch->rows, &batch->rows_size,
@@ -198,11 +198,11 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
     row->value_len = record->value ? (uint32_t) record->value_len
                                    : BATCH_NULL;
     row->headers_len = (uint32_t) record->headers_len;
-    row->retry_len = (uint32_t) record->retry_len;
     row->range = range;
     row->fault = 0;
     row->target = 0;
     row->tombstone = false;
+    row->retry = record->retry != NULL;
     row->duplicate = false;
 
     raw = batch->raw.data + batch->raw.len;
@@ -222,8 +222,8 @@ batch_add(batch_t *batch, unsigned range, const batch_record_t *record,
         raw += record->headers_len;
     }
 
-    if (record->retry_len) {
-        memcpy(raw, record->retry, record->retry_len);
+    if (record->retry) {
+        memcpy(raw, record->retry, RETRY_KEY_LEN);
         batch->retries++;
     }
 
@@ -402,7 +402,7 @@ batch_headers(const batch_t *batch, const batch_row_t *row)
 const char *
 batch_retry(const batch_t *batch, const batch_row_t *row)
 {
-    if (row->retry_len == 0) {
+    if (!row->retry) {
         return NULL;
     }
 

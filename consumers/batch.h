@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "retry_key.h"
 
 
 #define BATCH_NULL    UINT32_MAX    /* length of a null key or value */
@@ -30,11 +31,11 @@ typedef struct {
     const char  *key;          /* NULL: null */
     const char  *value;        /* NULL: null */
     const char  *headers;      /* JSON array as text; NULL: none */
-    const char  *retry;        /* the client's idempotency key; NULL: none */
+    const char  *retry;        /* the client's idempotency key, hashed:
+                                  RETRY_KEY_LEN bytes; NULL: none */
     size_t       key_len;
     size_t       value_len;
     size_t       headers_len;
-    size_t       retry_len;
     int64_t      offset;
     int64_t      timestamp;    /* ms since 1970; -1: none */
     int32_t      partition;
@@ -48,18 +49,18 @@ typedef struct {
 typedef struct {
     int64_t   offset;
     int64_t   timestamp;
-    size_t    raw;             /* key, value, headers, idempotency key, one
+    size_t    raw;             /* key, value, headers, hashed key, one
                                   behind the other */
     size_t    text;            /* of the COPY line, with its line feed */
     uint32_t  text_len;        /* 0: dead before any SQL */
     uint32_t  key_len;
     uint32_t  value_len;
     uint32_t  headers_len;     /* 0: none */
-    uint32_t  retry_len;       /* 0: none */
     uint32_t  range;           /* in ranges */
     uint32_t  fault;           /* in faults, from 1; 0: good */
     uint16_t  target;          /* which table, by the configuration's order */
     bool      tombstone;       /* its line has the key's columns only */
+    bool      retry;           /* it has an idempotency key */
     bool      duplicate;       /* a client's retry, found by SQL */
 } batch_row_t;
 

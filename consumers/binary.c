@@ -12,6 +12,10 @@
 
 static int binary_kind(const conf_column_t *column, const char *type,
     const char *table);
+static int binary_begin(const binary_t *binary, size_t more, size_t len,
+    buf_t *out);
+static void binary_fields(binary_t *binary, const char *line, size_t len,
+    buf_t *out);
 static size_t binary_field(binary_t *binary, binary_kind_t kind,
     const char *s, size_t len, char *out);
 static size_t binary_text(const char *s, size_t len, char *out);
@@ -120,20 +124,73 @@ binary_kind(const conf_column_t *column, const char *type,
 int
 binary_add(binary_t *binary, const char *line, size_t len, buf_t *out)
 {
-    char        *p;
-    size_t       i, n;
-    const char  *s, *end, *tab;
+    if (binary_begin(binary, 0, len, out) == -1) {
+        return -1;
+    }
 
-    /* a field grows by its length, to 9 bytes at most, and a version */
+    binary_fields(binary, line, len, out);
 
-    if (buf_reserve(out, 2 + len + binary->ncolumns * 16) == -1) {
+    return 0;
+}
+
+
+int
+binary_add_staged(binary_t *binary, int32_t place, const bool *gone,
+    const char *line, size_t len, buf_t *out)
+{
+    char  *p;
+
+    if (binary_begin(binary, gone ? 2 : 1, len, out) == -1) {
         return -1;
     }
 
     p = out->data + out->len;
-    binary_put(p, binary->ncolumns, 2);
-    p += 2;
+    binary_put(p, 4, 4);
+    binary_put(p + 4, (uint32_t) place, 4);
+    out->len += 8;
 
+    if (gone) {
+        binary_put(p + 8, 1, 4);
+        p[12] = *gone;
+        out->len += 5;
+    }
+
+    binary_fields(binary, line, len, out);
+
+    return 0;
+}
+
+
+/* How many fields: "more" come before those of a line. */
+
+static int
+binary_begin(const binary_t *binary, size_t more, size_t len, buf_t *out)
+{
+    size_t  n;
+
+    n = binary->ncolumns + more;
+
+    /* a field grows by its length, to 9 bytes at most, and a version */
+
+    if (buf_reserve(out, 2 + len + n * 16) == -1) {
+        return -1;
+    }
+
+    binary_put(out->data + out->len, n, 2);
+    out->len += 2;
+
+    return 0;
+}
+
+
+static void
+binary_fields(binary_t *binary, const char *line, size_t len, buf_t *out)
+{
+    char        *p;
+    size_t       i, n;
+    const char  *s, *end, *tab;
+
+    p = out->data + out->len;
     s = line;
     end = line + len - 1;
 
@@ -157,8 +214,6 @@ binary_add(binary_t *binary, const char *line, size_t len, buf_t *out)
     }
 
     out->len = (size_t) (p - out->data);
-
-    return 0;
 }
 
 

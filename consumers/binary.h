@@ -57,5 +57,12 @@ void binary_free(binary_t *binary);
  */
 int binary_add(binary_t *binary, const char *line, size_t len, buf_t *out);
 
+/*
+ * The same behind an integer, a row's place in its batch, and a boolean where
+ * "gone" is not NULL.
+ */
+int binary_add_staged(binary_t *binary, int32_t place, const bool *gone,
+    const char *line, size_t len, buf_t *out);
+
 
 #endif

@@ -262,7 +262,9 @@ daemon_looked_up(daemon_t *d, const lookup_result_t *result)
     log_info("topic \"%s\" has %d partitions in cluster %s", d->conf->topic,
              result->partitions, result->cluster);
 
-    if (offsets_set_cluster(d->offsets, result->cluster) == -1) {
+    if (offsets_set_cluster(d->offsets, result->cluster) == -1
+        || targets_set_cluster(d->targets, result->cluster) == -1)
+    {
         return;
     }
 

@@ -76,8 +76,6 @@ sink_destroy(sink_t *sink)
 
     buf_free(&sink->dead_sql);
     buf_free(&sink->dead_key);
-    buf_free(&sink->seen_sql);
-    buf_free(&sink->seen_end);
     buf_free(&sink->sql);
     buf_free(&sink->chunk);
     free(sink->keys);
@@ -125,8 +123,7 @@ sink_prepare(sink_t *sink, PGconn *conn)
         return 0;
     }
 
-    return sink_prepare_dead(sink) == -1 || sink_seen_prepare(sink, conn) == -1
-           ? -1 : 0;
+    return sink_prepare_dead(sink);
 }
 
 
@@ -187,6 +184,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     sink->data = data;
     sink->careful = false;
     sink->looked = false;
+    sink->seen_tries = 0;
     sink->span.target = 0;
 
     batch_forget_faults(batch);
@@ -195,8 +193,22 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     sink->began = sink_clock();
 
     sink->sql.len = 0;
-    sql_begin(&sink->sql);
+    sink_begin(sink);
     sink_seen(sink);
+}
+
+
+/* Looking for bad rows takes long: whose they are is asked once more. */
+
+void
+sink_begin(sink_t *sink)
+{
+    sql_begin(&sink->sql);
+
+    if (sink->careful && sink->end.commit == NULL) {
+        offsets_assert(sink->offsets, pg_conn(sink->pg), sink->batch,
+                       &sink->sql);
+    }
 }
 
 
@@ -267,14 +279,14 @@ sink_copy_rows(sink_t *sink, pg_done_pt done)
 
     /* text while a bad row is looked for: of it errors name the line */
 
-    sink->binary = target->binary && !target->staged && !sink->careful;
+    sink->binary = target->binary && !sink->careful;
 
     sink_add(&sink->sql, sink->binary ? &target->copy_binary : &target->copy);
     sink_add(&sink->sql, apply);
 
     sink->copies++;
-    sink_send(sink, target->staged ? sink_staged_rows
-                    : sink->binary ? sink_binary_rows : sink_rows, done);
+    sink_send(sink, sink->binary ? sink_binary_rows
+                    : target->staged ? sink_staged_rows : sink_rows, done);
 }
 
 

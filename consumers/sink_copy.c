@@ -8,9 +8,7 @@
 #include "testpoint.h"
 
 
-#define SINK_CHUNK  65536    /* bytes given to libpq at once */
-
-
+static int sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out);
 static int sink_dead_letter(sink_t *sink, const batch_row_t *row);
 static void sink_trim(buf_t *chunk);
 static int sink_record(buf_t *out, const batch_t *batch,
@@ -65,12 +63,10 @@ sink_binary_rows(void *data, const char **chunk)
 {
     buf_t              *out;
     sink_t             *sink = data;
-    binary_t           *binary;
     const batch_t      *batch;
     const batch_row_t  *row;
 
     batch = sink->batch;
-    binary = sink->targets[sink->span.target].binary;
     out = &sink->chunk;
     out->len = 0;
 
@@ -87,11 +83,7 @@ sink_binary_rows(void *data, const char **chunk)
             continue;
         }
 
-        if (buf_failed(out)
-            || binary_add(binary, batch->text.data + row->text,
-                          row->text_len, out)
-               == -1)
-        {
+        if (buf_failed(out) || sink_tuple(sink, row, out) == -1) {
             /* no tuple: PostgreSQL refuses it, so nothing is stored */
             buf_free(out);
             *chunk = "out of memory";
@@ -107,7 +99,27 @@ sink_binary_rows(void *data, const char **chunk)
 }
 
 
-/* The same for a temporary table, behind a row's place and its kind. */
+static int
+sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out)
+{
+    const char           *line;
+    const sink_target_t  *target;
+
+    target = &sink->targets[sink->span.target];
+    line = sink->batch->text.data + row->text;
+
+    if (!target->staged) {
+        return binary_add(target->binary, line, row->text_len, out);
+    }
+
+    return binary_add_staged(target->binary, (int32_t) sink->row,
+                             target->apply_delete.len ? &row->tombstone
+                                                      : NULL,
+                             line, row->text_len, out);
+}
+
+
+/* The same as lines for a temporary table, behind a row's place and its kind. */
 
 size_t
 sink_staged_rows(void *data, const char **chunk)

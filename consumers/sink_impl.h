@@ -7,6 +7,8 @@
 #include "sink.h"
 
 
+#define SINK_CHUNK  65536    /* bytes given to libpq at once */
+
 #define SINK_WINDOW  1000    /* records "hold_above" looks back at */
 
 #define SINK_TOO_MANY                                                       \
@@ -67,13 +69,15 @@ struct sink_s {
     unsigned        ntargets;
     buf_t           dead_sql;
     buf_t           dead_key;      /* the constant fields of a dead letter */
-    buf_t           seen_sql;      /* its beginning, and */
-    buf_t           seen_end;
     buf_t           sql;
 
-    sink_key_t     *keys;          /* of the batch's retries */
+    sink_key_t     *keys;          /* of clients' retries, in order */
     size_t          nkeys;
     size_t          keys_size;
+    size_t          key;           /* the next one to add */
+    int64_t         ends;          /* us since 2000, of a key added now */
+    unsigned        seen_tries;
+    unsigned        seen_ask;      /* batches more: which keys are known */
 
     /* the COPY under way */
     sink_span_t     span;
@@ -107,6 +111,7 @@ sink_add(buf_t *sql, const buf_t *text)
 
 
 /* sink.c */
+void sink_begin(sink_t *sink);
 void sink_open(sink_t *sink);
 void sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason);
 int sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what);
@@ -123,7 +128,6 @@ void sink_look_on(sink_t *sink);
 
 /* sink_seen.c: drops clients' retries, then goes on with the rows. */
 void sink_seen(sink_t *sink);
-int sink_seen_prepare(sink_t *sink, PGconn *conn);
 
 /* sink_sql.c: -1 when memory is short. */
 int sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n);

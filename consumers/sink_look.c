@@ -30,12 +30,17 @@ void
 sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
 {
     int          rc;
+    bool         bad;
     size_t       row;
     unsigned     target, failed;
     sink_span_t  span;
 
     failed = sink->span.target;
     row = any ? SIZE_MAX : sink_named(sink, reply);
+
+    /* what is no tuple may be a line that goes well */
+    bad = !sink->binary || (sink->targets[failed].staged
+                            && strstr(reply->context, "COPY ") == NULL);
 
     sink->careful = true;
     sink->looked = true;
@@ -52,7 +57,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
     for (target = sink->ntargets; rc == 0 && target-- > 0; ) {
         span.target = target;
         span.bad = any ? sink->ntargets == 1
-                       : target == failed && row == SIZE_MAX && !sink->binary;
+                       : target == failed && row == SIZE_MAX && bad;
         rc = sink_push(sink, &span);
     }
 
@@ -66,13 +71,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
     }
 
     sink->sql.len = 0;
-    sql_begin(&sink->sql);
-
-    if (sink->end.commit == NULL) {
-        offsets_assert(sink->offsets, pg_conn(sink->pg), sink->batch,
-                       &sink->sql);
-    }
-
+    sink_begin(sink);
     sink_seen(sink);
 }
 

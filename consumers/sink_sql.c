@@ -137,7 +137,8 @@ sink_match(buf_t *sql, PGconn *conn, const conf_t *conf, const char *a,
 
 
 /*
- * Types are the table's own.  A key that is null would be equal to another
+ * Types are the table's own.  A whole batch is sorted in memory, which the
+ * server's default would not have for it.  A key that is null would be equal to another
  * here and different in the table, so it is refused with its line.
  */
 
@@ -151,7 +152,8 @@ sink_stage(sink_target_t *target, PGconn *conn)
     sql = &target->stage;
     conf = target->conf;
 
-    buf_addf(sql, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
+    buf_addf(sql, "SET LOCAL work_mem='32MB';"
+             "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
              " AS " SINK_PLACE ",%s", target->relation,
              conf->mode == CONF_MODE_UPSERT_DELETE ? "false AS " SINK_GONE ","
                                                    : "");

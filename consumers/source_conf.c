@@ -306,7 +306,6 @@ source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
     record->headers = headers->len ? headers->data : NULL;
     record->headers_len = headers->len;
     record->retry = NULL;
-    record->retry_len = 0;
     record->offset = rkm->offset;
     record->timestamp = rd_kafka_message_timestamp(rkm, NULL);
     record->partition = rkm->partition;

@@ -28,6 +28,8 @@ struct targets_s {
     buf_t             value;
     target_t         *list;
     size_t            n;
+    retry_key_t      *retry_key;     /* NULL: nothing asks for it */
+    char              retry[RETRY_KEY_LEN];
 
     pg_t             *pg;
     size_t            preparing;
@@ -43,7 +45,7 @@ static int targets_route_prepare(targets_t *targets, char *reason,
     size_t size);
 static int targets_route(targets_t *targets, const batch_record_t *record,
     targets_row_t *row);
-static void targets_retry(const targets_t *targets, batch_record_t *record);
+static int targets_retry(targets_t *targets, batch_record_t *record);
 
 
 targets_t *
@@ -101,11 +103,31 @@ targets_destroy(targets_t *targets)
         free(targets->values[i]);
     }
 
+    retry_key_destroy(targets->retry_key);
     row_plan_free(targets->route);
     buf_free(&targets->value);
     free(targets->values);
     free(targets->list);
     free(targets);
+}
+
+
+int
+targets_set_cluster(targets_t *targets, const char *cluster)
+{
+    const conf_t  *conf;
+
+    conf = targets->conf;
+
+    if (conf->dedupe_header == NULL) {
+        return 0;
+    }
+
+    retry_key_destroy(targets->retry_key);
+    targets->retry_key = retry_key_create(cluster, conf->group, conf->topic,
+                                          conf->table);
+
+    return targets->retry_key ? 0 : -1;
 }
 
 
@@ -201,10 +223,6 @@ target_binary(target_t *target, const char *const *types)
     const char  **table;
 
     binary_free(&target->binary);
-
-    if (target->conf->mode != CONF_MODE_APPEND) {
-        return 0;
-    }
 
     table = calloc(target->conf->ncolumns + 1, sizeof(char *));
     if (table == NULL) {
@@ -393,7 +411,10 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
         return batch_filter(batch, range, record);
     }
 
-    targets_retry(targets, record);
+    if (targets_retry(targets, record) == -1) {
+        batch->text.len = text;
+        return -1;
+    }
 
     if (batch_add(batch, range, record, text) == -1) {
         return -1;
@@ -412,23 +433,41 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
 }
 
 
-/* Of several headers with the name the last counts, as in Kafka's clients. */
+/*
+ * Of several headers with the name the last counts, as in Kafka's clients; an
+ * empty one is none.
+ */
 
-static void
-targets_retry(const targets_t *targets, batch_record_t *record)
+static int
+targets_retry(targets_t *targets, batch_record_t *record)
 {
-    size_t       i;
-    const char  *name;
+    size_t                 i;
+    const char            *name;
+    const batch_header_t  *header;
 
     name = targets->conf->dedupe_header;
     record->retry = NULL;
-    record->retry_len = 0;
 
-    for (i = record->nheaders; name && i-- > 0; ) {
-        if (strcmp(record->header[i].name, name) == 0) {
-            record->retry = record->header[i].value;
-            record->retry_len = record->header[i].len;
-            return;
-        }
+    if (targets->retry_key == NULL) {
+        return 0;
     }
+
+    for (i = record->nheaders; i-- > 0; ) {
+        header = &record->header[i];
+
+        if (strcmp(header->name, name) != 0) {
+            continue;
+        }
+
+        if (header->len == 0) {
+            return 0;
+        }
+
+        record->retry = targets->retry;
+
+        return retry_key_hash(targets->retry_key, header->value, header->len,
+                              (unsigned char *) targets->retry);
+    }
+
+    return 0;
 }

@@ -28,6 +28,9 @@ typedef struct {
 targets_t *targets_create(conf_t *conf);
 void targets_destroy(targets_t *targets);
 
+/* The cluster of the records, before the first one; -1: memory is short. */
+int targets_set_cluster(targets_t *targets, const char *cluster);
+
 /*
  * Makes what is missing, reads the tables' columns and calls "done" once.
  * "pg" must be idle.

@@ -142,3 +142,81 @@ def test_two_daemons_and_kill_9(consumer, topics, database):
         == len(set(keys))
     assert database.value("SELECT deadlocks FROM pg_stat_database"
                           " WHERE datname = current_database()") == 0
+
+
+def hold(database, key):
+    """A session that adds a key, as a daemon that has not committed yet."""
+    names = database.query("SELECT cluster_id, group_id, topic"
+                           " FROM sluice.offsets")[0]
+    session = database.postgres.connect(database.name)
+    session.autocommit = False
+    session.cursor().execute(
+        "INSERT INTO sluice.seen SELECT sha256(sha256(%s) || sha256(%s) ||"
+        " sha256(%s) || sha256('t') || %s), 7, 0, now() + interval '1 h'",
+        [name.encode() for name in (*names, key)])
+    return session
+
+
+def waits_for_a_lock(database):
+    return database.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND query LIKE 'COPY sluice.seen%'") == 1
+
+
+def test_a_key_that_another_daemon_is_about_to_add(consumer, topics,
+                                                   database):
+    """Its COPY waits: for a retry if the other commits, else for a row."""
+    database.query(TABLE)
+    topic = topics.create()
+    consumer({**CONFIG, "topic": topic})
+    topics.produce(topic, [record(1, "a")])
+    wait_accounted(database, 1)
+    for number, commits in ((2, True), (3, False)):
+        other = hold(database, f"key {number}")
+        topics.produce(topic, [record(number, f"key {number}"),
+                               record(number + 10, f"own {number}")])
+        wait_for(lambda: waits_for_a_lock(database), 10, "the COPY to wait")
+        (other.commit if commits else other.rollback)()
+        other.close()
+        wait_accounted(database, number * 2 - 1)
+    assert numbers(database) == [1, 3, 12, 13]
+    assert database.value("SELECT sum(duplicates) FROM sluice.batches") == 1
+
+
+def test_keys_that_are_always_taken(consumer, topics, database):
+    """Whoever is in the way: the batch waits, and is stored behind them."""
+    database.query(TABLE)
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic})
+    topics.produce(topic, [record(1, "a")])
+    wait_accounted(database, 1)
+    database.query(
+        "CREATE FUNCTION taken() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "BEGIN RAISE unique_violation USING MESSAGE = 'taken'; END $$;"
+        "CREATE TRIGGER taken BEFORE INSERT ON sluice.seen FOR EACH ROW"
+        " EXECUTE FUNCTION taken()")
+    topics.produce(topic, [record(2, "b")])
+    daemon.wait_log("could not add clients' keys: taken")
+    database.query("DROP TRIGGER taken ON sluice.seen")
+    wait_accounted(database, 2)
+    assert numbers(database) == [1, 2]
+
+
+def test_records_that_are_read_again(consumer, topics, database):
+    """They are no retries of their own; their keys end when they would."""
+    database.query(TABLE)
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic})
+    topics.produce(topic, [record(1, "a"), record(2, "b"), record(3, "a")])
+    wait_accounted(database, 3)
+    daemon.stop()
+    ends = database.query("SELECT key, expires_at FROM sluice.seen"
+                          " ORDER BY key")
+    code, said = daemon.run("offsets", "reset", "--to-earliest",
+                            "--allow-duplicates")
+    assert code == 0, said
+    daemon.start()
+    wait_for(lambda: len(numbers(database)) == 4, 20, "read again")
+    assert numbers(database) == [1, 1, 2, 2]
+    assert database.query("SELECT key, expires_at FROM sluice.seen"
+                          " ORDER BY key") == ends

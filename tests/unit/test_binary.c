@@ -106,6 +106,7 @@ test_line(void)
     char        hex[256];
     buf_t       out;
     binary_t    binary;
+    const bool  gone = true;
     const char  line[] = "a\\tb\t\\N\t7\t\n";
 
     memset(&out, 0, sizeof(buf_t));
@@ -120,6 +121,18 @@ test_line(void)
     is_str(hex, "0004" "00000003610962" "ffffffff" "000000020007" "00000000"
            "0004" "00000003610962" "ffffffff" "000000020007" "00000000",
            "tuples one behind the other");
+
+    out.len = 0;
+    (void) binary_add_staged(&binary, 258, NULL, line, sizeof(line) - 1,
+                             &out);
+    (void) binary_add_staged(&binary, 3, &gone, line, sizeof(line) - 1,
+                             &out);
+    to_hex(&out, 0, hex);
+    is_str(hex, "0005" "0000000400000102"
+           "00000003610962" "ffffffff" "000000020007" "00000000"
+           "0006" "0000000400000003" "0000000101"
+           "00000003610962" "ffffffff" "000000020007" "00000000",
+           "behind a row's place, and whether it is a tombstone");
 
     buf_free(&out);
     binary_free(&binary);
