@@ -132,6 +132,13 @@ uint32_t json_find(const json_doc_t *doc, uint32_t root,
     const json_pointer_t *pointer);
 
 /*
+ * The value of the member "name" of token "object", or JSON_NONE: also where
+ * that is no object, or JSON_NONE itself.
+ */
+uint32_t json_member(const json_doc_t *doc, uint32_t object,
+    const char *name, size_t len);
+
+/*
  * Line and column (from 1, in bytes) of "offset" in "text", for messages.
  */
 void json_position(const char *text, size_t len, size_t offset,

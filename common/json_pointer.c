@@ -17,8 +17,6 @@ struct json_pointer_s {
 
 
 static uint32_t json_index(const char *name, size_t len);
-static uint32_t json_member(const json_doc_t *doc, uint32_t object,
-    const char *name, size_t len);
 static uint32_t json_element(const json_doc_t *doc, uint32_t array,
     uint32_t index);
 
@@ -145,19 +143,12 @@ json_find(const json_doc_t *doc, uint32_t root, const json_pointer_t *pointer)
 
     for (i = 0; i < pointer->count && root != JSON_NONE; i++) {
 
-        switch (doc->tokens[root].type) {
+        if (doc->tokens[root].type == JSON_ARRAY) {
+            root = json_element(doc, root, pointer->refs[i].index);
 
-        case JSON_OBJECT:
+        } else {
             root = json_member(doc, root, pointer->refs[i].name,
                                pointer->refs[i].len);
-            break;
-
-        case JSON_ARRAY:
-            root = json_element(doc, root, pointer->refs[i].index);
-            break;
-
-        default:
-            return JSON_NONE;
         }
     }
 
@@ -165,11 +156,15 @@ json_find(const json_doc_t *doc, uint32_t root, const json_pointer_t *pointer)
 }
 
 
-static uint32_t
+uint32_t
 json_member(const json_doc_t *doc, uint32_t object, const char *name,
     size_t len)
 {
     uint32_t  i, end;
+
+    if (object == JSON_NONE || doc->tokens[object].type != JSON_OBJECT) {
+        return JSON_NONE;
+    }
 
     end = doc->tokens[object].next;
 

@@ -15,15 +15,11 @@ static int conf_check_column(conf_reader_t *cr, const conf_t *conf,
 uint32_t
 conf_place(conf_reader_t *cr, const char *key)
 {
-    uint32_t  i;
+    uint32_t  value;
 
-    for (i = 1; i < cr->doc.tokens[0].next; i = cr->doc.tokens[i + 1].next) {
-        if (json_equals(&cr->doc, i, key, strlen(key))) {
-            return i;
-        }
-    }
+    value = json_member(&cr->doc, 0, key, strlen(key));
 
-    return 0;
+    return value == JSON_NONE ? 0 : value - 1;
 }
 
 

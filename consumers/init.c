@@ -434,23 +434,16 @@ init_column(const init_t *init, buf_t *out, uint32_t name)
 static const char *
 init_free_name(const init_t *init)
 {
-    size_t               i;
-    uint32_t             name;
-    const json_token_t  *tokens;
+    size_t  i;
 
     static const char *const  names[] = {
         "created_at", "kafka_timestamp", "sluice_timestamp"
     };
 
-    tokens = init->doc.tokens;
-
     for (i = 0; i < 2; i++) {
-        for (name = 1; name < tokens[0].next; name = tokens[name + 1].next) {
-            if (json_equals(&init->doc, name, names[i], strlen(names[i]))) {
-                break;
-            }
-        }
-        if (name >= tokens[0].next) {
+        if (json_member(&init->doc, 0, names[i], strlen(names[i]))
+            == JSON_NONE)
+        {
             break;
         }
     }

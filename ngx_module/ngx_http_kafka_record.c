@@ -16,8 +16,6 @@ static ngx_int_t ngx_http_kafka_check_event(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx,
     json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
     ngx_http_kafka_problem_t *found);
-static uint32_t ngx_http_kafka_member(json_doc_t *doc, uint32_t root,
-    const char *name);
 static ngx_int_t ngx_http_kafka_scalar(ngx_pool_t *pool, json_doc_t *doc,
     uint32_t token, ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx,
@@ -220,7 +218,7 @@ ngx_http_kafka_check_event(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     static const char  *needed[] = { "id", "source", "specversion", "type" };
 
     for (i = 0; i < 4; i++) {
-        token = ngx_http_kafka_member(doc, root, needed[i]);
+        token = json_member(doc, root, needed[i], ngx_strlen(needed[i]));
 
         if (token == JSON_NONE || doc->tokens[token].type != JSON_STRING
             || doc->tokens[token].start == doc->tokens[token].end
@@ -236,7 +234,7 @@ ngx_http_kafka_check_event(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     }
 
     klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
-    *data = ngx_http_kafka_member(doc, root, "data");
+    *data = json_member(doc, root, "data", 4);
 
     if (*data == JSON_NONE) {
 
@@ -286,7 +284,7 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
             return NGX_OK;
         }
 
-        token = ngx_http_kafka_member(doc, root, "partitionkey");
+        token = json_member(doc, root, "partitionkey", 12);
 
         if (token == JSON_NONE) {
             return NGX_OK;
@@ -309,28 +307,6 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
         found->code = NGX_HTTP_KAFKA_INTERNAL;
         return NGX_DECLINED;
     }
-}
-
-
-static uint32_t
-ngx_http_kafka_member(json_doc_t *doc, uint32_t root, const char *name)
-{
-    uint32_t  i;
-
-    if (doc->tokens[root].type != JSON_OBJECT) {
-        return JSON_NONE;
-    }
-
-    for (i = root + 1;
-         i < doc->tokens[root].next;
-         i = doc->tokens[i + 1].next)
-    {
-        if (json_equals(doc, i, name, ngx_strlen(name))) {
-            return i + 1;
-        }
-    }
-
-    return JSON_NONE;
 }
 
 

@@ -8,8 +8,6 @@ static ngx_int_t ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics,
     json_doc_t *doc, uint32_t token, ngx_kafka_gauges_t *gauges);
 static ngx_uint_t ngx_kafka_metrics_slot(ngx_kafka_metrics_t *metrics,
     ngx_int_t id, ngx_str_t *address);
-static uint32_t ngx_kafka_metrics_member(json_doc_t *doc, uint32_t object,
-    const char *name);
 static ngx_int_t ngx_kafka_metrics_number(json_doc_t *doc, uint32_t object,
     const char *name);
 static ngx_uint_t ngx_kafka_metrics_state(ngx_str_t *name);
@@ -124,8 +122,8 @@ ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics, json_doc_t *doc,
     /* bootstrap servers have no id, and are also there with theirs */
 
     id = ngx_kafka_metrics_number(doc, token, "nodeid");
-    name = ngx_kafka_metrics_member(doc, token, "nodename");
-    state = ngx_kafka_metrics_member(doc, token, "state");
+    name = json_member(doc, token, "nodename", 8);
+    state = json_member(doc, token, "state", 5);
 
     if (id < 0 || name == JSON_NONE || state == JSON_NONE) {
         return -1;
@@ -147,7 +145,7 @@ ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics, json_doc_t *doc,
 
     broker->state = ngx_kafka_metrics_state(&text);
 
-    rtt = ngx_kafka_metrics_member(doc, token, "rtt");
+    rtt = json_member(doc, token, "rtt", 3);
 
     /* without a request in the last period the one before still holds */
 
@@ -199,35 +197,13 @@ ngx_kafka_metrics_slot(ngx_kafka_metrics_t *metrics, ngx_int_t id,
 }
 
 
-static uint32_t
-ngx_kafka_metrics_member(json_doc_t *doc, uint32_t object, const char *name)
-{
-    uint32_t  member;
-
-    if (doc->tokens[object].type != JSON_OBJECT) {
-        return JSON_NONE;
-    }
-
-    for (member = object + 1;
-         member < doc->tokens[object].next;
-         member = doc->tokens[member + 1].next)
-    {
-        if (json_equals(doc, member, name, ngx_strlen(name))) {
-            return member + 1;
-        }
-    }
-
-    return JSON_NONE;
-}
-
-
 /* A whole number that is not negative, or NGX_ERROR. */
 static ngx_int_t
 ngx_kafka_metrics_number(json_doc_t *doc, uint32_t object, const char *name)
 {
     uint32_t  token;
 
-    token = ngx_kafka_metrics_member(doc, object, name);
+    token = json_member(doc, object, name, ngx_strlen(name));
 
     if (token == JSON_NONE || doc->tokens[token].type != JSON_NUMBER) {
         return NGX_ERROR;

@@ -374,23 +374,12 @@ ngx_kafka_topics_statistics(ngx_kafka_client_t *client, const char *json,
 static ngx_int_t
 ngx_kafka_topic_partitions(json_doc_t *doc, ngx_str_t *name)
 {
-    u_char           buf[300];
-    size_t           len;
-    uint32_t         token, member;
-    ngx_int_t        n;
-    const char      *reason;
-    json_pointer_t  *pointer;
+    uint32_t   token, member;
+    ngx_int_t  n;
 
-    /* a topic's name has neither "/" nor "~" */
-    len = ngx_snprintf(buf, sizeof(buf), "/topics/%V/partitions", name) - buf;
-
-    pointer = json_pointer_compile((char *) buf, len, &reason);
-    if (pointer == NULL) {
-        return 0;
-    }
-
-    token = json_find(doc, 0, pointer);
-    json_pointer_free(pointer);
+    token = json_member(doc, 0, "topics", 6);
+    token = json_member(doc, token, (char *) name->data, name->len);
+    token = json_member(doc, token, "partitions", 10);
 
     if (token == JSON_NONE || doc->tokens[token].type != JSON_OBJECT) {
         return 0;
