@@ -119,7 +119,7 @@ sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out)
 }
 
 
-/* The same as lines for a temporary table, behind a row's place and its kind. */
+/* As lines for a temporary table, behind a row's place and its kind. */
 
 size_t
 sink_staged_rows(void *data, const char **chunk)

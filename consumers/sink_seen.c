@@ -156,9 +156,9 @@ sink_seen_compare(const void *a, const void *b)
 
 /*
  * Behind the time at which keys added now are over, which is there in any
- * case: those that are known.  One literal for all of them is read far faster than an array;
- * LIMIT keeps the plan at one look into the index for each, whatever the
- * statistics say.
+ * case: those that are known.  One literal for all of them is read far faster
+ * than an array; LIMIT keeps the plan at one look into the index for each,
+ * whatever the statistics say.
  */
 
 static void

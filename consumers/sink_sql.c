@@ -138,8 +138,8 @@ sink_match(buf_t *sql, PGconn *conn, const conf_t *conf, const char *a,
 
 /*
  * Types are the table's own.  A whole batch is sorted in memory, which the
- * server's default would not have for it.  A key that is null would be equal to another
- * here and different in the table, so it is refused with its line.
+ * server's default would not have for it.  A key that is null would be equal
+ * to another here and different in the table, so it is refused with its line.
  */
 
 static void
