@@ -416,7 +416,7 @@ batch_retry(const batch_t *batch, const batch_row_t *row)
 void
 batch_duplicate(batch_t *batch, size_t row)
 {
-    if (!batch->rows[row].duplicate) {
+    if (!batch->rows[row].duplicate && batch->rows[row].fault == 0) {
         batch->rows[row].duplicate = true;
         batch->ranges[batch->rows[row].range].duplicates++;
         batch->duplicates++;

@@ -202,7 +202,7 @@ const char *batch_headers(const batch_t *batch, const batch_row_t *row);
 
 const char *batch_retry(const batch_t *batch, const batch_row_t *row);
 
-/* Marks a row as a client's retry that takes no effect. */
+/* Marks a row, unless it is dead, as a client's retry that takes no effect. */
 void batch_duplicate(batch_t *batch, size_t row);
 
 /* Whether a row is to be stored in a table. */
