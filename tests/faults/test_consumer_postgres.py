@@ -22,13 +22,14 @@ BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 class Swallower(threading.Thread):
-    """Passes bytes on between a client and PostgreSQL, until it has seen
-    COMMIT so many times: then the client gets no more answer."""
+    """Passes bytes on between a client and PostgreSQL, until it has seen a
+    string that commits so many times: the client gets no answer to that."""
 
-    def __init__(self, port, commits):
+    def __init__(self, port, text, count):
         super().__init__(daemon=True)
-        self.target, self.left = port, commits
-        self.swallowed = 0
+        self.target, self.text, self.left = port, text.encode(), count
+        self.swallowed = b""
+        self.release = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
 
@@ -48,14 +49,14 @@ class Swallower(threading.Thread):
     def _pass(self, source, sink, silent, to_server):
         try:
             while data := source.recv(65536):
-                if to_server and b"sluice.batches" in data \
-                        and b"COMMIT" in data:
+                if to_server and self.text in data and b"COMMIT" in data:
                     self.left -= 1
                     if self.left == 0:
                         silent.set()
                 if silent.is_set() and not to_server:
                     # it is done, and nobody hears of it
-                    self.swallowed += 1
+                    self.swallowed = data
+                    self.release.wait(60)
                     break
                 sink.sendall(data)
         except OSError:
@@ -70,20 +71,64 @@ class Swallower(threading.Thread):
         self.listener.close()
 
 
+@pytest.fixture
+def swallower(database):
+    """Of the so manieth string that holds the text; and what to connect
+    to."""
+    made = []
+
+    def make(text, count):
+        between = Swallower(database.postgres.port, text, count)
+        made.append(between)
+        between.start()
+        return between, database.conninfo.replace(
+            f"port={database.postgres.port}", f"port={between.port}")
+
+    yield make
+    for between in made:
+        between.release.set()
+        between.close()
+
+
+ADVANCE = "UPDATE sluice.offsets SET next_offset"
+
+
 @pytest.mark.parametrize("commits", [1, 3])
-def test_the_reply_to_commit_is_lost(consumer, topics, database, commits):
+@pytest.mark.parametrize("end", ["told", "killed"])
+def test_the_reply_to_commit_is_lost(swallower, consumer, topics, database,
+                                     commits, end):
+    """The rows are there, and the daemon does not know."""
     topic = topics.create(partitions=2)
-    between = Swallower(database.postgres.port, commits)
-    between.start()
-    conninfo = database.conninfo.replace(f"port={database.postgres.port}",
-                                         f"port={between.port}")
+    between, conninfo = swallower(ADVANCE, commits)
     # small batches: more than one COMMIT
-    consumer({**CONFIG, "topic": topic, "batch": {"rows": 50}},
-             conninfo=conninfo)
+    daemon = consumer({**CONFIG, "topic": topic, "batch": {"rows": 50},
+                       "kafka": SHORT_SESSION}, conninfo=conninfo)
     topics.produce(topic, [value(n) for n in range(1000)])
-    wait_for(lambda: between.swallowed == 1, 30, "a reply is swallowed")
+    wait_for(lambda: between.swallowed, 30, "a reply is swallowed")
+    assert b"COMMIT" in between.swallowed
+    known = daemon.metric("sluice_consumer_rows_total")
+    assert daemon.metric("sluice_consumer_batches_total") == commits - 1
+    assert known < database.try_count("t") <= 50 * commits
+    if end == "killed":
+        daemon.kill()
+    between.release.set()
+    if end == "killed":
+        daemon.start()
     check(database, topic, 1000)
-    between.close()
+
+
+@pytest.mark.parametrize("text", ["CREATE TABLE IF NOT EXISTS sluice.batches",
+                                  "WITH claimed AS"])
+def test_the_reply_to_the_schema_or_a_claim_is_lost(
+        swallower, consumer, topics, database, text):
+    topic = topics.create(partitions=2)
+    between, conninfo = swallower(text, 1)
+    consumer({**CONFIG, "topic": topic}, conninfo=conninfo)
+    topics.produce(topic, [value(n) for n in range(1000)])
+    wait_for(lambda: between.swallowed, 30, "a reply is swallowed")
+    assert b"COMMIT" in between.swallowed and database.try_count("t") == 0
+    between.release.set()
+    check(database, topic, 1000)
 
 
 @pytest.mark.parametrize("commit", ["on", "off"])
