@@ -81,6 +81,13 @@ int tool_alive(tool_t *tool);
  */
 int tool_check_repeat(tool_t *tool);
 
+/*
+ * Whether the topic is the one whose records the configuration's table has,
+ * as far as Kafka can tell, which has to have been asked.  Returns 0, or -1,
+ * said.
+ */
+int tool_check_topic(tool_t *tool);
+
 /* Whether --into TABLE, or NULL, can be meant.  Returns 0, or -1, said. */
 int tool_check_into(const conf_t *conf, const char *into);
 

@@ -424,7 +424,12 @@ reset_check(reset_t *reset, const PGresult *res)
         back |= from > to;
     }
 
-    return back && !reset->duplicates ? tool_check_repeat(&reset->tool) : 0;
+    if (!back || reset->duplicates) {
+        return 0;
+    }
+
+    return tool_check_topic(&reset->tool) == -1
+           ? -1 : tool_check_repeat(&reset->tool);
 }
 
 

@@ -253,7 +253,7 @@ replay_plan(replay_t *replay)
     tool = &replay->tool;
 
     if (replay->into == NULL && !replay->duplicates
-        && tool_check_repeat(tool) == -1)
+        && (tool_check_topic(tool) == -1 || tool_check_repeat(tool) == -1))
     {
         return -1;
     }

@@ -226,9 +226,11 @@ def test_reset_forward_is_kept_as_skipped(filled, topics, database):
     assert stored(database) == 20
     plan = objects(daemon, "offsets", "reset", "--to-latest")[0]
     assert (plan["from"], plan["to"]) == (20, 24)
-    action, detail = database.query(
-        "SELECT action, detail FROM sluice.audit")[0]
-    assert action == "offsets reset"
+    action, by_me, group, detail = database.query(
+        "SELECT action, who = session_user, group_id, detail"
+        " FROM sluice.audit")[0]
+    assert action == "offsets reset" and by_me
+    assert group == f"g@{database.name}"
     assert detail["partitions"] == [{"partition": 0, "from": 20, "to": 24}]
     topics.produce(topic, [value(24)])
     daemon.start()
@@ -282,6 +284,50 @@ def test_reset_back_where_rows_stay_single(filled, consumer, database):
     assert database.query("SELECT n, part, off FROM t ORDER BY off") == before
     assert database.try_count("sluice.dead_letters") == 1
     again.verify()
+
+
+@pytest.mark.parametrize("count", [5, 30])
+def test_reset_back_in_a_topic_that_was_made_again(consumer, topics, database,
+                                                   count):
+    """Its records have the offsets of rows that are there: "ignore" would
+    drop them unseen.  Another table takes them all."""
+    database.query("CREATE TABLE t (n integer PRIMARY KEY, part integer,"
+                   " off bigint, CONSTRAINT place UNIQUE (part, off))")
+    topic = topics.create()
+    topics.produce(topic, [value(n) for n in range(20)], 1769900000000)
+    config = {**CONFIG, "topic": topic, "mode": "ignore",
+              "key": ["part", "off"]}
+    daemon = consumer(config)
+    wait_for(lambda: stored(database) == 20, 20, "rows")
+    daemon.stop()
+    assert objects(daemon, "offsets", "reset", "--to-earliest", "--dry-run")
+    topics.delete(topic)
+    topics.create(name=topic)
+    topics.produce(topic, [value(n) for n in range(100, 100 + count)],
+                   1769900000000)
+    for words in (("offsets", "reset", "--to-earliest"),
+                  ("offsets", "reset", "--to-offset", "4", "--dry-run"),
+                  ("replay", "--from", "2026-01-01T00:00:00Z",
+                   "--to", "2026-12-31T00:00:00Z")):
+        said = told(daemon, *words, code=1)
+        assert "made again" in said and "--into" in said, said
+    assert database.value("SELECT count(*) FROM sluice.audit") == 0
+    told(daemon, "offsets", "reset", "--to-earliest", "--into", "u")
+    other = consumer({**CONFIG, "topic": topic, "table": "u"})
+    wait_for(lambda: database.try_count("u") == count, 20, "rows of u")
+    other.stop()
+    other.verify()
+    # by a key of the records' own they may meet the rows that are there
+    database.query("ALTER TABLE t DROP CONSTRAINT place")
+    keyed = consumer({**CONFIG, "topic": topic, "mode": "ignore",
+                      "key": ["n"]}, start=False)
+    told(keyed, "offsets", "reset", "--to-earliest", "--allow-duplicates")
+    keyed.start()
+    wait_for(lambda: database.value(
+        "SELECT next_offset FROM sluice.offsets WHERE table_name = 't'") == count, 20, "all again")
+    keyed.stop()
+    assert database.query("SELECT n FROM t ORDER BY n") \
+        == [(n,) for n in [*range(20), *range(100, 100 + count)]]
 
 
 def test_reset_into_another_table(filled, consumer, topics, database):
@@ -352,5 +398,13 @@ def test_replay_of_a_time(consumer, topics, database):
     assert status == 0 and "Proved" in said, said
     assert database.query("SELECT part, off FROM u ORDER BY 1, 2") \
         == [(part, off) for part in (0, 1) for off in range(25, 1525)]
+    # what was asked for, by whom, each time it was
+    assert database.query(
+        "SELECT DISTINCT action, who = session_user, group_id, table_name,"
+        " detail FROM sluice.audit") == [(
+            "replay", True, f"g@{database.name}:replay:{window[2]}/"
+            f"{window[4]}", "u", {"from": window[2], "to": window[4],
+                                  "allow_duplicates": False})]
+    assert database.value("SELECT count(*) FROM sluice.audit") == 2
     assert objects(daemon, "verify")["proved"]
     assert daemon.alive()
