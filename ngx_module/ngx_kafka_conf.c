@@ -132,6 +132,8 @@ static const ngx_kafka_alias_t  ngx_kafka_aliases[] = {
 
 /* What belongs into a file of its own. */
 static const char  *ngx_kafka_secrets[] = {
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
     "sasl.oauthbearer.client.secret",
     "sasl.password",
     "ssl.key.password",

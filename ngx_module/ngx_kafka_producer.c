@@ -21,14 +21,25 @@ static void ngx_kafka_producer_drained(ngx_event_t *ev);
 static void ngx_kafka_producers_flush(void);
 
 
+/* Outlives the pool, as librdkafka's threads write there until the end. */
+typedef struct ngx_kafka_sent_s  ngx_kafka_sent_t;
+
+struct ngx_kafka_sent_s {
+    uint64_t           time;        /* see kp->sent */
+    ngx_kafka_sent_t  *next;
+};
+
+
 /* of this worker */
-static ngx_queue_t   ngx_kafka_producers;
+static ngx_queue_t        ngx_kafka_producers;
+static ngx_kafka_sent_t  *ngx_kafka_sent;
 
 
 ngx_kafka_producer_t *
 ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     ngx_msec_t drain)
 {
+    ngx_kafka_sent_t      *sent;
     ngx_kafka_producer_t  *kp;
 
     kp = ngx_pcalloc(cycle->pool, sizeof(ngx_kafka_producer_t));
@@ -40,10 +51,14 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
         ngx_queue_init(&ngx_kafka_producers);
     }
 
-    kp->sent = ngx_calloc(sizeof(uint64_t), cycle->log);
-    if (kp->sent == NULL) {
+    sent = ngx_calloc(sizeof(ngx_kafka_sent_t), cycle->log);
+    if (sent == NULL) {
         return NULL;
     }
+
+    sent->next = ngx_kafka_sent;
+    ngx_kafka_sent = sent;
+    kp->sent = &sent->time;
 
     kp->conf = kcf;
     kp->cycle = cycle;

@@ -270,8 +270,9 @@ def test_a_secret_from_a_file_shows_nowhere(nginx, topic):
     assert secret not in server.log()
 
 
-@pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password",
-                                  "ssl.keystore.password"])
+@pytest.mark.parametrize("name", [
+    "sasl.password", "ssl.key.password", "ssl.key.pem",
+    "ssl.keystore.password"])
 def test_a_secret_in_a_property_is_taken_with_a_warning(nginx, name):
     text = f"property {name} s3cr3t-9f2c;"
     server = nginx(CONF, PRODUCER=text, LOCATION="", SERVER="", start=False)

@@ -89,10 +89,12 @@ def test_known_down_is_503_at_once_and_back_afterwards(nginx, own_kafka,
         taken.append(time.monotonic() - begin)
         assert_problem(answer, 503, "no")
     taken.sort()
+    restart = time.monotonic()
     own_kafka.start()
     begin = time.monotonic()
     one.wait_ok(50, 15)
     assert time.monotonic() - begin < bound(2, 6)
+    assert time.monotonic() - restart < bound(10, 30)
     events = one.stop()
     # a probe may wait its whole time, one each 200 ms
     assert taken[int(len(taken) * 0.99)] <= (0.3 if SANITIZED else 0.05), \
@@ -127,10 +129,14 @@ def test_a_broker_stopped_for_longer_than_the_timeout_stays_known_down(
     # those that were let through before have ended
     taken = sorted(event.end - event.start for event in events
                    if known + 0.6 < event.start < end)
-    assert len(taken) > 100
+    # a probe each 200 ms waits for its record
+    probes = sum(one > 0.5 for one in taken)
+    assert probes <= (end - known) * 5 + 1
+    taken = taken[:len(taken) - probes]
+    assert len(taken) > bound(500, 100)
     # one moment in which the machine does something else touches all 20
     # connections: of a few hundred answers that is more than a hundredth
-    rank = 0.99 if len(taken) > 5000 else 0.9
+    rank = bound(0.99, 0.9)
     assert taken[int(len(taken) * rank)] <= bound(0.05, 0.3), taken[-50:]
     check_topic(events, own_topics.records(name))
 

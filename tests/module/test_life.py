@@ -10,6 +10,7 @@ import pytest
 from tests.lib import procs, web
 from tests.lib.env import SANITIZED, VALGRIND, bound, loops, wait_for
 from tests.lib.history import check_answers, check_topic
+from tests.lib.metrics import scrape
 
 CONF = """
     kafka_producer main {
@@ -59,6 +60,9 @@ def test_a_thousand_clients_that_leave_early_harm_nothing(nginx, topics,
     wait_for(lambda: abs(procs.descriptors(worker) - before[0]) <= 2
              and abs(procs.threads(worker) - before[1]) <= 2, 20,
              "descriptors and threads as before")
+    # a tenth of those that sent all of it waits for the worker
+    assert scrape(server).sum("sluice_http_requests_total",
+                              code="client-left") >= loops(20, 2000)
     values = {record.value for record in topics.records(topic)}
     assert values <= {b"warm", b"last", b"x" * 1000}
     assert {b"warm", b"last"} <= values
@@ -167,6 +171,25 @@ def test_quit_without_a_broker_ends_in_the_drain_timeout(
     assert server.post("/", b"x").status == 202
     assert server.get("/status").json["queued"] == 1
     assert server.stop(signal.SIGQUIT, 20) < 4 + 1
+
+
+def test_the_drain_timeout_cuts_what_still_waits(nginx, own_kafka,
+                                                 own_topics):
+    """Nothing else ends a record as early."""
+    conf = CONF.replace("timeout 3s;", "timeout 2s;") \
+        .replace("kafka_timeout 4s;",
+                 "kafka_timeout 2001ms; kafka_ack queued;") \
+        .replace("kafka_drain_timeout 5s;", "kafka_drain_timeout 2002ms;")
+    topic = own_topics.create()
+    server = nginx(conf, TOPIC=topic, KAFKA=own_kafka.bootstrap)
+    assert server.post("/", b"warm").status == 202
+    wait_for(lambda: server.get("/status").json["queued"] == 0, 10)
+    own_kafka.pause()
+    assert server.post("/", b"x").status == 202
+    server.expect("1 records were not reported within kafka_drain_timeout")
+    took = server.stop(signal.SIGQUIT, 20)
+    assert 1.9 < took < bound(2.5, 4)
+    assert "not reported within kafka_drain_timeout" in server.log()
 
 
 def test_quit_under_load_answers_what_was_accepted(nginx, topics, load):
