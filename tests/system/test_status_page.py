@@ -1,12 +1,14 @@
 """The page of kafka_status, in Chromium."""
 
+import base64
 import os
 import signal
+import time
 
 import pytest
 
 from tests.lib import procs
-from tests.lib.env import wait_for
+from tests.lib.env import BUILD, LONG, wait_for
 
 CONF = """
     kafka_producer main {
@@ -131,3 +133,35 @@ def test_it_can_be_read_on_a_phone_by_day_and_by_night(nginx, topic, page):
                                 ".backgroundColor") == "rgb(18, 22, 28)"
             assert dark == (scheme == "dark")
     assert page.console() == ""
+
+
+@pytest.mark.skipif(not LONG, reason="only in make faults")
+def test_a_minute_of_load_as_the_manual_shows_it(nginx, own_kafka,
+                                                 own_topics, page, load):
+    """Leaves the picture that docs/status.png is a copy of."""
+    for name in ("post", "order"):
+        own_topics.create(name=name, partitions=4)
+    both = CONF.replace("topic   %%TOPIC%%;", "topic post; topic order;") \
+        .replace("location = / {", "location ~ ^/(?<topic>post|order)$ {") \
+        .replace("%%TOPIC%%", "$topic")
+    server = nginx(both, KAFKA=own_kafka.bootstrap, workers=2)
+    page.resize(1000, 800)
+    page.open(f"http://127.0.0.1:{server.port}/status")
+    loads = [load(server.port, "/post", connections=4, rate=200),
+             load(server.port, "/order", connections=2, rate=40)]
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert server.post("/post", b"{").status == 400
+        time.sleep(2)
+    shown = tiles(page)
+    assert 150 < float(shown["requests / s"]) < 300
+    assert 150 < float(shown["records kept / s"]) < 300
+    assert shown["records failed / s"] == "0"
+    assert shown["latency, median"].endswith("ms")
+    assert "overloaded" not in text(page, "errors")
+    height = page.run("return document.documentElement.scrollHeight")
+    page.resize(1000, height)
+    picture = page.cdp("Page.captureScreenshot", format="png")["data"]
+    (BUILD / "status.png").write_bytes(base64.b64decode(picture))
+    for one in loads:
+        one.stop()
