@@ -22,6 +22,7 @@ static int verify_rows(verify_t *verify);
 static int verify_shared(tool_t *tool);
 static void verify_cte(verify_t *verify, buf_t *sql);
 static void verify_problems(verify_t *verify, buf_t *sql);
+static void verify_nothing(verify_t *verify, buf_t *sql);
 static int verify_print(verify_t *verify, const PGresult *problems,
     const PGresult *summary);
 static int where_place(const conf_t *conf, const char *s, int64_t *partition,
@@ -149,6 +150,7 @@ verify_print(verify_t *verify, const PGresult *problems,
     const PGresult *summary)
 {
     int    row, n;
+    bool   began;
     buf_t  out;
 
     n = PQntuples(problems);
@@ -171,7 +173,15 @@ verify_print(verify_t *verify, const PGresult *problems,
 
     tool_print(&verify->tool, summary);
 
+    for (row = 0, began = false; row < PQntuples(summary); row++) {
+        began |= !PQgetisnull(summary, row, 1);
+    }
+
     for (row = 0; row < n; row++) {
+        if (PQgetisnull(problems, row, 0)) {
+            printf("%s\n", PQgetvalue(problems, row, 3));
+            continue;
+        }
         printf("partition %s, offsets %s to %s: %s\n",
                PQgetvalue(problems, row, 0), PQgetvalue(problems, row, 1),
                PQgetvalue(problems, row, 2), PQgetvalue(problems, row, 3));
@@ -180,6 +190,11 @@ verify_print(verify_t *verify, const PGresult *problems,
     if (!verify->look) {
         printf("The rows of table \"%s\" were not looked at: %s.\n",
                verify->tool.conf->table, verify->why_not);
+    }
+
+    if (n == 0 && !began) {
+        printf("No record was stored yet, every partition is where it "
+               "began.\n");
     }
 
     printf(n ? "Not proved.\n"
@@ -306,8 +321,8 @@ verify_cte(verify_t *verify, buf_t *sql)
 
     tool = &verify->tool;
 
-    buf_addf(sql, "WITH o AS MATERIALIZED (SELECT partition, next_offset"
-             " FROM sluice.offsets WHERE");
+    buf_addf(sql, "WITH o AS MATERIALIZED (SELECT partition, next_offset,"
+             " last_crc FROM sluice.offsets WHERE");
     offsets_where(tool->offsets, tool->conn, sql);
     buf_addf(sql, "), b AS MATERIALIZED (SELECT partition, kind,"
              " first_offset AS f, next_offset AS n, records, dead_letters,"
@@ -354,6 +369,9 @@ verify_problems(verify_t *verify, buf_t *sql)
         " WHERE behind IS NULL AND n <> next_offset"
         " UNION ALL SELECT partition, f, n, 'no offset is stored' FROM r"
         " WHERE NOT EXISTS (SELECT FROM o WHERE o.partition=r.partition)"
+        " UNION ALL SELECT partition, next_offset - 1, next_offset,"
+        " 'stored, but there are no ranges' FROM o WHERE last_crc IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM r WHERE r.partition=o.partition)"
         " UNION ALL SELECT partition, f, n, 'a gap that is counted twice'"
         " FROM g WHERE before > f"
         " UNION ALL SELECT partition, f, n, 'a gap outside of the ranges'"
@@ -401,8 +419,34 @@ verify_problems(verify_t *verify, buf_t *sql)
             tool_overwrites(verify->tool.conf) ? "false" : "true");
     }
 
+    verify_nothing(verify, sql);
+
     buf_addf(sql, ") SELECT partition, f AS first, n - 1 AS last, problem"
              " FROM x ORDER BY 1, 2, 3 LIMIT 100");
+}
+
+
+/* A group or a table that is misspelt has no offset that could be wrong. */
+
+static void
+verify_nothing(verify_t *verify, buf_t *sql)
+{
+    tool_t  *tool;
+
+    tool = &verify->tool;
+
+    buf_addf(sql, " UNION ALL SELECT NULL, NULL, NULL, format('nothing is"
+             " stored for group \"%%s\", topic \"%%s\" and table \"%%s\"%%s',");
+    sql_literal(sql, tool->conn, tool->conf->group);
+    buf_addf(sql, ", ");
+    sql_literal(sql, tool->conn, tool->conf->topic);
+    buf_addf(sql, ", ");
+    sql_literal(sql, tool->conn, tool->conf->table);
+    buf_addf(sql, ", (SELECT '; there is ' || string_agg(DISTINCT"
+             " format('group \"%%s\" with table \"%%s\"', group_id,"
+             " table_name), ', ') FROM sluice.offsets WHERE topic=");
+    sql_literal(sql, tool->conn, tool->conf->topic);
+    buf_addf(sql, ")) WHERE NOT EXISTS (SELECT FROM o)");
 }
 
 

@@ -127,6 +127,8 @@ def test_a_table_without_places_is_proved_by_its_ranges(filled, database):
      "holds 20 offsets, of which 17 are records and 1 in gaps"),
     ("DELETE FROM sluice.batches WHERE kind = 'gap'",
      "holds 20 offsets, of which 19 are records and 0 in gaps"),
+    ("DELETE FROM sluice.batches", "offsets 19 to 19: stored, but there are"
+     " no ranges"),
     ("UPDATE sluice.offsets SET next_offset = 25",
      "offsets 20 to 24: not accounted for"),
     ("UPDATE sluice.offsets SET next_offset = 15", "beyond the stored"),
@@ -141,6 +143,35 @@ def test_verify_finds(filled, database, damage, words):
     said = told(daemon, "verify", code=1)
     assert words in said and "Not proved" in said
     assert objects(daemon, "verify", code=1)["problems"]
+
+
+@pytest.mark.parametrize("typo", [{"group": "h"}, {"table": "tt"}])
+def test_verify_proves_nothing_of_what_is_not_there(filled, consumer,
+                                                    database, typo):
+    """Of a configuration that names another group or table."""
+    topic, _ = filled(PLAIN)
+    other = consumer({**PLAIN, "topic": topic, **typo}, start=False)
+    database.query("CREATE TABLE tt AS SELECT * FROM t")
+    said = told(other, "verify", code=1)
+    assert "nothing is stored for group" in said and "Not proved" in said
+    assert f'; there is group "g@{database.name}" with table "t"' in said
+    assert [list(problem.values())[:3] for problem in
+            objects(other, "verify", code=1)["problems"]] == [[None] * 3]
+
+
+def test_verify_of_a_group_that_has_stored_nothing_yet(consumer, topics,
+                                                       database):
+    """Its partitions are claimed and where they began, one of them beyond
+    records it was not asked for."""
+    topic = topics.create(partitions=2)
+    topics.produce(topic, [(None, value(n), 0) for n in range(5)])
+    daemon = consumer({**CONFIG, "topic": topic, "start": "latest"})
+    daemon.wait_log("partition 1: at offset 0")
+    said = told(daemon, "verify")
+    assert "No record was stored yet" in said and "Proved" in said
+    topics.produce(topic, [(None, value(6), 1)])
+    wait_for(lambda: database.try_count("t") == 1, 20, "a row")
+    assert "No record was stored yet" not in told(daemon, "verify")
 
 
 def test_dead_letters_that_were_taken_out(filled, database):
