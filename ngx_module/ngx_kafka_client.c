@@ -7,6 +7,7 @@
 
 
 #define NGX_KAFKA_LOG_LINES  10     /* a second and client */
+#define NGX_KAFKA_REPORTS    1000   /* a turn of the loop and client */
 
 
 static rd_kafka_t *ngx_kafka_client_new(ngx_kafka_producer_t *kp,
@@ -277,6 +278,8 @@ ngx_kafka_client_serve(ngx_kafka_client_t *client)
 {
     rd_kafka_event_t  *event;
 
+    client->turn = NGX_KAFKA_REPORTS;
+
     (void) rd_kafka_poll(client->rk, 0);
 
     while ((event = rd_kafka_queue_poll(client->admin, 0)) != NULL) {
@@ -493,8 +496,6 @@ ngx_kafka_client_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
     ngx_kafka_record_t  *rec;
     ngx_kafka_report_t   report;
 
-    (void) rk;
-
     report.error = rkm->err;
     report.partition = rkm->partition;
     report.offset = -1;
@@ -532,6 +533,11 @@ ngx_kafka_client_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
     }
 
     ngx_kafka_producer_report(client, rkm->_private, &report);
+
+    if (client->turn && --client->turn == 0) {
+        /* the loop goes on; librdkafka writes to the eventfd for the rest */
+        rd_kafka_yield(rk);
+    }
 }
 
 

@@ -44,6 +44,15 @@ CONF = """
             kafka_ack     queued;
             kafka_timeout 4s;
         }
+        location = /many {
+            kafka_pass            main;
+            kafka_topic           %%TOPIC%%;
+            kafka_format          ndjson;
+            kafka_ack             queued;
+            kafka_request_headers off;
+            kafka_max_records     10000;
+            kafka_timeout         4s;
+        }
         location = /status { kafka_status; }
         location = /ready  { kafka_ready; }
         location = /live   { kafka_live; }
@@ -174,6 +183,31 @@ def test_the_loop_goes_on_while_a_client_is_given_up(nginx, own_kafka,
             assert web.read_answer(connection.makefile("rb")).status \
                 in (503, 504)
             connection.close()
+    own_kafka.resume()
+    wait_for(lambda: server.post("/", b"y").status == 200, 20, "back")
+
+
+def test_the_loop_goes_on_while_a_full_queue_is_given_up(nginx, own_kafka,
+                                                         own_topics):
+    """Of the smallest records there are 150,000 in it, reported at once."""
+    name = own_topics.create()
+    server = nginx(CONF, TOPIC=name, QUEUE="64m", KAFKA=own_kafka.bootstrap)
+    assert server.post("/", b"x").status == 200
+    own_kafka.pause()
+    body = b'{"pad":"%090d"}\n' % 0 * 10000
+    wait_for(lambda: server.post("/many", body).status == 503, 20, "full",
+             pause=0)
+    left = [server.get("/status").json["queued"]]
+    assert left[0] > 100000
+    with never_still(nginx, server):
+        wait_for(lambda: server.get("/status").json["queued"] < left[0], 20,
+                 "the first are given up", pause=0)
+        begin = time.monotonic()
+        wait_for(lambda: left.append(server.get("/status").json["queued"])
+                 or left[-1] == 0, 20, "all are", pause=0)
+    # requests are answered in between, and nothing waits for a timer
+    assert len(set(left)) > 10, left
+    assert time.monotonic() - begin < 2
     own_kafka.resume()
     wait_for(lambda: server.post("/", b"y").status == 200, 20, "back")
 

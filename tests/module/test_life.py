@@ -221,6 +221,26 @@ def test_fast_stop_with_a_full_queue_takes_less_than_1500_ms(
     assert server.stop(name, 10) < bound(1.5, 6)
 
 
+def test_fast_stop_with_the_smallest_records_takes_less_than_1500_ms(
+        nginx, own_kafka, own_topics):
+    """The default queue holds 150,000 of them."""
+    topic = own_topics.create()
+    conf = CONF.replace("timeout 3s;", "timeout 60s;") \
+        .replace("kafka_timeout 4s;", "kafka_timeout 61s; kafka_ack queued;"
+                 " kafka_format ndjson; kafka_max_records 10000;"
+                 " kafka_request_headers off; client_max_body_size 2m;") \
+        .replace("kafka_drain_timeout 5s;", "")
+    server = nginx(conf, TOPIC=topic, KAFKA=own_kafka.bootstrap)
+    assert server.post("/", b"0").status == 202
+    wait_for(lambda: server.get("/status").json["queued"] == 0, 10)
+    own_kafka.pause()
+    body = b'{"pad":"%090d"}\n' % 0 * 10000
+    wait_for(lambda: server.post("/", body).status == 503, 20,
+             "the queue is full")
+    assert server.get("/status").json["queued"] > 100000
+    assert server.stop(signal.SIGTERM, 10) < bound(1.5, 6)
+
+
 def test_queued_records_are_flushed_on_quit(nginx, topics, topic):
     server = nginx(CONF.replace("kafka_key     $arg_key;",
                                 "kafka_ack queued;"), TOPIC=topic)
