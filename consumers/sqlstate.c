@@ -14,13 +14,11 @@ typedef struct {
 
 /*
  * PostgreSQL's manual, appendix A.  A longer prefix stands before the class
- * it belongs to; what no line names holds.
+ * it belongs to; what no line names holds, an error that a function raises
+ * with a warning's code (01, 02) too: its transaction is gone as any other.
  */
 static const sqlstate_rule_t  sqlstate_rules[] = {
     { "SL001", SQLSTATE_FENCED },
-    { "00",    SQLSTATE_OK },
-    { "01",    SQLSTATE_OK },
-    { "02",    SQLSTATE_OK },
     { "08",    SQLSTATE_RECONNECT },
     { "22",    SQLSTATE_ROW },
     { "23503", SQLSTATE_ROW_LATER },    /* the row referred to may yet come */

@@ -16,8 +16,10 @@ typedef enum {
 
 
 /*
- * "state" is five characters; "constraint" the constraint's name, "function"
- * the server's source function, each NULL where the report has none.
+ * "state" is an error's five characters, which are never SQLSTATE_OK; NULL or
+ * empty where there was none.  "constraint" is the constraint's name,
+ * "function" the server's source function, each NULL where the report has
+ * none.
  */
 sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
     const char *function);

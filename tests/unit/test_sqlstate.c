@@ -12,9 +12,9 @@ static const struct {
     const char         *function;
     sqlstate_action_t   action;
 } cases[] = {
-    { "00000", NULL, NULL, SQLSTATE_OK },
-    { "01000", NULL, NULL, SQLSTATE_OK },
-    { "02000", NULL, NULL, SQLSTATE_OK },
+    { "00000", NULL, NULL, SQLSTATE_HOLD },
+    { "01000", NULL, NULL, SQLSTATE_HOLD },
+    { "02000", NULL, NULL, SQLSTATE_HOLD },
     { "SL001", NULL, NULL, SQLSTATE_FENCED },
     { "SL002", NULL, NULL, SQLSTATE_HOLD },
     { "08006", NULL, NULL, SQLSTATE_RECONNECT },
@@ -63,6 +63,7 @@ main(void)
     }
 
     is(sqlstate_action(NULL, NULL, NULL), SQLSTATE_OK, "no SQLSTATE");
+    is(sqlstate_action("", NULL, NULL), SQLSTATE_OK, "an empty one");
 
     return tap_done();
 }
