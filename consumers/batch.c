@@ -367,6 +367,22 @@ batch_due_in(const batch_t *batch, int64_t now)
 }
 
 
+uint32_t
+batch_last_crc(const batch_t *batch, const batch_range_t *range)
+{
+    const batch_row_t  *row;
+
+    if (range->last == BATCH_NULL) {
+        return range->last_crc;
+    }
+
+    row = &batch->rows[range->last];
+
+    return crc32_record(batch_key(batch, row), row->key_len,
+                        batch_value(batch, row), row->value_len);
+}
+
+
 const char *
 batch_key(const batch_t *batch, const batch_row_t *row)
 {

@@ -195,6 +195,9 @@ bool batch_is_due(const batch_t *batch, int64_t now);
 /* Milliseconds until it is due, -1 if it is empty. */
 int64_t batch_due_in(const batch_t *batch, int64_t now);
 
+/* The CRC-32 of a range's last record, as sluice.offsets keeps it. */
+uint32_t batch_last_crc(const batch_t *batch, const batch_range_t *range);
+
 /* Bytes of a row's record; NULL for a null. */
 const char *batch_key(const batch_t *batch, const batch_row_t *row);
 const char *batch_value(const batch_t *batch, const batch_row_t *row);

@@ -309,8 +309,8 @@ daemon_timeout(daemon_t *d, int64_t now)
         daemon_sooner(&timeout, d->trouble.until - now);
 
     } else if (d->work == DAEMON_IDLE && d->claimed) {
-        daemon_sooner(&timeout, d->storing ? 0
-                                           : batch_due_in(d->filling, now));
+        daemon_sooner(&timeout, d->storing || source_status(d->source)->recheck
+                                ? 0 : batch_due_in(d->filling, now));
         daemon_sooner(&timeout, prune_due_in(d->prune, now));
     }
 

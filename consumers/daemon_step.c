@@ -30,6 +30,7 @@ static int daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
 void
 daemon_step(daemon_t *d, int64_t now)
 {
+    bool    recheck;
     size_t  n;
 
     daemon_check_source(d);
@@ -85,8 +86,19 @@ daemon_step(daemon_t *d, int64_t now)
         return;
     }
 
-    if (d->storing || batch_is_due(d->filling, now)) {
+    recheck = source_status(d->source)->recheck;
+
+    if (d->storing || batch_is_due(d->filling, now)
+        || (recheck && batch_records(d->filling)))
+    {
         daemon_store(d);
+        return;
+    }
+
+    if (recheck) {
+        batch_reset(d->filling, d->generation);
+        source_unassign(d->source);
+        source_assign(d->source);
     }
 }
 
@@ -380,6 +392,7 @@ daemon_can_read(const daemon_t *d)
     return d->claimed && !d->stopping && batch_has_room(d->filling)
            && source_status(d->source)->generation == d->generation
            && !source_status(d->source)->reassign
+           && !source_status(d->source)->recheck
            && source_status(d->source)->fault[0] == '\0';
 }
 
@@ -507,6 +520,9 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
         for (j = 0; j < n; j++) {
             if (p[j].id == batch->ranges[i].partition) {
                 p[j].stored = batch->ranges[i].next;
+                p[j].has_last = true;
+                p[j].last_timestamp = batch->ranges[i].last_timestamp;
+                p[j].last_crc = batch_last_crc(batch, &batch->ranges[i]);
             }
         }
     }

@@ -363,7 +363,8 @@ offsets_check(offsets_t *o, source_partition_t *p,
     if (p->stored < range->begin) {
         snprintf(reason, size, "topic \"%s\", partition %d: the offsets "
                  "%" PRId64 " to %" PRId64 " are lost, retention passed them "
-                 "before they were stored", o->conf->topic, p->id, p->stored,
+                 "before they were stored (\"offsets reset\" says where to "
+                 "go on)", o->conf->topic, p->id, p->stored,
                  range->begin - 1);
         return -1;
     }
@@ -372,7 +373,8 @@ offsets_check(offsets_t *o, source_partition_t *p,
         snprintf(reason, size, "topic \"%s\", partition %d: offset %" PRId64
                  " is due but the log ends at %" PRId64 ", so the topic was "
                  "made again or cut; its offsets %" PRId64 " to %" PRId64
-                 " would be skipped", o->conf->topic, p->id, p->stored,
+                 " would be skipped (\"offsets reset\" says where to go "
+                 "on)", o->conf->topic, p->id, p->stored,
                  range->end, range->begin, p->stored - 1);
         return -1;
     }

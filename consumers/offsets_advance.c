@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crc32.h"
 #include "offsets.h"
 
 
@@ -71,23 +70,13 @@ static void
 offsets_range(const offsets_t *o, PGconn *conn, const batch_t *batch,
     const batch_range_t *range, buf_t *sql)
 {
-    size_t              i;
-    uint32_t            crc;
-    offsets_record_t    record;
-    const batch_row_t  *row;
-
-    crc = range->last_crc;
-
-    if (range->last != BATCH_NULL) {
-        row = &batch->rows[range->last];
-        crc = crc32_record(batch_key(batch, row), row->key_len,
-                           batch_value(batch, row), row->value_len);
-    }
+    size_t            i;
+    offsets_record_t  record;
 
     buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
              ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
              ",updated_at=now() WHERE", range->next,
-             range->last_timestamp, crc);
+             range->last_timestamp, batch_last_crc(batch, range));
     offsets_where(o, conn, sql);
     buf_addf(sql, " AND partition=%d AND next_offset=%" PRId64
              " AND epoch=%" PRId64 ";GET DIAGNOSTICS n = ROW_COUNT;"

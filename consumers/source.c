@@ -47,6 +47,7 @@ source_create(const conf_t *conf, int partitions, char *err)
     rd_kafka_conf_set_error_cb(rkconf, source_error);
     rd_kafka_conf_set_log_cb(rkconf, source_log);
     rd_kafka_conf_set_opaque(rkconf, source);
+    source_watch(rkconf, &source->changed);
 
     source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, err,
                               CONF_ERROR_MAX);
@@ -291,6 +292,8 @@ source_assign(source_t *source)
     }
 
     source->status.reassign = false;
+    source->status.recheck = false;
+    atomic_store(&source->changed, false);
 
     for (i = 0; i < source->npartitions; i++) {
         source_open_queue(source, &source->partitions[i]);

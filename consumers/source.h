@@ -47,6 +47,8 @@ typedef struct {
 typedef struct {
     uint64_t   generation;          /* counts assignments and revocations */
     bool       reassign;            /* a partition's error: claim it anew */
+    bool       recheck;             /* source_assign() is due, once what was
+                                       read is stored */
     bool       down;                /* no broker can be reached */
     char       fault[SOURCE_REASON];    /* a stored record is another one */
     uint64_t   dropped;             /* records below the offset due */
@@ -90,7 +92,8 @@ source_partition_t *source_partitions(source_t *source, size_t *n);
 
 /*
  * Begins to read every partition at its "stored" offset, or at the record
- * before it to verify that.  Replaces what was read ahead.
+ * before it to verify that.  Replaces what was read ahead.  Due as well when
+ * "recheck" says that the topic may have been made again meanwhile.
  */
 void source_assign(source_t *source);
 /* Reads nothing until source_assign(), and stays in the group. */

@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "conf_kafka.h"
-#include "source.h"
+#include "source_impl.h"
 #include "testpoint.h"
 
 
 /* Read ahead over all partitions: bytes of records, and how many of them. */
 #define SOURCE_AHEAD_KB    (16 * 1024)
 #define SOURCE_AHEAD_MSGS  32768
+
+#define SOURCE_METADATA    3    /* the protocol's key of this request */
 
 
 typedef struct {
@@ -171,6 +173,52 @@ failed:
     rd_kafka_conf_destroy(rkconf);
 
     return NULL;
+}
+
+
+static rd_kafka_resp_err_t
+source_on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id,
+    int16_t key, int16_t version, int32_t correlation, size_t size,
+    int64_t rtt, rd_kafka_resp_err_t err, void *data)
+{
+    atomic_bool  *changed = data;
+
+    (void) rk;
+    (void) fd;
+    (void) broker;
+    (void) id;
+    (void) version;
+    (void) correlation;
+    (void) size;
+    (void) rtt;
+    (void) err;
+
+    if (key == SOURCE_METADATA) {
+        atomic_store(changed, true);
+    }
+
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
+static rd_kafka_resp_err_t
+source_on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rkconf, void *data,
+    char *err, size_t size)
+{
+    (void) rkconf;
+    (void) err;
+    (void) size;
+
+    return rd_kafka_interceptor_add_on_response_received(rk, "sluice",
+                                                 source_on_response, data);
+}
+
+
+void
+source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
+{
+    rd_kafka_conf_interceptor_add_on_new(rkconf, "sluice", source_on_new,
+                                         changed);
 }
 
 

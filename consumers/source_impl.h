@@ -4,6 +4,8 @@
 #define SLUICE_SOURCE_IMPL_H
 
 
+#include <stdatomic.h>
+
 #include "log.h"
 #include "source.h"
 
@@ -20,6 +22,8 @@ struct source_s {
     unsigned             read_msgs;     /* since source_wake() */
     size_t               read_bytes;
     source_status_t      status;
+    atomic_bool          changed;       /* metadata came since the last
+                                           assignment */
     log_limit_t          drops;
     log_limit_t          errors;
     log_limit_t          logs;
@@ -29,6 +33,9 @@ struct source_s {
 /* An error in a record's place; "p" is NULL for the main queue's. */
 void source_message_error(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm);
+
+/* Sets "changed", on a thread of librdkafka's, when metadata comes. */
+void source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed);
 
 
 #endif

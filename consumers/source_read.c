@@ -64,7 +64,9 @@ source_next(source_t *source, source_partition_t **partition)
 
         rd_kafka_message_destroy(rkm);
 
-        if (source->status.reassign || source->status.fault[0]) {
+        if (source->status.reassign || source->status.recheck
+            || source->status.fault[0])
+        {
             return NULL;
         }
     }
@@ -125,6 +127,15 @@ source_accept(source_t *source, source_partition_t *p,
         return false;
     }
 
+    /*
+     * librdkafka reads on in a topic that was deleted and made again, but
+     * asks for metadata before it does
+     */
+    if (atomic_load(&source->changed)) {
+        source->status.recheck = true;
+        return false;
+    }
+
     if (rkm->offset < p->expected) {
         source->status.dropped++;
         log_limited(&source->drops, "topic \"%s\", partition %d: dropped a "
@@ -173,7 +184,8 @@ source_verify(source_t *source, source_partition_t *p,
         snprintf(source->status.fault, SOURCE_REASON,
                  "topic \"%s\", partition %d: the record at offset %lld is "
                  "not the one that was stored, so the topic was made again; "
-                 "its offsets %lld to %lld would be skipped",
+                 "its offsets %lld to %lld would be skipped (\"offsets "
+                 "reset\" says where to go on)",
                  source->conf->topic, p->id, (long long) rkm->offset,
                  (long long) p->begin, (long long) p->stored - 1);
     }

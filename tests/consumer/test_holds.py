@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.lib import web
 from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 
@@ -151,6 +152,45 @@ def test_a_topic_deleted_and_made_again_holds_and_names_the_range(
     assert topic in body or topic in daemon.log()
     assert "20" in body + daemon.log(), "the offset is named"
     assert numbers(database) == list(range(20)), "nothing is skipped into"
+
+
+@pytest.mark.parametrize("again", ["at once", "later"])
+def test_a_topic_made_again_under_the_daemon_holds(consumer, topics,
+                                                   database, again):
+    """Filled past the stored offset, where librdkafka would read on."""
+    database.query("CREATE TABLE t (n integer, off bigint)")
+    database.query("CREATE TABLE u (n integer, off bigint)")
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic})
+    topics.produce(topic, values(0, 20))
+    wait_for(lambda: database.try_count("t") == 20, 20, "20 rows")
+    if again == "later":
+        topics.delete(topic)
+        wait_for(lambda: "Unknown topic" in daemon.health()[1]["reason"], 30,
+                 "it says so")
+        assert topic in daemon.health()[1]["reason"]
+        assert "Unknown topic" in daemon.log()
+        assert daemon.health()[0] == 200
+        assert web.request(daemon.port, "GET", "/readyz").status == 503
+    else:
+        topics.admin.delete_topics([topic])[topic].result(20)
+    assert database.value("SELECT next_offset FROM sluice.offsets") == 20
+    topics.create(name=topic)
+    topics.produce(topic, values(100, 150))
+    reason = daemon.wait_held()["reason"]
+    assert "0 to 19 would be skipped" in reason
+    assert "offsets reset" in reason
+    assert numbers(database) == list(range(20))
+    assert database.value("SELECT next_offset FROM sluice.offsets") == 20
+    daemon.stop()
+    code, said = daemon.run("offsets", "reset", "--to-earliest", "--into",
+                            "u")
+    assert code == 0, said
+    consumer({**CONFIG, "topic": topic, "table": "u"})
+    wait_for(lambda: database.try_count("u") == 50, 20, "50 rows")
+    assert database.query("SELECT n FROM u ORDER BY off") \
+        == [(n,) for n in range(100, 150)]
+    assert numbers(database) == list(range(20))
 
 
 def test_a_topic_made_again_and_shorter_holds(consumer, topics, database):

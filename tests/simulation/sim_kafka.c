@@ -238,6 +238,14 @@ source_conf(const conf_t *conf, int partitions, char *err)
 }
 
 
+void
+source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
+{
+    (void) rkconf;
+    (void) changed;
+}
+
+
 rd_kafka_conf_t *
 source_producer_conf(const conf_t *conf, char *err)
 {
@@ -526,6 +534,10 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
     if (!sim.calm && sim_random(400) == 0) {
         rkm->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         return rkm;
+    }
+
+    if (!sim.calm && sim_random(400) == 0) {
+        atomic_store(&m->source->changed, true);
     }
 
     r = &log->records[i];
