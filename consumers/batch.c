@@ -310,9 +310,9 @@ batch_fault(batch_t *batch, size_t row, const char *sqlstate,
 
 
 void
-batch_forget_faults(batch_t *batch)
+batch_forget_duplicates(batch_t *batch)
 {
-    size_t  i, kept;
+    size_t  i;
 
     for (i = 0; batch->duplicates && i < batch->nrows; i++) {
         if (batch->rows[i].duplicate) {
@@ -321,6 +321,15 @@ batch_forget_faults(batch_t *batch)
             batch->duplicates--;
         }
     }
+}
+
+
+void
+batch_forget_faults(batch_t *batch)
+{
+    size_t  i, kept;
+
+    batch_forget_duplicates(batch);
 
     if (batch->dead == batch->ndead_parsed) {
         return;

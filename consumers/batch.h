@@ -207,6 +207,7 @@ const char *batch_retry(const batch_t *batch, const batch_row_t *row);
 
 /* Marks a row, unless it is dead, as a client's retry that takes no effect. */
 void batch_duplicate(batch_t *batch, size_t row);
+void batch_forget_duplicates(batch_t *batch);
 
 /* Whether a row is to be stored in a table. */
 static inline bool

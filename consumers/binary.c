@@ -32,7 +32,8 @@ static void binary_put(char *out, uint64_t n, size_t size);
 
 int
 binary_prepare(binary_t *binary, const conf_t *conf,
-    const char *const *types, const char *const *table)
+    const char *const *types, const char *const *table,
+    const uint32_t *oids)
 {
     int     kind;
     size_t  i;
@@ -40,7 +41,10 @@ binary_prepare(binary_t *binary, const conf_t *conf,
     binary_free(binary);
 
     binary->kinds = calloc(conf->ncolumns + 1, sizeof(binary_kind_t));
-    if (binary->kinds == NULL) {
+    binary->oids = calloc(conf->ncolumns + 1, sizeof(uint32_t));
+
+    if (binary->kinds == NULL || binary->oids == NULL) {
+        binary_free(binary);
         return -1;
     }
 
@@ -57,7 +61,8 @@ binary_prepare(binary_t *binary, const conf_t *conf,
             return 0;
         }
 
-        binary->kinds[binary->ncolumns++] = (binary_kind_t) kind;
+        binary->kinds[binary->ncolumns] = (binary_kind_t) kind;
+        binary->oids[binary->ncolumns++] = oids[i];
     }
 
     return 1;
@@ -68,6 +73,7 @@ void
 binary_free(binary_t *binary)
 {
     free(binary->kinds);
+    free(binary->oids);
     memset(binary, 0, sizeof(binary_t));
 }
 
@@ -161,7 +167,7 @@ binary_add_staged(binary_t *binary, int32_t place, const bool *gone,
 }
 
 
-/* How many fields: "more" come before those of a line. */
+/* Room for a tuple, and how many fields it has: "more" before a line's. */
 
 static int
 binary_begin(const binary_t *binary, size_t more, size_t len, buf_t *out)

@@ -29,6 +29,7 @@ typedef enum {
 
 typedef struct {
     binary_kind_t  *kinds;         /* of the columns of a COPY, in order */
+    uint32_t       *oids;          /* their types in the table */
     size_t          ncolumns;
     char            date[16];      /* the date parsed last, and its days */
     int64_t         days;          /* since 1970-01-01 */
@@ -43,11 +44,12 @@ typedef struct {
 /*
  * Whether every line of a table's columns can become a tuple: "types" is
  * what row_plan_create() was given, "table" what they are in the table, by
- * column of "conf".  Fills "binary" then.  Returns 1, 0 where text has to do,
- * -1 when memory is short.
+ * column of "conf", "oids" the same in pg_type.  Fills "binary" then.  Returns
+ * 1, 0 where text has to do, -1 when memory is short.
  */
 int binary_prepare(binary_t *binary, const conf_t *conf,
-    const char *const *types, const char *const *table);
+    const char *const *types, const char *const *table,
+    const uint32_t *oids);
 void binary_free(binary_t *binary);
 
 /*

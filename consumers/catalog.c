@@ -21,6 +21,7 @@ struct catalog_s {
     bool              told;         /* that they are of the version before */
     PGresult         *rows;         /* the table's columns, or NULL */
     char            **table_types;
+    uint32_t         *oids;         /* of these types */
     const char      **types;
     size_t            ncolumns;
 };
@@ -175,13 +176,15 @@ catalog_room(catalog_t *catalog)
     }
 
     free(catalog->table_types);
+    free(catalog->oids);
     free(catalog->types);
 
     catalog->ncolumns = catalog->conf->ncolumns;
     catalog->table_types = calloc(catalog->ncolumns + 1, sizeof(char *));
+    catalog->oids = calloc(catalog->ncolumns + 1, sizeof(uint32_t));
     catalog->types = calloc(catalog->ncolumns + 1, sizeof(char *));
 
-    if (catalog->table_types && catalog->types) {
+    if (catalog->table_types && catalog->oids && catalog->types) {
         return 0;
     }
 
@@ -205,6 +208,7 @@ catalog_destroy(catalog_t *catalog)
     }
 
     free(catalog->table_types);
+    free(catalog->oids);
     free(catalog->types);
     PQclear(catalog->rows);
     buf_free(&catalog->sql);
@@ -223,6 +227,13 @@ const char *
 catalog_table_type(const catalog_t *catalog, size_t column)
 {
     return catalog->table_types[column];
+}
+
+
+uint32_t
+catalog_type_oid(const catalog_t *catalog, size_t column)
+{
+    return catalog->oids[column];
 }
 
 
@@ -425,7 +436,7 @@ catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
              " pg_get_expr(d.adbin, d.adrelid),"
              " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
              " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
-             " AND c.relkind = 'v')"
+             " AND c.relkind = 'v'), a.atttypid"
              " FROM pg_catalog.pg_attribute a");
     catalog_base(sql, "a.atttypid, a.atttypmod", "b");
     buf_addf(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
@@ -686,6 +697,8 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
             }
 
             *type = strdup(PQgetvalue(res, row, CATALOG_TYPE));
+            catalog->oids[i] = (uint32_t) sql_number(res, row,
+                                                     CATALOG_TYPE_OID);
 
             if (column->from != CONF_FROM_IDENTITY
                 && PQgetvalue(res, row, CATALOG_FILLED)[0] == 't')

@@ -37,6 +37,9 @@ const char *const *catalog_types(const catalog_t *catalog);
 /* The types as the table has them, NULL where it lacks the column. */
 const char *catalog_table_type(const catalog_t *catalog, size_t column);
 
+/* Their oids in pg_type. */
+uint32_t catalog_type_oid(const catalog_t *catalog, size_t column);
+
 /* The statements that make sluice's own tables, or bring them up to date. */
 const char *catalog_own_tables(void);
 

@@ -14,7 +14,8 @@ enum {
     CATALOG_FILLED,        /* 't': by PostgreSQL, whatever is given */
     CATALOG_DEFAULT,       /* "", 'c': a constant, 'v': any other */
     CATALOG_EXPRESSION,    /* of a constant */
-    CATALOG_BY_INSERT      /* 't': of its table, which COPY refuses */
+    CATALOG_BY_INSERT,     /* 't': of its table, which COPY refuses */
+    CATALOG_TYPE_OID       /* of a domain its own */
 };
 
 

@@ -79,6 +79,7 @@ sink_destroy(sink_t *sink)
     buf_free(&sink->sql);
     buf_free(&sink->chunk);
     free(sink->keys);
+    free(sink->repeats);
     free(sink->targets);
     free(sink->todo);
     free(sink);
@@ -198,7 +199,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
 }
 
 
-/* Looking for bad rows takes long: whose they are is asked once more. */
+/* Looking for bad rows takes long: then it is asked whose they are. */
 
 void
 sink_begin(sink_t *sink)

@@ -74,6 +74,7 @@ struct sink_s {
     sink_key_t     *keys;          /* of clients' retries, in order */
     size_t          nkeys;
     size_t          keys_size;
+    size_t         *repeats;       /* rows: of a key but the first */
     size_t          key;           /* the next one to add */
     int64_t         ends;          /* us since 2000, of a key added now */
     unsigned        seen_tries;

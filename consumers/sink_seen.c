@@ -21,32 +21,49 @@
 #define SINK_SEEN_TRIES  3      /* the first may have been without asking */
 #define SINK_SEEN_ASK    100    /* batches behind one with a known key */
 
-/* µs from 1970-01-01 to PostgreSQL's 2000-01-01 */
+/* us from 1970-01-01 to PostgreSQL's 2000-01-01 */
 #define SINK_SEEN_EPOCH  INT64_C(946684800000000)
 
 
-/* The first row of the batch that has a key. */
+/* A key of the batch. */
 struct sink_key_s {
-    uint64_t     order;    /* the hash's first bytes, as a number */
+    uint64_t     order;       /* the hash's first bytes, as a number */
     const char  *hash;
-    size_t       row;
+    size_t       row;         /* the one that counts: the first */
+    size_t       repeats;     /* the others begin here in sink->repeats */
+    size_t       nrepeats;
     bool         add;
 };
 
 
+/* What sink_seen_ask() selects, by number. */
+enum {
+    SINK_SEEN_ENDS = 0,
+    SINK_SEEN_KEY,
+    SINK_SEEN_PARTITION,
+    SINK_SEEN_OFFSET,
+    SINK_SEEN_LIVES,
+    SINK_SEEN_PLACE
+};
+
+
+static int sink_seen_room(sink_t *sink);
 static int sink_seen_collect(sink_t *sink);
 static int sink_seen_compare(const void *a, const void *b);
-static void sink_seen_ask(sink_t *sink);
+static int sink_seen_ask(sink_t *sink);
 static void sink_on_seen(void *data, const pg_reply_t *reply);
 static size_t sink_seen_take(sink_t *sink, const PGresult *res);
-static int sink_seen_is_own(sink_t *sink, const sink_key_t *key,
+static bool sink_seen_is_own(sink_t *sink, sink_key_t *key,
     const PGresult *res, int row);
+static bool sink_seen_is_at(sink_t *sink, size_t row, int64_t partition,
+    int64_t offset);
+static void sink_seen_forget(sink_t *sink, const PGresult *res);
+static void sink_seen_renew(sink_t *sink, const PGresult *res);
 static size_t sink_seen_keys(void *data, const char **chunk);
 static void sink_on_seen_added(void *data, const pg_reply_t *reply);
-static void sink_seen_stop(sink_t *sink, outcome_t *outcome);
+static void sink_seen_stop(sink_t *sink, const pg_reply_t *reply,
+    outcome_t *outcome);
 
-
-/* Of several records with one key the first counts. */
 
 void
 sink_seen(sink_t *sink)
@@ -57,6 +74,8 @@ sink_seen(sink_t *sink)
         sink_open(sink);
         return;
     }
+
+    batch_forget_duplicates(sink->batch);
 
     if (sink_seen_collect(sink) == -1) {
         sink_stop(sink, SQLSTATE_RETRY, "out of memory");
@@ -69,15 +88,42 @@ sink_seen(sink_t *sink)
         return;
     }
 
-    buf_addf(&sink->sql, "SELECT (extract(epoch FROM now()) * 1000000)::bigint"
-             " + %" PRId64 " - %" PRId64,
-             sink->conf->dedupe_window * 1000, SINK_SEEN_EPOCH);
-
-    if (sink->seen_ask) {
-        sink_seen_ask(sink);
+    if (sink_seen_ask(sink) == -1) {
+        sink_stop(sink, SQLSTATE_RETRY, "out of memory");
+        return;
     }
 
     sink_send(sink, NULL, sink_on_seen);
+}
+
+
+static int
+sink_seen_room(sink_t *sink)
+{
+    size_t       n, *repeats;
+    sink_key_t  *keys;
+
+    n = sink->batch->retries;
+
+    if (n <= sink->keys_size) {
+        return 0;
+    }
+
+    keys = realloc(sink->keys, n * sizeof(sink_key_t));
+    if (keys == NULL) {
+        return -1;
+    }
+    sink->keys = keys;
+
+    repeats = realloc(sink->repeats, n * sizeof(size_t));
+    if (repeats == NULL) {
+        return -1;
+    }
+    sink->repeats = repeats;
+
+    sink->keys_size = n;
+
+    return 0;
 }
 
 
@@ -89,31 +135,29 @@ sink_seen(sink_t *sink)
 static int
 sink_seen_collect(sink_t *sink)
 {
-    size_t              i;
+    size_t              i, repeats;
     batch_t            *batch;
-    sink_key_t         *key;
+    sink_key_t         *key, *next;
     const batch_row_t  *row;
 
     batch = sink->batch;
+    sink->nkeys = 0;
 
-    if (sink->keys_size < batch->retries) {
-        key = realloc(sink->keys, batch->retries * sizeof(sink_key_t));
-        if (key == NULL) {
-            return -1;
-        }
-        sink->keys = key;
-        sink->keys_size = batch->retries;
+    if (sink_seen_room(sink) == -1) {
+        return -1;
     }
 
-    for (i = 0, sink->nkeys = 0; i < batch->nrows; i++) {
+    for (i = 0; i < batch->nrows; i++) {
         row = &batch->rows[i];
 
-        if (row->retry && row->text_len && !row->duplicate) {
+        if (row->retry && row->text_len) {
             key = &sink->keys[sink->nkeys++];
             key->hash = batch_retry(batch, row);
             memcpy(&key->order, key->hash, sizeof(key->order));
             key->order = be64toh(key->order);
             key->row = i;
+            key->repeats = 0;
+            key->nrepeats = 0;
             key->add = true;
         }
     }
@@ -124,11 +168,16 @@ sink_seen_collect(sink_t *sink)
 
     qsort(sink->keys, sink->nkeys, sizeof(sink_key_t), sink_seen_compare);
 
-    for (i = 1, key = sink->keys; i < sink->nkeys; i++) {
-        if (memcmp(key->hash, sink->keys[i].hash, RETRY_KEY_LEN) == 0) {
-            batch_duplicate(batch, sink->keys[i].row);
+    for (i = 1, repeats = 0, key = sink->keys; i < sink->nkeys; i++) {
+        next = &sink->keys[i];
+
+        if (memcmp(key->hash, next->hash, RETRY_KEY_LEN) == 0) {
+            sink->repeats[repeats++] = next->row;
+            key->nrepeats++;
+
         } else {
-            *++key = sink->keys[i];
+            *++key = *next;
+            key->repeats = repeats;
         }
     }
 
@@ -155,13 +204,13 @@ sink_seen_compare(const void *a, const void *b)
 
 
 /*
- * Behind the time at which keys added now are over, which is there in any
- * case: those that are known.  One literal for all of them is read far faster
- * than an array; LIMIT keeps the plan at one look into the index for each,
- * whatever the statistics say.
+ * The first column says when keys that are added now end; it is there without
+ * a known key as well.  One literal for all keys is read far faster than an
+ * array, LIMIT keeps the plan at one look into the index for each, whatever
+ * the statistics say, and compiling it would take longer than it runs.
  */
 
-static void
+static int
 sink_seen_ask(sink_t *sink)
 {
     size_t                i, j;
@@ -171,6 +220,15 @@ sink_seen_ask(sink_t *sink)
     static const char  hex[] = "0123456789abcdef";
 
     sql = &sink->sql;
+
+    buf_addf(sql, "%sSELECT (extract(epoch FROM now()) * 1000000)::bigint"
+             " + %" PRId64 " - %" PRId64,
+             sink->seen_ask ? "SET LOCAL jit=off;" : "",
+             sink->conf->dedupe_window * 1000, SINK_SEEN_EPOCH);
+
+    if (sink->seen_ask == 0) {
+        return buf_failed(sql) ? -1 : 0;
+    }
 
     buf_addf(sql, ", n, partition, \"offset\", lives, place"
              " FROM (VALUES (0)) one LEFT JOIN (generate_series(0, %zu) n"
@@ -182,7 +240,7 @@ sink_seen_ask(sink_t *sink)
     if (buf_failed(sql)
         || buf_reserve(sql, sink->nkeys * RETRY_KEY_LEN * 2) == -1)
     {
-        return;
+        return -1;
     }
 
     for (i = 0; i < sink->nkeys; i++) {
@@ -196,6 +254,8 @@ sink_seen_ask(sink_t *sink)
 
     buf_addf(sql, "','hex'), n * %d + 1, %d) LIMIT 1) s) ON true",
              RETRY_KEY_LEN, RETRY_KEY_LEN);
+
+    return buf_failed(sql) ? -1 : 0;
 }
 
 
@@ -208,97 +268,195 @@ sink_on_seen(void *data, const pg_reply_t *reply)
 
     sql_outcome(&outcome, reply, "could not look for retries");
 
-    if (outcome.action == SQLSTATE_OK
-        && (reply->rows == NULL || PQntuples(reply->rows) == 0))
-    {
-        outcome.action = SQLSTATE_RETRY;
+    if (outcome.action != SQLSTATE_OK) {
+        sink_seen_stop(sink, reply, &outcome);
+        return;
     }
 
-    if (outcome.action != SQLSTATE_OK) {
-        sink_seen_stop(sink, &outcome);
+    if (reply->rows == NULL || PQntuples(reply->rows) == 0) {
+        sink_stop(sink, SQLSTATE_RETRY, "the query for retries is empty");
         return;
     }
 
     sink->sql.len = 0;
     n = sink_seen_take(sink, reply->rows);
 
-    if (n == 0) {
+    if (n) {
+        buf_addf(&sink->sql, "COPY sluice.seen (key, partition, \"offset\","
+                 " expires_at) FROM STDIN (FORMAT binary)");
+
+    } else if (sink->sql.len == 0) {
         sink_open(sink);
         return;
     }
 
-    buf_addf(&sink->sql, "COPY sluice.seen (key, partition, \"offset\","
-             " expires_at) FROM STDIN (FORMAT binary)");
     sink->key = 0;
-    sink_send(sink, sink_seen_keys, sink_on_seen_added);
+    sink_send(sink, n ? sink_seen_keys : NULL, sink_on_seen_added);
 }
 
 
 /*
- * Marks retries; returns how many keys are to be added.  What is over makes
- * room by its place: another daemon may have been faster, then nothing or
- * something else that is over lies there.
+ * Marks retries; returns how many keys are to be added, behind statements for
+ * those that are known.
  */
 
 static size_t
 sink_seen_take(sink_t *sink, const PGresult *res)
 {
     int          row;
-    bool         over;
-    size_t       n;
+    bool         over, own;
+    size_t       i, k, n;
     sink_key_t  *key;
 
     n = sink->nkeys;
     over = false;
-    sink->ends = sql_number(res, 0, 0);
+    own = false;
+    sink->ends = sql_number(res, 0, SINK_SEEN_ENDS);
 
-    if (sink->seen_ask == 0 || PQgetisnull(res, 0, 1)) {
-        return n;
+    if (sink->seen_ask && !PQgetisnull(res, 0, SINK_SEEN_KEY)) {
+
+        sink->seen_ask = SINK_SEEN_ASK;
+
+        for (row = 0; row < PQntuples(res); row++) {
+            key = &sink->keys[sql_number(res, row, SINK_SEEN_KEY)];
+
+            if (PQgetvalue(res, row, SINK_SEEN_LIVES)[0] != 't') {
+                over = true;
+                continue;
+            }
+
+            key->add = false;
+            n--;
+
+            if (sink_seen_is_own(sink, key, res, row)) {
+                own = true;
+            } else {
+                batch_duplicate(sink->batch, key->row);
+            }
+        }
     }
 
-    sink->seen_ask = SINK_SEEN_ASK;
+    for (i = 0; i < sink->nkeys; i++) {
+        key = &sink->keys[i];
 
-    for (row = 0; row < PQntuples(res); row++) {
-        key = &sink->keys[sql_number(res, row, 1)];
-
-        if (sink_seen_is_own(sink, key, res, row)) {
-            key->add = false;
-            n--;
-
-        } else if (PQgetvalue(res, row, 4)[0] == 't') {
-            batch_duplicate(sink->batch, key->row);
-            key->add = false;
-            n--;
-
-        } else {
-            buf_addf(&sink->sql, "%s\"%s\"", over ? "," :
-                     "DELETE FROM sluice.seen WHERE expires_at <= now()"
-                     " AND ctid = ANY ('{", PQgetvalue(res, row, 5));
-            over = true;
+        for (k = 0; k < key->nrepeats; k++) {
+            batch_duplicate(sink->batch, sink->repeats[key->repeats + k]);
         }
     }
 
     if (over) {
-        buf_addf(&sink->sql, "}'::tid[]);");
+        sink_seen_forget(sink, res);
+    }
+
+    if (own) {
+        sink_seen_renew(sink, res);
     }
 
     return n;
 }
 
 
-/* A record that is read again is no retry of its own. */
+/*
+ * A record that is read again is no retry of its own.  If it is not the first
+ * of the batch with its key, as one of another partition may be read before
+ * it, it counts instead of that one.
+ */
 
-static int
-sink_seen_is_own(sink_t *sink, const sink_key_t *key, const PGresult *res,
-    int row)
+static bool
+sink_seen_is_own(sink_t *sink, sink_key_t *key, const PGresult *res, int row)
 {
-    const batch_row_t  *own;
+    size_t   k, *repeat, first;
+    int64_t  partition, offset;
 
-    own = &sink->batch->rows[key->row];
+    partition = sql_number(res, row, SINK_SEEN_PARTITION);
+    offset = sql_number(res, row, SINK_SEEN_OFFSET);
 
-    return sql_number(res, row, 3) == own->offset
-           && sql_number(res, row, 2)
-              == sink->batch->ranges[own->range].partition;
+    if (sink_seen_is_at(sink, key->row, partition, offset)) {
+        return true;
+    }
+
+    for (k = 0; k < key->nrepeats; k++) {
+        repeat = &sink->repeats[key->repeats + k];
+
+        if (sink_seen_is_at(sink, *repeat, partition, offset)) {
+            first = key->row;
+            key->row = *repeat;
+            *repeat = first;
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static bool
+sink_seen_is_at(sink_t *sink, size_t row, int64_t partition, int64_t offset)
+{
+    const batch_row_t  *r;
+
+    r = &sink->batch->rows[row];
+
+    return r->offset == offset
+           && sink->batch->ranges[r->range].partition == partition;
+}
+
+
+/*
+ * Keys that are over go by their places, in a transaction of their own: it
+ * holds no lock while others are waited for.  A place may have been taken
+ * meanwhile, so what lies there has to be over as well.
+ */
+
+static void
+sink_seen_forget(sink_t *sink, const PGresult *res)
+{
+    int     row;
+    buf_t  *sql;
+
+    sql = &sink->sql;
+    buf_addf(sql, "DELETE FROM sluice.seen WHERE expires_at <= now()"
+             " AND ctid = ANY ('{");
+
+    for (row = 0; row < PQntuples(res); row++) {
+        if (PQgetvalue(res, row, SINK_SEEN_LIVES)[0] != 't') {
+            buf_addf(sql, "\"%s\",", PQgetvalue(res, row, SINK_SEEN_PLACE));
+        }
+    }
+
+    /* behind the last one */
+    sql->len -= !buf_failed(sql);
+    buf_addf(sql, "}'::tid[]);COMMIT;");
+    sink_begin(sink);
+}
+
+
+/* Its retries may be read again, too, for as long as when it was new. */
+
+static void
+sink_seen_renew(sink_t *sink, const PGresult *res)
+{
+    int          row;
+    buf_t       *sql;
+    sink_key_t  *key;
+
+    sql = &sink->sql;
+    buf_addf(sql, "UPDATE sluice.seen SET expires_at = now() + %" PRId64
+             " * interval '1 ms' WHERE ctid = ANY ('{",
+             sink->conf->dedupe_window);
+
+    for (row = 0; row < PQntuples(res); row++) {
+        key = &sink->keys[sql_number(res, row, SINK_SEEN_KEY)];
+
+        if (PQgetvalue(res, row, SINK_SEEN_LIVES)[0] == 't'
+            && sink_seen_is_own(sink, key, res, row))
+        {
+            buf_addf(sql, "\"%s\",", PQgetvalue(res, row, SINK_SEEN_PLACE));
+        }
+    }
+
+    sql->len -= !buf_failed(sql);
+    buf_addf(sql, "}'::tid[]);");
 }
 
 
@@ -399,19 +557,20 @@ sink_on_seen_added(void *data, const pg_reply_t *reply)
         outcome.action = SQLSTATE_RETRY;
     }
 
-    sink_seen_stop(sink, &outcome);
+    sink_seen_stop(sink, reply, &outcome);
 }
 
 
-/* No row is at fault here. */
+/* No row is at fault here; a broken tuple says that memory was short. */
 
 static void
-sink_seen_stop(sink_t *sink, outcome_t *outcome)
+sink_seen_stop(sink_t *sink, const pg_reply_t *reply, outcome_t *outcome)
 {
     if (outcome->action == SQLSTATE_ROW
         || outcome->action == SQLSTATE_ROW_LATER)
     {
-        outcome->action = SQLSTATE_HOLD;
+        outcome->action = strncmp(reply->sqlstate, "22", 2) == 0
+                          ? SQLSTATE_RETRY : SQLSTATE_HOLD;
     }
 
     sink_stop(sink, outcome->action, outcome->reason);

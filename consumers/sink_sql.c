@@ -4,6 +4,7 @@
  * nothing depends on the session and a pooler may stand between.
  */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ static void sink_key(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *of);
 static void sink_match(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *a, const char *b);
+static void sink_types(sink_target_t *target, PGconn *conn);
 static void sink_stage(sink_target_t *target, PGconn *conn);
 static void sink_into(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *as);
@@ -64,8 +66,12 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
 
     sink_columns(&target->copy, conn, conf);
     buf_addf(&target->copy, ") FROM STDIN");
-    sink_add(&target->copy_binary, &target->copy);
-    buf_addf(&target->copy_binary, " (FORMAT binary)");
+
+    if (target->binary) {
+        sink_types(target, conn);
+        sink_add(&target->copy_binary, &target->copy);
+        buf_addf(&target->copy_binary, " (FORMAT binary)");
+    }
 
     switch (conf->mode) {
 
@@ -137,9 +143,58 @@ sink_match(buf_t *sql, PGconn *conn, const conf_t *conf, const char *a,
 
 
 /*
- * Types are the table's own.  A whole batch is sorted in memory, which the
- * server's default would not have for it.  A key that is null would be equal
- * to another here and different in the table, so it is refused with its line.
+ * A tuple says nothing of its types: those of a table that was altered under
+ * a running daemon would take its bytes for something else.  So the table is
+ * locked as COPY does, or by the statement before, and looked at.
+ */
+
+static void
+sink_types(sink_target_t *target, PGconn *conn)
+{
+    size_t         i, n;
+    buf_t         *sql, block, table;
+    const conf_t  *conf;
+
+    sql = &target->copy_binary;
+    conf = target->conf;
+    memset(&block, 0, sizeof(buf_t));
+    memset(&table, 0, sizeof(buf_t));
+    sql_table(&table, conn, conf);
+
+    if (!target->staged && table.data) {
+        buf_addf(sql, "LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE;",
+                 table.data);
+    }
+
+    buf_addf(&block, "BEGIN IF (SELECT count(*) FROM pg_catalog.pg_attribute"
+             " WHERE NOT attisdropped AND attrelid=to_regclass(");
+    sql_literal(&block, conn, buf_failed(&table) ? "" : table.data);
+    buf_addf(&block, ") AND (attname, atttypid) IN (");
+
+    for (i = 0, n = 0; i < conf->ncolumns; i++) {
+        if (conf->columns[i].from != CONF_FROM_IDENTITY) {
+            buf_addf(&block, n ? ",(" : "(");
+            sql_literal(&block, conn, conf->columns[i].name);
+            buf_addf(&block, ",%" PRIu32 ")", target->binary->oids[n++]);
+        }
+    }
+
+    buf_addf(&block, ")) <> %zu THEN RAISE EXCEPTION 'the table''s types"
+             " have changed' USING ERRCODE='SL002';END IF;END", n);
+
+    buf_addf(sql, "DO ");
+    sql_literal(sql, conn, buf_failed(&block) ? "" : block.data);
+    buf_addf(sql, ";");
+
+    buf_free(&block);
+    buf_free(&table);
+}
+
+
+/*
+ * Types are the table's own.  A batch of usual size is sorted in memory, which
+ * the server's default has no room for.  A key that is null would be equal to
+ * another here and different in the table, so it is refused with its line.
  */
 
 static void
@@ -152,7 +207,8 @@ sink_stage(sink_target_t *target, PGconn *conn)
     sql = &target->stage;
     conf = target->conf;
 
-    buf_addf(sql, "SET LOCAL work_mem='32MB';"
+    buf_addf(sql, "SELECT set_config('work_mem', '32MB', true)"
+             " WHERE pg_size_bytes(current_setting('work_mem')) < 32 << 20;"
              "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
              " AS " SINK_PLACE ",%s", target->relation,
              conf->mode == CONF_MODE_UPSERT_DELETE ? "false AS " SINK_GONE ","

@@ -213,28 +213,31 @@ target_plan(target_t *target, char *reason, size_t size)
 }
 
 
-/* Only what is copied into the table itself is worth it. */
-
 static int
 target_binary(target_t *target, const char *const *types)
 {
     int           rc;
-    size_t        i;
+    size_t        i, n;
+    uint32_t     *oids;
     const char  **table;
 
-    binary_free(&target->binary);
+    n = target->conf->ncolumns;
+    table = calloc(n + 1, sizeof(char *));
+    oids = calloc(n + 1, sizeof(uint32_t));
+    rc = -1;
 
-    table = calloc(target->conf->ncolumns + 1, sizeof(char *));
-    if (table == NULL) {
-        return -1;
+    if (table && oids) {
+        for (i = 0; i < n; i++) {
+            table[i] = catalog_table_type(target->catalog, i);
+            oids[i] = catalog_type_oid(target->catalog, i);
+        }
+
+        rc = binary_prepare(&target->binary, target->conf, types, table,
+                            oids);
     }
 
-    for (i = 0; i < target->conf->ncolumns; i++) {
-        table[i] = catalog_table_type(target->catalog, i);
-    }
-
-    rc = binary_prepare(&target->binary, target->conf, types, table);
     free(table);
+    free(oids);
 
     return rc;
 }

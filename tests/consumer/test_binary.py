@@ -112,3 +112,25 @@ def test_an_offset_too_large_for_its_column(consumer, topics, database):
     assert database.try_count("t") == 32768
     assert database.query("SELECT DISTINCT sqlstate FROM"
                           " sluice.dead_letters") == [("22003",)]
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+@pytest.mark.parametrize("kind", ["numeric", "double precision", "text",
+                                  "integer"])
+def test_types_that_change_while_it_runs(consumer, topics, database, kind,
+                                         mode):
+    """A tuple's bytes are never taken for those of another type."""
+    database.query("CREATE TABLE t (off bigint PRIMARY KEY, v bigint"
+                   + ASKED)
+    topic = topics.create()
+    daemon = consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "columns": {"off": {"meta": "offset"}, "v": "/v"}, "mode": mode,
+        **({"key": ["off"]} if mode == "upsert" else {})})
+    topics.produce(topic, ['{"v":1}'])
+    assert "(FORMAT binary)" in stored(database, "t", 1)[0][2]
+    database.query(f"ALTER TABLE t ALTER v TYPE {kind} USING v::{kind}")
+    topics.produce(topic, ['{"v":2}', '{"v":3}'])
+    assert [int(row[1]) for row in stored(database, "t", 3)] == [1, 2, 3]
+    assert "the table's types have changed" in daemon.log()
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == 0

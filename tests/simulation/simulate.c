@@ -271,6 +271,16 @@ catalog_table_type(const catalog_t *catalog, size_t column)
 }
 
 
+uint32_t
+catalog_type_oid(const catalog_t *catalog, size_t column)
+{
+    (void) catalog;
+    (void) column;
+
+    return 0;
+}
+
+
 uint64_t
 unblock_count(const unblock_t *unblock)
 {

@@ -146,6 +146,7 @@ test_prepare(void)
     conf_t                conf;
     binary_t              binary;
     conf_column_t         column;
+    const uint32_t        oid = 25;
 
     static const struct {
         const char   *type;
@@ -177,8 +178,13 @@ test_prepare(void)
     for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         memset(&column, 0, sizeof(conf_column_t));
         column.from = pairs[i].from;
-        is(binary_prepare(&binary, &conf, &pairs[i].type, &pairs[i].table),
+        is(binary_prepare(&binary, &conf, &pairs[i].type, &pairs[i].table,
+                          &oid),
            pairs[i].wanted, pairs[i].type);
+
+        if (pairs[i].wanted == 1) {
+            is(binary.oids[0], oid, "its type");
+        }
     }
 
     binary_free(&binary);
