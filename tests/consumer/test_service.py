@@ -125,6 +125,70 @@ def test_signs_of_life_go_on_without_postgresql(consumer, topics, manager):
     assert daemon.alive()
 
 
+def keep_alive(boss, status, seconds=3):
+    """A manager that kills after 0.9 s without a sign has no reason to, and
+    the state says what is waited for."""
+    boss.wait(f"STATUS={status}")
+    end = time.monotonic() + seconds
+    wait_for(lambda: boss.listen() and time.monotonic() > end, seconds + 10)
+    came = [when for when in signs(boss) if when > end - seconds]
+    assert max(later - when for when, later in zip(
+        [end - seconds, *came], [*came, end])) < 0.9
+
+
+def test_signs_of_life_go_on_while_held(consumer, topics, database, manager):
+    boss = manager()
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}'])
+    daemon = consumer({**CONFIG, "topic": topic, "create_table": False},
+                      **boss.environment(WATCHDOG_USEC="900000"))
+    daemon.wait_held()
+    keep_alive(boss, "held: .*")
+    database.query("CREATE TABLE t (id integer)")
+    boss.wait("STATUS=running: 1 rows, .*")
+    assert daemon.alive()
+
+
+def test_signs_of_life_go_on_when_postgresql_goes(
+        consumer, topics, own_postgres, own_database, manager):
+    boss = manager()
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}'])
+    daemon = consumer({**CONFIG, "topic": topic},
+                      conninfo=own_database.conninfo,
+                      **boss.environment(WATCHDOG_USEC="900000"))
+    boss.wait("STATUS=running: 1 rows, .*")
+    own_postgres.stop()
+    topics.produce(topic, ['{"id":2}'])
+    keep_alive(boss, "waiting for PostgreSQL: .*")
+    own_postgres.start()
+    boss.wait("STATUS=running: 2 rows, .*")
+    assert daemon.alive()
+
+
+def test_signs_of_life_go_on_when_postgresql_hangs(
+        consumer, topics, database, manager):
+    """Its process is stopped in the middle of a batch; the query has minutes
+    before it counts as one that never ends."""
+    boss = manager()
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}'])
+    daemon = consumer({**CONFIG, "topic": topic},
+                      **boss.environment(WATCHDOG_USEC="900000"))
+    boss.wait("STATUS=running: 1 rows, .*")
+    backend = database.value(
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE"
+        " 'sluice:%%' AND datname = current_database()")
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        topics.produce(topic, ['{"id":2}'])
+        keep_alive(boss, "running: 1 rows, 0 dead letters, lag 1")
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    boss.wait("STATUS=running: 2 rows, .*")
+    assert daemon.alive()
+
+
 def test_no_sign_of_life_from_one_that_hangs(consumer, topics, database,
                                              manager):
     """SIGSTOP is the loop that hangs: the signs end; and another process'
