@@ -4,6 +4,7 @@ reply, another primary, an older one, a full disk, a pooler between."""
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -131,26 +132,49 @@ def test_the_reply_to_the_schema_or_a_claim_is_lost(
     check(database, topic, 1000)
 
 
+@pytest.fixture
+def lazy_postgres(own_postgres, own_database):
+    """Writes its log late, unless a commit waits for that."""
+    settings = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB",
+                "bgwriter_lru_maxpages": "0"}
+    for name, to in settings.items():
+        own_database.query(f"ALTER SYSTEM SET {name} = '{to}'")
+    own_database.query("SELECT pg_reload_conf()")
+    yield own_postgres
+    own_database.query("ALTER SYSTEM RESET ALL")
+    own_database.query("SELECT pg_reload_conf()")
+
+
 @pytest.mark.parametrize("commit", ["on", "off"])
-def test_an_immediate_stop_loses_and_doubles_nothing(
-        own_postgres, own_database, consumer, topics, commit):
+@pytest.mark.parametrize("how", ["SIGQUIT", "SIGKILL"])
+def test_a_crash_of_postgres_loses_and_doubles_nothing(
+        lazy_postgres, own_database, consumer, topics, commit, how):
     """With synchronous_commit off the server forgets what it said last."""
     topic = topics.create(partitions=2)
     own_database.query(f'ALTER DATABASE "{own_database.name}"'
                        f" SET synchronous_commit = {commit}")
-    consumer({**CONFIG, "topic": topic, "batch": {"rows": 100}},
-             conninfo=own_database.conninfo)
+    daemon = consumer({**CONFIG, "topic": topic, "batch": {"rows": 20}},
+                      conninfo=own_database.conninfo)
     sender = Sender(topics, topic)
     sender.start()
+    forgotten = []
     for _ in range(loops(2, 20)):
         before = own_database.try_count("t")
         wait_for(lambda b=before: own_database.try_count("t") > b + 200, 30,
                  "rows")
-        # SIGQUIT: the postmaster and all backends go at once
-        pid = own_postgres.pid
-        os.kill(pid, 3)
+        daemon.pause()
+        before = own_database.try_count("t")
+        # to the postmaster: with SIGQUIT all backends go at once
+        pid = lazy_postgres.pid
+        os.kill(pid, getattr(signal, how))
         wait_for(lambda p=pid: not procs.alive(p), 20, "it has stopped")
-        own_postgres.start()
+        lazy_postgres.start()
+        forgotten.append(before - own_database.try_count("t"))
+        daemon.resume()
+    if commit == "on":
+        assert max(forgotten) <= 0
+    else:
+        assert max(forgotten) > 0
     check(own_database, topic, sender.end())
 
 
