@@ -1,6 +1,7 @@
 """What each error of a broker's becomes, from a cluster that is told to give
 it."""
 
+import signal
 import subprocess
 import time
 
@@ -16,12 +17,29 @@ CONF = """
         property retry.backoff.ms 20;
         topic    t;
     }
+    # two records a request
+    kafka_producer pairs {
+        brokers  %%MOCK%%;
+        timeout  3s;
+        property batch.num.messages 2;
+        property retry.backoff.ms 300;
+        topic    t;
+    }
     server {
         listen 127.0.0.1:%%PORT%%;
         location = / { kafka_pass main; kafka_topic t; }
+        location = /batch {
+            kafka_pass   pairs;
+            kafka_topic  t;
+            kafka_format ndjson;
+        }
         location = /status { kafka_status; }
     }
 """
+
+SIX = b"".join(b"%d\n" % number for number in range(6))
+LENIENT = {"Prefer": "handling=lenient"}
+KEPT, NOT_KEPT, UNKNOWN = (200, "yes"), (503, "no"), (504, "possibly")
 
 # librdkafka tries again, and nobody notices
 AGAIN = {
@@ -106,3 +124,74 @@ def test_what_is_not_certain_is_not_called_kept_or_not(mocked):
             assert_problem(answer, 504, "possibly")
         back(mocked)
     assert mocked.get("/status").json["in_flight"] == 0
+
+
+def said(answer):
+    return [(result["status"], result["persisted"])
+            for result in answer.json["results"]]
+
+
+@pytest.fixture
+def batched(mocked):
+    wait_for(lambda: mocked.post("/batch", SIX).status == 200, 20,
+             "it serves batches")
+    return mocked
+
+
+def test_a_batch_that_is_tried_again_is_kept(batched):
+    batched.mock.fail(AGAIN["NOT_LEADER_FOR_PARTITION"], 2)
+    answer = batched.post("/batch", b"1\n2\n")
+    assert answer.status == 200
+    assert said(answer) == [KEPT] * 2
+
+
+@pytest.mark.parametrize("headers", [{}, LENIENT])
+def test_a_batch_of_which_nothing_was_kept(batched, headers):
+    batched.mock.fail(NEVER["TOPIC_AUTHORIZATION_FAILED"], 3)
+    answer = batched.post("/batch", SIX, headers)
+    assert_problem(answer, 503, "no", "not-delivered")
+    assert said(answer) == [NOT_KEPT] * 6
+
+
+def assert_part(answer, headers, wanted):
+    """The answer to the whole says no more than is true, and each result
+    what is."""
+    if headers:
+        assert answer.status == 207
+        assert answer.headers["preference-applied"] == "handling=lenient"
+    else:
+        assert_problem(answer, 504, "possibly", "maybe-delivered")
+    assert said(answer) == wanted
+    assert all((result["status"] == 200) == (result.get("offset", -1) >= 0)
+               for result in answer.json["results"])
+
+
+@pytest.mark.parametrize("headers", [{}, LENIENT])
+def test_a_batch_of_which_a_part_was_kept(batched, headers):
+    """The second of three requests is refused."""
+    batched.mock.fail(0)
+    batched.mock.fail(NEVER["TOPIC_AUTHORIZATION_FAILED"])
+    assert_part(batched.post("/batch", SIX, headers), headers,
+                [KEPT] * 2 + [NOT_KEPT] * 2 + [KEPT] * 2)
+
+
+@pytest.mark.parametrize("headers", [{}, LENIENT])
+def test_a_batch_of_which_a_part_may_be_kept(batched, headers):
+    """The third of three requests is taken first; tried again, the others
+    are called duplicates, which they are not."""
+    def answered():
+        batched.mock.fail(AGAIN["NOT_LEADER_FOR_PARTITION"], 2)
+        return batched.post("/batch", SIX, headers)
+
+    # all kept where the third was sent too late for that
+    answer = wait_for(lambda: (one := answered()).status != 200 and one, 20,
+                      "the third is taken first")
+    assert_part(answer, headers, [UNKNOWN] * 4 + [KEPT] * 2)
+
+
+def test_a_batch_of_which_nobody_knows(batched):
+    batched.mock.process.send_signal(signal.SIGSTOP)
+    answer = batched.post("/batch", SIX)
+    batched.mock.process.send_signal(signal.SIGCONT)
+    assert_problem(answer, 504, "possibly")
+    assert said(answer) == [UNKNOWN] * 6

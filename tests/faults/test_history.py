@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.lib.history import (Event, check_answers, check_order,
-                               check_stored, outcome_of)
+                               check_stored, outcome_of, settle)
 
 
 def event(ident, outcome="ok", key="k", start=0.0, end=1.0, partition=0,
@@ -64,3 +64,33 @@ def test_an_answer_has_one_outcome(status, answer, outcome):
     if outcome == "untruthful":
         with pytest.raises(AssertionError, match="untruthful"):
             check_answers([event("x", outcome)])
+
+
+YES = {"status": 200, "persisted": "yes", "partition": 1, "offset": 7}
+NO = {"status": 503, "persisted": "no"}
+MAYBE = {"status": 504, "persisted": "possibly"}
+
+
+@pytest.mark.parametrize("status, persisted, results, outcomes", [
+    (200, None, [YES, YES], ["ok", "ok"]),
+    (503, "no", [NO, NO], ["fail", "fail"]),
+    (503, "no", None, ["fail", "fail"]),
+    (504, "possibly", [YES, NO], ["ok", "fail"]),
+    (504, "possibly", [MAYBE, MAYBE], ["maybe", "maybe"]),
+    # better or worse than its results, or not one for each
+    (200, None, [YES, NO], ["untruthful"] * 2),
+    (503, "no", [NO, MAYBE], ["untruthful"] * 2),
+    (504, "possibly", [YES, YES], ["untruthful"] * 2),
+    (504, "possibly", [NO, NO], ["untruthful"] * 2),
+    (200, None, [YES], ["untruthful"] * 2),
+])
+def test_a_batch_has_an_outcome_a_record(status, persisted, results,
+                                         outcomes):
+    answer = {"persisted": persisted}
+    if results is not None:
+        answer["results"] = results
+    events = [event("a", "maybe", offset=None),
+              event("b", "maybe", offset=None)]
+    settle(events, status, answer)
+    assert [one.outcome for one in events] == outcomes
+    assert events[0].offset == (7 if outcomes[0] == "ok" else None)

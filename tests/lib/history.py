@@ -49,11 +49,32 @@ def outcome_of(status, answer):
     return "untruthful"
 
 
+def settle(events, status, answer):
+    """What an answer says of its request's records: each has a result in a
+    batch, and the whole answer is no better and no worse than they are."""
+    whole = outcome_of(status, answer)
+    said = [answer] * len(events)
+    if isinstance(answer, dict) and "results" in answer:
+        said = answer["results"]
+    outcomes = [whole if one is answer else outcome_of(one["status"], one)
+                for one in said]
+    mixed = whole == "maybe" and len(set(outcomes)) > 1
+    if len(said) != len(events) or not mixed and set(outcomes) != {whole}:
+        said = [answer] * len(events)
+        outcomes = ["untruthful"] * len(events)
+    for event, outcome, one in zip(events, outcomes, said):
+        event.status, event.outcome = status, outcome
+        if outcome == "ok" and isinstance(one, dict):
+            event.partition = one.get("partition")
+            event.offset = one.get("offset")
+
+
 class Load:
-    """Posts from several connections until stopped, in its own thread."""
+    """Posts from several connections until stopped, in its own thread; batch
+    records a request, a line each."""
 
     def __init__(self, port, path, connections=8, keys=0, size=100,
-                 keepalive=True, rate=0, timeout=20.0, body=None):
+                 keepalive=True, rate=0, timeout=20.0, body=None, batch=0):
         self.port = port
         self.path = path
         self.connections = connections
@@ -63,6 +84,7 @@ class Load:
         self.pause = connections / rate if rate else 0
         self.timeout = timeout
         self.make = body or self._body
+        self.batch = batch              # 0: a record, not one in a batch
         self.run_id = uuid.uuid4().hex[:8]
         self.events = []
         self.refused = 0                # connections, nothing was sent
@@ -122,19 +144,22 @@ class Load:
                     self.refused += 1
                     await asyncio.sleep(0.05)
                     continue
-            ident = f"{self.run_id}-{number}-{sequence}"
-            sequence += 1
-            key = str(random.randrange(self.keys)) if self.keys else ""
-            body = self.make(ident, key).encode()
-            event = Event(ident, key, body, time.monotonic())
+            events = []
+            for _ in range(self.batch or 1):
+                ident = f"{self.run_id}-{number}-{sequence}"
+                sequence += 1
+                key = str(random.randrange(self.keys)) if self.keys else ""
+                body = self.make(ident, key).encode()
+                events.append(Event(ident, key, body, time.monotonic()))
             try:
                 alive = await asyncio.wait_for(
-                    self._send(event, reader, writer), self.timeout)
+                    self._send(events, reader, writer), self.timeout)
             except (OSError, asyncio.TimeoutError, ValueError,
                     asyncio.IncompleteReadError):
-                event.status, event.outcome, alive = 0, "maybe", False
-            event.end = time.monotonic()
-            self.events.append(event)
+                alive = False
+            for event in events:
+                event.end = time.monotonic()
+            self.events.extend(events)
             if not alive:
                 writer.close()
                 reader = writer = None
@@ -143,13 +168,15 @@ class Load:
         if writer is not None:
             writer.close()
 
-    async def _send(self, event, reader, writer):
-        path = self.path + (f"?key={event.key}" if event.key else "")
+    async def _send(self, events, reader, writer):
+        key = "" if self.batch else events[0].key
+        path = self.path + (f"?key={key}" if key else "")
+        body = b"\n".join(event.body for event in events)
         writer.write(
             f"POST {path} HTTP/1.1\r\nHost: load\r\n"
             f"{'' if self.keepalive else 'Connection: close' + chr(13) + chr(10)}"
-            f"Content-Length: {len(event.body)}\r\n\r\n".encode()
-            + event.body)
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         lines = head.split("\r\n")
         status = int(lines[0].split()[1])
@@ -171,11 +198,7 @@ class Load:
             answer = json.loads(text)
         except ValueError:
             answer = None
-        event.status = status
-        event.outcome = outcome_of(status, answer)
-        if event.outcome == "ok" and isinstance(answer, dict):
-            event.partition = answer.get("partition")
-            event.offset = answer.get("offset")
+        settle(events, status, answer)
         return names.get("connection", "").lower() != "close"
 
 

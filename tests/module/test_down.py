@@ -36,6 +36,13 @@ CONF = """
             kafka_ack     queued;
             kafka_timeout 3s;
         }
+        location = /batch {
+            kafka_pass      main;
+            kafka_topic     %%TOPIC%%;
+            kafka_format    ndjson;
+            kafka_key_field /key;
+            kafka_timeout   3s;
+        }
         location = /status { kafka_status; }
         location = /ready  { kafka_ready; }
         location = /live   { kafka_live; }
@@ -141,12 +148,15 @@ def test_a_broker_stopped_for_longer_than_the_timeout_stays_known_down(
     check_topic(events, own_topics.records(name))
 
 
+@pytest.mark.parametrize("path, more", [
+    ("/", {}), ("/batch", {"batch": 25, "rate": 200})])
 def test_a_broker_killed_under_load_loses_and_doubles_nothing(
-        nginx, own_kafka, own_topics, load):
+        nginx, own_kafka, own_topics, load, path, more):
+    """A batch lies in all partitions, and may be kept in some of them."""
     name = own_topics.create(partitions=4)
     server = nginx(CONF, TOPIC=name, KAFKA=own_kafka.bootstrap, QUEUE="8m",
                    workers=2)
-    one = load(server.port, "/", connections=16, keys=10)
+    one = load(server.port, path, connections=16, keys=10, **more)
     for _ in range(loops(1, 10)):
         one.wait_ok(300, 40)
         own_kafka.kill()
