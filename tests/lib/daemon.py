@@ -114,10 +114,17 @@ class Daemon:
         self._wait(lambda: self.health()[0] == 200, timeout, "healthy")
         return self
 
-    def wait_held(self, timeout=30):
-        """Until /healthz says 503; its body."""
-        self._wait(lambda: self.health()[0] == 503, timeout, "held")
-        return self.health()[1]
+    def wait_held(self, timeout=30, reason=""):
+        """Until /healthz says 503 for that reason; its body."""
+        found = {}
+
+        def held():
+            status, body = self.health()
+            found.update(body or {})
+            return status == 503 and reason in body["reason"]
+
+        self._wait(held, timeout, f"held: {reason}")
+        return found
 
     def _wait(self, condition, timeout, what):
         try:
