@@ -221,15 +221,44 @@ def test_daemons_that_join_and_leave(consumer, topics, database):
 
 def test_a_static_member_keeps_its_partitions_over_a_restart(consumer, topics,
                                                              database):
+    """The other member does not hear of it."""
     topic = topics.create(partitions=2)
-    daemon = consumer({**CONFIG, "topic": topic,
-                       "kafka": {"group.instance.id": "one",
-                                 "session.timeout.ms": "20000"}})
-    topics.produce(topic, [value(n) for n in range(50)])
+    config = {**CONFIG, "topic": topic}
+    static = consumer({**config, "kafka": {"group.instance.id": "one",
+                                           "session.timeout.ms": "20000"}})
+    other = consumer(config)
+    wait_for(lambda: [(d.health()[1] or {}).get("partitions")
+                      for d in (static, other)] == [1, 1], 30,
+             "a partition each")
+    topics.produce(topic, [(None, value(n), n % 2) for n in range(50)])
     wait_for(lambda: database.try_count("t") == 50, 20, "rows")
-    daemon.stop()
-    topics.produce(topic, [value(n) for n in range(50, 100)])
-    begin = time.monotonic()
-    daemon.start()
+    before = other.metric("sluice_consumer_rebalances_total")
+    static.stop()
+    topics.produce(topic, [(None, value(n), n % 2) for n in range(50, 100)])
+    wait_for(lambda: database.try_count("t") == 75, 20, "the other's rows")
+    static.start()
     check(database, topic, 100)
-    assert time.monotonic() - begin < 15
+    assert other.metric("sluice_consumer_rebalances_total") == before
+    assert other.metric("sluice_consumer_rows_total") == 50
+
+
+def test_a_static_member_twice(consumer, topics, database):
+    """Kafka fences the one that was there; it ends, and says why."""
+    topic = topics.create(partitions=2)
+    config = {**CONFIG, "topic": topic, "batch": {"rows": 50},
+              "kafka": {"group.instance.id": "one"}}
+    sender = Sender(topics, topic, 50)
+    sender.start()
+    daemons = [consumer(config, start=False) for _ in range(2)]
+    daemons[0].start()
+    for number in range(loops(3, 20)):
+        before = database.try_count("t")
+        wait_for(lambda b=before: database.try_count("t") > b + 50, 30,
+                 "rows")
+        old, new = daemons[number % 2], daemons[1 - number % 2]
+        new.start()
+        wait_for(lambda d=old: not d.alive(), 30, "the older one ends")
+        assert old.process.returncode == 1
+        assert "fenced by other consumer with same" in old.log()
+    check(database, topic, sender.end())
+    assert new.alive()
