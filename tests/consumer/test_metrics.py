@@ -112,6 +112,21 @@ def test_a_standby_is_ready(consumer, topics, database):
                  and ready(d)[0] == 200, 30, "ready")
 
 
+def test_rebalances_are_counted(consumer, topics, database):
+    """An assignment; then, as another daemon comes, one that is taken back
+    and one of half of it."""
+    topic = topics.create(partitions=2)
+    config = {**CONFIG, "topic": topic}
+    first = consumer(config).wait_healthy()
+    wait_for(lambda: ready(first)[0] == 200, 20, "ready")
+    assert first.metric(f"{PREFIX}rebalances_total") == 1
+    second = consumer(config).wait_healthy()
+    wait_for(lambda: ready(second)[0] == 200, 30, "the second is ready")
+    wait_for(lambda: ready(first)[0] == 200, 20, "the first is ready again")
+    assert first.metric(f"{PREFIX}rebalances_total") == 3
+    assert second.metric(f"{PREFIX}rebalances_total") == 1
+
+
 def committed(topics, group, topic):
     reader = confluent_kafka.Consumer({
         "bootstrap.servers": topics.kafka.bootstrap, "group.id": group,

@@ -38,6 +38,12 @@ def away(daemon):
     return status == 200 and not (body["kafka"] and body["postgres"])
 
 
+def up(daemon):
+    """Whether Kafka and PostgreSQL can be reached, as the metrics say."""
+    return (daemon.metric("sluice_consumer_kafka_up"),
+            daemon.metric("sluice_consumer_postgres_up"))
+
+
 def check(database, topic, number):
     wait_for(lambda: count(database) >= number, 40, f"{number} rows")
     assert [row[0] for row in database.query("SELECT n FROM t ORDER BY n")] \
@@ -58,12 +64,14 @@ def test_postgres_killed_and_back(own_postgres, own_database, consumer,
         own_postgres.kill()
         topics.produce(topic, values(sent + 1000, sent + 1500))
         wait_for(lambda: away(daemon), 10, "it says so")
+        assert up(daemon) == (1, 0)
         sent += 1500
         own_postgres.start()
         begin = time.monotonic()
         wait_for(lambda s=sent: count(own_database) == s, 30, "back")
         assert time.monotonic() - begin < 8
         daemon.wait_healthy()
+        assert up(daemon) == (1, 1)
     check(own_database, topic, sent)
 
 
@@ -166,11 +174,13 @@ def test_kafka_killed_and_back(own_kafka, own_topics, consumer, database):
         own_kafka.kill()
         wait_for(lambda: away(daemon) or "taken back" in daemon.log(), 20,
                  "it says so")
+        wait_for(lambda: up(daemon) == (0, 1), 20, "the metrics say so")
         own_kafka.start()
         own_topics.produce(topic, values(sent + 1000, sent + 1500))
         sent += 1500
         wait_for(lambda s=sent: count(database) == s, 40, "back")
         daemon.wait_healthy()
+        wait_for(lambda: up(daemon) == (1, 1), 20, "and that it is back")
         assert len(daemon.log().splitlines()) - before <= 10
     check(database, topic, sent)
 

@@ -166,6 +166,10 @@ def test_stopped_at_a_point_of_the_transaction(consumer, topics, database,
     second = consumer(config, name="second")
     wait_for(lambda: database.try_count("t") == 300, 20, "the successor")
     assert time.monotonic() - begin < 15
+    # the session that held rows with the successor's keys was ended, once
+    second.wait_healthy()
+    wait_for(lambda: second.metric("sluice_consumer_terminated_total")
+             == (point in ("after-copy", "before-commit")), 5, "it is counted")
     if end == "killed":
         first.kill()
     else:

@@ -63,6 +63,7 @@ def filled(consumer, topics, database):
         topics.produce(topic, [value(n) for n in range(5)])
         daemon.start()
         wait_for(lambda: database.try_count("t") == 18, 20, "rows")
+        assert daemon.metric("sluice_consumer_gaps_total") == 1
         daemon.stop()
         return topic, daemon
     return make
