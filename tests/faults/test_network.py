@@ -171,6 +171,34 @@ def test_a_slow_network_sheds_and_keeps_what_it_takes(nginx, network, broker,
     wait_for(lambda: server.get("/ready").status == 200, 20, "ready again")
 
 
+def test_a_sudden_overload_is_kept_in_time_by_a_queue_that_fits(
+        nginx, network, broker, far_topics):
+    """Eight times what drains, from the first moment: before its rate is
+    known the default queue holds more than drains in time."""
+    name = far_topics.create(partitions=3)
+    conf = CONF.replace("timeout 4s;", "timeout 4s; queue 8m;") \
+        .replace("kafka_key   $arg_key;",
+                 "kafka_ack queued; kafka_format ndjson;") \
+        .replace("body_buffer_size 256k", "max_body_size 1m")
+    server = nginx(conf, TOPIC=name, KAFKA=broker.bootstrap)
+    wait_for(lambda: server.get("/ready").status == 200, 20, "ready")
+    body = (b'"' + b"x" * 60000 + b'"\n') * 10
+    statuses = []
+    with network.slow("32mbit"):
+        begin = time.monotonic()
+        while time.monotonic() < begin + loops(6, 30):
+            if len(statuses) * len(body) < (time.monotonic() - begin) * 32e6:
+                statuses.append(server.post("/", body).status)
+            else:
+                time.sleep(0.002)
+        wait_for(lambda: server.get("/status").json["queued"] == 0, 20,
+                 "empty")
+    assert set(statuses) == {202, 503}
+    assert statuses.count(503) > len(statuses) / 2
+    assert "starting anew" not in server.log()
+    assert far_topics.count(name) == 10 * statuses.count(202)
+
+
 @pytest.mark.parametrize("rate, code, least, most", [
     ("4mbit", "queue-full", 2, 6), ("2mbit", "overloaded", 7, 14)])
 def test_a_full_queue_says_when_there_is_room(nginx, network, broker,
