@@ -123,7 +123,8 @@ def test_rebalances_are_counted(consumer, topics, database):
     second = consumer(config).wait_healthy()
     wait_for(lambda: ready(second)[0] == 200, 30, "the second is ready")
     wait_for(lambda: ready(first)[0] == 200, 20, "the first is ready again")
-    assert first.metric(f"{PREFIX}rebalances_total") == 3
+    wait_for(lambda: first.metric(f"{PREFIX}rebalances_total") == 3, 5,
+             "both are counted")
     assert second.metric(f"{PREFIX}rebalances_total") == 1
 
 

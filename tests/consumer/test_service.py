@@ -347,6 +347,52 @@ def test_log_formats(consumer, topics, database, directory):
     assert log.read_text().startswith("<3>")
 
 
+LEVELS = {"3": "error", "4": "warn", "6": "info", "7": "debug"}
+
+
+@pytest.mark.parametrize("form", ["json", "journal"])
+def test_every_line_of_a_running_daemon_has_the_form(consumer, topics,
+                                                     database, form):
+    """From debug to error, with an error's text that would break a line or
+    a string."""
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}', "bad"])
+    database.query("CREATE TABLE t (id integer)")
+    database.query(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION E'a \"\u00fc\" \\\\ b\\n{c\\x01}' USING"
+        " ERRCODE = '40001'; END $$")
+    database.query("CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW"
+                   " EXECUTE FUNCTION no()")
+    daemon = consumer({**CONFIG, "topic": topic,
+                       "kafka": {"debug": "cgrp"}}, start=False)
+    daemon.start("--debug", "--log-format", form)
+    daemon.wait_log("trying again")
+    database.query("ALTER TABLE t RENAME TO u")
+    daemon.wait_log("holding")
+    database.query("DROP TRIGGER no ON u")
+    database.query("ALTER TABLE u RENAME TO t")
+    wait_for(lambda: database.try_count("t") == 1, 20, "a row")
+    daemon.stop()
+    said = []
+    for line in daemon.log().splitlines():
+        if form == "json":
+            found = json.loads(line)
+            assert set(found) == {"time", "level", "message"}
+            said.append((found["level"], found["message"]))
+        else:
+            number, message = re.fullmatch("<([3467])>(.+)", line).groups()
+            said.append((LEVELS[number], message))
+    assert {level for level, _ in said} == set(LEVELS.values())
+    for level, words in (("error", "holding, nothing is skipped"),
+                         ("warn", "trying again"), ("info", "going on: "),
+                         ("debug", "librdkafka")):
+        assert all(found == level for found, message in said
+                   if message.startswith(words)), words
+        assert any(message.startswith(words) for _, message in said), words
+    assert any('a "\u00fc" \\ b {c?}' in message for _, message in said)
+
+
 def test_root_is_refused_unless_told(consumer, topics, database):
     daemon = consumer({**CONFIG, "topic": topics.create()}, start=False)
     command = [CONSUMER, "--config", daemon.file]

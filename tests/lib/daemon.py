@@ -73,14 +73,14 @@ class Daemon:
         code, said = self.run("verify", "--strict")
         assert code == 0 and "Proved" in said, said
 
-    def start(self, **environment):
+    def start(self, *more, **environment):
         env = self._environment()
         env.update(environment)
         self.started = self.stderr.stat().st_size if self.stderr.exists() \
             else 0
         with open(self.stderr, "ab") as stderr:
             self.process = subprocess.Popen(
-                self.command(), env=env,
+                self.command(*more), env=env,
                 stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
                 start_new_session=True)
         return self
