@@ -22,7 +22,7 @@ static size_t  sim_norphans;
 /* Errors that are nobody's rows'. */
 static const char *const  sim_faults[] = {
     "40001", "40P01", "53300", "55P03", "57014", "58030", "XX000", "42P01",
-    "42501", "0A000"
+    "42501", "0A000", "01000", "02000"
 };
 
 
