@@ -36,10 +36,10 @@ def request(port, method, path, body=None, headers=None, timeout=20,
         connection.close()
 
 
-def request_http2(port, path, body, timeout=30):
+def request_http2(port, path, body, *more, timeout=30):
     """One POST over HTTP/2 without TLS, by curl."""
     return _curl(f"http://127.0.0.1:{port}{path}", body, timeout, "2",
-                 "--http2-prior-knowledge")
+                 "--http2-prior-knowledge", *more)
 
 
 def request_http3(port, path, body, *more, timeout=30):
