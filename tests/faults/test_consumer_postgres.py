@@ -256,17 +256,25 @@ def test_a_promoted_standby_is_followed(primary, consumer, topics):
     topic = topics.create(partitions=2)
     conninfo = (f"host=127.0.0.1,127.0.0.1 port={server.port},{standby.port} "
                 "dbname=sluice user=sluice target_session_attrs=read-write")
-    consumer({**CONFIG, "topic": topic, "batch": {"rows": 100}},
-             conninfo=conninfo)
+    daemon = consumer({**CONFIG, "topic": topic, "batch": {"rows": 100}},
+                      conninfo=conninfo)
     sender = Sender(topics, topic)
     sender.start()
-    before = One(server)
-    wait_for(lambda: before.try_count("t") > 500, 60, "rows")
+    before, after = One(server), One(standby)
+    wait_for(lambda: after.try_count("t") > 500, 60, "rows")
+    # nothing more reaches the standby
+    walsender = before.value("SELECT pid FROM pg_stat_replication")
+    os.kill(walsender, signal.SIGSTOP)
+    count = before.try_count("t")
+    wait_for(lambda: before.try_count("t") > count + 500, 60, "more rows")
+    daemon.pause()
+    count = before.try_count("t")
     before.close()
     server.kill()
+    os.kill(walsender, signal.SIGKILL)
     standby.promote()
-    after = One(standby)
-    count = after.try_count("t")
+    assert after.try_count("t") < count - 400, "the standby lacks rows"
+    daemon.resume()
     wait_for(lambda: after.try_count("t") > count + 200, 60, "it goes on")
     check(after, topic, sender.end())
     after.close()
