@@ -5,9 +5,10 @@ import signal
 import time
 
 import psycopg2
+import pytest
 
 from tests.lib import procs
-from tests.lib.env import loops, wait_for
+from tests.lib.env import LONG, TEST_CONSUMER, loops, wait_for
 from tests.lib.history import check_coverage
 
 CONFIG = {
@@ -123,6 +124,32 @@ def test_backends_terminated_while_rows_flow(consumer, topics, database):
     check(database, topic, 20000)
 
 
+@pytest.mark.parametrize("point", ["in-copy", "after-copy", "before-commit"])
+def test_a_backend_terminated_in_the_transaction(consumer, topics, database,
+                                                 point):
+    """At a point where the daemon stands still, for certain."""
+    database.query("CREATE TABLE t (n integer, part integer, off bigint)")
+    topic = topics.create()
+    # rows that no single send takes, and a bad one
+    topics.produce(topic, ["bad"] + values(0, 20000))
+    daemon = consumer({**CONFIG, "topic": topic,
+                       "batch": {"rows": 5000, "linger": "1s"}},
+                      program=TEST_CONSUMER, SLUICE_TEST_STOP=point)
+    wait_for(lambda: procs.stopped(daemon.pid), 30, f"it stops at {point}")
+    terminated = database.query(
+        "SELECT state, pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND xact_start IS NOT NULL")
+    assert terminated == [("active" if point == "in-copy"
+                           else "idle in transaction", True)]
+    daemon.resume()
+    wait_for(lambda: count(database) == 20000, 40, "it goes on")
+    assert database.value("SELECT count(DISTINCT n) FROM t") == 20000
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == 1
+    assert daemon.metric("sluice_consumer_reconnects_total") == 1
+    check_coverage(database, "t", topic, "g")
+
+
 def test_a_lock_on_the_table_is_waited_for(consumer, topics, database):
     database.query("CREATE TABLE t (n integer, part integer, off bigint)")
     topic = topics.create()
@@ -138,6 +165,12 @@ def test_a_lock_on_the_table_is_waited_for(consumer, topics, database):
         "SELECT count(*) FROM pg_locks WHERE NOT granted"
         " AND database = (SELECT oid FROM pg_database"
         " WHERE datname = current_database())") > 0, 20, "it waits")
+    if LONG:
+        # beyond lock_timeout
+        wait_for(lambda: daemon.metrics()[
+            'sluice_consumer_retries_total{class="55"}'] > 0, 30, "55P03")
+        assert "lock timeout" in daemon.log()
+        assert daemon.health()[0] == 200
     other.rollback()
     other.close()
     check(database, topic, 20)
