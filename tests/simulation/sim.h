@@ -104,6 +104,8 @@ typedef struct {
     /* the client of Kafka */
     bool         assigned[SIM_PARTITIONS];
     int64_t      position[SIM_PARTITIONS];
+    bool         unknown[SIM_PARTITIONS];    /* deleted while it was read */
+    bool         stopped[SIM_PARTITIONS];    /* by an error, until assigned */
     int          fd;
     bool         signalled;
     source_t    *source;
@@ -117,13 +119,16 @@ typedef struct {
     int64_t       now;            /* ms */
     bool          verbose;
     bool          calm;           /* nothing goes wrong any more */
-    bool          no_epoch;       /* the server does not compare it */
-    bool          no_offset;
+    bool          pooled;         /* a session outlives its server */
     unsigned      faults;         /* of 1,000 queries */
     size_t        partitions;
     size_t        goal;           /* records a partition will have */
     int64_t       produce;        /* ms, when the next comes */
     sim_log_t     logs[SIM_PARTITIONS];
+    sim_log_t     old[SIM_PARTITIONS];   /* of before it was made again */
+    bool          made;           /* the topic was, once a history */
+    bool          helped;         /* the offsets are of the new one */
+    bool          resetting;      /* somebody wants to, daemons have to go */
     sim_db_t      db;
     sim_db_t      backup;
     bool          balancing;
@@ -141,12 +146,19 @@ void sim_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void sim_wrong(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 
+/* As SIGSTOP does, for so long. */
+void sim_pause(sim_member_t *m, int64_t ms);
+/* As SIGTERM does. */
+void sim_stop(sim_member_t *m);
+
 /* sim_kafka.c */
 void sim_kafka_reset(void);
 void sim_group_change(void);
 void sim_group_tick(void);
 void sim_group_leave(sim_member_t *m);
 void sim_produce(void);
+/* The topic is deleted and made again: other records, the same offsets. */
+void sim_make_again(void);
 int64_t sim_kafka_due(const sim_member_t *m);
 const sim_record_t *sim_find(int64_t id);
 const lookup_result_t *sim_lookup_result(lookup_t *lookup);
@@ -162,8 +174,18 @@ int64_t sim_pg_due(const pg_t *pg, bool paused);
 int64_t sim_pg_orphans_due(void);
 /* Its client is gone; what it has sent may still be done. */
 void sim_pg_orphan(pg_t *pg);
+/*
+ * Whether somebody has to wait for offsets that another transaction moved.
+ * Nobody may for a daemon the group went on without: it can be stopped long.
+ */
+bool sim_pg_locked(const pg_t *pg, unsigned mask);
 /* Every connection ends; what was not committed is gone. */
 void sim_pg_crash(void);
+
+/* sim_operator.c: what people do. */
+
+/* Once a turn: what they do unasked, and what they do about a hold. */
+void sim_operate(void);
 
 
 #endif

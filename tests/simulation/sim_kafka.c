@@ -58,6 +58,12 @@ sim_find(int64_t id)
                 return &sim.logs[i].records[j];
             }
         }
+
+        for (j = 0; j < sim.old[i].n; j++) {
+            if (sim.old[i].records[j].id == id) {
+                return &sim.old[i].records[j];
+            }
+        }
     }
 
     return NULL;
@@ -69,28 +75,32 @@ sim_find(int64_t id)
 void
 sim_produce(void)
 {
-    size_t         i;
+    size_t         i, goal;
     uint64_t       one;
     sim_log_t     *log;
     sim_record_t  *r;
     sim_member_t  *m;
 
+    /* over a pooler, who is idle learns with the next record of a loss */
+    goal = sim.goal - (sim.pooled && !sim.calm);
+
     i = sim_random((uint32_t) sim.partitions);
     log = &sim.logs[i];
 
-    if (log->n == sim.goal) {
-        for (i = 0; i < sim.partitions && sim.logs[i].n == sim.goal; i++) {
+    if (log->n == goal) {
+        for (i = 0; i < sim.partitions && sim.logs[i].n == goal; i++) {
         }
 
         if (i == sim.partitions) {
-            sim.produce = INT64_MAX;
+            sim.produce = goal == sim.goal ? INT64_MAX : sim.now + 100;
             return;
         }
 
         log = &sim.logs[i];
     }
 
-    if (sim_random(12) == 0) {
+    /* where one would stand for the record stored last, it is not compared */
+    if (!sim.made && sim_random(12) == 0) {
         log->end += 1 + sim_random(3);
     }
 
@@ -114,6 +124,31 @@ sim_produce(void)
     }
 
     sim.produce = sim.now + sim_random(8);
+}
+
+
+void
+sim_make_again(void)
+{
+    size_t         i;
+    sim_log_t     *log;
+    sim_member_t  *m;
+
+    sim_say("the topic is made again");
+    memcpy(sim.old, sim.logs, sizeof(sim.old));
+    sim.made = true;
+    sim.goal = 1 + sim_random((uint32_t) sim.goal);
+    sim.produce = sim.now + sim_random(200);
+
+    for (i = 0; i < sim.partitions; i++) {
+        log = &sim.logs[i];
+        log->n = 0;
+        log->end = log->begin;
+
+        for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+            m->unknown[i] = m->alive && m->assigned[i];
+        }
+    }
 }
 
 
@@ -434,7 +469,21 @@ rd_kafka_assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
     int            i;
     sim_member_t  *m = (sim_member_t *) rk;
 
+    for (i = 0; list && i < list->cnt; i++) {
+        if (list->elems[i].offset < 0) {
+            sim_wrong("partition %d is assigned without an offset",
+                      list->elems[i].partition);
+        }
+
+        if (m->assigned[list->elems[i].partition]) {
+            sim_wrong("partition %d is assigned twice",
+                      list->elems[i].partition);
+        }
+    }
+
     memset(m->assigned, 0, sizeof(m->assigned));
+    memset(m->unknown, 0, sizeof(m->unknown));
+    memset(m->stopped, 0, sizeof(m->stopped));
 
     for (i = 0; list && i < list->cnt; i++) {
         m->assigned[list->elems[i].partition] = true;
@@ -508,13 +557,14 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
     sim_member_t        *m;
     sim_record_t        *r;
     rd_kafka_message_t  *rkm;
+    rd_kafka_resp_err_t  err;
 
     (void) timeout;
 
     m = q->member;
     log = &sim.logs[q->partition];
 
-    if (!m->assigned[q->partition]) {
+    if (!m->assigned[q->partition] || m->stopped[q->partition]) {
         return NULL;
     }
 
@@ -524,15 +574,26 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
         }
     }
 
-    if (i == log->n) {
+    err = m->unknown[q->partition]
+          ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+          : m->position[q->partition] > log->end
+            ? RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
+            : RD_KAFKA_RESP_ERR_NO_ERROR;
+    m->stopped[q->partition] = err != RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    if (i == log->n && !err) {
         return NULL;
+    }
+
+    if (!err && !sim.calm && sim_random(400) == 0) {
+        err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     }
 
     rkm = calloc(1, sizeof(rd_kafka_message_t));
     rkm->partition = q->partition;
 
-    if (!sim.calm && sim_random(400) == 0) {
-        rkm->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (err) {
+        rkm->err = err;
         return rkm;
     }
 

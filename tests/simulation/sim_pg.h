@@ -38,6 +38,9 @@ struct pg_s {
     sim_row_t     dead[SIM_PENDING];
     size_t        ndead;
     size_t        ndead_saved;
+    unsigned      locked;        /* partitions whose offsets it has moved */
+    sim_offset_t  moved[SIM_PARTITIONS];
+    char         *guard;         /* the block that did, for its ranges */
 };
 
 
@@ -49,6 +52,8 @@ void sim_commit(pg_t *pg);
 
 /* The block that asks for the epoch, or the one that moves the offsets. */
 void sim_guard(pg_t *pg, const char *sql);
+/* The partitions whose offsets a query locks. */
+unsigned sim_locks(const char *sql);
 void sim_ranges(const char *sql);
 void sim_stored(pg_t *pg);
 void sim_claim(pg_t *pg);

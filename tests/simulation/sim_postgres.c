@@ -65,6 +65,7 @@ void
 pg_destroy(pg_t *pg)
 {
     if (pg) {
+        sim_roll_back(pg);
         PQclear(pg->reply.rows);
         free(pg->sql);
         free(pg);
@@ -299,7 +300,8 @@ sim_pg_serve(void)
         pg = m->alive ? m->daemon.pg : NULL;
 
         if (pg && pg->state == PG_BUSY && !pg->executed
-            && sim.now >= pg->execute && !(m->paused && pg->copy))
+            && sim.now >= pg->execute && !(m->paused && pg->copy)
+            && !sim_pg_locked(pg, sim_locks(pg->sql)))
         {
             sim_execute(pg);
         }
@@ -308,7 +310,7 @@ sim_pg_serve(void)
     for (i = 0; i < sim_norphans; i++) {
         pg = sim_orphans[i];
 
-        if (sim.now >= pg->execute) {
+        if (sim.now >= pg->execute && !sim_pg_locked(pg, sim_locks(pg->sql))) {
             sim_say("server: does what a killed daemon had sent");
             sim_execute(pg);
             sim_roll_back(pg);
@@ -316,6 +318,37 @@ sim_pg_serve(void)
             sim_orphans[i--] = sim_orphans[--sim_norphans];
         }
     }
+}
+
+
+bool
+sim_pg_locked(const pg_t *pg, unsigned mask)
+{
+    size_t         i;
+    const pg_t    *other;
+    sim_member_t  *m;
+
+    for (i = 0; i < sim_norphans; i++) {
+        if (sim_orphans[i] != pg && (sim_orphans[i]->locked & mask)) {
+            return true;
+        }
+    }
+
+    for (m = sim.members; m < sim.members + sim.nmembers; m++) {
+        other = m->alive ? m->daemon.pg : NULL;
+
+        if (other && other != pg && (other->locked & mask)) {
+
+            if (m->lost) {
+                sim_wrong("offsets are kept locked by daemon %td, which the "
+                          "group went on without", m - sim.members);
+            }
+
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -339,6 +372,7 @@ sim_pg_orphan(pg_t *pg)
 void
 sim_pg_crash(void)
 {
+    bool           open;
     pg_t          *pg;
     sim_member_t  *m;
 
@@ -351,6 +385,7 @@ sim_pg_crash(void)
             continue;
         }
 
+        open = pg->open;
         sim_roll_back(pg);
 
         if (pg->state == PG_BUSY) {
@@ -359,7 +394,7 @@ sim_pg_crash(void)
             pg->reply.lost = true;
             (void) snprintf(pg->reply.sqlstate, 6, "57P01");
 
-        } else if (pg->state == PG_IDLE) {
+        } else if (pg->state == PG_IDLE && !(sim.pooled && !open)) {
             pg->broken = true;
         }
     }
@@ -467,16 +502,19 @@ sim_execute(pg_t *pg)
         return;
     }
 
-    if (strlen(sql) > 7 && strcmp(sql + strlen(sql) - 7, ";COMMIT") == 0) {
-
+    if (strcmp(sql, "COMMIT") == 0
+        || (strlen(sql) > 7 && strcmp(sql + strlen(sql) - 7, ";COMMIT") == 0))
+    {
         if (pg->later) {
             sim_fail(pg, "23505", "");
             sim_roll_back(pg);
             return;
         }
 
-        sim_ranges(sql);
         sim_commit(pg);
+
+    } else if (pg->reply.lost) {
+        sim_roll_back(pg);
     }
 }
 
@@ -507,12 +545,16 @@ sim_roll_back(pg_t *pg)
     pg->later = false;
     pg->nrows = 0;
     pg->ndead = 0;
+    pg->locked = 0;
+    free(pg->guard);
+    pg->guard = NULL;
 }
 
 
 void
 sim_commit(pg_t *pg)
 {
+    size_t     i;
     sim_db_t  *db;
 
     db = &sim.db;
@@ -527,6 +569,16 @@ sim_commit(pg_t *pg)
     memcpy(&db->dead[db->ndead], pg->dead, pg->ndead * sizeof(sim_row_t));
     db->nrows += pg->nrows;
     db->ndead += pg->ndead;
+
+    for (i = 0; i < sim.partitions; i++) {
+        if (pg->locked & 1u << i) {
+            db->offsets[i] = pg->moved[i];
+        }
+    }
+
+    if (pg->guard) {
+        sim_ranges(pg->guard);
+    }
 
     sim_say("server: commits %zu rows, %zu dead letters", pg->nrows,
             pg->ndead);

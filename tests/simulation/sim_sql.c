@@ -19,25 +19,96 @@ sim_after(const char *sql, const char *word)
 }
 
 
+static const char *
+sim_skip(const char *p, const char *word)
+{
+    size_t  len;
+
+    len = strlen(word);
+
+    return strncmp(p, word, len) == 0 ? p + len : NULL;
+}
+
+
+/*
+ * Which row a WHERE selects: by its partition, and by offset and epoch only
+ * if the daemon asks for them.  Gives what follows it in "sql".
+ */
+
+static sim_offset_t *
+sim_where(pg_t *pg, const char **sql, int *partition)
+{
+    int            len;
+    int64_t        expected, epoch;
+    const char    *p, *q;
+    sim_offset_t  *o;
+
+    p = sim_after(*sql, " AND partition=");
+
+    if (p == NULL || sscanf(p, "%d%n", partition, &len) != 1) {
+        sim_wrong("a condition that is not understood: %.90s", *sql);
+    }
+
+    p += len;
+    o = pg->locked & 1u << *partition ? &pg->moved[*partition]
+                                      : &sim.db.offsets[*partition];
+    expected = o->next;
+    epoch = o->epoch;
+
+    if ((q = sim_skip(p, " AND next_offset=")) != NULL) {
+        expected = strtoll(q, (char **) &p, 10);
+    }
+
+    if ((q = sim_skip(p, " AND epoch=")) != NULL) {
+        epoch = strtoll(q, (char **) &p, 10);
+    }
+
+    if (*p != ';') {
+        sim_wrong("a condition that goes on: %.90s", p);
+    }
+
+    *sql = p + 1;
+
+    if (!o->stored || o->next != expected || o->epoch != epoch) {
+        sim_say("server: partition %d is at %" PRId64 " in epoch %" PRId64
+                ", not at %" PRId64 " in %" PRId64, *partition, o->next,
+                o->epoch, expected, epoch);
+        return NULL;
+    }
+
+    return o;
+}
+
+
+/* Whether the daemon ends the transaction when no row was selected. */
+
+static bool
+sim_raises(const char *sql, const char *condition)
+{
+    const char  *p, *end;
+
+    p = sim_skip(sql, condition);
+    p = p ? sim_skip(p, "THEN RAISE EXCEPTION ") : NULL;
+    end = p ? strchr(p, ';') : NULL;
+    p = p ? strstr(p, " USING ERRCODE=''SL001''") : NULL;
+
+    return p && p < end;
+}
+
+
 void
 sim_guard(pg_t *pg, const char *sql)
 {
     int            partition;
-    int64_t        next, timestamp, crc, expected, epoch;
-    const char    *p, *where;
-    sim_offset_t   moved[SIM_PARTITIONS], *o;
-
-    memcpy(moved, sim.db.offsets, sizeof(moved));
+    int64_t        next, timestamp, crc;
+    const char    *p;
+    sim_offset_t  *o;
 
     for (p = sql; (p = sim_after(p, "PERFORM 1 FROM sluice.offsets")); ) {
 
-        if ((p = sim_after(p, " AND partition=")) == NULL
-            || sscanf(p, "%d AND epoch=%" SCNd64, &partition, &epoch) != 2)
+        if (sim_where(pg, &p, &partition) == NULL
+            && sim_raises(p, "IF NOT FOUND "))
         {
-            sim_wrong("an assertion that is not understood");
-        }
-
-        if (sim.db.offsets[partition].epoch != epoch && !sim.no_epoch) {
             sim_fail(pg, "SL001", "");
             return;
         }
@@ -45,39 +116,58 @@ sim_guard(pg_t *pg, const char *sql)
 
     for (p = sql; (p = sim_after(p, "UPDATE sluice.offsets SET ")); ) {
 
-        where = sim_after(p, " AND partition=");
-
-        if (where == NULL
-            || sscanf(p, "next_offset=%" SCNd64 ",last_timestamp=%" SCNd64
-                      ",last_crc=%" SCNd64, &next, &timestamp, &crc) != 3
-            || sscanf(where, "%d AND next_offset=%" SCNd64 " AND epoch=%"
-                      SCNd64, &partition, &expected, &epoch) != 3)
+        if (sscanf(p, "next_offset=%" SCNd64 ",last_timestamp=%" SCNd64
+                   ",last_crc=%" SCNd64, &next, &timestamp, &crc) != 3)
         {
             sim_wrong("an update of offsets that is not understood: %.90s",
                       p);
         }
 
-        o = &moved[partition];
+        o = sim_where(pg, &p, &partition);
 
-        if (!o->stored || (o->next != expected && !sim.no_offset)
-            || (o->epoch != epoch && !sim.no_epoch))
+        if (o) {
+            pg->moved[partition] = *o;
+            pg->locked |= 1u << partition;
+
+            o = &pg->moved[partition];
+            o->next = next;
+            o->has_last = true;
+            o->timestamp = timestamp;
+            o->crc = crc;
+
+        } else if (sim_raises(p, "GET DIAGNOSTICS n = ROW_COUNT;"
+                                 "IF n <> 1 "))
         {
-            sim_say("server: partition %d is at %" PRId64 " in epoch %" PRId64
-                    ", not at %" PRId64 " in %" PRId64, partition, o->next,
-                    o->epoch, expected, epoch);
             sim_fail(pg, "SL001", "");
             return;
         }
-
-        o->next = next;
-        o->has_last = true;
-        o->timestamp = timestamp;
-        o->crc = crc;
     }
 
-    if (!pg->later) {
-        memcpy(sim.db.offsets, moved, sizeof(moved));
+    free(pg->guard);
+    pg->guard = strdup(sql);
+}
+
+
+unsigned
+sim_locks(const char *sql)
+{
+    unsigned     mask;
+    const char  *p;
+
+    mask = 0;
+
+    for (p = sql; (p = sim_after(p, "UPDATE sluice.offsets SET ")); ) {
+        p = sim_after(p, " AND partition=");
+        mask |= 1u << strtol(p, NULL, 10);
     }
+
+    p = strstr(sql, "WITH claimed AS");
+
+    while (p && (p = sim_after(p, "('c','g','t','sim',"))) {
+        mask |= 1u << strtol(p, NULL, 10);
+    }
+
+    return mask;
 }
 
 
@@ -169,6 +259,7 @@ sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
 
         if (!o->stored) {
             o->stored = true;
+            o->has_last = false;
             o->next = next;
             o->epoch = epoch;
 

@@ -3,10 +3,7 @@
  * partitions move, PostgreSQL fails in every way it may; at the end of each
  * every record has taken its effect exactly once.
  *
- *   simulate [--seed N] [--histories N] [--verbose] [--without RULE]
- *
- * RULE is one that the server keeps: epoch, offset, or both.  Without it a
- * history has to go wrong, or the simulation would be of no use.
+ *   simulate [--seed N] [--histories N] [--verbose]
  */
 
 #include <getopt.h>
@@ -364,6 +361,25 @@ sim_kill(sim_member_t *m)
 }
 
 
+void
+sim_pause(sim_member_t *m, int64_t ms)
+{
+    m->paused = sim.now;
+    m->resume = sim.now + ms;
+    sim_say("daemon %td is stopped until %" PRId64, m - sim.members,
+            m->resume);
+}
+
+
+void
+sim_stop(sim_member_t *m)
+{
+    sim_say("daemon %td is told to stop", m - sim.members);
+    m->daemon.stopping = true;
+    m->daemon.stop_deadline = sim.now + 10000;
+}
+
+
 /* One turn of the daemon's loop. */
 
 static void
@@ -467,7 +483,7 @@ sim_mischief(void)
 {
     sim_member_t  *m;
 
-    if (sim.nmembers == 0 || sim_random(50) == 0) {
+    if (!sim.resetting && (sim.nmembers == 0 || sim_random(50) == 0)) {
         sim_start(sim_conf());
     }
 
@@ -479,6 +495,10 @@ sim_mischief(void)
             sim_say("and comes back as it was before");
             sim.db = sim.backup;
         }
+    }
+
+    if (sim.nmembers == 0) {
+        return;
     }
 
     m = &sim.members[sim_random((uint32_t) sim.nmembers)];
@@ -495,18 +515,13 @@ sim_mischief(void)
 
     case 1:
         if (!m->paused && !m->daemon.stopping) {
-            sim_say("daemon %td is told to stop", m - sim.members);
-            m->daemon.stopping = true;
-            m->daemon.stop_deadline = sim.now + 10000;
+            sim_stop(m);
         }
         break;
 
     default:
         if (!m->paused) {
-            m->paused = sim.now;
-            m->resume = sim.now + 1 + sim_random(sim_random(2) ? 100 : 1500);
-            sim_say("daemon %td is stopped until %" PRId64, m - sim.members,
-                    m->resume);
+            sim_pause(m, 1 + sim_random(sim_random(2) ? 100 : 1500));
         }
         break;
     }
@@ -534,15 +549,20 @@ sim_wake(sim_member_t *m)
 static bool
 sim_is_done(void)
 {
-    size_t  i;
+    size_t               i;
+    const sim_log_t     *log;
+    const sim_offset_t  *o;
 
     if (sim.produce != INT64_MAX) {
         return false;
     }
 
     for (i = 0; i < sim.partitions; i++) {
-        if (!sim.db.offsets[i].stored
-            || sim.db.offsets[i].next != sim.logs[i].end)
+        log = &sim.logs[i];
+        o = &sim.db.offsets[i];
+
+        if (!o->stored || o->next != log->end
+            || (sim.made && o->timestamp != log->records[log->n - 1].timestamp))
         {
             return false;
         }
@@ -567,6 +587,8 @@ sim_step(void)
     if (!sim.calm) {
         sim_mischief();
     }
+
+    sim_operate();
 
     while (sim.now >= sim.produce) {
         sim_produce();
@@ -601,7 +623,7 @@ sim_step(void)
         }
     }
 
-    if (sim.calm && alive == 0) {
+    if (sim.calm && alive == 0 && !sim.resetting) {
 
         if (sim.nmembers == SIM_MEMBERS) {
             /* all slots are used: the last one's again */
@@ -735,9 +757,13 @@ sim_history(uint64_t seed, bool verbose)
     sim_seed = seed;
     memset(&sim.db, 0, sizeof(sim_db_t));
     memset(sim.logs, 0, sizeof(sim.logs));
+    memset(sim.old, 0, sizeof(sim.old));
     sim.random = seed * 0x2545f4914f6cdd1d + 1;
     sim.verbose = verbose;
     sim.calm = false;
+    sim.made = false;
+    sim.helped = false;
+    sim.resetting = false;
     sim.now = 1;
     sim.nmembers = 0;
     sim.balancing = false;
@@ -745,6 +771,7 @@ sim_history(uint64_t seed, bool verbose)
     sim.partitions = 1 + sim_random(SIM_PARTITIONS);
     sim.goal = 5 + sim_random(SIM_RECORDS - 5);
     sim.produce = 1;
+    sim.pooled = sim_random(4) == 0;
     sim.backup = sim.db;
     sim_pg_reset();
     sim_kafka_reset();
@@ -810,7 +837,6 @@ main(int argc, char **argv)
         { "seed",      required_argument, NULL, 's' },
         { "histories", required_argument, NULL, 'n' },
         { "verbose",   no_argument,       NULL, 'v' },
-        { "without",   required_argument, NULL, 'w' },
         { NULL,        0,                 NULL, 0 }
     };
 
@@ -818,7 +844,7 @@ main(int argc, char **argv)
     histories = 10000;
     verbose = false;
 
-    while ((c = getopt_long(argc, argv, "s:n:vw:", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "s:n:v", options, NULL)) != -1) {
 
         switch (c) {
 
@@ -832,11 +858,6 @@ main(int argc, char **argv)
 
         case 'v':
             verbose = true;
-            break;
-
-        case 'w':
-            sim.no_epoch = strcmp(optarg, "offset") != 0;
-            sim.no_offset = strcmp(optarg, "epoch") != 0;
             break;
 
         default:

@@ -26,14 +26,8 @@ def test_every_record_takes_its_effect_once(capsys):
     assert [run.returncode for run in running] == [0] * parts, "".join(said)
 
 
-def test_without_the_guard_a_history_goes_wrong():
-    run = simulate(1, 20000, "--without", "both")
-    said = run.communicate(timeout=600)[0]
-    assert run.returncode == 1, said
-
-
 def test_without_any_of_the_rules_a_history_goes_wrong():
     run = subprocess.run(["make", "-s", "mutants"], capture_output=True,
                          text=True, timeout=1200)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count("ok: without the rule") >= 13
+    assert run.stdout.count("ok: without the rule") >= 22
