@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+import time
 
 from tests.lib.env import BUILD
 
 HISTORIES = int(os.environ.get("SLUICE_HISTORIES", "100000"))
-SEED = int(os.environ.get("SLUICE_SEED", "1"))
+# others every second; a seed given finds the same again
+SEED = int(os.environ.get("SLUICE_SEED", str(int(time.time()) * 1000000)))
 PROGRAM = BUILD / "test" / "simulate"
 
 
@@ -18,7 +20,7 @@ def simulate(seed, histories, *more):
 
 def test_every_record_takes_its_effect_once(capsys):
     parts = os.cpu_count() or 1
-    each = HISTORIES // parts
+    each = -(-HISTORIES // parts)
     running = [simulate(SEED + part * each, each) for part in range(parts)]
     said = [run.communicate(timeout=1200)[0] for run in running]
     with capsys.disabled():
