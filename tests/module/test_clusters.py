@@ -31,6 +31,7 @@ TWO = """
         location = /only { kafka_pass two; kafka_topic $arg_topic; }
         location = /none { kafka_pass one; kafka_topic $arg_topic; }
         location = /status { kafka_status; }
+        location = /ready  { kafka_ready; }
     }
 """
 
@@ -51,6 +52,8 @@ def test_two_clusters_do_not_know_of_each_other(nginx, topics, own_kafka,
     assert [r.value for r in own_topics.records(name)] == [b"second"]
     assert [r.value for r in own_topics.records(only)] == [b"third"]
 
+    wait_for(lambda: server.get("/ready").json == {"ready": True}, 10,
+             "both are ready")
     own_kafka.pause()
     with web.connect(server.port) as waiting:
         waiting.sendall(b"POST /two HTTP/1.1\r\nHost: x\r\n"
@@ -60,8 +63,17 @@ def test_two_clusters_do_not_know_of_each_other(nginx, topics, own_kafka,
         assert server.post("/one", b"meanwhile").status == 200
         assert time.monotonic() - begin < 1
         assert web.read_answer(waiting.makefile("rb")).status in (503, 504)
+    # one that is away is enough
+    ready = server.get("/ready")
+    assert ready.status == 503
+    assert ready.json["ready"] is False
+    assert ready.json["producer"] == "two"
+    assert ready.json["reason"] in ("no broker is up",
+                                    "brokers do not acknowledge")
+    assert server.post("/one", b"still").status == 200
     own_kafka.resume()
     wait_for(lambda: server.post("/two", b"again").status == 200, 20, "back")
+    wait_for(lambda: server.get("/ready").status == 200, 10, "ready again")
 
 
 # name: (what the server says, what the location says, the request, and what
