@@ -8,6 +8,7 @@ from confluent_kafka.admin import NewTopic
 
 from tests.lib.env import bound, loops, wait_for
 from tests.lib.history import check_topic
+from tests.lib.topics import Topics
 
 CONF = """
     kafka_producer main {
@@ -110,6 +111,44 @@ def test_too_few_in_sync_replicas_are_never_2xx(nginx, cluster, load):
     assert not good, good[:3]
     for broker in cluster.brokers[1:]:
         broker.resume()
+    one.wait_ok(100, 60)
+    events = one.stop()
+    wait_for(lambda: server.get("/status").json["queued"] == 0, 10, "empty")
+    check_topic(events, cluster.topics.records(name))
+
+
+def test_one_in_sync_replica_of_two_is_never_2xx(nginx, cluster, load):
+    """Row 9.  The leader is alive, and takes nothing alone."""
+    name = cluster.topics.name()
+    cluster.topics.admin.create_topics([NewTopic(
+        name, 4, replica_assignment=[[1, 2], [2, 1], [1, 2], [2, 1]],
+        config={"min.insync.replicas": "2"})])[name].result(20)
+    conf = CONF.replace("partitions=6 replication=3 create", "")
+    server = nginx(conf, TOPIC=name, KAFKA=cluster.bootstrap)
+    wait_for(lambda: in_sync(cluster, name) == 2, 20, "the topic")
+    one = load(server.port, "/", connections=40, keys=20, rate=400)
+    one.wait_ok(100, 40)
+    cluster.brokers[1].pause()
+
+    def alone():
+        # by a client that knows of no other broker
+        topic = Topics(cluster.brokers[0]).admin.list_topics(
+            name, timeout=20).topics[name]
+        return all(partition.isrs == [1] and partition.leader == 1
+                   for partition in topic.partitions.values())
+
+    wait_for(alone, 60, "one replica is in sync")
+    begin = time.monotonic()
+
+    def after(outcome):
+        return [event for event in list(one.events)
+                if event.start > begin and event.outcome == outcome]
+
+    # some are refused at once, and some are tried
+    wait_for(lambda: after("ok") or len(after("fail")) > 30
+             and len(after("maybe")) > loops(5, 100), 120, "refusals")
+    assert not after("ok"), after("ok")[:3]
+    cluster.brokers[1].resume()
     one.wait_ok(100, 60)
     events = one.stop()
     wait_for(lambda: server.get("/status").json["queued"] == 0, 10, "empty")
