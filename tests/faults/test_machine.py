@@ -51,7 +51,6 @@ CONF = """
             kafka_ack             queued;
             kafka_request_headers off;
             kafka_max_records     10000;
-            kafka_timeout         4s;
         }
         location = /status { kafka_status; }
         location = /ready  { kafka_ready; }

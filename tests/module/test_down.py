@@ -41,7 +41,6 @@ CONF = """
             kafka_topic     %%TOPIC%%;
             kafka_format    ndjson;
             kafka_key_field /key;
-            kafka_timeout   3s;
         }
         location = /status { kafka_status; }
         location = /ready  { kafka_ready; }
