@@ -37,15 +37,14 @@ sim_operate(void)
         return;
     }
 
-    /* an epoch that a server lost comes again, and nobody is told */
-    if (sim.calm || sim.pooled) {
+    if (sim.calm) {
         return;
     }
 
     if (sim_random(100) == 0) {
         sim.resetting = true;
 
-    } else if (sim_random(300) == 0 && sim_can_make_again()) {
+    } else if (!sim.pooled && sim_random(300) == 0 && sim_can_make_again()) {
         sim_make_again();
         sim.backup = sim.db;
     }
@@ -84,7 +83,8 @@ sim_go_back(void)
 
     sim.resetting = false;
 
-    if (!sim.made && !sim.calm && sim_random(2)) {
+    /* over a pooler an epoch that was lost comes again: not both at once */
+    if (!sim.made && !sim.calm && !sim.pooled && sim_random(2)) {
         sim_make_again();
     }
 

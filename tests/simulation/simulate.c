@@ -491,7 +491,7 @@ sim_mischief(void)
         sim_say("PostgreSQL is killed");
         sim_pg_crash();
 
-        if (sim_random(3) == 0) {
+        if (sim.pooled || sim_random(3) == 0) {
             sim_say("and comes back as it was before");
             sim.db = sim.backup;
         }
