@@ -38,9 +38,8 @@ sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
     failed = sink->span.target;
     row = any ? SIZE_MAX : sink_named(sink, reply);
 
-    /* what is no tuple may be a line that goes well */
-    bad = !sink->binary || (sink->targets[failed].staged
-                            && strstr(reply->context, "COPY ") == NULL);
+    /* what is no tuple, as COPY says then, may be a line that goes well */
+    bad = !sink->binary || strstr(reply->context, "COPY ") == NULL;
 
     sink->careful = true;
     sink->looked = true;

@@ -166,21 +166,26 @@ sink_types(sink_target_t *target, PGconn *conn)
                  table.data);
     }
 
-    buf_addf(&block, "BEGIN IF (SELECT count(*) FROM pg_catalog.pg_attribute"
-             " WHERE NOT attisdropped AND attrelid=to_regclass(");
-    sql_literal(&block, conn, buf_failed(&table) ? "" : table.data);
-    buf_addf(&block, ") AND (attname, atttypid) IN (");
+    buf_addf(&block, "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
+             " JOIN (VALUES ");
 
     for (i = 0, n = 0; i < conf->ncolumns; i++) {
         if (conf->columns[i].from != CONF_FROM_IDENTITY) {
             buf_addf(&block, n ? ",(" : "(");
             sql_literal(&block, conn, conf->columns[i].name);
-            buf_addf(&block, ",%" PRIu32 ")", target->binary->oids[n++]);
+            buf_addf(&block, "::name,%" PRIu32 ")",
+                     target->binary->oids[n++]);
         }
     }
 
-    buf_addf(&block, ")) <> %zu THEN RAISE EXCEPTION 'the table''s types"
-             " have changed' USING ERRCODE='SL002';END IF;END", n);
+    /* of a column that has gone COPY's error says more */
+
+    buf_addf(&block, ") c (name, type) ON attname=name WHERE attrelid="
+             "to_regclass(");
+    sql_literal(&block, conn, buf_failed(&table) ? "" : table.data);
+    buf_addf(&block, ") AND NOT attisdropped AND atttypid<>type) THEN"
+             " RAISE EXCEPTION 'the table''s types have changed'"
+             " USING ERRCODE='SL002';END IF;END");
 
     buf_addf(sql, "DO ");
     sql_literal(sql, conn, buf_failed(&block) ? "" : block.data);

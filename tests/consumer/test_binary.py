@@ -114,11 +114,11 @@ def test_an_offset_too_large_for_its_column(consumer, topics, database):
                           " sluice.dead_letters") == [("22003",)]
 
 
-@pytest.mark.parametrize("mode", ["append", "upsert"])
-@pytest.mark.parametrize("kind", ["numeric", "double precision", "text",
-                                  "integer"])
-def test_types_that_change_while_it_runs(consumer, topics, database, kind,
-                                         mode):
+@pytest.mark.parametrize("mode, kind", [
+    ("append", "numeric"), ("append", "integer"), ("upsert", "text"),
+    ("upsert", "double precision")])
+def test_types_that_change_while_it_runs(consumer, topics, database, mode,
+                                         kind):
     """A tuple's bytes are never taken for those of another type."""
     database.query("CREATE TABLE t (off bigint PRIMARY KEY, v bigint"
                    + ASKED)

@@ -6,7 +6,7 @@ import time
 import pytest
 from confluent_kafka.admin import NewTopic
 
-from tests.lib.env import bound, loops, wait_for
+from tests.lib.env import LONG, bound, loops, wait_for
 from tests.lib.history import check_topic
 from tests.lib.topics import Topics
 
@@ -117,6 +117,7 @@ def test_too_few_in_sync_replicas_are_never_2xx(nginx, cluster, load):
     check_topic(events, cluster.topics.records(name))
 
 
+@pytest.mark.skipif(not LONG, reason="only in make faults")
 def test_one_in_sync_replica_of_two_is_never_2xx(nginx, cluster, load):
     """Row 9.  The leader is alive, and takes nothing alone."""
     name = cluster.topics.name()
