@@ -282,6 +282,11 @@ ngx_kafka_client_serve(ngx_kafka_client_t *client)
 
     (void) rd_kafka_poll(client->rk, 0);
 
+    if (client->turn == 0) {
+        /* among thousands of ready connections epoll would be long about it */
+        ngx_post_event(client->connection->read, &ngx_posted_next_events);
+    }
+
     while ((event = rd_kafka_queue_poll(client->admin, 0)) != NULL) {
         ngx_kafka_topics_event(client, event);
         ngx_kafka_limits_event(client, event);
@@ -535,7 +540,7 @@ ngx_kafka_client_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
     ngx_kafka_producer_report(client, rkm->_private, &report);
 
     if (client->turn && --client->turn == 0) {
-        /* the loop goes on; librdkafka writes to the eventfd for the rest */
+        /* the rest waits for the next turn */
         rd_kafka_yield(rk);
     }
 }
