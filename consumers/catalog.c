@@ -43,6 +43,7 @@ static void catalog_on_evolved(void *data, const pg_reply_t *reply);
 static void catalog_ask_defaults(catalog_t *catalog, const PGresult *rows);
 static void catalog_on_defaults(void *data, const pg_reply_t *reply);
 static int catalog_room(catalog_t *catalog);
+static void catalog_clear(catalog_t *catalog);
 
 
 /*
@@ -169,15 +170,7 @@ catalog_create(conf_t *conf)
 static int
 catalog_room(catalog_t *catalog)
 {
-    size_t  i;
-
-    for (i = 0; i < catalog->ncolumns; i++) {
-        free(catalog->table_types[i]);
-    }
-
-    free(catalog->table_types);
-    free(catalog->oids);
-    free(catalog->types);
+    catalog_clear(catalog);
 
     catalog->ncolumns = catalog->conf->ncolumns;
     catalog->table_types = calloc(catalog->ncolumns + 1, sizeof(char *));
@@ -194,14 +187,10 @@ catalog_room(catalog_t *catalog)
 }
 
 
-void
-catalog_destroy(catalog_t *catalog)
+static void
+catalog_clear(catalog_t *catalog)
 {
     size_t  i;
-
-    if (catalog == NULL) {
-        return;
-    }
 
     for (i = 0; i < catalog->ncolumns; i++) {
         free(catalog->table_types[i]);
@@ -210,6 +199,17 @@ catalog_destroy(catalog_t *catalog)
     free(catalog->table_types);
     free(catalog->oids);
     free(catalog->types);
+}
+
+
+void
+catalog_destroy(catalog_t *catalog)
+{
+    if (catalog == NULL) {
+        return;
+    }
+
+    catalog_clear(catalog);
     PQclear(catalog->rows);
     buf_free(&catalog->sql);
     free(catalog);
@@ -223,17 +223,17 @@ catalog_types(const catalog_t *catalog)
 }
 
 
-const char *
-catalog_table_type(const catalog_t *catalog, size_t column)
+const char *const *
+catalog_table_types(const catalog_t *catalog)
 {
-    return catalog->table_types[column];
+    return (const char *const *) catalog->table_types;
 }
 
 
-uint32_t
-catalog_type_oid(const catalog_t *catalog, size_t column)
+const uint32_t *
+catalog_type_oids(const catalog_t *catalog)
 {
-    return catalog->oids[column];
+    return catalog->oids;
 }
 
 

@@ -34,11 +34,12 @@ void catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
  */
 const char *const *catalog_types(const catalog_t *catalog);
 
-/* The types as the table has them, NULL where it lacks the column. */
-const char *catalog_table_type(const catalog_t *catalog, size_t column);
-
-/* Their oids in pg_type. */
-uint32_t catalog_type_oid(const catalog_t *catalog, size_t column);
+/*
+ * The same as the table has them, NULL where it lacks the column, and their
+ * oids in pg_type.
+ */
+const char *const *catalog_table_types(const catalog_t *catalog);
+const uint32_t *catalog_type_oids(const catalog_t *catalog);
 
 /* The statements that make sluice's own tables, or bring them up to date. */
 const char *catalog_own_tables(void);

@@ -291,7 +291,7 @@ check_table(check_t *check, conf_t *conf)
     for (i = 0; i < conf->ncolumns; i++) {
         column = &conf->columns[i];
         type = catalog_types(catalog)[i];
-        own = catalog_table_type(catalog, i);
+        own = catalog_table_types(catalog)[i];
 
         what = column->path ? column->path
                : column->header ? column->header : NULL;

@@ -33,6 +33,7 @@ struct sink_key_s {
     size_t       repeats;     /* the others begin here in sink->repeats */
     size_t       nrepeats;
     bool         add;
+    bool         own;         /* known, by a record of this batch */
 };
 
 
@@ -59,6 +60,7 @@ static bool sink_seen_is_at(sink_t *sink, size_t row, int64_t partition,
     int64_t offset);
 static void sink_seen_forget(sink_t *sink, const PGresult *res);
 static void sink_seen_renew(sink_t *sink, const PGresult *res);
+static void sink_seen_places(sink_t *sink, const PGresult *res, bool own);
 static size_t sink_seen_keys(void *data, const char **chunk);
 static void sink_on_seen_added(void *data, const pg_reply_t *reply);
 static void sink_seen_stop(sink_t *sink, const pg_reply_t *reply,
@@ -159,6 +161,7 @@ sink_seen_collect(sink_t *sink)
             key->repeats = 0;
             key->nrepeats = 0;
             key->add = true;
+            key->own = false;
         }
     }
 
@@ -305,7 +308,7 @@ sink_seen_take(sink_t *sink, const PGresult *res)
 {
     int          row;
     bool         over, own;
-    size_t       i, k, n;
+    size_t       i, n;
     sink_key_t  *key;
 
     n = sink->nkeys;
@@ -328,20 +331,19 @@ sink_seen_take(sink_t *sink, const PGresult *res)
             key->add = false;
             n--;
 
-            if (sink_seen_is_own(sink, key, res, row)) {
-                own = true;
-            } else {
+            key->own = sink_seen_is_own(sink, key, res, row);
+            own |= key->own;
+
+            if (!key->own) {
                 batch_duplicate(sink->batch, key->row);
             }
         }
     }
 
-    for (i = 0; i < sink->nkeys; i++) {
-        key = &sink->keys[i];
+    key = &sink->keys[sink->nkeys - 1];
 
-        for (k = 0; k < key->nrepeats; k++) {
-            batch_duplicate(sink->batch, sink->repeats[key->repeats + k]);
-        }
+    for (i = 0; i < key->repeats + key->nrepeats; i++) {
+        batch_duplicate(sink->batch, sink->repeats[i]);
     }
 
     if (over) {
@@ -411,22 +413,10 @@ sink_seen_is_at(sink_t *sink, size_t row, int64_t partition, int64_t offset)
 static void
 sink_seen_forget(sink_t *sink, const PGresult *res)
 {
-    int     row;
-    buf_t  *sql;
-
-    sql = &sink->sql;
-    buf_addf(sql, "DELETE FROM sluice.seen WHERE expires_at <= now()"
-             " AND ctid = ANY ('{");
-
-    for (row = 0; row < PQntuples(res); row++) {
-        if (PQgetvalue(res, row, SINK_SEEN_LIVES)[0] != 't') {
-            buf_addf(sql, "\"%s\",", PQgetvalue(res, row, SINK_SEEN_PLACE));
-        }
-    }
-
-    /* behind the last one */
-    sql->len -= !buf_failed(sql);
-    buf_addf(sql, "}'::tid[]);COMMIT;");
+    buf_addf(&sink->sql, "DELETE FROM sluice.seen WHERE expires_at <= now()"
+             " AND");
+    sink_seen_places(sink, res, false);
+    buf_addf(&sink->sql, "COMMIT;");
     sink_begin(sink);
 }
 
@@ -436,27 +426,33 @@ sink_seen_forget(sink_t *sink, const PGresult *res)
 static void
 sink_seen_renew(sink_t *sink, const PGresult *res)
 {
-    int          row;
-    buf_t       *sql;
-    sink_key_t  *key;
-
-    sql = &sink->sql;
-    buf_addf(sql, "UPDATE sluice.seen SET expires_at = now() + %" PRId64
-             " * interval '1 ms' WHERE ctid = ANY ('{",
+    buf_addf(&sink->sql, "UPDATE sluice.seen SET expires_at = now()"
+             " + %" PRId64 " * interval '1 ms' WHERE",
              sink->conf->dedupe_window);
+    sink_seen_places(sink, res, true);
+}
 
-    for (row = 0; row < PQntuples(res); row++) {
+
+/* The end of a statement: of the batch's own keys, or of those over. */
+
+static void
+sink_seen_places(sink_t *sink, const PGresult *res, bool own)
+{
+    int                row, n;
+    const sink_key_t  *key;
+
+    buf_addf(&sink->sql, " ctid = ANY ('{");
+
+    for (row = 0, n = 0; row < PQntuples(res); row++) {
         key = &sink->keys[sql_number(res, row, SINK_SEEN_KEY)];
 
-        if (PQgetvalue(res, row, SINK_SEEN_LIVES)[0] == 't'
-            && sink_seen_is_own(sink, key, res, row))
-        {
-            buf_addf(sql, "\"%s\",", PQgetvalue(res, row, SINK_SEEN_PLACE));
+        if (own ? key->own : key->add) {
+            buf_addf(&sink->sql, "%s\"%s\"", n++ ? "," : "",
+                     PQgetvalue(res, row, SINK_SEEN_PLACE));
         }
     }
 
-    sql->len -= !buf_failed(sql);
-    buf_addf(sql, "}'::tid[]);");
+    buf_addf(&sink->sql, "}'::tid[]);");
 }
 
 

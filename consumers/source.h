@@ -113,6 +113,10 @@ bool source_pending(const source_t *source);
 int source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
     batch_record_t *record);
 
+/* Whether it is the record of which this was stored in sluice.offsets. */
+bool source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp,
+    uint32_t crc);
+
 /* Tells Kafka, which nobody reads back: operators' tools do. */
 void source_commit(source_t *source, const batch_t *batch);
 

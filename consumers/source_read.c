@@ -159,8 +159,6 @@ static bool
 source_verify(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm)
 {
-    int64_t  timestamp;
-
     if (rkm->offset < p->expected - 1) {
         return true;
     }
@@ -175,12 +173,7 @@ source_verify(source_t *source, source_partition_t *p,
         return true;
     }
 
-    timestamp = rd_kafka_message_timestamp(rkm, NULL);
-
-    if (timestamp != p->last_timestamp
-        || crc32_record(rkm->key, rkm->key_len, rkm->payload, rkm->len)
-           != p->last_crc)
-    {
+    if (!source_is_same(rkm, p->last_timestamp, p->last_crc)) {
         snprintf(source->status.fault, SOURCE_REASON,
                  "topic \"%s\", partition %d: the record at offset %lld is "
                  "not the one that was stored, so the topic was made again; "
@@ -225,4 +218,13 @@ source_message_error(source_t *source, source_partition_t *p,
     }
 
     log_limited(&source->errors, "Kafka: %s", rd_kafka_message_errstr(rkm));
+}
+
+
+bool
+source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp, uint32_t crc)
+{
+    return rd_kafka_message_timestamp(rkm, NULL) == timestamp
+           && crc32_record(rkm->key, rkm->key_len, rkm->payload, rkm->len)
+              == crc;
 }

@@ -40,7 +40,6 @@ struct targets_s {
 
 static void targets_on_prepared(void *data, const outcome_t *outcome);
 static int target_plan(target_t *target, char *reason, size_t size);
-static int target_binary(target_t *target, const char *const *types);
 static int targets_route_prepare(targets_t *targets, char *reason,
     size_t size);
 static int targets_route(targets_t *targets, const batch_record_t *record,
@@ -196,7 +195,11 @@ target_plan(target_t *target, char *reason, size_t size)
         return -1;
     }
 
-    if (target_binary(target, types) == -1) {
+    if (binary_prepare(&target->binary, target->conf, types,
+                       catalog_table_types(target->catalog),
+                       catalog_type_oids(target->catalog))
+        == -1)
+    {
         snprintf(reason, size, "out of memory");
         return -1;
     }
@@ -210,36 +213,6 @@ target_plan(target_t *target, char *reason, size_t size)
                                          size);
 
     return target->tombstone ? 0 : -1;
-}
-
-
-static int
-target_binary(target_t *target, const char *const *types)
-{
-    int           rc;
-    size_t        i, n;
-    uint32_t     *oids;
-    const char  **table;
-
-    n = target->conf->ncolumns;
-    table = calloc(n + 1, sizeof(char *));
-    oids = calloc(n + 1, sizeof(uint32_t));
-    rc = -1;
-
-    if (table && oids) {
-        for (i = 0; i < n; i++) {
-            table[i] = catalog_table_type(target->catalog, i);
-            oids[i] = catalog_type_oid(target->catalog, i);
-        }
-
-        rc = binary_prepare(&target->binary, target->conf, types, table,
-                            oids);
-    }
-
-    free(table);
-    free(oids);
-
-    return rc;
 }
 
 

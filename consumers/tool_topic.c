@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "crc32.h"
 #include "log.h"
+#include "source.h"
 #include "tool.h"
 
 
@@ -179,9 +179,8 @@ topic_record(tool_t *tool, const PGresult *res,
             continue;
         }
 
-        if (rd_kafka_message_timestamp(rkm, NULL) != sql_number(res, row, 2)
-            || crc32_record(rkm->key, rkm->key_len, rkm->payload, rkm->len)
-               != (uint32_t) sql_number(res, row, 3))
+        if (!source_is_same(rkm, sql_number(res, row, 2),
+                            (uint32_t) sql_number(res, row, 3)))
         {
             return topic_other(tool, PQgetvalue(res, row, 0),
                                "another record was stored of offset",

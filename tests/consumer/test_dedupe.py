@@ -144,17 +144,27 @@ def test_two_daemons_and_kill_9(consumer, topics, database):
                           " WHERE datname = current_database()") == 0
 
 
+def go_back(daemon):
+    code, said = daemon.run("offsets", "reset", "--to-earliest",
+                            "--allow-duplicates")
+    assert code == 0, said
+
+
 def hold(database, key):
     """A session that adds a key, as a daemon that has not committed yet."""
-    names = database.query("SELECT cluster_id, group_id, topic"
-                           " FROM sluice.offsets")[0]
     session = database.postgres.connect(database.name)
     session.autocommit = False
+    add(session, database, key)
+    return session
+
+
+def add(session, database, key):
+    names = database.query("SELECT cluster_id, group_id, topic"
+                           " FROM sluice.offsets")[0]
     session.cursor().execute(
         "INSERT INTO sluice.seen SELECT sha256(sha256(%s) || sha256(%s) ||"
         " sha256(%s) || sha256('t') || %s), 7, 0, now() + interval '1 h'",
         [name.encode() for name in (*names, key)])
-    return session
 
 
 def waits_for_a_lock(database):
@@ -210,9 +220,7 @@ def test_records_that_are_read_again(consumer, topics, database):
     topics.produce(topic, [record(1, "a"), record(2, "b"), record(3, "a")])
     wait_accounted(database, 3)
     daemon.stop()
-    code, said = daemon.run("offsets", "reset", "--to-earliest",
-                            "--allow-duplicates")
-    assert code == 0, said
+    go_back(daemon)
     daemon.start()
     wait_for(lambda: len(numbers(database)) == 4, 20, "read again")
     assert numbers(database) == [1, 1, 2, 2]
@@ -231,9 +239,7 @@ def test_a_key_that_is_over_is_renewed_by_its_own_record(consumer, topics,
         daemon.stop()
         database.query("TRUNCATE t")
         database.query(f"UPDATE sluice.seen SET expires_at = {ends}")
-        code, said = daemon.run("offsets", "reset", "--to-earliest",
-                                "--allow-duplicates")
-        assert code == 0, said
+        go_back(daemon)
         daemon.start()
         wait_accounted(database, 3)
         assert numbers(database) == [1]
@@ -258,9 +264,7 @@ def test_the_record_that_counted_counts_again(consumer, topics, database):
     assert numbers(database) == [2]
     daemon.stop()
     database.query("TRUNCATE t")
-    code, said = daemon.run("offsets", "reset", "--to-earliest",
-                            "--allow-duplicates")
-    assert code == 0, said
+    go_back(daemon)
     again = consumer(config(False))
     wait_accounted(database, 2)
     assert numbers(database) == [2]
@@ -279,25 +283,17 @@ def test_keys_that_are_over_are_waited_for_by_nobody(consumer, topics,
     # from now on known keys are asked for first
     topics.produce(topic, [record(1, "1")])
     wait_accounted(database, 40)
-    first, last = (database.value(
-        "SELECT key FROM sluice.seen ORDER BY key %s LIMIT 1" % order)
-        for order in ("", "DESC"))
+    keys = database.query('SELECT key, "offset" + 1 FROM sluice.seen'
+                          " ORDER BY key")
+    first, last = str(keys[0][1]), str(keys[-1][1])
+    database.query("DELETE FROM sluice.seen WHERE key = %s", keys[0][0])
     database.query("UPDATE sluice.seen SET expires_at = now()"
-                   " WHERE key = %s", last)
-    number = {bytes(row[0]): row[1] for row in database.query(
-        'SELECT key, "offset" + 1 FROM sluice.seen')}
-    database.query("DELETE FROM sluice.seen WHERE key = %s", first)
-    other = database.postgres.connect(database.name)
-    other.autocommit = False
-    cursor = other.cursor()
-    cursor.execute("INSERT INTO sluice.seen VALUES (%s, 7, 0,"
-                   " now() + interval '1 h')", (first,))
-    topics.produce(topic, [record(100 + number[bytes(key)],
-                                  str(number[bytes(key)]))
+                   " WHERE key = %s", keys[-1][0])
+    other = hold(database, first)
+    topics.produce(topic, [record(100 + int(key), key)
                            for key in (first, last)])
     wait_for(lambda: waits_for_a_lock(database), 10, "the COPY to wait")
-    cursor.execute("INSERT INTO sluice.seen VALUES (%s, 7, 1,"
-                   " now() + interval '1 h')", (last,))
+    add(other, database, last)
     other.commit()
     other.close()
     wait_accounted(database, 42)

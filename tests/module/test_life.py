@@ -204,39 +204,37 @@ def test_quit_under_load_answers_what_was_accepted(nginx, topics, load):
     check_topic(events, topics.records(name))
 
 
+def full_queue(nginx, own_kafka, own_topics, queue, location, body):
+    """A server whose queue takes no such body any more."""
+    topic = own_topics.create()
+    conf = CONF.replace("timeout 3s;", f"timeout 60s; queue {queue};") \
+        .replace("kafka_timeout 4s;", "kafka_timeout 61s; kafka_ack queued;"
+                 f" client_max_body_size 2m; {location}") \
+        .replace("kafka_drain_timeout 5s;", "")
+    server = nginx(conf, TOPIC=topic, KAFKA=own_kafka.bootstrap)
+    assert server.post("/", b"0").status == 202
+    wait_for(lambda: server.get("/status").json["queued"] == 0, 10)
+    own_kafka.pause()
+    wait_for(lambda: server.post("/", body).status == 503, 20,
+             "the queue is full")
+    return server
+
+
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
 def test_fast_stop_with_a_full_queue_takes_less_than_1500_ms(
         nginx, own_kafka, own_topics, name):
-    topic = own_topics.create()
-    conf = CONF.replace("timeout 3s;", "timeout 60s; queue 8m;") \
-        .replace("kafka_timeout 4s;", "kafka_timeout 61s; kafka_ack queued;"
-                 " client_max_body_size 1m;") \
-        .replace("kafka_drain_timeout 5s;", "")
-    server = nginx(conf, TOPIC=topic, KAFKA=own_kafka.bootstrap)
-    assert server.post("/", b"x").status == 202
-    wait_for(lambda: server.get("/status").json["queued"] == 0, 10)
-    own_kafka.pause()
-    wait_for(lambda: server.post("/", b"x" * 400000).status == 503, 20,
-             "the queue is full")
+    server = full_queue(nginx, own_kafka, own_topics, "8m", "",
+                        b"x" * 400000)
     assert server.stop(name, 10) < bound(1.5, 6)
 
 
 def test_fast_stop_with_the_smallest_records_takes_less_than_1500_ms(
         nginx, own_kafka, own_topics):
     """The default queue holds 150,000 of them."""
-    topic = own_topics.create()
-    conf = CONF.replace("timeout 3s;", "timeout 60s;") \
-        .replace("kafka_timeout 4s;", "kafka_timeout 61s; kafka_ack queued;"
-                 " kafka_format ndjson; kafka_max_records 10000;"
-                 " kafka_request_headers off; client_max_body_size 2m;") \
-        .replace("kafka_drain_timeout 5s;", "")
-    server = nginx(conf, TOPIC=topic, KAFKA=own_kafka.bootstrap)
-    assert server.post("/", b"0").status == 202
-    wait_for(lambda: server.get("/status").json["queued"] == 0, 10)
-    own_kafka.pause()
-    body = b'{"pad":"%090d"}\n' % 0 * 10000
-    wait_for(lambda: server.post("/", body).status == 503, 20,
-             "the queue is full")
+    server = full_queue(nginx, own_kafka, own_topics, "64m",
+                        "kafka_format ndjson; kafka_max_records 10000;"
+                        " kafka_request_headers off;",
+                        b'{"pad":"%090d"}\n' % 0 * 10000)
     assert server.get("/status").json["queued"] > 100000
     assert server.stop(signal.SIGTERM, 10) < bound(1.5, 6)
 

@@ -259,22 +259,23 @@ catalog_types(const catalog_t *catalog)
 
 /* Of no type that tuples are made for: sim_copy() reads lines. */
 
-const char *
-catalog_table_type(const catalog_t *catalog, size_t column)
+const char *const *
+catalog_table_types(const catalog_t *catalog)
 {
+    static const char *const  none[sizeof(sim_types) / sizeof(sim_types[0])];
+
     (void) catalog;
-    (void) column;
-    return NULL;
+    return none;
 }
 
 
-uint32_t
-catalog_type_oid(const catalog_t *catalog, size_t column)
+const uint32_t *
+catalog_type_oids(const catalog_t *catalog)
 {
-    (void) catalog;
-    (void) column;
+    static const uint32_t  none[sizeof(sim_types) / sizeof(sim_types[0])];
 
-    return 0;
+    (void) catalog;
+    return none;
 }
 
 
