@@ -75,6 +75,19 @@ def peak_rss(pid):
     raise AssertionError("no VmHWM")
 
 
+def tasks(pid):
+    """The names of a process's threads, by their ids."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/comm",
+                      encoding="utf-8") as file:
+                found[int(task)] = file.read().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
