@@ -264,7 +264,7 @@ def backlogs(kafka, postgres, most):
         topic = f"backlog_{count}"
         kafka.create(topic, PARTITIONS)
         kafka.produce(topic, "fill", count)
-        run = consume(kafka, postgres, topic, count, idle=5 if count == most
+        run = consume(kafka, postgres, topic, count, idle=20 if count == most
                       else 0, whole=count < 5000000, seconds=150)
         found.append((count, run))
         say(f"bench: backlog of {count:>10,}: {run['rate']:>9,.0f} rows/s, "

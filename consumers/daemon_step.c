@@ -208,17 +208,21 @@ daemon_step_topic(daemon_t *d, int64_t now)
 {
     char              err[CONF_ERROR_MAX];
     rd_kafka_conf_t  *rkconf;
+    source_status_t  *status;
 
     if (lookup_busy(d->lookup) || d->work == DAEMON_CLAIMING) {
         return;
     }
 
     if (d->source) {
-        if (source_status(d->source)->down && now >= d->probe) {
+        status = source_status(d->source);
+
+        if ((status->down || status->doubt) && now >= d->probe) {
             d->probe = now + DAEMON_PROBE;
             d->probing = lookup_start(d->lookup, NULL,
                                       source_handle(d->source), NULL, 0,
                                       false, -1) == 0;
+            status->doubt = !d->probing;
         }
         return;
     }
@@ -252,7 +256,12 @@ daemon_looked_up(daemon_t *d, const lookup_result_t *result)
 
     if (d->source) {
         d->probing = false;
-        if (result->error[0] == '\0' && source_status(d->source)->down) {
+        if (result->unreached) {
+            source_down(d->source, result->error);
+
+        } else if (result->error[0] == '\0'
+                   && source_status(d->source)->down)
+        {
             source_status(d->source)->down = false;
             log_info("Kafka is back");
         }

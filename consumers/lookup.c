@@ -39,7 +39,6 @@ struct lookup_s {
     bool              with;
     int64_t           timestamp;
 
-    bool              transport;    /* it failed on the way to a broker */
     char              said[LOOKUP_REASON];    /* by librdkafka, of its own */
     lookup_result_t   result;
 };
@@ -121,7 +120,6 @@ lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
     memset(&lookup->result, 0, sizeof(lookup_result_t));
 
     lookup->partitions = NULL;
-    lookup->transport = false;
     lookup->conf = conf;
     lookup->rk = rk;
     lookup->npartitions = npartitions;
@@ -177,7 +175,7 @@ static int
 lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err)
 {
     if (lookup->result.error[0] == '\0') {
-        lookup->transport = err == RD_KAFKA_RESP_ERR__TRANSPORT
+        lookup->result.unreached = err == RD_KAFKA_RESP_ERR__TRANSPORT
                                    || err == RD_KAFKA_RESP_ERR__TIMED_OUT;
         snprintf(lookup->result.error, LOOKUP_REASON, "%s",
                  rd_kafka_err2str(err));
@@ -254,11 +252,11 @@ lookup_thread(void *data)
     }
 
     if (lookup->conf) {
-        for (i = 0; lookup->transport && i < LOOKUP_ERRORS; i++) {
+        for (i = 0; lookup->result.unreached && i < LOOKUP_ERRORS; i++) {
             (void) rd_kafka_poll(rk, 0);
         }
 
-        if (lookup->transport && lookup->said[0]) {
+        if (lookup->result.unreached && lookup->said[0]) {
             /* it sends its nonce twice, which brokers put up with before 4 */
             snprintf(lookup->result.error, LOOKUP_REASON, "%.180s%s",
                      lookup->said, rd_kafka_version() < LOOKUP_SCRAM

@@ -30,6 +30,7 @@ typedef struct {
 /* Plain data; the lookup owns the arrays until the next one is started. */
 typedef struct {
     char              error[LOOKUP_REASON];    /* "": it went well */
+    bool              unreached;               /* as no broker answered */
     char              cluster[64];
     int               partitions;              /* of the topic */
     lookup_range_t   *ranges;

@@ -261,12 +261,13 @@ void
 source_assign(source_t *source)
 {
     size_t                            i;
-    int64_t                           offset;
+    int64_t                           now, offset;
     source_partition_t               *p;
     rd_kafka_resp_err_t               err;
     rd_kafka_message_t               *rkm;
     rd_kafka_topic_partition_list_t  *list;
 
+    now = log_clock();
     list = rd_kafka_topic_partition_list_new((int) source->npartitions + 1);
 
     for (i = 0; i < source->npartitions; i++) {
@@ -277,6 +278,7 @@ source_assign(source_t *source)
         p->range = -1;
         p->eof = -1;
         p->past = false;
+        p->silent = now;
         p->ready = true;
         offset = p->verify ? p->stored - 1 : p->stored;
 
@@ -334,6 +336,7 @@ source_unassign(source_t *source)
 
     for (i = 0; i < source->npartitions; i++) {
         source->partitions[i].ready = false;
+        source->partitions[i].silent = 0;
     }
 }
 
@@ -363,6 +366,8 @@ source_poll(source_t *source)
 
         rd_kafka_message_destroy(rkm);
     }
+
+    source_look(source, log_clock());
 }
 
 
@@ -382,14 +387,19 @@ source_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     }
 
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        if (!source->status.down) {
-            source->status.down = true;
-            log_error("could not reach Kafka: %s; waiting", reason);
-        }
+        source_down(source, reason);
         return;
     }
 
     switch (err) {
+
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        /* that all are down is not always said when the last one goes */
+        source->status.doubt = true;
+        log_debug("Kafka: %s", reason);
+        return;
 
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -402,6 +412,16 @@ source_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     default:
         log_debug("Kafka: %s", reason);
         return;
+    }
+}
+
+
+void
+source_down(source_t *source, const char *reason)
+{
+    if (!source->status.down) {
+        source->status.down = true;
+        log_error("could not reach Kafka: %s; waiting", reason);
     }
 }
 

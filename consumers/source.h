@@ -39,6 +39,8 @@ typedef struct {
     int64_t            eof;         /* the log ended there, or -1 */
     bool               past;        /* it came to the end of a replay */
     bool               verify;      /* the stored record is read first */
+    int64_t            silent;      /* since when, on log_clock(), nothing has
+                                       come of it; 0: something has */
     int                range;       /* in the batch being filled, or -1 */
 } source_partition_t;
 
@@ -50,6 +52,7 @@ typedef struct {
     bool       recheck;             /* source_assign() is due, once what was
                                        read is stored */
     bool       down;                /* no broker can be reached */
+    bool       doubt;               /* one could not be: are others up? */
     char       fault[SOURCE_REASON];    /* a stored record is another one */
     uint64_t   dropped;             /* records below the offset due */
     uint64_t   gaps;
@@ -80,6 +83,9 @@ void source_destroy(source_t *source);
 
 rd_kafka_t *source_handle(source_t *source);
 source_status_t *source_status(source_t *source);
+
+/* No broker can be reached; says so unless it is known. */
+void source_down(source_t *source, const char *reason);
 
 /* Readable when a queue has something. */
 int source_fd(const source_t *source);

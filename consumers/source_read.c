@@ -8,6 +8,11 @@
 
 #define SOURCE_TURN       128    /* records of one partition, then the next */
 
+/* ms without a sign of an assigned partition: at first, and when it is asked
+   again and again, as a fetch may be slow to come */
+#define SOURCE_SILENT      10000
+#define SOURCE_SILENT_MOST 120000
+
 /* read since librdkafka was last told to look at its queues */
 #define SOURCE_WAKE_MSGS   4096
 #define SOURCE_WAKE_BYTES  (1024 * 1024)
@@ -49,6 +54,7 @@ source_next(source_t *source, source_partition_t **partition)
 
         source->turn_left--;
         source->read_bytes += rkm->len;
+        p->silent = 0;
         tried = 0;
 
         if (++source->read_msgs >= SOURCE_WAKE_MSGS
@@ -72,6 +78,57 @@ source_next(source_t *source, source_partition_t **partition)
     }
 
     return NULL;
+}
+
+
+/*
+ * An assignment is answered by a record or by the partition's end, within a
+ * fetch.  What librdkafka has lost on the way would be waited for for ever,
+ * in all peace, so the wait has an end.
+ */
+
+void
+source_look(source_t *source, int64_t now)
+{
+    size_t               i, n;
+    source_partition_t  *p;
+
+    if (source->patience == 0) {
+        source->patience = SOURCE_SILENT;
+    }
+
+    for (i = 0, n = 0; i < source->npartitions; i++) {
+        p = &source->partitions[i];
+
+        if (p->silent == 0) {
+            continue;
+        }
+
+        n++;
+
+        if (source->status.down) {
+            p->silent = now;
+
+        } else if (now - p->silent > source->patience
+                   && !source->status.recheck)
+        {
+            log_warnx("topic \"%s\", partition %d: nothing has come of it for "
+                      "%lld s, not even its end; it is asked for anew",
+                      source->conf->topic, p->id,
+                      (long long) source->patience / 1000);
+
+            source->patience *= 2;
+            if (source->patience > SOURCE_SILENT_MOST) {
+                source->patience = SOURCE_SILENT_MOST;
+            }
+
+            source->status.recheck = true;
+        }
+    }
+
+    if (n == 0) {
+        source->patience = SOURCE_SILENT;
+    }
 }
 
 

@@ -2,6 +2,7 @@
 
 import threading
 
+from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 from tests.lib.history import check_coverage
 
@@ -44,7 +45,15 @@ class Sender(threading.Thread):
 
 def check(database, topic, count):
     """Count and content equal, and every offset accounted for."""
-    wait_for(lambda: database.try_count("t") >= count, 60, f"{count} rows")
+    try:
+        wait_for(lambda: database.try_count("t") >= count, 60,
+                 f"{count} rows")
+    except AssertionError as error:
+        daemon = Daemon.latest[database.name, topic, f"g@{database.name}",
+                               "t"]
+        raise AssertionError(
+            f"{error}\n{database.try_count('t')} rows\n"
+            + daemon.run("lag")[1] + daemon.run("verify")[1]) from None
     rows = database.query("SELECT n, body FROM t")
     assert len(rows) == count
     assert sorted(number for number, _ in rows) == list(range(count))

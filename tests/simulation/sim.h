@@ -106,6 +106,8 @@ typedef struct {
     int64_t      position[SIM_PARTITIONS];
     bool         unknown[SIM_PARTITIONS];    /* deleted while it was read */
     bool         stopped[SIM_PARTITIONS];    /* by an error, until assigned */
+    bool         mute[SIM_PARTITIONS];       /* without one, until then */
+    bool         at_end[SIM_PARTITIONS];     /* and told so */
     int          fd;
     bool         signalled;
     source_t    *source;

@@ -484,9 +484,13 @@ rd_kafka_assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
     memset(m->assigned, 0, sizeof(m->assigned));
     memset(m->unknown, 0, sizeof(m->unknown));
     memset(m->stopped, 0, sizeof(m->stopped));
+    memset(m->mute, 0, sizeof(m->mute));
+    memset(m->at_end, 0, sizeof(m->at_end));
 
     for (i = 0; list && i < list->cnt; i++) {
         m->assigned[list->elems[i].partition] = true;
+        m->mute[list->elems[i].partition] = !sim.calm
+                                            && sim_random(100) == 0;
         m->position[list->elems[i].partition] = list->elems[i].offset;
 
         /* as a client does that has fetched before */
@@ -564,7 +568,9 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
     m = q->member;
     log = &sim.logs[q->partition];
 
-    if (!m->assigned[q->partition] || m->stopped[q->partition]) {
+    if (!m->assigned[q->partition] || m->stopped[q->partition]
+        || m->mute[q->partition])
+    {
         return NULL;
     }
 
@@ -582,8 +588,13 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
     m->stopped[q->partition] = err != RD_KAFKA_RESP_ERR_NO_ERROR;
 
     if (i == log->n && !err) {
-        return NULL;
+        if (m->at_end[q->partition]) {
+            return NULL;
+        }
+        err = RD_KAFKA_RESP_ERR__PARTITION_EOF;
     }
+
+    m->at_end[q->partition] = err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
 
     if (!err && !sim.calm && sim_random(400) == 0) {
         err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
@@ -594,6 +605,7 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
 
     if (err) {
         rkm->err = err;
+        rkm->offset = m->position[q->partition];
         return rkm;
     }
 
