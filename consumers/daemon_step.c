@@ -207,6 +207,7 @@ static void
 daemon_step_topic(daemon_t *d, int64_t now)
 {
     char              err[CONF_ERROR_MAX];
+    size_t            n;
     rd_kafka_conf_t  *rkconf;
     source_status_t  *status;
 
@@ -217,7 +218,12 @@ daemon_step_topic(daemon_t *d, int64_t now)
     if (d->source) {
         status = source_status(d->source);
 
-        if ((status->down || status->doubt) && now >= d->probe) {
+        /* a claim asks the brokers anyway, and would wait for the answer */
+        source_partitions(d->source, &n);
+
+        if ((status->down || (status->doubt && (d->claimed || n == 0)))
+            && now >= d->probe)
+        {
             d->probe = now + DAEMON_PROBE;
             d->probing = lookup_start(d->lookup, NULL,
                                       source_handle(d->source), NULL, 0,

@@ -11,6 +11,10 @@
 #include "source_impl.h"
 
 
+#define SOURCE_LOOK    1000     /* ms between two looks into all queues */
+#define SOURCE_SILENT  10000    /* ms for a partition's first sign, at first */
+
+
 static void source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     rd_kafka_topic_partition_list_t *list, void *opaque);
 static void source_error(rd_kafka_t *rk, int err, const char *reason,
@@ -41,6 +45,7 @@ source_create(const conf_t *conf, int partitions, char *err)
     }
 
     source->conf = conf;
+    source->patience = SOURCE_SILENT;
     source->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
     rd_kafka_conf_set_rebalance_cb(rkconf, source_rebalance);
@@ -344,13 +349,28 @@ source_unassign(source_t *source)
 void
 source_poll(source_t *source)
 {
+    bool                 silent;
     size_t               i;
+    int64_t              now;
     uint64_t             n;
     rd_kafka_message_t  *rkm;
 
-    if (read(source->fd, &n, sizeof(n)) == sizeof(n)) {
+    now = log_clock();
+
+    /* an event that was missed costs a second, not the rest of the day */
+    if (read(source->fd, &n, sizeof(n)) == sizeof(n)
+        || now - source->looked >= SOURCE_LOOK)
+    {
+        source->looked = now;
+        silent = false;
+
         for (i = 0; i < source->npartitions; i++) {
             source->partitions[i].ready = true;
+            silent |= source->partitions[i].silent != 0;
+        }
+
+        if (!silent) {
+            source->patience = SOURCE_SILENT;
         }
     }
 
@@ -366,8 +386,6 @@ source_poll(source_t *source)
 
         rd_kafka_message_destroy(rkm);
     }
-
-    source_look(source, log_clock());
 }
 
 

@@ -33,6 +33,9 @@ static const source_setting_t  source_presets[] = {
     { "message.max.bytes",        "262144" },    /* bounds the first below */
     { "reconnect.backoff.max.ms", "1000" },
     { "session.timeout.ms",       "10000" },
+    /* a broker is asked for one fetch at a time: an answer that never comes
+       keeps all its partitions waiting */
+    { "socket.timeout.ms",        "15000" },
     { "socket.keepalive.enable",  "true" },
     { "socket.nagle.disable",     "true" }
 };

@@ -21,6 +21,7 @@ struct source_s {
     unsigned             turn_left;
     unsigned             read_msgs;     /* since source_wake() */
     size_t               read_bytes;
+    int64_t              looked;        /* ms, when all queues were due */
     int64_t              patience;      /* ms for a partition's first sign */
     source_status_t      status;
     atomic_bool          changed;       /* metadata came since the last
@@ -34,9 +35,6 @@ struct source_s {
 /* An error in a record's place; "p" is NULL for the main queue's. */
 void source_message_error(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm);
-
-/* Reads anew where an assigned partition gives no sign, not even its end. */
-void source_look(source_t *source, int64_t now);
 
 /* Sets "changed", on a thread of librdkafka's, when metadata comes. */
 void source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed);

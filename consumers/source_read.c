@@ -8,16 +8,12 @@
 
 #define SOURCE_TURN       128    /* records of one partition, then the next */
 
-/* ms without a sign of an assigned partition: at first, and when it is asked
-   again and again, as a fetch may be slow to come */
-#define SOURCE_SILENT      10000
-#define SOURCE_SILENT_MOST 120000
-
 /* read since librdkafka was last told to look at its queues */
 #define SOURCE_WAKE_MSGS   4096
 #define SOURCE_WAKE_BYTES  (1024 * 1024)
 
 
+static bool source_is_silent(source_t *source, source_partition_t *p);
 static void source_wake(source_t *source);
 static bool source_accept(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm);
@@ -49,6 +45,12 @@ source_next(source_t *source, source_partition_t **partition)
 
         if (rkm == NULL) {
             p->ready = false;
+
+            if (source_is_silent(source, p)) {
+                source->status.recheck = true;
+                return NULL;
+            }
+
             continue;
         }
 
@@ -87,48 +89,35 @@ source_next(source_t *source, source_partition_t **partition)
  * in all peace, so the wait has an end.
  */
 
-void
-source_look(source_t *source, int64_t now)
+static bool
+source_is_silent(source_t *source, source_partition_t *p)
 {
-    size_t               i, n;
-    source_partition_t  *p;
+    int64_t  now;
 
-    if (source->patience == 0) {
-        source->patience = SOURCE_SILENT;
+    if (p->silent == 0) {
+        return false;
     }
 
-    for (i = 0, n = 0; i < source->npartitions; i++) {
-        p = &source->partitions[i];
+    now = log_clock();
 
-        if (p->silent == 0) {
-            continue;
-        }
-
-        n++;
-
-        if (source->status.down) {
-            p->silent = now;
-
-        } else if (now - p->silent > source->patience
-                   && !source->status.recheck)
-        {
-            log_warnx("topic \"%s\", partition %d: nothing has come of it for "
-                      "%lld s, not even its end; it is asked for anew",
-                      source->conf->topic, p->id,
-                      (long long) source->patience / 1000);
-
-            source->patience *= 2;
-            if (source->patience > SOURCE_SILENT_MOST) {
-                source->patience = SOURCE_SILENT_MOST;
-            }
-
-            source->status.recheck = true;
-        }
+    if (source->status.down) {
+        p->silent = now;
+        return false;
     }
 
-    if (n == 0) {
-        source->patience = SOURCE_SILENT;
+    if (now - p->silent < source->patience) {
+        return false;
     }
+
+    log_warnx("topic \"%s\", partition %d: nothing has come of it for %lld s, "
+              "not even its end; it is asked for anew", source->conf->topic,
+              p->id, (long long) (now - p->silent) / 1000);
+
+    /* all begin again with it: some may only be slow */
+    source->patience *= 2;
+    source->status.doubt = true;
+
+    return true;
 }
 
 

