@@ -8,7 +8,9 @@
 #include "crc32.h"
 
 
-#define BATCH_FIRST  64    /* elements of a fresh array */
+#define BATCH_FIRST   64    /* elements of a fresh array */
+#define BATCH_GATHER  4     /* times as long as it takes to write */
+#define BATCH_LONGER  10    /* times "linger", at most */
 
 
 static int batch_advance(batch_t *batch, batch_range_t *range,
@@ -350,6 +352,19 @@ batch_forget_faults(batch_t *batch)
 
     batch->nfaults = kept;
     batch->dead = batch->ndead_parsed;
+}
+
+
+int64_t
+batch_linger(int64_t linger, int64_t wrote)
+{
+    int64_t  longer = wrote * BATCH_GATHER;
+
+    if (longer <= linger) {
+        return linger;
+    }
+
+    return longer / BATCH_LONGER < linger ? longer : linger * BATCH_LONGER;
 }
 
 

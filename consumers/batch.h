@@ -100,7 +100,7 @@ typedef struct {
     /* bounds */
     size_t          max_rows;
     size_t          max_bytes;
-    int64_t         linger;        /* ms */
+    int64_t         linger;        /* ms, batch_linger() */
 
     buf_t           text;
     buf_t           raw;
@@ -130,6 +130,13 @@ typedef struct {
 void batch_init(batch_t *batch, size_t max_rows, size_t max_bytes,
     int64_t linger);
 void batch_free(batch_t *batch);
+
+/*
+ * How long a batch is gathered: "linger", and up to ten times as long where
+ * writing one, "wrote" on average, would be more than a fifth of the time.
+ * All in ms.
+ */
+int64_t batch_linger(int64_t linger, int64_t wrote);
 
 /* Empties it; what it has allocated is kept within the bounds. */
 void batch_reset(batch_t *batch, uint64_t generation);

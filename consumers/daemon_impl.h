@@ -68,6 +68,8 @@ typedef struct {
     batch_t            batches[2];
     batch_t           *filling;
     batch_t           *storing;        /* NULL: none waits or is under way */
+    int64_t            since;          /* ms, when storing it began */
+    int64_t            wrote;          /* 1/8 ms, how long that takes */
     buf_t              headers;        /* of a record, as JSON */
     buf_t              header_list;    /* and one by one */
 

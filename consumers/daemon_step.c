@@ -490,6 +490,8 @@ daemon_store(daemon_t *d)
         d->filling = d->storing == &d->batches[0] ? &d->batches[1]
                                                   : &d->batches[0];
         batch_reset(d->filling, d->generation);
+        d->filling->linger = batch_linger(d->conf->batch_linger,
+                                          d->wrote / 8);
 
         p = source_partitions(d->source, &n);
         for (i = 0; i < n; i++) {
@@ -497,6 +499,7 @@ daemon_store(daemon_t *d)
         }
     }
 
+    d->since = log_clock();
     d->work = DAEMON_STORING;
     sink_store(d->sink, d->pg, d->storing, daemon_on_stored, d);
 }
@@ -522,6 +525,7 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
     }
 
     d->storing = NULL;
+    d->wrote += log_clock() - d->since - d->wrote / 8;
     daemon_count(d, batch);
     daemon_recover(d, DAEMON_AT_STORE);
 

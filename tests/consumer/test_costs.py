@@ -5,6 +5,7 @@ import math
 import random
 import time
 
+import confluent_kafka
 import pytest
 
 from tests.lib.env import wait_for
@@ -107,3 +108,28 @@ def test_a_batch_of_bad_rows_ends(consumer, topics, database, table, more):
     assert database.try_count("t") == 0
     # among so many each is sent about once
     assert daemon.metric("sluice_consumer_copies_total") < ROWS * 1.2
+
+
+def test_batches_grow_where_writing_them_takes_long(consumer, topics,
+                                                    database):
+    """A batch costs 50 ms here whatever its size: one that ended as soon as
+    the last was written would be seen 60 times in these three seconds."""
+    database.query(
+        "CREATE TABLE t (id integer, v text);CREATE FUNCTION slow() RETURNS"
+        " trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05);"
+        " RETURN NULL; END';CREATE TRIGGER slow AFTER INSERT ON t"
+        " FOR EACH STATEMENT EXECUTE FUNCTION slow()")
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic,
+                       "batch": {"linger": "20ms"}}).wait_healthy()
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": topics.kafka.bootstrap, "linger.ms": 0})
+    sent, until = 0, time.monotonic() + 3
+    while time.monotonic() < until:
+        producer.produce(topic, json.dumps({"id": sent, "v": "x"}))
+        sent += 1
+        producer.poll(0.005)
+    assert producer.flush(20) == 0
+    wait_for(lambda: database.try_count("t") == sent, 20, "all rows")
+    assert sent > 100
+    assert daemon.metric("sluice_consumer_batches_total") < 35

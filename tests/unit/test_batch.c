@@ -35,6 +35,20 @@ add(unsigned range, int64_t offset, const char *value, const char *line)
 
 
 static void
+test_linger(void)
+{
+    is(batch_linger(20, 0), 20, "as configured");
+    is(batch_linger(20, 5), 20, "where writing takes a fifth of the time");
+    is(batch_linger(20, 6), 24, "longer where it takes more");
+    is(batch_linger(20, 49), 196, "four times as long");
+    is(batch_linger(20, 50), 200, "at most ten times as configured");
+    is(batch_linger(20, 60000), 200, "however slow PostgreSQL is");
+    is(batch_linger(0, 60000), 0, "none is none");
+    is(batch_linger(3600000, 60000), 3600000, "an hour is an hour");
+}
+
+
+static void
 test_bounds(void)
 {
     int       i;
@@ -303,6 +317,7 @@ test_context(void)
 int
 main(void)
 {
+    test_linger();
     test_bounds();
     test_ranges();
     test_faults();
