@@ -73,8 +73,7 @@ class Peer:
         kafka.produce("connect", "fill", count, "schema")
 
     def __call__(self):
-        self.postgres.sql("drop table if exists consumed")
-        self.postgres.sql(TABLE.format("consumed"))
+        self.postgres.make(TABLE, "consumed")
         worker, sink = HOME / "connect.properties", HOME / "sink.properties"
         worker.write_text(WORKER.format(
             bootstrap=self.kafka.bootstrap, home=HOME,

@@ -47,8 +47,7 @@ def copy_file(rows):
 
 
 def copy(postgres, path, rows):
-    postgres.sql("drop table if exists copied")
-    postgres.sql(TABLE.format("copied"))
+    postgres.make(TABLE, "copied")
     started = time.monotonic()
     subprocess.run(
         ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", postgres.url, "-c",
@@ -139,8 +138,7 @@ def rate(found):
 def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
             whole=True, idle=0, columns=None, **more):
     """One daemon, one fresh group and table."""
-    postgres.sql("drop table if exists consumed")
-    postgres.sql(table.format("consumed"))
+    postgres.make(table, "consumed")
     daemon = Consumer(kafka, postgres, topic, f"bench-{time.time_ns()}",
                       columns=columns, **more)
     result = {}
@@ -168,8 +166,7 @@ def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
 def consume_by_two(kafka, postgres, topic, rows):
     """Two daemons of one group; a lock on the table holds both back until
     each has its two partitions."""
-    postgres.sql("drop table if exists consumed")
-    postgres.sql(TABLE.format("consumed"))
+    postgres.make(TABLE, "consumed")
     lock = subprocess.Popen(
         ["psql", "-XqAt", "-d", postgres.url], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True)

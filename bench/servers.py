@@ -127,7 +127,8 @@ class Kafka:
 
 
 class Postgres:
-    """Keeps the time of each commit, from which rates and latencies come."""
+    """Keeps the time of each commit, from which rates and latencies come,
+    and its WAL files for use again, as a server does that runs for long."""
 
     def __init__(self, name="postgres"):
         self.dir = HOME / name
@@ -135,7 +136,7 @@ class Postgres:
         self.port = free_port()
         subprocess.run([TOP / "stack/postgres", "start", self.dir,
                         str(self.port), "track_commit_timestamp=on",
-                        "max_wal_size=8GB"], check=True,
+                        "max_wal_size=8GB", "min_wal_size=4GB"], check=True,
                        stdout=subprocess.DEVNULL, timeout=120)
         self.url = f"postgresql://sluice@127.0.0.1:{self.port}/sluice"
 
@@ -145,6 +146,12 @@ class Postgres:
              "-c", "set client_min_messages = warning", "-c", query],
             check=True, text=True, stdout=subprocess.PIPE,
             timeout=180).stdout.strip()
+
+    def make(self, table, name):
+        """A fresh table, and no WAL file that were to be made on the way."""
+        self.sql(f"drop table if exists {name}")
+        self.sql(table.format(name))
+        self.sql("checkpoint")
 
     def stop(self):
         subprocess.run([TOP / "stack/postgres", "stop", self.dir],

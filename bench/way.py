@@ -9,7 +9,7 @@ from answers import wrk
 from servers import BUILD, HOME, say
 
 PARTITIONS = 4
-CONNECTIONS = 256
+CONNECTIONS = 400    # fewer wait for batches, more for each other
 RATE = 1000    # events a second where latency is measured
 
 CONF = """
@@ -60,8 +60,7 @@ PLACE = {"part": {"meta": "partition"}, "place": {"meta": "offset"}}
 def measure(kafka, postgres, seconds):
     """Sustained: what is answered 200 is in the table once, and soon."""
     kafka.create("way", PARTITIONS)
-    postgres.sql("drop table if exists consumed")
-    postgres.sql(TABLE.format("consumed"))
+    postgres.make(TABLE, "consumed")
     port = servers.free_port()
     daemon = nginx = None
     try:
@@ -133,8 +132,7 @@ def watch(daemon):
 def latency(kafka, postgres, seconds):
     """From the record's timestamp to its transaction's commit."""
     kafka.create("pace", PARTITIONS)
-    postgres.sql("drop table if exists consumed")
-    postgres.sql(rows.TABLE.format("consumed"))
+    postgres.make(rows.TABLE, "consumed")
     daemon = rows.Consumer(kafka, postgres, "pace", f"pace-{time.time_ns()}")
     try:
         # one event to know that it reads
