@@ -6,8 +6,6 @@ import json
 import resource
 import statistics
 import subprocess
-import threading
-import time
 
 import servers
 from servers import BUILD, HOME, say
@@ -36,6 +34,8 @@ http {{
     scgi_temp_path {prefix}/scgi;
     uwsgi_temp_path {prefix}/uwsgi;
 
+    limit_req_zone $server_port zone=all:32k rate=5000r/s;
+
     kafka_producer main {{
         brokers {bootstrap};
         queue   256m;
@@ -48,6 +48,11 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
 
         location = /bare {{ return 202; }}
+        location = /waiting {{
+            limit_req zone=all burst=20000;
+            limit_req_log_level info;
+            stub_status;
+        }}
         location = /queued {{
             kafka_pass main;
             kafka_topic bench;
@@ -92,23 +97,13 @@ def files():
 
 
 def wrk(url, connections, seconds, *script, pid=None):
-    """One run of the load; with "pid" the server's CPU a request and its
-    memory in the middle of the run."""
+    """One run of the load; with "pid" the server's CPU a request."""
 
     def limits():
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    seen = {"rss_kb": 0}
-
-    def look():
-        time.sleep(seconds * 0.6)
-        seen["rss_kb"] = servers.memory_kb(pid)
-
-    watcher = threading.Thread(target=look)
     before = servers.cpu_seconds(pid) if pid else 0
-    if pid:
-        watcher.start()
     out = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout",
          "10s", "-s", servers.TOP / "bench/post.lua", url,
@@ -118,11 +113,28 @@ def wrk(url, connections, seconds, *script, pid=None):
     run = json.loads(next(l for l in out.splitlines() if l.startswith("{")))
     run["rate"] = run["requests"] / run["seconds"]
     if pid:
-        watcher.join()
         used = servers.cpu_seconds(pid) - before
         run["cpu_us"] = used * 1e6 / max(run["requests"], 1)
-        run.update(seen)
     return run
+
+
+def start(kafka, name="nginx"):
+    port = servers.free_port()
+    return servers.Nginx(CONF.format(
+        build=BUILD, prefix=HOME / name, port=port, files=files(),
+        bootstrap=kafka.bootstrap), port, name), f"http://127.0.0.1:{port}"
+
+
+def memory(kafka, path, seconds):
+    """The most that the worker of a fresh nginx takes: one that has served
+    others keeps what they freed.  What waited is answered 405 at last."""
+    nginx, url = start(kafka, "nginx-memory")
+    try:
+        worker = nginx.worker()
+        wrk(f"{url}/{path}", most_connections(), seconds)
+        return {"rss_kb": servers.memory_kb(worker, "VmHWM")}
+    finally:
+        nginx.stop()
 
 
 def express(kafka):
@@ -181,11 +193,7 @@ def measure(kafka, rounds, seconds):
     try:
         for topic, partitions in TOPICS.items():
             kafka.create(topic, partitions)
-        port = servers.free_port()
-        nginx = servers.Nginx(CONF.format(
-            build=BUILD, prefix=HOME / "nginx", port=port,
-            files=files(), bootstrap=kafka.bootstrap), port)
-        url = f"http://127.0.0.1:{port}"
+        nginx, url = start(kafka)
         peer = express(kafka)
         for path in ("bare", "queued", "delivered", "keyed"):
             wrk(f"{url}/{path}", 64, 2)
@@ -193,7 +201,8 @@ def measure(kafka, rounds, seconds):
         if peer:
             wrk(peer.url, 16, 2)
         runs = plan(kafka, nginx, url, peer, seconds)
-        results = {}
+        results = {f"memory-{path}": {most_connections(): [
+            memory(kafka, path, seconds)]} for path in ("waiting", "delivered")}
         for turn in range(rounds):
             for name, connections, run in runs:
                 try:
@@ -247,8 +256,9 @@ def summary(results):
     if "express" in results:
         found["express"] = ratio(delivered[256], results["express"][256])
     most = max(delivered)
-    found["in_flight_kb"] = (median(delivered[most], "rss_kb")
-                             - median(bare[most], "rss_kb")) / most
+    found["in_flight_kb"] = (
+        median(results["memory-delivered"][most], "rss_kb")
+        - median(results["memory-waiting"][most], "rss_kb")) / most
     found["most_connections"] = most
     costs = [median(runs, "cpu_us") for connections, runs
              in delivered.items() if connections >= 10]
@@ -291,7 +301,8 @@ def table(results):
         lines += ["", f"Delivered is {found['express']:.1f} × Express + "
                   "KafkaJS (both acks=all, 256 connections)."]
     lines += ["", f"Memory of a request in flight at "
-              f"{found['most_connections']:,} connections, over bare nginx's: "
+              f"{found['most_connections']:,} connections, over one that "
+              "waits in nginx itself (`limit_req`): "
               f"{found['in_flight_kb']:.1f} KiB."]
     return lines
 
@@ -299,7 +310,7 @@ def table(results):
 # a run that failed
 FAILED = {"requests": 0, "seconds": 0, "rate": 0, "p50_us": 0, "p99_us": 0,
           "percentiles_us": [], "socket_errors": 0, "status_errors": 0,
-          "cpu_us": 0, "rss_kb": 0}
+          "cpu_us": 0}
 
 LABELS = {
     "bare": "bare nginx, `return 202`",
