@@ -84,6 +84,8 @@ def chart(title, xlabel, ylabel, series, xlog=True, ylog=False,
                 f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
                 f'{number(value)}</text>']
     for value, label in xticks or [(t, number(t)) for t in xaxis.ticks()]:
+        if value > xaxis.high * 1.0001:
+            continue
         x = xaxis.at(value)
         out += [f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" '
                 f'y2="{HEIGHT - BOTTOM + 5}" stroke="#333333"/>',

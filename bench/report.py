@@ -175,7 +175,6 @@ def answer_plots(results):
                            in middle["percentiles_us"]])
             if points and middle["requests"]:
                 spread.append((name, points))
-    most = max((x for _, points in spread for x, _ in points), default=0)
     made = {
         "throughput": plot.chart(TITLES["throughput"][1], "connections",
                                  "requests/s", over("rate", 1)),
@@ -185,5 +184,5 @@ def answer_plots(results):
     if spread:
         made["distribution"] = plot.chart(
             TITLES["distribution"][1], "percentile", "ms", spread,
-            ylog=True, xticks=[t for t in TAIL if t[0] <= most])
+            ylog=True, xticks=TAIL)
     return made
