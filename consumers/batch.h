@@ -133,8 +133,8 @@ void batch_free(batch_t *batch);
 
 /*
  * How long a batch is gathered: "linger", and up to ten times as long where
- * writing one, "wrote" on average, would be more than a fifth of the time.
- * All in ms.
+ * writing one, "wrote" on average, takes more than a quarter of that.  All
+ * in ms.
  */
 int64_t batch_linger(int64_t linger, int64_t wrote);
 

@@ -311,8 +311,8 @@ const conf_key_t  conf_keys[] = {
       .min = 0, .max = 3600 * 1000, .fallback = "\"20ms\"",
       .example = "\"100ms\"",
       .doc = "A batch ends this time after its first record; later, up to "
-             "ten times this, where writing one takes more than a fifth of "
-             "that." },
+             "ten times this, where writing one takes more than a quarter "
+             "of that." },
 
     { .path = "dedupe", .kind = CONF_SECTION,
       .doc = "A client's retries are stored once." },

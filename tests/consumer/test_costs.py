@@ -124,7 +124,10 @@ def test_batches_grow_where_writing_them_takes_long(consumer, topics,
                        "batch": {"linger": "20ms"}}).wait_healthy()
     producer = confluent_kafka.Producer(
         {"bootstrap.servers": topics.kafka.bootstrap, "linger.ms": 0})
-    sent, until = 0, time.monotonic() + 3
+    producer.produce(topic, json.dumps({"id": 0, "v": "x"}))
+    producer.flush(20)
+    wait_for(lambda: database.try_count("t") == 1, 20, "it stores")
+    sent, until = 1, time.monotonic() + 3
     while time.monotonic() < until:
         producer.produce(topic, json.dumps({"id": sent, "v": "x"}))
         sent += 1

@@ -38,7 +38,7 @@ static void
 test_linger(void)
 {
     is(batch_linger(20, 0), 20, "as configured");
-    is(batch_linger(20, 5), 20, "where writing takes a fifth of the time");
+    is(batch_linger(20, 5), 20, "where writing takes a quarter of that");
     is(batch_linger(20, 6), 24, "longer where it takes more");
     is(batch_linger(20, 49), 196, "four times as long");
     is(batch_linger(20, 50), 200, "at most ten times as configured");
