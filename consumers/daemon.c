@@ -46,7 +46,7 @@ static int  daemon_status;    /* for the handler of SIGALRM */
 
 
 int
-daemon_run(conf_t *conf)
+daemon_run(conf_t *conf, int (*proof)(const conf_t *conf))
 {
     int       status;
     daemon_t  d;
@@ -73,6 +73,12 @@ daemon_run(conf_t *conf)
     }
 
     log_info("stopped");
+
+    if (proof && status == 0) {
+        status = d.status = proof(conf);
+        (void) fflush(stdout);
+    }
+
     daemon_exit(&d);
 
     return status;

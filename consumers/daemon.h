@@ -13,9 +13,11 @@
 /*
  * Runs until it is told to stop; returns the exit status, or DAEMON_RELOAD
  * when SIGHUP found a configuration that can be used.  Threads and
- * connections are then left to exec.
+ * connections are then left to exec.  "proof", or NULL, is called at the end
+ * of a run that went well and says the exit status: what is taken down behind
+ * it may take long, and the process ends with it then.
  */
-int daemon_run(conf_t *conf);
+int daemon_run(conf_t *conf, int (*proof)(const conf_t *conf));
 
 
 #endif

@@ -260,7 +260,8 @@ main_run(const main_options_t *options, const command_t *command, int argc,
         status = command->run(conf, argc, argv);
 
     } else {
-        status = options->check ? check_run(conf) : daemon_run(conf);
+        status = options->check ? check_run(conf)
+                                : daemon_run(conf, NULL);
     }
 
     conf_free(conf);

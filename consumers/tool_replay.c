@@ -29,6 +29,7 @@ typedef struct {
 } replay_t;
 
 
+static int replay_proof(const conf_t *conf);
 static int replay_options(replay_t *replay, int argc, char **argv);
 static int replay_conf(replay_t *replay, const char *file);
 static int replay_plan(replay_t *replay);
@@ -58,9 +59,6 @@ tool_replay(const conf_t *conf, int argc, char **argv)
     int       rc;
     replay_t  replay;
 
-    static char  verify[] = "verify";
-    static char *verify_argv[] = { verify, NULL };
-
     memset(&replay, 0, sizeof(replay_t));
 
     rc = replay_options(&replay, argc, argv);
@@ -84,11 +82,7 @@ tool_replay(const conf_t *conf, int argc, char **argv)
     tool_close(&replay.tool);
 
     if (rc == COMMAND_OK && !replay.dry_run) {
-        rc = daemon_run(replay.conf);
-
-        if (rc == 0) {
-            rc = tool_verify(replay.conf, 1, verify_argv);
-        }
+        rc = daemon_run(replay.conf, replay_proof);
     }
 
     if (rc != DAEMON_RELOAD) {
@@ -97,6 +91,16 @@ tool_replay(const conf_t *conf, int argc, char **argv)
     }
 
     return rc;
+}
+
+
+static int
+replay_proof(const conf_t *conf)
+{
+    static char  verify[] = "verify";
+    static char *argv[] = { verify, NULL };
+
+    return tool_verify(conf, 1, argv);
 }
 
 
