@@ -219,7 +219,8 @@ def measure(kafka, postgres, rounds, rows, peer=None):
     if peer:
         runs["connect"] = peer
 
-    # the broker's code is compiled by its JVM while it runs first
+    # the broker's code is compiled by its JVM while it runs first, and
+    # PostgreSQL makes WAL files
     consume(kafka, postgres, "rows", rows)
     copy(postgres, path, rows)
     return turns(runs, rounds), runs
