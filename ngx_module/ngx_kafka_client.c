@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 
 
-#define NGX_KAFKA_LOG_LINES  10     /* a second and client */
+#define NGX_KAFKA_LOG_LINES  10     /* a second, client and kind */
 #define NGX_KAFKA_REPORTS    1000   /* a turn of the loop and client */
 
 
@@ -686,27 +686,35 @@ ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
     const char *buf)
 {
     u_char               text[512], *p, *last;
-    ngx_uint_t           severity;
+    ngx_uint_t           severity, *lines;
     ngx_kafka_client_t  *client;
 
     client = rd_kafka_opaque(rk);
 
     if (client->log_second != ngx_time()) {
 
-        if (client->log_lines > NGX_KAFKA_LOG_LINES) {
+        if (client->log_held) {
             ngx_log_error(NGX_LOG_NOTICE, client->producer->cycle->log, 0,
                           "kafka_producer \"%V\": %ui more lines of librdkafka",
-                          &client->producer->conf->name,
-                          client->log_lines - NGX_KAFKA_LOG_LINES);
+                          &client->producer->conf->name, client->log_held);
         }
 
         client->log_second = ngx_time();
-        client->log_lines = 0;
+        client->log_warnings = 0;
+        client->log_notices = 0;
+        client->log_held = 0;
     }
 
-    if (++client->log_lines > NGX_KAFKA_LOG_LINES) {
+    /* a warning must not be held back for what "debug" tells */
+
+    lines = level <= 4 ? &client->log_warnings : &client->log_notices;
+
+    if (*lines == NGX_KAFKA_LOG_LINES) {
+        client->log_held++;
         return;
     }
+
+    (*lines)++;
 
     last = ngx_cpystrn(text, (u_char *) buf, sizeof(text));
 

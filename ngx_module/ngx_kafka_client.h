@@ -36,7 +36,9 @@ typedef struct {
     ngx_msec_t             heard;       /* time of the last report */
     ngx_msec_t             deadline;    /* of a retiring client */
     time_t                 log_second;
-    ngx_uint_t             log_lines;   /* in that second */
+    ngx_uint_t             log_warnings;    /* lines in that second */
+    ngx_uint_t             log_notices;
+    ngx_uint_t             log_held;
     ngx_uint_t             turn;        /* reports it may still take, 0: all */
     ngx_uint_t             missed;      /* statistics without a connection */
     unsigned               fatal:1;

@@ -1,6 +1,7 @@
 """The broker stopped, killed, unknown: truthful answers, bounded memory."""
 
 import collections
+import re
 import statistics
 import threading
 import time
@@ -183,6 +184,15 @@ def test_never_reachable_is_503_in_time(nginx, topic):
     begin = time.monotonic()
     assert_problem(server.post("/", b"x"), 503, "no")
     assert time.monotonic() - begin < 3.5
+
+
+def test_debug_does_not_hide_what_is_wrong(nginx, topic):
+    conf = CONF.replace("queue   %%QUEUE%%;", "property debug all;")
+    server = nginx(conf, TOPIC=topic, KAFKA="127.0.0.1:1")
+    # more lines than a second may have come before
+    wait_for(lambda: re.search(r"\[error\].* Connection refused", server.log()),
+             5, "the refusal")
+    wait_for(lambda: "more lines of librdkafka" in server.log(), 5, "the rest")
 
 
 @pytest.mark.parametrize("size", [100, 100000])
