@@ -6,12 +6,15 @@ import json
 import resource
 import statistics
 import subprocess
+import time
+from concurrent import futures
 
 import servers
 from servers import BUILD, HOME, say
 
 TOPICS = {"bench": 4, "bench_keyed": 12, "bench_batch": 4}
-CONNECTIONS = (1, 10, 64, 256, 1000, 10000)
+CONNECTIONS = (1, 10, 64, 256, 400, 1000, 10000)
+COMPARED = (256, 400)    # with a peer
 KINDS = ("bare", "queued", "delivered")
 BATCH = 1000    # records; see post.lua
 
@@ -48,6 +51,7 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
 
         location = /bare {{ return 202; }}
+        location = /status {{ kafka_status; }}
         location = /waiting {{
             limit_req zone=all burst=20000;
             limit_req_log_level info;
@@ -125,13 +129,26 @@ def start(kafka, name="nginx"):
         bootstrap=kafka.bootstrap), port, name), f"http://127.0.0.1:{port}"
 
 
-def memory(kafka, path, seconds):
+def memory(kafka, path):
     """The most that the worker of a fresh nginx takes: one that has served
-    others keeps what they freed.  What waited is answered 405 at last."""
+    others keeps what they freed.  With the broker paused all are in flight;
+    what waits in nginx is answered 405 at last."""
     nginx, url = start(kafka, "nginx-memory")
+    count = most_connections()
+
+    def all_in_flight():
+        return json.loads(servers.get(f"{url}/status"))["in_flight"] >= count
+
     try:
         worker = nginx.worker()
-        wrk(f"{url}/{path}", most_connections(), seconds)
+        wrk(f"{url}/{path}", 64, 1)
+        with futures.ThreadPoolExecutor() as threads:
+            run = threads.submit(wrk, f"{url}/{path}", count, 4)
+            if path == "delivered":
+                time.sleep(1.5)
+                with kafka.paused():
+                    servers.wait_for("all in flight", 2, all_in_flight)
+            run.result()
         return {"rss_kb": servers.memory_kb(worker, "VmHWM")}
     finally:
         nginx.stop()
@@ -179,8 +196,8 @@ def plan(kafka, nginx, url, peer, seconds):
                 "bench", "trip", seconds)))
         if connections == 256:
             add("keyed", connections, f"{url}/keyed")
-            if peer:
-                add("express", connections, peer.url, pid=None)
+        if peer and connections in COMPARED:
+            add("express", connections, peer.url, pid=None)
     add("batch", 16, f"{url}/batch", "batch")
     runs.append(("bare-batch", 0, lambda: kafka.produce(
         "bench_batch", "rate", seconds)))
@@ -202,7 +219,7 @@ def measure(kafka, rounds, seconds):
             wrk(peer.url, 16, 2)
         runs = plan(kafka, nginx, url, peer, seconds)
         results = {f"memory-{path}": {most_connections(): [
-            memory(kafka, path, seconds)]} for path in ("waiting", "delivered")}
+            memory(kafka, path)]} for path in ("waiting", "delivered")}
         for turn in range(rounds):
             for name, connections, run in runs:
                 try:
@@ -253,8 +270,8 @@ def summary(results):
     found["batch_records"] = BATCH * median(results["batch"][16], "rate")
     found["batch_of_bare"] = found["batch_records"] / (median(
         results["bare-batch"][0], "rate") or 1)
-    if "express" in results:
-        found["express"] = ratio(delivered[256], results["express"][256])
+    for connections, runs in results.get("express", {}).items():
+        found[f"express_{connections}"] = ratio(delivered[connections], runs)
     most = max(delivered)
     found["in_flight_kb"] = (
         median(results["memory-delivered"][most], "rss_kb")
@@ -297,9 +314,11 @@ def table(results):
         f"Batches of {BATCH:,} NDJSON records, acks=all, 16 connections: "
         f"{found['batch_records']:,.0f} records/s, {found['batch_of_bare']:.2f}"
         " of a bare librdkafka producer."]
-    if "express" in found:
-        lines += ["", f"Delivered is {found['express']:.1f} × Express + "
-                  "KafkaJS (both acks=all, 256 connections)."]
+    for connections in COMPARED:
+        if f"express_{connections}" in found:
+            lines += ["", f"Delivered is {found[f'express_{connections}']:.1f} "
+                      "× Express + KafkaJS (both acks=all, "
+                      f"{connections} connections)."]
     lines += ["", f"Memory of a request in flight at "
               f"{found['most_connections']:,} connections, over one that "
               "waits in nginx itself (`limit_req`): "

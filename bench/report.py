@@ -24,12 +24,17 @@ GOALS = (
      "records/s", 1e6, True, "{:,.0f}"),
     ("answers", "in_flight_kb", "memory of a request in flight, KiB", 8,
      False, "{:.1f}"),
-    ("answers", "express", "delivered, of Express + KafkaJS", 25, True,
+    ("answers", "express_256", "delivered, of Express + KafkaJS, 256 "
+     "connections", 25, True, "{:.1f} ×"),
+    ("answers", "express_400", "the same, 400 connections", 25, True,
      "{:.1f} ×"),
     ("rows", "consumer", "one daemon, of psql `\\copy` of the same rows",
      0.95, True, "{:.2f}"),
     ("rows", "two_daemons", "two daemons, of `\\copy`", 1.0, True, "{:.2f}"),
-    ("rows", "upsert", "upsert, of `\\copy`", 0.4, True, "{:.2f}"),
+    ("rows", "upsert", "upsert of new keys, of `\\copy`", 0.4, True,
+     "{:.2f}"),
+    ("rows", "update", "upsert of known keys, of `\\copy`", 0.4, True,
+     "{:.2f}"),
     ("rows", "dedupe", "dedupe by a header, of `\\copy`", 0.4, True,
      "{:.2f}"),
     ("rows", "connect", "one daemon, of Kafka Connect with Debezium JDBC", 6,
@@ -47,7 +52,7 @@ GOALS = (
 
 # of these the README shows a line each
 SHOWN = {"delivered_256", "delivered_1000", "queued_64", "batch_records",
-         "express", "consumer", "connect", "rss_mb", "p99_ms", "rate"}
+         "express_256", "consumer", "connect", "rss_mb", "p99_ms", "rate"}
 
 
 def summaries(data):

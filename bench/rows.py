@@ -23,6 +23,11 @@ create table {0} (
     content     text not null,
     created_at  timestamptz not null)
 """
+# all keys are there
+UPDATE = """
+create table {0} (like known including all);
+insert into {0} select * from known
+"""
 UPSERT = """
 create table {0} (
     title       text primary key,
@@ -213,6 +218,8 @@ def measure(kafka, postgres, rounds, rows, peer=None):
         "two daemons": lambda: consume_by_two(kafka, postgres, "rows", rows),
         "upsert": run("rows_ids", part, UPSERT, mode="upsert",
                       key=["title"]),
+        "update": run("rows_ids", part, UPDATE, mode="upsert",
+                      key=["title"]),
         "dedupe": run("rows_ids", part,
                       dedupe={"header": "request-id", "window": "24h"}),
     }
@@ -223,6 +230,9 @@ def measure(kafka, postgres, rounds, rows, peer=None):
     # PostgreSQL makes WAL files
     consume(kafka, postgres, "rows", rows)
     copy(postgres, path, rows)
+    runs["upsert"]()
+    postgres.sql("drop table if exists known")
+    postgres.sql("alter table consumed rename to known")
     return turns(runs, rounds), runs
 
 
@@ -293,10 +303,11 @@ def table(results, by_size, lengths, rows):
     labels = {
         "copy": "psql `\\copy`", "consumer": "sluice-consumer",
         "two daemons": "two of them, two partitions each",
-        "upsert": "mode `upsert` (primary key on text)",
+        "upsert": "mode `upsert` (primary key on text), new keys",
+        "update": "the same, keys that are there",
         "dedupe": "dedupe by a header",
         "connect": "Kafka Connect, Debezium JDBC sink"}
-    lines = [f"{rows:,} rows of 4 partitions (upsert and dedupe "
+    lines = [f"{rows:,} rows of 4 partitions (upserts and dedupe "
              f"{rows // 4:,}); medians.", "",
              "| what | rows/s | of `\\copy` |", "| --- | ---: | ---: |"]
     for name, runs in results.items():

@@ -1,5 +1,6 @@
 """The servers of a benchmark run: started on loopback, stopped by pid."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -119,6 +120,16 @@ class Kafka:
              *map(str, how)],
             check=True, text=True, stdout=subprocess.PIPE, timeout=timeout)
         return json.loads(out.stdout)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Takes no requests meanwhile, with its connections open."""
+        pid = int((self.dir / "pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self):
         subprocess.run([TOP / "stack/kafka", "stop", self.dir], check=True,

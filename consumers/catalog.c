@@ -436,7 +436,9 @@ catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
              " pg_get_expr(d.adbin, d.adrelid),"
              " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
              " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
-             " AND c.relkind = 'v'), a.atttypid"
+             " AND c.relkind = 'v'), a.atttypid, a.attnotnull,"
+             " NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g"
+             " WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal)"
              " FROM pg_catalog.pg_attribute a");
     catalog_base(sql, "a.atttypid, a.atttypmod", "b");
     buf_addf(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
@@ -664,6 +666,31 @@ catalog_rest(const conf_t *conf, char *reason, size_t size)
 }
 
 
+/*
+ * Whether copying rows of new keys is the same as merging them.  A trigger
+ * could tell the two apart.
+ */
+
+static bool
+catalog_is_plain(const conf_t *conf, const PGresult *res)
+{
+    int     row;
+    size_t  n;
+
+    for (row = 0, n = 0; row < PQntuples(res); row++) {
+        if (PQgetvalue(res, row, CATALOG_PLAIN)[0] != 't') {
+            return false;
+        }
+
+        if (PQgetvalue(res, row, CATALOG_NOT_NULL)[0] == 't') {
+            n += conf_is_key(conf, PQgetvalue(res, row, CATALOG_NAME));
+        }
+    }
+
+    return n && n == conf->key.n;
+}
+
+
 int
 catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
     size_t size)
@@ -676,6 +703,7 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
     rows = PQntuples(res);
     catalog->conf->by_insert = rows && PQgetvalue(res, 0, CATALOG_BY_INSERT)[0]
                                        == 't';
+    catalog->conf->plain = catalog_is_plain(catalog->conf, res);
 
     if ((catalog->conf->columns_auto && catalog_auto(catalog->conf, res) == -1)
         || catalog_room(catalog) == -1)

@@ -15,7 +15,9 @@ enum {
     CATALOG_DEFAULT,       /* "", 'c': a constant, 'v': any other */
     CATALOG_EXPRESSION,    /* of a constant */
     CATALOG_BY_INSERT,     /* 't': of its table, which COPY refuses */
-    CATALOG_TYPE_OID       /* of a domain its own */
+    CATALOG_TYPE_OID,      /* of a domain its own */
+    CATALOG_NOT_NULL,
+    CATALOG_PLAIN          /* 't': of its table, which has no trigger */
 };
 
 

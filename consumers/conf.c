@@ -387,6 +387,21 @@ conf_property(const conf_t *conf, const char *name)
 }
 
 
+bool
+conf_is_key(const conf_t *conf, const char *name)
+{
+    size_t  i;
+
+    for (i = 0; i < conf->key.n; i++) {
+        if (strcmp(conf->key.names[i], name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 void
 conf_free(conf_t *conf)
 {

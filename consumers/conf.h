@@ -201,6 +201,9 @@ struct conf_s {
     bool              columns_auto;       /* they are the table's */
     bool              by_insert;          /* COPY refuses the table, as the
                                              catalogue says: a view, RLS */
+    bool              plain;              /* new rows may be copied into it,
+                                             as that says: no trigger, no key
+                                             that may be null */
     char             *rest;               /* column of the other members */
     conf_format_t     format;
     conf_nul_t        nul;
@@ -257,6 +260,9 @@ void conf_column_release(conf_column_t *column);
 
 /* Value of a librdkafka property as given, or NULL. */
 const char *conf_property(const conf_t *conf, const char *name);
+
+/* Whether it is one of the key's columns. */
+bool conf_is_key(const conf_t *conf, const char *name);
 
 
 #endif

@@ -12,9 +12,13 @@
 
 #define SINK_LATER  5000    /* ms a missing foreign key is waited for */
 
+#define SINK_STAGE  100     /* batches behind one that was not plain */
+
 
 static int sink_prepare_dead(sink_t *sink);
 static void sink_next_target(sink_t *sink);
+static bool sink_tombstones(const sink_t *sink);
+static bool sink_not_plain(sink_t *sink, const pg_reply_t *reply);
 static void sink_on_rows(void *data, const pg_reply_t *reply);
 static void sink_on_dead(void *data, const pg_reply_t *reply);
 static void sink_on_topic(void *data, const outcome_t *outcome);
@@ -70,6 +74,8 @@ sink_destroy(sink_t *sink)
         buf_free(&sink->targets[i].stage);
         buf_free(&sink->targets[i].copy);
         buf_free(&sink->targets[i].copy_binary);
+        buf_free(&sink->targets[i].plain);
+        buf_free(&sink->targets[i].plain_binary);
         buf_free(&sink->targets[i].apply);
         buf_free(&sink->targets[i].apply_delete);
     }
@@ -232,7 +238,8 @@ sink_open(sink_t *sink)
 static void
 sink_next_target(sink_t *sink)
 {
-    size_t   n;
+    size_t          n;
+    sink_target_t  *target;
 
     n = sink->batch->nrows;
 
@@ -250,8 +257,40 @@ sink_next_target(sink_t *sink)
     sink->span.first = 0;
     sink->span.end = n;
 
-    sink_add(&sink->sql, &sink->targets[sink->span.target].stage);
+    target = &sink->targets[sink->span.target];
+    sink->plain = target->plain.len && target->stage_for == 0
+                  && !sink_tombstones(sink);
+
+    if (!sink->plain) {
+        target->stage_for -= target->stage_for != 0;
+        sink_add(&sink->sql, &target->stage);
+    }
+
     sink_copy_rows(sink, sink_on_rows);
+}
+
+
+/* Whether the span deletes. */
+
+static bool
+sink_tombstones(const sink_t *sink)
+{
+    size_t              i;
+    const batch_row_t  *row;
+
+    if (sink->targets[sink->span.target].apply_delete.len == 0) {
+        return false;
+    }
+
+    for (i = sink->span.first; i < sink->span.end; i++) {
+        row = &sink->batch->rows[i];
+
+        if (row->tombstone && batch_is_stored(row, sink->span.target)) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -260,34 +299,29 @@ sink_next_target(sink_t *sink)
 void
 sink_copy_rows(sink_t *sink, pg_done_pt done)
 {
-    size_t          row;
-    const buf_t    *apply;
     sink_target_t  *target;
 
     target = &sink->targets[sink->span.target];
-    apply = &target->apply;
-
-    for (row = sink->span.first; target->apply_delete.len
-         && row < sink->span.end; row++)
-    {
-        if (sink->batch->rows[row].tombstone
-            && batch_is_stored(&sink->batch->rows[row], sink->span.target))
-        {
-            apply = &target->apply_delete;
-            break;
-        }
-    }
 
     /* text while a bad row is looked for: of it errors name the line */
 
     sink->binary = target->binary && !sink->careful;
 
-    sink_add(&sink->sql, sink->binary ? &target->copy_binary : &target->copy);
-    sink_add(&sink->sql, apply);
+    if (sink->plain) {
+        sink_add(&sink->sql, sink->binary ? &target->plain_binary
+                                          : &target->plain);
+
+    } else {
+        sink_add(&sink->sql, sink->binary ? &target->copy_binary
+                                          : &target->copy);
+        sink_add(&sink->sql, sink_tombstones(sink) ? &target->apply_delete
+                                                   : &target->apply);
+    }
 
     sink->copies++;
     sink_send(sink, sink->binary ? sink_binary_rows
-                    : target->staged ? sink_staged_rows : sink_rows, done);
+                    : target->staged && !sink->plain ? sink_staged_rows
+                                                     : sink_rows, done);
 }
 
 
@@ -391,16 +425,54 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
 }
 
 
+/*
+ * A key is there already, or twice in the batch, or another daemon is about
+ * to add it, or a row is bad: the batch again, by way of the temporary table.
+ * So are the next ones stored, since what failed leaves dead rows behind.
+ */
+
+static bool
+sink_not_plain(sink_t *sink, const pg_reply_t *reply)
+{
+    outcome_t  outcome;
+
+    sql_outcome(&outcome, reply, "");
+
+    if (outcome.action != SQLSTATE_ROW && outcome.action != SQLSTATE_ROW_LATER
+        && outcome.action != SQLSTATE_RETRY)
+    {
+        return false;
+    }
+
+    sink->targets[sink->span.target].stage_for = SINK_STAGE;
+    sink->span.target = 0;
+    sink->sql.len = 0;
+    sink_begin(sink);
+    sink_seen(sink);
+
+    return true;
+}
+
+
 static void
 sink_on_rows(void *data, const pg_reply_t *reply)
 {
     sink_t  *sink = data;
+
+    if (sink->plain && sink_not_plain(sink, reply)) {
+        return;
+    }
 
     switch (sink_failed(sink, reply, "could not store rows")) {
 
     case 0:
         testpoint("after-copy");
         sink->sql.len = 0;
+
+        if (sink->plain) {
+            buf_addf(&sink->sql, "SET LOCAL lock_timeout=DEFAULT;");
+        }
+
         sink->span.target++;
         sink_next_target(sink);
         return;

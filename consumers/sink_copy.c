@@ -108,7 +108,7 @@ sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out)
     target = &sink->targets[sink->span.target];
     line = sink->batch->text.data + row->text;
 
-    if (!target->staged) {
+    if (!target->staged || sink->plain) {
         return binary_add(target->binary, line, row->text_len, out);
     }
 

@@ -20,10 +20,13 @@
 typedef struct {
     const conf_t  *conf;
     bool           staged;       /* not copied into the table itself */
+    unsigned       stage_for;    /* batches more, where others may be */
     char           relation[64]; /* as COPY's error context names it */
     buf_t          stage;        /* makes the temporary table; or empty */
     buf_t          copy;
     buf_t          copy_binary;
+    buf_t          plain;        /* of new rows into the table; or empty */
+    buf_t          plain_binary;
     binary_t      *binary;       /* NULL: rows are sent as text */
     buf_t          apply;        /* from there into the table; or empty */
     buf_t          apply_delete; /* the same where tombstones are among it */
@@ -84,6 +87,7 @@ struct sink_s {
     sink_span_t     span;
     size_t          row;           /* the next one to send */
     bool            binary;        /* as tuples, not as lines */
+    bool            plain;         /* into the table, though it is staged */
     buf_t           chunk;
 
     /* looking for bad rows */

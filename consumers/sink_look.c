@@ -42,6 +42,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
     bad = !sink->binary || strstr(reply->context, "COPY ") == NULL;
 
     sink->careful = true;
+    sink->plain = false;
     sink->looked = true;
     sink->ntodo = 0;
     sink->step = SIZE_MAX;

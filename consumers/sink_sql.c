@@ -15,13 +15,18 @@
 #define SINK_PLACE  "\"#place\""     /* of the row in its batch */
 #define SINK_GONE   "\"#gone\""      /* whether it is a tombstone */
 
+#define SINK_PLAIN_WAIT  100         /* ms; "deadlock_timeout" is 1 s */
 
+
+static void sink_copy(buf_t *sql, PGconn *conn, const conf_t *conf);
 static void sink_columns(buf_t *sql, PGconn *conn, const conf_t *conf);
 static void sink_key(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *of);
 static void sink_match(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *a, const char *b);
-static void sink_types(sink_target_t *target, PGconn *conn);
+static void sink_types(buf_t *sql, PGconn *conn,
+    const sink_target_t *target);
+static void sink_plain(sink_target_t *target, PGconn *conn);
 static void sink_stage(sink_target_t *target, PGconn *conn);
 static void sink_into(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *as);
@@ -46,31 +51,39 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     target->copy_binary.len = 0;
     target->apply.len = 0;
     target->apply_delete.len = 0;
-
-    buf_addf(&target->copy, "COPY ");
+    target->plain.len = 0;
+    target->plain_binary.len = 0;
 
     if (target->staged) {
         snprintf(target->relation, sizeof(target->relation),
                  "sluice_stage_%u", n);
         sink_stage(target, conn);
-        buf_addf(&target->copy, "pg_temp.%s (" SINK_PLACE ",%s",
+        buf_addf(&target->copy, "COPY pg_temp.%s (" SINK_PLACE ",%s",
                  target->relation, conf->mode == CONF_MODE_UPSERT_DELETE
                  ? SINK_GONE "," : "");
+        sink_columns(&target->copy, conn, conf);
+        buf_addf(&target->copy, ") FROM STDIN");
 
     } else {
         snprintf(target->relation, sizeof(target->relation), "%s",
                  conf->table_name);
-        sql_table(&target->copy, conn, conf);
-        buf_addf(&target->copy, " (");
+        sink_copy(&target->copy, conn, conf);
     }
 
-    sink_columns(&target->copy, conn, conf);
-    buf_addf(&target->copy, ") FROM STDIN");
-
     if (target->binary) {
-        sink_types(target, conn);
+        if (!target->staged) {
+            buf_addf(&target->copy_binary, "LOCK TABLE ONLY ");
+            sql_table(&target->copy_binary, conn, conf);
+            buf_addf(&target->copy_binary, " IN ROW EXCLUSIVE MODE;");
+        }
+
+        sink_types(&target->copy_binary, conn, target);
         sink_add(&target->copy_binary, &target->copy);
         buf_addf(&target->copy_binary, " (FORMAT binary)");
+    }
+
+    if (target->staged && conf->plain && !conf->by_insert) {
+        sink_plain(target, conn);
     }
 
     switch (conf->mode) {
@@ -95,7 +108,8 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     }
 
     return buf_failed(&target->stage) || buf_failed(&target->copy)
-           || buf_failed(&target->copy_binary)
+           || buf_failed(&target->copy_binary) || buf_failed(&target->plain)
+           || buf_failed(&target->plain_binary)
            || buf_failed(&target->apply) || buf_failed(&target->apply_delete)
            ? -1 : 0;
 }
@@ -149,22 +163,16 @@ sink_match(buf_t *sql, PGconn *conn, const conf_t *conf, const char *a,
  */
 
 static void
-sink_types(sink_target_t *target, PGconn *conn)
+sink_types(buf_t *sql, PGconn *conn, const sink_target_t *target)
 {
     size_t         i, n;
-    buf_t         *sql, block, table;
+    buf_t          block, table;
     const conf_t  *conf;
 
-    sql = &target->copy_binary;
     conf = target->conf;
     memset(&block, 0, sizeof(buf_t));
     memset(&table, 0, sizeof(buf_t));
     sql_table(&table, conn, conf);
-
-    if (!target->staged && table.data) {
-        buf_addf(sql, "LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE;",
-                 table.data);
-    }
 
     buf_addf(&block, "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
              " JOIN (VALUES ");
@@ -193,6 +201,62 @@ sink_types(sink_target_t *target, PGconn *conn)
 
     buf_free(&block);
     buf_free(&table);
+}
+
+
+/*
+ * Rows of new keys need no temporary table.  They come in any order, so of
+ * two daemons that wait for each other's keys this one gives way, before
+ * PostgreSQL looks for a deadlock.  The INSERT stores nothing: PostgreSQL
+ * looks for the key's unique index as for a merge, and refuses without one.
+ */
+
+static void
+sink_plain(sink_target_t *target, PGconn *conn)
+{
+    size_t         i, n;
+    buf_t         *sql;
+    const conf_t  *conf;
+
+    sql = &target->plain;
+    conf = target->conf;
+
+    buf_addf(sql, "SET LOCAL lock_timeout=%d;INSERT INTO ",
+             SINK_PLAIN_WAIT);
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " AS sluice_row (");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, ") SELECT ");
+
+    for (i = 0, n = 0; i < conf->ncolumns; i++) {
+        if (conf->columns[i].from != CONF_FROM_IDENTITY) {
+            buf_addf(sql, n++ ? ",NULL" : "NULL");
+        }
+    }
+
+    buf_addf(sql, " WHERE false");
+    sink_conflict(sql, conn, conf);
+    buf_addf(sql, ";");
+
+    if (target->binary) {
+        sink_add(&target->plain_binary, sql);
+        sink_types(&target->plain_binary, conn, target);
+        sink_copy(&target->plain_binary, conn, conf);
+        buf_addf(&target->plain_binary, " (FORMAT binary)");
+    }
+
+    sink_copy(sql, conn, conf);
+}
+
+
+static void
+sink_copy(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    buf_addf(sql, "COPY ");
+    sql_table(sql, conn, conf);
+    buf_addf(sql, " (");
+    sink_columns(sql, conn, conf);
+    buf_addf(sql, ") FROM STDIN");
 }
 
 
@@ -278,23 +342,27 @@ sink_upsert(buf_t *sql, PGconn *conn, const sink_target_t *target,
 static void
 sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf)
 {
-    size_t       i, k, n;
+    size_t       i, n;
     const char  *name;
 
-    buf_addf(sql, " ON CONFLICT (");
-    sink_key(sql, conn, conf, "");
-    buf_addf(sql, ") DO ");
+    buf_addf(sql, " ON CONFLICT ");
 
-    for (i = 0, n = 0; i < conf->ncolumns; i++) {
+    if (conf->key.n) {
+        buf_addf(sql, "(");
+        sink_key(sql, conn, conf, "");
+        buf_addf(sql, ") ");
+    }
+
+    buf_addf(sql, "DO ");
+
+    for (i = 0, n = 0; conf->mode != CONF_MODE_IGNORE && i < conf->ncolumns;
+         i++)
+    {
         name = conf->columns[i].name;
 
-        for (k = 0; k < conf->key.n; k++) {
-            if (strcmp(name, conf->key.names[k]) == 0) {
-                break;
-            }
-        }
-
-        if (k < conf->key.n || conf->columns[i].from == CONF_FROM_IDENTITY) {
+        if (conf_is_key(conf, name)
+            || conf->columns[i].from == CONF_FROM_IDENTITY)
+        {
             continue;
         }
 
@@ -385,17 +453,7 @@ sink_insert(buf_t *sql, PGconn *conn, const sink_target_t *target)
     sink_key(sql, conn, conf, "s.");
     buf_addf(sql, "%ss." SINK_PLACE, conf->key.n ? "," : "");
 
-    if (conf->mode == CONF_MODE_APPEND) {
-        return;
+    if (conf->mode != CONF_MODE_APPEND) {
+        sink_conflict(sql, conn, conf);
     }
-
-    buf_addf(sql, " ON CONFLICT ");
-
-    if (conf->key.n) {
-        buf_addf(sql, "(");
-        sink_key(sql, conn, conf, "");
-        buf_addf(sql, ") ");
-    }
-
-    buf_addf(sql, "DO NOTHING");
 }

@@ -76,7 +76,7 @@ static int
 tombstone_columns(tombstone_t *t, const conf_t *conf,
     const char *const *types)
 {
-    size_t                i, k;
+    size_t                i;
     const char           *reason;
     conf_column_t        *column;
     const conf_column_t  *own;
@@ -99,18 +99,11 @@ tombstone_columns(tombstone_t *t, const conf_t *conf,
         t->conf.where = conf->where;
     }
 
-
     for (i = 0; i < conf->ncolumns; i++) {
         own = &conf->columns[i];
         column = &t->conf.columns[i];
 
-        for (k = 0; k < conf->key.n; k++) {
-            if (strcmp(own->name, conf->key.names[k]) == 0) {
-                break;
-            }
-        }
-
-        if (k < conf->key.n) {
+        if (conf_is_key(conf, own->name)) {
             *column = *own;
             column->required = true;
             column->on_missing = CONF_ON_REJECT;
