@@ -414,6 +414,29 @@ catalog_base(buf_t *sql, const char *type, const char *name)
 }
 
 
+/*
+ * Whether copying rows of new keys into a table is the same as merging them:
+ * no trigger, one of its partitions has none either, no rule, no key that is
+ * checked later; and whether a merge could follow.  Asked once, not a column.
+ */
+
+static void
+catalog_plain(buf_t *sql, PGconn *conn, const char *table)
+{
+    buf_addf(sql, "(SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
+             " WHERE NOT tgisinternal AND (tgrelid = t OR tgrelid IN"
+             " (SELECT relid FROM pg_partition_tree(t))))"
+             " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite"
+             " WHERE ev_class = t)"
+             " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
+             " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
+             " AND has_database_privilege(current_database(), 'TEMPORARY')"
+             " FROM to_regclass(");
+    sql_literal(sql, conn, table);
+    buf_addf(sql, ") t)");
+}
+
+
 void
 catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
 {
@@ -436,10 +459,9 @@ catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf)
              " pg_get_expr(d.adbin, d.adrelid),"
              " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
              " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
-             " AND c.relkind = 'v'), a.atttypid, a.attnotnull,"
-             " NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g"
-             " WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal)"
-             " FROM pg_catalog.pg_attribute a");
+             " AND c.relkind = 'v'), a.atttypid, a.attnotnull, ");
+    catalog_plain(sql, conn, buf_failed(&table) ? "" : table.data);
+    buf_addf(sql, " FROM pg_catalog.pg_attribute a");
     catalog_base(sql, "a.atttypid, a.atttypmod", "b");
     buf_addf(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
              " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
@@ -666,10 +688,7 @@ catalog_rest(const conf_t *conf, char *reason, size_t size)
 }
 
 
-/*
- * Whether copying rows of new keys is the same as merging them.  A trigger
- * could tell the two apart.
- */
+/* A key that may be null would be one more row each time. */
 
 static bool
 catalog_is_plain(const conf_t *conf, const PGresult *res)

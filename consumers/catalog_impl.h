@@ -17,7 +17,7 @@ enum {
     CATALOG_BY_INSERT,     /* 't': of its table, which COPY refuses */
     CATALOG_TYPE_OID,      /* of a domain its own */
     CATALOG_NOT_NULL,
-    CATALOG_PLAIN          /* 't': of its table, which has no trigger */
+    CATALOG_PLAIN          /* 't': of its table: see catalog_plain() */
 };
 
 

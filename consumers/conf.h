@@ -201,9 +201,8 @@ struct conf_s {
     bool              columns_auto;       /* they are the table's */
     bool              by_insert;          /* COPY refuses the table, as the
                                              catalogue says: a view, RLS */
-    bool              plain;              /* new rows may be copied into it,
-                                             as that says: no trigger, no key
-                                             that may be null */
+    bool              plain;              /* rows of new keys may be copied
+                                             into it, as that says */
     char             *rest;               /* column of the other members */
     conf_format_t     format;
     conf_nul_t        nul;

@@ -191,6 +191,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     sink->data = data;
     sink->careful = false;
     sink->looked = false;
+    sink->not_plain = false;
     sink->seen_tries = 0;
     sink->span.target = 0;
 
@@ -259,7 +260,7 @@ sink_next_target(sink_t *sink)
 
     target = &sink->targets[sink->span.target];
     sink->plain = target->plain.len && target->stage_for == 0
-                  && !sink_tombstones(sink);
+                  && !sink->not_plain && !sink_tombstones(sink);
 
     if (!sink->plain) {
         target->stage_for -= target->stage_for != 0;
@@ -427,8 +428,9 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
 
 /*
  * A key is there already, or twice in the batch, or another daemon is about
- * to add it, or a row is bad: the batch again, by way of the temporary table.
- * So are the next ones stored, since what failed leaves dead rows behind.
+ * to add it, or a row is bad: the batch again, by way of temporary tables, and
+ * the next ones of that table, since what failed leaves dead rows behind.
+ * What the server cannot do now is not tried again at once.
  */
 
 static bool
@@ -438,13 +440,21 @@ sink_not_plain(sink_t *sink, const pg_reply_t *reply)
 
     sql_outcome(&outcome, reply, "");
 
-    if (outcome.action != SQLSTATE_ROW && outcome.action != SQLSTATE_ROW_LATER
-        && outcome.action != SQLSTATE_RETRY)
+    if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_RECONNECT)
     {
         return false;
     }
 
     sink->targets[sink->span.target].stage_for = SINK_STAGE;
+
+    if (outcome.action == SQLSTATE_RETRY
+        && strcmp(reply->sqlstate, "55P03") != 0
+        && strncmp(reply->sqlstate, "40", 2) != 0)
+    {
+        return false;
+    }
+
+    sink->not_plain = true;
     sink->span.target = 0;
     sink->sql.len = 0;
     sink_begin(sink);
@@ -470,7 +480,8 @@ sink_on_rows(void *data, const pg_reply_t *reply)
         sink->sql.len = 0;
 
         if (sink->plain) {
-            buf_addf(&sink->sql, "SET LOCAL lock_timeout=DEFAULT;");
+            buf_addf(&sink->sql, "SET LOCAL lock_timeout=%d;",
+                     SQL_LOCK_TIMEOUT);
         }
 
         sink->span.target++;

@@ -88,6 +88,7 @@ struct sink_s {
     size_t          row;           /* the next one to send */
     bool            binary;        /* as tuples, not as lines */
     bool            plain;         /* into the table, though it is staged */
+    bool            not_plain;     /* nothing more of this batch */
     buf_t           chunk;
 
     /* looking for bad rows */

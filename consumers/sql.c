@@ -80,9 +80,9 @@ void
 sql_begin(buf_t *sql)
 {
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
-             "SET LOCAL lock_timeout='15s';"
+             "SET LOCAL lock_timeout=%d;"
              "SET LOCAL idle_in_transaction_session_timeout='15s';"
-             "SET LOCAL statement_timeout='60s';");
+             "SET LOCAL statement_timeout='60s';", SQL_LOCK_TIMEOUT);
 }
 
 

@@ -27,6 +27,9 @@ void sql_name(buf_t *sql, PGconn *conn, const char *s);
 /* The table of a configuration, with its schema if it has one. */
 void sql_table(buf_t *sql, PGconn *conn, const conf_t *conf);
 
+#define SQL_LOCK_TIMEOUT  15000    /* ms */
+
+
 /*
  * Opens a transaction: READ COMMITTED, bounded in time on the server.  The
  * longest wait for a lock must outlast the removal of a blocking backend.

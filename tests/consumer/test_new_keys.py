@@ -78,14 +78,24 @@ def test_only_what_meets_is_staged(consumer, topics, database, mode, other):
     assert database.value("SELECT count(*) FROM sluice.dead_letters") == 0
 
 
+FUNCTION = ("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN RETURN NEW; END';")
+
+
 @pytest.mark.parametrize("makes", [
-    TABLE + ";CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
-    " 'BEGIN RETURN NEW; END';"
-    "CREATE TRIGGER f AFTER UPDATE ON t EXECUTE FUNCTION f()",
+    TABLE + ";" + FUNCTION
+    + "CREATE TRIGGER f AFTER UPDATE ON t EXECUTE FUNCTION f()",
+    TABLE + " PARTITION BY RANGE (id);" + FUNCTION
+    + "CREATE TABLE p PARTITION OF t FOR VALUES FROM (0) TO (10);"
+    "CREATE TRIGGER f BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION f()",
+    TABLE + ";CREATE RULE r AS ON INSERT TO t WHERE NEW.id = 0"
+    " DO INSTEAD NOTHING",
     "CREATE TABLE t (id integer UNIQUE, v text)",
+    TABLE + ";ALTER TABLE t ADD UNIQUE (v, id) DEFERRABLE",
     "CREATE TABLE made (id integer PRIMARY KEY, v text);"
     "CREATE VIEW t AS SELECT * FROM made",
-], ids=["trigger", "key that may be null", "view"])
+], ids=["trigger", "trigger of a partition", "rule", "key that may be null",
+        "deferrable", "view"])
 def test_what_could_tell_the_two_apart_is_staged(consumer, topics, database,
                                                  makes):
     database.query(makes + ";" + COUNTED)
@@ -94,6 +104,60 @@ def test_what_could_tell_the_two_apart_is_staged(consumer, topics, database,
     store(database, topics, topic, [event(1), event(2)])
     assert staged(database) > 0
     assert database.value("SELECT count(*) FROM t") == 2
+
+
+def test_who_could_not_stage_is_told_at_once(consumer, topics, database):
+    """Not at the first key that is there."""
+    role = database.role()
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic, "create_table": True},
+                      start=False, conninfo=database.postgres.conninfo(
+                          database.name, role))
+    code, said = daemon.run("setup", "--admin", "user=sluice")
+    assert code == 0, said
+    database.query(f'REVOKE TEMPORARY ON DATABASE "{database.name}"'
+                   f' FROM PUBLIC, "{role}"')
+    topics.produce(topic, [event(1)])
+    daemon.start()
+    assert "temporary" in daemon.wait_held()["reason"]
+    database.query(f'GRANT TEMPORARY ON DATABASE "{database.name}"'
+                   f' TO "{role}"')
+    wait_accounted(database, 1)
+    database.query(f'DROP OWNED BY "{role}" CASCADE')
+
+
+def test_of_several_tables_all_begin_anew(consumer, topics, database):
+    """The rows of the first one, and clients' keys, are there once."""
+    database.query(f"{TABLE};CREATE TABLE u (id integer PRIMARY KEY);"
+                   "CREATE TABLE w (id integer);"
+                   f"INSERT INTO u VALUES (2);{COUNTED}")
+    topic = topics.create()
+    ident = {"id": {"path": "/id", "type": "integer"}}
+
+    def record(kind, number, key):
+        return ("k", json.dumps({"type": kind, "id": number}), 0,
+                [("k", str(key))])
+
+    topics.produce(topic, [
+        record(kind, number, f"{kind}{number % 8}")
+        for number in range(10) for kind in "tuw"])
+    consumer({
+        "group": "g", "start": "earliest", "topic": topic,
+        "batch": {"linger": "200ms"}, "dedupe": {"header": "k"},
+        "route": {"path": "/type", "tables": {
+            "t": {key: CONFIG[key]
+                  for key in ("table", "mode", "key", "columns")},
+            "u": {"table": "u", "mode": "ignore", "key": ["id"],
+                  "columns": ident},
+            "w": {"table": "w", "columns": ident}}}})
+    wait_accounted(database, 30)
+    for table in "tuw":
+        assert database.query(f"SELECT id FROM {table} ORDER BY 1") \
+            == [(number,) for number in range(8)], table
+    assert database.value("SELECT count(*) FROM sluice.seen") == 24
+    assert database.value("SELECT sum(duplicates) FROM sluice.batches") == 6
+    # both of one batch, once
+    assert staged(database) == 2
 
 
 @pytest.mark.parametrize("mode", ["ignore", "upsert"])
@@ -135,7 +199,8 @@ def test_only_new_keys_are_not_waited_for(consumer, topics, database):
     """The next table of the transaction is, longer than those."""
     database.query(TABLE + ";CREATE TABLE u (id integer)")
     topic = topics.create()
-    daemon = consumer({
+    daemon = consumer(conninfo=f"{database.conninfo} "
+                      "options='-c lock_timeout=300'", config={
         "group": "g", "start": "earliest", "topic": topic,
         "batch": {"linger": "5ms"},
         "route": {"path": "/type", "tables": {
