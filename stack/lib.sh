@@ -74,6 +74,19 @@ wait_gone()
 }
 
 
+# Asks the command until it says yes, at most so many seconds.
+wait_until()
+{
+    local end=$((SECONDS + $1))
+
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+
 listening()
 {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null

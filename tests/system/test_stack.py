@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 import types
+from concurrent import futures
 
 import psycopg2
 import pytest
@@ -197,6 +198,22 @@ def test_a_second_event_type_by_examples(stack):
     assert stack.post("/topics/order", body).status == 200
     wait_for(lambda: stack.rows("SELECT id FROM orders"), 20, "the order")
     assert stack.post("/topics/order", {"id": "1"}).status == 422
+
+
+def test_up_waits_for_workers_that_know_its_topics(stack):
+    """The master is slow to take its signal."""
+    master = int(stack.env.NGINX_PID)
+    os.kill(master, signal.SIGSTOP)
+    try:
+        with futures.ThreadPoolExecutor() as threads:
+            up = threads.submit(stack.up, EXAMPLES="post")
+            with pytest.raises(futures.TimeoutError):
+                up.result(3)
+            os.kill(master, signal.SIGCONT)
+            up.result(30)
+    finally:
+        os.kill(master, signal.SIGCONT)
+    assert stack.post("/topics/order", {}).status == 404
 
 
 def test_nginxs_own_errors_are_problem_json(stack):
