@@ -127,13 +127,12 @@ static const char  catalog_schema[] =
     " topic text NOT NULL,"
     " table_name text NOT NULL,"
     " detail jsonb NOT NULL);"
-    /* version 2: clients' retries; what is over is found by its time */
+    /* version 2: clients' retries */
     "CREATE TABLE IF NOT EXISTS sluice.seen ("
     " key bytea PRIMARY KEY,"
     " partition integer NOT NULL,"
     " \"offset\" bigint NOT NULL,"
     " expires_at timestamptz NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS seen_expires_at ON sluice.seen (expires_at);"
     "ALTER TABLE sluice.dead_letters"
     " ADD COLUMN IF NOT EXISTS stripped boolean NOT NULL DEFAULT false;"
     "CREATE INDEX IF NOT EXISTS dead_letters_created_at"
