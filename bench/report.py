@@ -37,6 +37,8 @@ GOALS = (
      "{:.2f}"),
     ("rows", "dedupe", "dedupe by a header, of `\\copy`", 0.4, True,
      "{:.2f}"),
+    ("rows", "dedupe_more", "the same, with as many other keys known", 0.4, True,
+     "{:.2f}"),
     ("rows", "connect", "one daemon, of Kafka Connect with Debezium JDBC", 6,
      True, "{:.1f} ×"),
     ("rows", "rss_mb", "the daemon's memory at any backlog, MiB", 64, False,

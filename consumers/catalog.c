@@ -423,8 +423,10 @@ static void
 catalog_plain(buf_t *sql, PGconn *conn, const char *table)
 {
     buf_addf(sql, "(SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
-             " WHERE NOT tgisinternal AND (tgrelid = t OR tgrelid IN"
-             " (SELECT relid FROM pg_partition_tree(t))))"
+             " WHERE NOT tgisinternal AND tgrelid IN (WITH RECURSIVE r(oid)"
+             " AS (SELECT t::oid UNION SELECT inhrelid FROM r"
+             " JOIN pg_catalog.pg_inherits ON inhparent = r.oid)"
+             " SELECT r.oid FROM r))"
              " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite"
              " WHERE ev_class = t)"
              " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"

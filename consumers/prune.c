@@ -14,11 +14,15 @@
 
 #define PRUNE_ROWS   5000     /* of each kind in one step */
 #define PRUNE_EVERY  10000    /* ms, while there is nothing to do */
-#define PRUNE_AGAIN  100      /* ms, while there is more */
+#define PRUNE_AGAIN  20       /* ms, while there is more */
 
 #define PRUNE_PAGES  512      /* of keys, looked at in one step */
 #define PRUNE_PAGE   1000     /* ms between two such steps, at least */
 #define PRUNE_TURNS  4        /* round the table in a window, if that will do */
+
+/* how long it rests, in times of the step: storing goes on meanwhile */
+#define PRUNE_REST_MORE  2
+#define PRUNE_REST       9
 
 #define PRUNE_LAST_PAGE  INT64_C(4294967295)
 
@@ -26,7 +30,8 @@
 struct prune_s {
     const conf_t     *conf;
     const offsets_t  *offsets;
-    int64_t           next;       /* ms, monotonic, of the next step */
+    int64_t           since;      /* ms, monotonic, of this step */
+    int64_t           next;       /* the same of the next one */
     int64_t           page;       /* of the keys, the next to look at */
     bool              begun;      /* somewhere among them */
     buf_t             sql;
@@ -134,10 +139,11 @@ prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
 
     prune->done = done;
     prune->data = data;
+    prune->since = log_clock();
     sql = &prune->sql;
     sql->len = 0;
 
-    buf_addf(sql, "BEGIN;SET LOCAL statement_timeout='10s';"
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;SET LOCAL statement_timeout='10s';"
              "SET LOCAL lock_timeout='1s';WITH s AS (");
 
     if (prune->conf->dedupe_header) {
@@ -190,12 +196,14 @@ prune_turn(prune_t *prune, const PGresult *res)
     }
 
     pages = sql_number(res, 0, 3);
-    prune->page += PRUNE_PAGES;
 
-    if (!prune->begun && pages > 0) {
-        prune->page = log_clock() % pages;
+    if (!prune->begun && pages > PRUNE_PAGES) {
+        prune->page = random() % pages;
         prune->begun = true;
+        return PRUNE_AGAIN;
     }
+
+    prune->page += PRUNE_PAGES;
 
     if (prune->page >= pages) {
         prune->page = 0;
@@ -209,16 +217,21 @@ prune_turn(prune_t *prune, const PGresult *res)
 }
 
 
-/* A failure is said and tried again; only a lost connection is a trouble. */
+/*
+ * A failure is said, and the next pages are tried, as these may fail for ever;
+ * only a lost connection is a trouble.
+ */
 
 static void
 prune_on_reply(void *data, const pg_reply_t *reply)
 {
-    int64_t     wait;
+    int64_t     now, rest, wait;
     prune_t    *prune = data;
     outcome_t   outcome;
 
     sql_outcome(&outcome, reply, "could not prune");
+    now = log_clock();
+    rest = (now - prune->since) * PRUNE_REST;
     wait = PRUNE_EVERY;
 
     if (outcome.action == SQLSTATE_OK && reply->rows) {
@@ -228,11 +241,19 @@ prune_on_reply(void *data, const pg_reply_t *reply)
             wait = PRUNE_AGAIN;
         }
 
-    } else if (outcome.action != SQLSTATE_RECONNECT) {
-        log_limited(&prune->failed, "%s", outcome.reason);
-        outcome.action = SQLSTATE_OK;
+        if (wait == PRUNE_AGAIN) {
+            rest = (now - prune->since) * PRUNE_REST_MORE;
+        }
+
+    } else {
+        prune->page += PRUNE_PAGES;
+
+        if (outcome.action != SQLSTATE_RECONNECT) {
+            log_limited(&prune->failed, "%s", outcome.reason);
+            outcome.action = SQLSTATE_OK;
+        }
     }
 
-    prune->next = log_clock() + wait;
+    prune->next = now + (wait > rest ? wait : rest);
     prune->done(prune->data, &outcome);
 }
