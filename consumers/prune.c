@@ -143,7 +143,8 @@ prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
     sql = &prune->sql;
     sql->len = 0;
 
-    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;SET LOCAL statement_timeout='10s';"
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
+             "SET LOCAL statement_timeout='10s';"
              "SET LOCAL lock_timeout='1s';WITH s AS (");
 
     if (prune->conf->dedupe_header) {
