@@ -279,7 +279,7 @@ def summary(results):
     found["most_connections"] = most
     costs = [median(runs, "cpu_us") for connections, runs
              in delivered.items() if connections >= 10]
-    found["cpu_us_least"], found["cpu_us_most"] = min(costs), max(costs)
+    found["request_spread"] = max(costs) / (min(costs) or 1)
     return found
 
 

@@ -28,6 +28,9 @@ ROWS = 2000
 # entries into the hot path, none of which calls another; the module's begins
 # when the body is there, as it comes with the header or behind it
 MODULE_ENTRIES = ("ngx_http_kafka_body_handler", "ngx_http_kafka_report")
+OWN = ("ngx_http_kafka_module.so", "sluice-consumer")
+ALLOCATE = {"malloc", "calloc", "realloc", "posix_memalign", "memalign",
+            "aligned_alloc"}
 CONSUMER_ENTRIES = ("row_convert", "batch_add", "source_record")
 
 EVENT = json.dumps({"title": "a title of usual length",
@@ -151,6 +154,27 @@ def by_object(path):
     return counts
 
 
+def allocations(path):
+    """Calls of malloc() and its kin by ours, and by nginx for its pools."""
+    names, objects, total = {}, {}, 0
+    current = called = ""
+    for line in path.read_text(errors="replace").splitlines():
+        found = re.match(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?", line)
+        if found:
+            callee, kind, number, name = found.groups()
+            known = objects if kind == "ob" else names
+            if name:
+                known[number] = name
+            if kind == "ob" and not callee:
+                current = known[number]
+            elif kind == "fn" and callee:
+                called = known[number]
+        elif line.startswith("calls=") and called in ALLOCATE \
+                and os.path.basename(current) in (*OWN, "nginx"):
+            total += int(re.match(r"calls=(\d+)", line)[1])
+    return total
+
+
 def connection(port):
     try:
         made = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -175,7 +199,8 @@ def post(client, path, body, kind):
 
 
 def requests(home, module, bootstrap, topic):
-    """{name: ({object: instructions}, how many)} of requests and records."""
+    """{name: ({object: instructions}, allocations, how many)} of requests
+    and records."""
     found = {}
     lines = (EVENT + b"\n") * BATCH
     for name, path, body, kind, times, records in (
@@ -202,7 +227,8 @@ def requests(home, module, bootstrap, topic):
                 if status != 200:
                     raise RuntimeError(f"{name}: answered {status}, see "
                                        f"{home}/error.log")
-        found[name] = by_object(server.out), times * records
+        found[name] = (by_object(server.out), allocations(server.out),
+                       times * records)
     return found
 
 
@@ -224,7 +250,7 @@ def rows(home, program, bootstrap, topic, conninfo, count, group="count"):
     with Callgrind(home, "row", [program, "--config", str(conf), *root],
                    CONSUMER_ENTRIES) as daemon:
         daemon.wait_for("rows", lambda: count() == ROWS)
-    return {"row": (by_object(daemon.out), ROWS)}
+    return {"row": (by_object(daemon.out), allocations(daemon.out), ROWS)}
 
 
 TABLE = """create table counted (
@@ -249,10 +275,9 @@ def fill(bootstrap, topic):
 
 def own(found):
     """{name: instructions of ours, each}"""
-    mine = ("ngx_http_kafka_module.so", "sluice-consumer")
-    return {name: round(sum(n for file, n in counts.items() if file in mine)
+    return {name: round(sum(n for file, n in counts.items() if file in OWN)
                         / times, 1)
-            for name, (counts, times) in found.items()}
+            for name, (counts, _, times) in found.items()}
 
 
 def compare(measured):

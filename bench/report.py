@@ -24,6 +24,8 @@ GOALS = (
      "records/s", 1e6, True, "{:,.0f}"),
     ("answers", "in_flight_kb", "memory of a request in flight, KiB", 8,
      False, "{:.1f}"),
+    ("answers", "request_spread", "worker's CPU of a delivered request, 10 "
+     "to 10,000 connections, most by least", 1.22, False, "{:.2f}"),
     ("answers", "express_256", "delivered, of Express + KafkaJS, 256 "
      "connections", 25, True, "{:.1f} ×"),
     ("answers", "express_400", "the same, 400 connections", 25, True,
@@ -43,6 +45,8 @@ GOALS = (
      True, "{:.1f} ×"),
     ("rows", "rss_mb", "the daemon's memory at any backlog, MiB", 64, False,
      "{:.0f}"),
+    ("rows", "row_spread", "daemon's CPU of a row, backlogs of 10⁵ to 10⁷, "
+     "most by least", 1.22, False, "{:.2f}"),
     ("rows", "idle_percent", "its CPU when idle, %", 0.5, False, "{:.2f}"),
     ("late", "p50_ms", "event to row at 1,000 events/s, p50 ms", 20, False,
      "{:.1f}"),

@@ -303,7 +303,7 @@ def summary(results, lengths):
         found["rss_mb"] = max(run["rss_mb"] for _, run in lengths)
         found["idle_percent"] = lengths[-1][1]["idle_percent"]
         costs = [run["cpu_us"] for count, run in lengths]
-        found["cpu_us"] = costs
+        found["row_spread"] = max(costs) / min(costs)
     return found
 
 
