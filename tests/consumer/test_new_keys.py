@@ -143,7 +143,7 @@ def test_of_several_tables_all_begin_anew(consumer, topics, database):
         for number in range(10) for kind in "tuw"])
     consumer({
         "group": "g", "start": "earliest", "topic": topic,
-        "batch": {"linger": "200ms"}, "dedupe": {"header": "k"},
+        "batch": {"linger": "1s"}, "dedupe": {"header": "k"},
         "route": {"path": "/type", "tables": {
             "t": {key: CONFIG[key]
                   for key in ("table", "mode", "key", "columns")},
