@@ -723,7 +723,8 @@ catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
     rows = PQntuples(res);
     catalog->conf->by_insert = rows && PQgetvalue(res, 0, CATALOG_BY_INSERT)[0]
                                        == 't';
-    catalog->conf->plain = catalog_is_plain(catalog->conf, res);
+    catalog->conf->plain = !catalog->conf->by_insert
+                           && catalog_is_plain(catalog->conf, res);
 
     if ((catalog->conf->columns_auto && catalog_auto(catalog->conf, res) == -1)
         || catalog_room(catalog) == -1)

@@ -82,7 +82,7 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
         buf_addf(&target->copy_binary, " (FORMAT binary)");
     }
 
-    if (target->staged && conf->plain && !conf->by_insert) {
+    if (conf->plain) {
         sink_plain(target, conn);
     }
 

@@ -10,7 +10,8 @@
 #include "sqlstate.h"
 
 
-#define SQL_REASON  (PG_REASON + 128)
+#define SQL_REASON        (PG_REASON + 128)
+#define SQL_LOCK_TIMEOUT  15000    /* ms */
 
 
 /* How a piece of work ended, and why it did not go well. */
@@ -26,9 +27,6 @@ void sql_name(buf_t *sql, PGconn *conn, const char *s);
 
 /* The table of a configuration, with its schema if it has one. */
 void sql_table(buf_t *sql, PGconn *conn, const conf_t *conf);
-
-#define SQL_LOCK_TIMEOUT  15000    /* ms */
-
 
 /*
  * Opens a transaction: READ COMMITTED, bounded in time on the server.  The
