@@ -6,7 +6,6 @@ import json
 import resource
 import statistics
 import subprocess
-import time
 from concurrent import futures
 
 import servers
@@ -136,8 +135,8 @@ def memory(kafka, path):
     nginx, url = start(kafka, "nginx-memory")
     count = most_connections()
 
-    def all_in_flight():
-        return json.loads(servers.get(f"{url}/status"))["in_flight"] >= count
+    def in_flight():
+        return json.loads(servers.get(f"{url}/status"))["in_flight"]
 
     try:
         worker = nginx.worker()
@@ -145,9 +144,10 @@ def memory(kafka, path):
         with futures.ThreadPoolExecutor() as threads:
             run = threads.submit(wrk, f"{url}/{path}", count, 4)
             if path == "delivered":
-                time.sleep(1.5)
+                servers.wait_for("load", 2, in_flight)
                 with kafka.paused():
-                    servers.wait_for("all in flight", 2, all_in_flight)
+                    servers.wait_for("all in flight", 2,
+                                     lambda: in_flight() >= count)
             run.result()
         return {"rss_kb": servers.memory_kb(worker, "VmHWM")}
     finally:

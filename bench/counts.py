@@ -28,10 +28,11 @@ ROWS = 2000
 # entries into the hot path, none of which calls another; the module's begins
 # when the body is there, as it comes with the header or behind it
 MODULE_ENTRIES = ("ngx_http_kafka_body_handler", "ngx_http_kafka_report")
+CONSUMER_ENTRIES = ("row_convert", "batch_add", "source_record")
+
 OWN = ("ngx_http_kafka_module.so", "sluice-consumer")
 ALLOCATE = {"malloc", "calloc", "realloc", "posix_memalign", "memalign",
             "aligned_alloc"}
-CONSUMER_ENTRIES = ("row_convert", "batch_add", "source_record")
 
 EVENT = json.dumps({"title": "a title of usual length",
                     "content": "content " * 10}).encode()
@@ -127,22 +128,26 @@ class Callgrind:
             time.sleep(0.05)
 
 
-def by_object(path):
-    """{file name of a program or library: instructions of its functions}."""
-    names, counts = {}, {}
-    current, skip = None, False
+def counted(path):
+    """{file name of a program or library: instructions of its functions},
+    and how often ours, or nginx for its pools, called malloc() or its kin."""
+    names, counts, allocated = {}, {}, 0
+    current = called = None
+    skip = False
     for line in path.read_text(errors="replace").splitlines():
-        found = re.match(r"ob=\((\d+)\)(?: (.*))?", line)
+        found = re.match(r"(ob|cob|fn|cfn)=\((\d+)\)(?: (.*))?", line)
         if found:
-            number, name = found.groups()
+            kind, number, name = found.groups()
+            key = kind[-2:], number
             if name:
-                names[number] = os.path.basename(name)
-            current = names.get(number, "?")
-            continue
-        found = re.match(r"cob=\((\d+)\) (.*)", line)
-        if found:
-            names[found.group(1)] = os.path.basename(found.group(2))
+                names[key] = os.path.basename(name)
+            if kind == "ob":
+                current = names.get(key, "?")
+            elif kind == "cfn":
+                called = names.get(key, "?")
         elif line.startswith("calls="):
+            if called in ALLOCATE and current in (*OWN, "nginx"):
+                allocated += int(re.match(r"calls=(\d+)", line)[1])
             # the next line is what the callee took
             skip = True
         elif re.match(r"[+\-*\d]", line):
@@ -151,28 +156,7 @@ def by_object(path):
                 counts[current] = counts.get(current, 0) + int(
                     cost[1] if len(cost) > 1 else 0)
             skip = False
-    return counts
-
-
-def allocations(path):
-    """Calls of malloc() and its kin by ours, and by nginx for its pools."""
-    names, objects, total = {}, {}, 0
-    current = called = ""
-    for line in path.read_text(errors="replace").splitlines():
-        found = re.match(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?", line)
-        if found:
-            callee, kind, number, name = found.groups()
-            known = objects if kind == "ob" else names
-            if name:
-                known[number] = name
-            if kind == "ob" and not callee:
-                current = known[number]
-            elif kind == "fn" and callee:
-                called = known[number]
-        elif line.startswith("calls=") and called in ALLOCATE \
-                and os.path.basename(current) in (*OWN, "nginx"):
-            total += int(re.match(r"calls=(\d+)", line)[1])
-    return total
+    return counts, allocated
 
 
 def connection(port):
@@ -227,8 +211,7 @@ def requests(home, module, bootstrap, topic):
                 if status != 200:
                     raise RuntimeError(f"{name}: answered {status}, see "
                                        f"{home}/error.log")
-        found[name] = (by_object(server.out), allocations(server.out),
-                       times * records)
+        found[name] = *counted(server.out), times * records
     return found
 
 
@@ -250,7 +233,7 @@ def rows(home, program, bootstrap, topic, conninfo, count, group="count"):
     with Callgrind(home, "row", [program, "--config", str(conf), *root],
                    CONSUMER_ENTRIES) as daemon:
         daemon.wait_for("rows", lambda: count() == ROWS)
-    return {"row": (by_object(daemon.out), allocations(daemon.out), ROWS)}
+    return {"row": (*counted(daemon.out), ROWS)}
 
 
 TABLE = """create table counted (
