@@ -176,8 +176,7 @@ def go_back(daemon):
 
 def hold(database, key):
     """A session that adds a key, as a daemon that has not committed yet."""
-    session = database.postgres.connect(database.name)
-    session.autocommit = False
+    session = database.begin()
     add(session, database, key)
     return session
 

@@ -58,10 +58,7 @@ def test_a_backlog_while_postgres_is_locked_stays_bounded(consumer, topics,
     """Nothing goes out; what comes in must stop."""
     database.query("CREATE TABLE t (n integer, pad text)")
     topic = topics.create(partitions=2)
-    other = database.postgres.connect(database.name)
-    other.autocommit = False
-    with other.cursor() as cursor:
-        cursor.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+    other = database.begin("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
     daemon = consumer({
         "topic": topic, "group": "g", "start": "earliest", "table": "t",
         "columns": {"n": {"path": "/n", "type": "integer"},

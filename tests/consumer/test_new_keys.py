@@ -1,7 +1,6 @@
 """Rows of new keys are copied into the table itself, at no risk."""
 
 import json
-import time
 
 import pytest
 
@@ -31,20 +30,6 @@ def event(ident, v="v"):
 def staged(database):
     return database.value("SELECT CASE WHEN is_called THEN last_value ELSE 0"
                           " END FROM staged")
-
-
-def begin(database, statement):
-    """Another session's transaction."""
-    session = database.postgres.connect(database.name)
-    session.autocommit = False
-    session.cursor().execute(statement)
-    return session
-
-
-def wait_waiting(database):
-    wait_for(lambda: database.value(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        " AND datname = current_database()"), 20, "the daemon waits")
 
 
 def store(database, topics, topic, records):
@@ -181,9 +166,9 @@ def test_it_gives_way_before_there_is_a_deadlock(consumer, topics, database):
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})
     store(database, topics, topic, [event(5)])
-    session = begin(database, "INSERT INTO t VALUES (1, 'theirs')")
+    session = database.begin("INSERT INTO t VALUES (1, 'theirs')")
     topics.produce(topic, [event(9, "ours"), event(1, "ours")])
-    wait_waiting(database)
+    wait_for(database.waits, 20, "the daemon waits")
     session.cursor().execute("INSERT INTO t VALUES (9, 'theirs')")
     session.commit()
     session.close()
@@ -208,10 +193,9 @@ def test_only_new_keys_are_not_waited_for(consumer, topics, database):
                   for key in ("table", "mode", "key", "columns")},
             "u": {"table": "u", "columns": {"id": "/id"}}}}})
     store(database, topics, topic, ['{"type":"t","id":1}'])
-    session = begin(database, "LOCK TABLE u")
+    session = database.begin("LOCK TABLE u")
     topics.produce(topic, ['{"type":"t","id":2}', '{"type":"u","id":3}'])
-    wait_waiting(database)
-    time.sleep(0.5)
+    wait_for(lambda: database.waits(0.5), 20, "the daemon waits for long")
     session.commit()
     session.close()
     wait_accounted(database, 3)

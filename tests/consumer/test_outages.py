@@ -156,15 +156,9 @@ def test_a_lock_on_the_table_is_waited_for(consumer, topics, database):
     daemon = consumer({**CONFIG, "topic": topic})
     topics.produce(topic, values(0, 10))
     wait_for(lambda: count(database) == 10, 20, "rows")
-    other = database.postgres.connect(database.name)
-    other.autocommit = False
-    with other.cursor() as cursor:
-        cursor.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+    other = database.begin("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
     topics.produce(topic, values(10, 20))
-    wait_for(lambda: database.value(
-        "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        " AND database = (SELECT oid FROM pg_database"
-        " WHERE datname = current_database())") > 0, 20, "it waits")
+    wait_for(database.waits, 20, "it waits")
     if LONG:
         # beyond lock_timeout
         wait_for(lambda: daemon.metrics()[

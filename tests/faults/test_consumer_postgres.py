@@ -190,8 +190,7 @@ def test_a_deadlock_is_retried(consumer, topics, database):
     wait_for(lambda: database.try_count("t") == 100, 30, "rows")
     topics.produce(topic, [value(n) for n in range(100, 200)])
     wait_for(lambda: procs.stopped(daemon.pid), 30, "it has copied")
-    other = database.postgres.connect(database.name)
-    other.autocommit = False
+    other = database.begin()
     with other.cursor() as cursor:
         cursor.execute("SELECT 1 FROM sluice.offsets FOR UPDATE")
         asking = threading.Thread(target=cursor.execute, daemon=True, args=(

@@ -56,6 +56,22 @@ class Database:
         except psycopg2.errors.UndefinedTable:
             return 0
 
+    def begin(self, statement=None, *values):
+        """Another session, in a transaction that begins with that."""
+        session = self.postgres.connect(self.name)
+        session.autocommit = False
+        if statement:
+            session.cursor().execute(statement, values or None)
+        return session
+
+    def waits(self, seconds=0):
+        """Whether a statement here waits for a lock, and for so long."""
+        return self.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname ="
+            " current_database() AND wait_event_type = 'Lock' AND"
+            " clock_timestamp() - query_start >= %s * interval '1 s'",
+            seconds) > 0
+
     def close(self):
         if self._connection is not None:
             self._connection.close()
