@@ -428,29 +428,44 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
 
 /*
  * A key is there already, or twice in the batch, or another daemon is about
- * to add it, or a row is bad: the batch again, by way of temporary tables, and
- * the next ones of that table, since what failed leaves dead rows behind.
- * What the server cannot do now is not tried again at once.
+ * to add it, or the table takes no COPY: the batch again, by way of temporary
+ * tables, and the next ones of that table, since what failed leaves dead rows
+ * behind.  A row that breaks another rule is bad by itself, and what the
+ * server cannot do now is not tried again at once.
  */
 
 static bool
 sink_not_plain(sink_t *sink, const pg_reply_t *reply)
 {
-    outcome_t  outcome;
+    bool         again;
+    outcome_t    outcome;
+    const char  *state;
 
     sql_outcome(&outcome, reply, "");
+    state = reply->sqlstate;
 
-    if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_RECONNECT)
-    {
+    switch (outcome.action) {
+
+    case SQLSTATE_OK:
+    case SQLSTATE_RECONNECT:
         return false;
+
+    case SQLSTATE_ROW:
+        again = strcmp(state, "23505") == 0 || strcmp(state, "23P01") == 0;
+        break;
+
+    case SQLSTATE_RETRY:
+        again = strcmp(state, "55P03") == 0 || strncmp(state, "40", 2) == 0;
+        break;
+
+    default:
+        again = outcome.action == SQLSTATE_HOLD;
+        break;
     }
 
     sink->targets[sink->span.target].stage_for = SINK_STAGE;
 
-    if (outcome.action == SQLSTATE_RETRY
-        && strcmp(reply->sqlstate, "55P03") != 0
-        && strncmp(reply->sqlstate, "40", 2) != 0)
-    {
+    if (!again) {
         return false;
     }
 

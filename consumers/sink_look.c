@@ -97,13 +97,15 @@ sink_look_on(sink_t *sink)
 static size_t
 sink_named(sink_t *sink, const pg_reply_t *reply)
 {
-    size_t              row;
-    uint64_t            line;
-    const sink_span_t  *span;
+    size_t                row;
+    uint64_t              line;
+    const sink_span_t    *span;
+    const sink_target_t  *target;
 
     span = &sink->span;
-    line = sink_context_line(sink->targets[span->target].relation,
-                             reply->context,
+    target = &sink->targets[span->target];
+    line = sink_context_line(sink->plain ? target->conf->table_name
+                                         : target->relation, reply->context,
                              reply->constraint[0] != '\0'
                              || strcmp(reply->sqlstate, "23502") == 0);
     row = line ? batch_line(sink->batch, span->target, span->first, span->end,
