@@ -6,7 +6,13 @@ import time
 import uuid
 
 import confluent_kafka
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient, NewTopic
+
+# of a request to make a topic
+NOT_NOW = (KafkaError.INVALID_REPLICATION_FACTOR,
+           KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT,
+           KafkaError._TRANSPORT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +48,31 @@ class Topics:
     def create(self, partitions=1, config=None, name=None):
         name = name or self.name()
         new = NewTopic(name, partitions, 1, config=config or {})
-        self.admin.create_topics([new])[name].result(20)
+        self._create(new)
         self._wait(name, lambda found: found == partitions)
         return name
+
+    def _create(self, new):
+        """A broker that a test before had stopped is fenced for a moment, or
+        loses the request: asked anew, by a new client."""
+        end = time.monotonic() + 60
+        tried = False
+        while True:
+            try:
+                self.admin.create_topics([new], request_timeout=10)[
+                    new.topic].result(15)
+                return
+            except concurrent.futures.TimeoutError:
+                assert time.monotonic() < end, f"{new.topic} is not made"
+            except confluent_kafka.KafkaException as problem:
+                code = problem.args[0].code()
+                if tried and code == KafkaError.TOPIC_ALREADY_EXISTS:
+                    return
+                if code not in NOT_NOW or time.monotonic() >= end:
+                    raise
+            tried = True
+            self._admin = None
+            time.sleep(0.1)
 
     def delete(self, name):
         self.admin.delete_topics([name])[name].result(20)
@@ -129,8 +157,7 @@ class Topics:
                             message.key(), message.value(),
                             message.timestamp()[1],
                             tuple(message.headers() or ())))
-                    elif error.code() == \
-                            confluent_kafka.KafkaError._PARTITION_EOF:
+                    elif error.code() == KafkaError._PARTITION_EOF:
                         open_partitions.discard(message.partition())
                     else:
                         raise AssertionError(error.str())
