@@ -50,10 +50,9 @@ def get(url):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process with all its threads."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process with all its threads, to the
+    nanosecond: clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def memory_kb(pid, field="VmRSS"):

@@ -139,7 +139,7 @@ def test_a_backend_terminated_in_the_transaction(consumer, topics, database,
     terminated = database.query(
         "SELECT state, pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND xact_start IS NOT NULL")
+        " AND xact_start IS NOT NULL AND backend_type = 'client backend'")
     assert terminated == [("active" if point == "in-copy"
                            else "idle in transaction", True)]
     daemon.resume()

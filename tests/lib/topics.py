@@ -144,12 +144,14 @@ class Topics:
         found = []
         end = time.monotonic() + timeout
         try:
+            # by offset: librdkafka looks for the beginning half a second late
             reader.assign([confluent_kafka.TopicPartition(
-                name, number, confluent_kafka.OFFSET_BEGINNING)
+                name, number, reader.get_watermark_offsets(
+                    confluent_kafka.TopicPartition(name, number), 20)[0])
                 for number in open_partitions])
             while open_partitions:
                 assert time.monotonic() < end, f"could not read {name}"
-                for message in reader.consume(1000, 0.2):
+                for message in reader.consume(1000, 0.02):
                     error = message.error()
                     if error is None:
                         found.append(Record(
