@@ -150,15 +150,16 @@ def rate(found):
 
 
 def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
-            whole=True, idle=0, columns=None, **more):
-    """One daemon, one fresh group and table."""
+            whole=True, idle=0, columns=None, begun=0, **more):
+    """One daemon, one fresh group and table; "begun": seconds of CPU that
+    are no row's."""
     postgres.make(table, "consumed")
     daemon = Consumer(kafka, postgres, topic, f"bench-{time.time_ns()}",
                       columns=columns, **more)
     result = {}
     try:
         seen = daemon.wait(rows, seconds)
-        result["cpu_us"] = daemon.cpu() * 1e6 / max(seen, 1)
+        result["cpu_us"] = (daemon.cpu() - begun) * 1e6 / max(seen, 1)
         result["rss_mb"] = servers.memory_kb(daemon.process.pid,
                                              "VmHWM") / 1024
         if idle:
@@ -273,16 +274,35 @@ def sizes(kafka, postgres, rows):
     return found
 
 
+def begin(kafka, postgres):
+    """Seconds of CPU until a daemon has its partitions, with nothing in
+    them."""
+    kafka.create("backlog_none", PARTITIONS)
+    postgres.make(TABLE, "consumed")
+    daemon = Consumer(kafka, postgres, "backlog_none", "bench-none")
+    try:
+        servers.wait_for("its partitions", 20, lambda: any(
+            f"partition {PARTITIONS - 1}: at offset 0" in line
+            for line in daemon.said()))
+        return daemon.cpu()
+    finally:
+        daemon.stop()
+        kafka.delete("backlog_none")
+
+
 def backlogs(kafka, postgres, most):
     """[(records, run)], each ten times the one before it."""
     found = []
+    begun = begin(kafka, postgres)
+    say(f"bench: a daemon begins for {begun * 1e3:.1f} ms of CPU")
     count = most // 100
     while count <= most:
         topic = f"backlog_{count}"
         kafka.create(topic, PARTITIONS)
         kafka.produce(topic, "fill", count)
         run = consume(kafka, postgres, topic, count, idle=20 if count == most
-                      else 0, whole=count < 5000000, seconds=150)
+                      else 0, whole=count < 5000000, seconds=150,
+                      begun=begun)
         found.append((count, run))
         say(f"bench: backlog of {count:>10,}: {run['rate']:>9,.0f} rows/s, "
             f"{run['cpu_us']:.2f} us CPU a row, {run['rss_mb']:.0f} MiB")
@@ -330,7 +350,8 @@ def table(results, by_size, lengths, rows):
         for count, run in lengths:
             lines.append(f"| {count:,} | {run['rate']:,.0f} "
                          f"| {run['cpu_us']:.2f} | {run['rss_mb']:.0f} |")
-        lines += ["", "CPU of the idle daemon behind it: "
+        lines += ["", "CPU of a row without that of the daemon's start. "
+                  "CPU of the idle daemon behind it: "
                   f"{lengths[-1][1]['idle_percent']:.2f} %."]
     if by_size:
         lines += ["", "| `batch.rows` | rows/s |", "| ---: | ---: |"]
