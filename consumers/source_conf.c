@@ -29,7 +29,7 @@ static const source_setting_t  source_presets[] = {
     { "fetch.max.bytes",          "262144" },
     { "fetch.message.max.bytes",  "65536" },
     /* a fetch of partitions that have nothing new keeps all others waiting */
-    { "fetch.wait.max.ms",        "30" },
+    { "fetch.wait.max.ms",        "50" },
     { "message.max.bytes",        "262144" },    /* bounds the first below */
     { "reconnect.backoff.max.ms", "1000" },
     { "session.timeout.ms",       "10000" },
