@@ -249,6 +249,8 @@ source_message_error(source_t *source, source_partition_t *p,
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         if (p) {
             p->eof = rkm->offset;
+            /* a log that ends before what is stored was made again */
+            source->status.reassign |= rkm->offset < p->expected;
         }
         return;
 
