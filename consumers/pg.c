@@ -51,6 +51,7 @@ static void pg_take(pg_t *pg, PGresult *res);
 static void pg_lost(pg_t *pg);
 static void pg_finish(pg_t *pg);
 static void pg_text(char *dst, size_t size, const char *src);
+static void pg_context(pg_reply_t *reply, const char *src);
 
 
 pg_t *
@@ -210,6 +211,22 @@ pg_text(char *dst, size_t size, const char *src)
     }
 
     dst[n] = '\0';
+}
+
+
+/* Whole lines only: half a number names another line. */
+
+static void
+pg_context(pg_reply_t *reply, const char *src)
+{
+    char  *end;
+
+    if ((size_t) snprintf(reply->context, sizeof(reply->context), "%s", src)
+        >= sizeof(reply->context))
+    {
+        end = strrchr(reply->context, '\n');
+        *(end ? end : reply->context) = '\0';
+    }
 }
 
 
@@ -536,7 +553,7 @@ pg_take(pg_t *pg, PGresult *res)
         pg_text(reply->function, sizeof(reply->function),
                 PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION));
         s = PQresultErrorField(res, PG_DIAG_CONTEXT);
-        snprintf(reply->context, sizeof(reply->context), "%s", s ? s : "");
+        pg_context(reply, s ? s : "");
     }
 
     PQclear(res);

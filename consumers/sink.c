@@ -192,6 +192,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     sink->careful = false;
     sink->looked = false;
     sink->not_plain = false;
+    sink->hint = SIZE_MAX;
     sink->seen_tries = 0;
     sink->span.target = 0;
 
@@ -330,6 +331,7 @@ void
 sink_send(sink_t *sink, pg_copy_pt copy, pg_done_pt done)
 {
     sink->row = sink->span.first;
+    sink->no_memory = false;
 
     if (buf_failed(&sink->sql)) {
         memset(&sink->sql, 0, sizeof(buf_t));
@@ -350,6 +352,12 @@ sink_send(sink_t *sink, pg_copy_pt copy, pg_done_pt done)
 void
 sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason)
 {
+    /* a time in which nothing could be stored is no time to wait for a row */
+
+    if (action != SQLSTATE_RETRY) {
+        sink->later_since = 0;
+    }
+
     sink->outcome.action = action;
     snprintf(sink->outcome.reason, sizeof(sink->outcome.reason), "%s",
              reason);
@@ -394,6 +402,11 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
 
     sql_outcome(&outcome, reply, what);
 
+    if (sink->no_memory && outcome.action == SQLSTATE_ROW) {
+        sink_stop(sink, SQLSTATE_RETRY, "out of memory");
+        return -1;
+    }
+
     switch (outcome.action) {
 
     case SQLSTATE_OK:
@@ -409,7 +422,7 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
             sink->later_since = now;
         }
 
-        if (sink->careful || now - sink->later_since >= SINK_LATER) {
+        if (now - sink->later_since >= SINK_LATER) {
             return 1;
         }
 
@@ -428,46 +441,43 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
 
 /*
  * A key is there already, or twice in the batch, or another daemon is about
- * to add it, or the table takes no COPY: the batch again, by way of temporary
- * tables, and the next ones of that table, since what failed leaves dead rows
- * behind.  A row that breaks another rule is bad by itself, and what the
- * server cannot do now is not tried again at once.
+ * to add it, or a row is bad: the batch again, by way of temporary tables, and
+ * the next ones of that table, since what failed leaves dead rows behind.
+ * What the server cannot do now is not tried again at once.
  */
 
 static bool
 sink_not_plain(sink_t *sink, const pg_reply_t *reply)
 {
-    bool         again;
-    outcome_t    outcome;
-    const char  *state;
+    outcome_t  outcome;
 
     sql_outcome(&outcome, reply, "");
-    state = reply->sqlstate;
 
-    switch (outcome.action) {
-
-    case SQLSTATE_OK:
-    case SQLSTATE_RECONNECT:
+    if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_RECONNECT)
+    {
         return false;
-
-    case SQLSTATE_ROW:
-        again = strcmp(state, "23505") == 0 || strcmp(state, "23P01") == 0;
-        break;
-
-    case SQLSTATE_RETRY:
-        again = strcmp(state, "55P03") == 0 || strncmp(state, "40", 2) == 0;
-        break;
-
-    default:
-        again = outcome.action == SQLSTATE_HOLD;
-        break;
     }
 
     sink->targets[sink->span.target].stage_for = SINK_STAGE;
 
-    if (!again) {
+    /* no key was there, or its error had come first */
+
+    if (outcome.action == SQLSTATE_ROW_LATER || sink->no_memory) {
         return false;
     }
+
+    if (outcome.action == SQLSTATE_RETRY
+        && strcmp(reply->sqlstate, "55P03") != 0
+        && strncmp(reply->sqlstate, "40", 2) != 0)
+    {
+        return false;
+    }
+
+    sink->hint = sink_named(sink, reply);
+    sink->hint_target = sink->span.target;
+    memcpy(sink->hint_state, reply->sqlstate, sizeof(sink->hint_state));
+    memcpy(sink->hint_constraint, reply->constraint,
+           sizeof(sink->hint_constraint));
 
     sink->not_plain = true;
     sink->span.target = 0;
@@ -632,7 +642,6 @@ sink_on_commit(void *data, const pg_reply_t *reply)
 
     case 0:
         sink->times.commit = sink_clock() - sink->began;
-        sink->later_since = 0;
         (void) sink_window_add(&sink->window, sink->batch, 2);
         sink_stop(sink, SQLSTATE_OK, "");
         return;

@@ -8,6 +8,7 @@
 #include "testpoint.h"
 
 
+static size_t sink_no_memory(sink_t *sink, const char **chunk);
 static int sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out);
 static int sink_dead_letter(sink_t *sink, const batch_row_t *row);
 static void sink_trim(buf_t *chunk);
@@ -56,6 +57,19 @@ sink_rows(void *data, const char **chunk)
 }
 
 
+/* No tuple and no line of a table with a number: refused, so none is stored. */
+
+static size_t
+sink_no_memory(sink_t *sink, const char **chunk)
+{
+    sink->no_memory = true;
+    buf_free(&sink->chunk);
+    *chunk = "out of memory\n";
+
+    return strlen(*chunk);
+}
+
+
 /* The same as tuples of the binary format, behind its header. */
 
 size_t
@@ -84,10 +98,7 @@ sink_binary_rows(void *data, const char **chunk)
         }
 
         if (buf_failed(out) || sink_tuple(sink, row, out) == -1) {
-            /* no tuple: PostgreSQL refuses it, so nothing is stored */
-            buf_free(out);
-            *chunk = "out of memory";
-            return strlen(*chunk);
+            return sink_no_memory(sink, chunk);
         }
     }
 
@@ -143,9 +154,7 @@ sink_staged_rows(void *data, const char **chunk)
         }
 
         if (buf_reserve(out, 32 + row->text_len) == -1) {
-            /* a broken line, so nothing is stored */
-            *chunk = "out of memory\n";
-            return strlen(*chunk);
+            return sink_no_memory(sink, chunk);
         }
 
         out->len = (size_t) (buf_put_int(out->data + out->len,
@@ -194,9 +203,7 @@ sink_dead_letters(void *data, const char **chunk)
         row = &sink->batch->rows[sink->row++];
 
         if (row->fault && sink_dead_letter(sink, row) == -1) {
-            /* a broken line: PostgreSQL refuses it, so nothing is stored */
-            *chunk = "out of memory\n";
-            return strlen(*chunk);
+            return sink_no_memory(sink, chunk);
         }
     }
 

@@ -89,7 +89,14 @@ struct sink_s {
     bool            binary;        /* as tuples, not as lines */
     bool            plain;         /* into the table, though it is staged */
     bool            not_plain;     /* nothing more of this batch */
+    bool            no_memory;     /* what was sent is refused */
     buf_t           chunk;
+
+    /* the row at fault when it was copied plainly; SIZE_MAX: none was named */
+    size_t          hint;
+    unsigned        hint_target;
+    char            hint_state[6];
+    char            hint_constraint[64];
 
     /* looking for bad rows */
     bool            careful;
@@ -131,6 +138,9 @@ void sink_store_dead(sink_t *sink);
  */
 void sink_look(sink_t *sink, const pg_reply_t *reply, bool any);
 void sink_look_on(sink_t *sink);
+
+/* The row at fault where that is beyond doubt, else SIZE_MAX. */
+size_t sink_named(const sink_t *sink, const pg_reply_t *reply);
 
 /* sink_seen.c: drops clients' retries, then goes on with the rows. */
 void sink_seen(sink_t *sink);

@@ -2,7 +2,8 @@
  * A row is at fault: the batch again, in one transaction still, behind a
  * savepoint for every span, with deferred constraints checked at once.  Where
  * PostgreSQL names the line that row is left out and the rest goes at once;
- * where it does not, halves: log2 n + 2 COPYs for one bad row among n.
+ * where it does not, halves: log2 n + 2 COPYs for one bad row among n.  Where
+ * it named one as the batch was copied plainly, that one is tried alone.
  */
 
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #define SINK_SWEEP  64    /* bad rows between two sweeps */
 
 
-static size_t sink_named(sink_t *sink, const pg_reply_t *reply);
+static int sink_push_failed(sink_t *sink, const sink_span_t *span,
+    const pg_reply_t *reply);
 static void sink_next_span(sink_t *sink);
 static void sink_on_span(void *data, const pg_reply_t *reply);
 static void sink_sweep(sink_t *sink);
@@ -58,7 +60,9 @@ sink_look(sink_t *sink, const pg_reply_t *reply, bool any)
         span.target = target;
         span.bad = any ? sink->ntargets == 1
                        : target == failed && row == SIZE_MAX && bad;
-        rc = sink_push(sink, &span);
+        rc = target == failed && row == SIZE_MAX && !any
+             ? sink_push_failed(sink, &span, reply)
+             : sink_push(sink, &span);
     }
 
     if (rc == -1) {
@@ -92,10 +96,8 @@ sink_look_on(sink_t *sink)
 }
 
 
-/* The row at fault where that is beyond doubt, else SIZE_MAX. */
-
-static size_t
-sink_named(sink_t *sink, const pg_reply_t *reply)
+size_t
+sink_named(const sink_t *sink, const pg_reply_t *reply)
 {
     size_t                row;
     uint64_t              line;
@@ -149,6 +151,45 @@ sink_push(sink_t *sink, const sink_span_t *span)
     sink->todo[sink->ntodo++] = *span;
 
     return 0;
+}
+
+
+/* The whole batch, in which a row is at fault for the first time. */
+
+static int
+sink_push_failed(sink_t *sink, const sink_span_t *span,
+    const pg_reply_t *reply)
+{
+    sink_span_t  part;
+
+    if (sink->hint == SIZE_MAX || sink->hint_target != span->target
+        || strcmp(sink->hint_state, reply->sqlstate) != 0
+        || strcmp(sink->hint_constraint, reply->constraint) != 0)
+    {
+        return sink_push(sink, span);
+    }
+
+    part = *span;
+    part.bad = false;
+    part.first = sink->hint + 1;
+
+    if (sink_push(sink, &part) == -1) {
+        return -1;
+    }
+
+    part.first = sink->hint;
+    part.end = sink->hint + 1;
+    part.bad = true;
+
+    if (sink_push(sink, &part) == -1) {
+        return -1;
+    }
+
+    part.first = span->first;
+    part.end = sink->hint;
+    part.bad = false;
+
+    return sink_push(sink, &part);
 }
 
 

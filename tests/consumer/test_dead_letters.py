@@ -1,6 +1,7 @@
 """A bad record is kept aside with its reason; its neighbours are rows."""
 
 import json
+import time
 
 import pytest
 
@@ -157,3 +158,47 @@ def test_a_row_too_big_takes_no_other_row_with_it(consumer, topics, database):
     assert database.query(
         'SELECT "offset", sqlstate FROM sluice.dead_letters') \
         == [(400, "54000")]
+
+
+LATE = {**CONFIG, "columns": {
+    "id": {"path": "/id", "type": "integer", "required": True},
+    "of": {"path": "/of", "type": "integer"}}}
+
+
+def late(consumer, topics, database, *records):
+    """A daemon that waits for a foreign key's row."""
+    database.query("CREATE TABLE p (id integer PRIMARY KEY);"
+                   "CREATE TABLE t (id integer CHECK (id >= 0),"
+                   " of integer REFERENCES p)")
+    topic = topics.create()
+    topics.produce(topic, [json.dumps(record) for record in records])
+    daemon = consumer({**LATE, "topic": topic}).wait_healthy()
+    wait_for(lambda: daemon.metric("sluice_consumer_retries_total") > 0, 20,
+             "it waits")
+    return daemon
+
+
+def test_beside_a_bad_row_a_foreign_keys_is_waited_for(consumer, topics,
+                                                       database):
+    late(consumer, topics, database, {"id": 1, "of": 7}, {"id": -1})
+    database.query("INSERT INTO p VALUES (7)")
+    wait_for(lambda: database.try_count("t") == 1, 20, "the row")
+    assert database.query('SELECT "offset" FROM sluice.dead_letters') \
+        == [(1,)]
+
+
+def test_an_outage_is_no_time_to_wait_for_a_foreign_keys_row(
+        consumer, topics, database):
+    daemon = late(consumer, topics, database, {"id": 1, "of": 7})
+    database.query("ALTER TABLE t RENAME TO away")
+    daemon.wait_log("holding", 20)
+    begin = time.monotonic()
+    # longer than a row is waited for
+    wait_for(lambda: time.monotonic() - begin > 5.5, 10)
+    tries = daemon.metric("sluice_consumer_retries_total")
+    database.query("ALTER TABLE away RENAME TO t")
+    wait_for(lambda: daemon.metric("sluice_consumer_retries_total") > tries,
+             20, "it waits again")
+    database.query("INSERT INTO p VALUES (7)")
+    wait_for(lambda: database.try_count("t") == 1, 20, "the row")
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == 0
