@@ -150,16 +150,15 @@ def rate(found):
 
 
 def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
-            whole=True, idle=0, columns=None, begun=0, **more):
-    """One daemon, one fresh group and table; "begun": seconds of CPU that
-    are no row's."""
+            whole=True, idle=0, columns=None, **more):
+    """One daemon, one fresh group and table."""
     postgres.make(table, "consumed")
     daemon = Consumer(kafka, postgres, topic, f"bench-{time.time_ns()}",
                       columns=columns, **more)
     result = {}
     try:
         seen = daemon.wait(rows, seconds)
-        result["cpu_us"] = (daemon.cpu() - begun) * 1e6 / max(seen, 1)
+        result["cpu_us"] = daemon.cpu() * 1e6 / max(seen, 1)
         result["rss_mb"] = servers.memory_kb(daemon.process.pid,
                                              "VmHWM") / 1024
         if idle:
@@ -301,8 +300,8 @@ def backlogs(kafka, postgres, most):
         kafka.create(topic, PARTITIONS)
         kafka.produce(topic, "fill", count)
         run = consume(kafka, postgres, topic, count, idle=20 if count == most
-                      else 0, whole=count < 5000000, seconds=150,
-                      begun=begun)
+                      else 0, whole=count < 5000000, seconds=150)
+        run["cpu_us"] -= begun * 1e6 / count
         found.append((count, run))
         say(f"bench: backlog of {count:>10,}: {run['rate']:>9,.0f} rows/s, "
             f"{run['cpu_us']:.2f} us CPU a row, {run['rss_mb']:.0f} MiB")

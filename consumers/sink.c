@@ -19,6 +19,8 @@ static int sink_prepare_dead(sink_t *sink);
 static void sink_next_target(sink_t *sink);
 static bool sink_tombstones(const sink_t *sink);
 static bool sink_not_plain(sink_t *sink, const pg_reply_t *reply);
+static void sink_outcome(const sink_t *sink, outcome_t *outcome,
+    const pg_reply_t *reply, const char *what);
 static void sink_on_rows(void *data, const pg_reply_t *reply);
 static void sink_on_dead(void *data, const pg_reply_t *reply);
 static void sink_on_topic(void *data, const outcome_t *outcome);
@@ -389,6 +391,21 @@ sink_on_rolled_back(void *data, const pg_reply_t *reply)
 }
 
 
+/* What was sent for want of memory is refused, and no row's fault. */
+
+static void
+sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,
+    const char *what)
+{
+    sql_outcome(outcome, reply, what);
+
+    if (sink->no_memory && outcome->action == SQLSTATE_ROW) {
+        outcome->action = SQLSTATE_RETRY;
+        snprintf(outcome->reason, sizeof(outcome->reason), "out of memory");
+    }
+}
+
+
 /*
  * Returns 0 when all went well, 1 when rows are at fault, -1 when the batch
  * has ended.
@@ -400,12 +417,7 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
     int64_t    now;
     outcome_t  outcome;
 
-    sql_outcome(&outcome, reply, what);
-
-    if (sink->no_memory && outcome.action == SQLSTATE_ROW) {
-        sink_stop(sink, SQLSTATE_RETRY, "out of memory");
-        return -1;
-    }
+    sink_outcome(sink, &outcome, reply, what);
 
     switch (outcome.action) {
 
@@ -451,7 +463,7 @@ sink_not_plain(sink_t *sink, const pg_reply_t *reply)
 {
     outcome_t  outcome;
 
-    sql_outcome(&outcome, reply, "");
+    sink_outcome(sink, &outcome, reply, "");
 
     if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_RECONNECT)
     {
@@ -462,7 +474,7 @@ sink_not_plain(sink_t *sink, const pg_reply_t *reply)
 
     /* no key was there, or its error had come first */
 
-    if (outcome.action == SQLSTATE_ROW_LATER || sink->no_memory) {
+    if (outcome.action == SQLSTATE_ROW_LATER) {
         return false;
     }
 

@@ -8,7 +8,6 @@
 #include "testpoint.h"
 
 
-static size_t sink_no_memory(sink_t *sink, const char **chunk);
 static int sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out);
 static int sink_dead_letter(sink_t *sink, const batch_row_t *row);
 static void sink_trim(buf_t *chunk);
@@ -57,9 +56,7 @@ sink_rows(void *data, const char **chunk)
 }
 
 
-/* No tuple and no line of a table with a number: refused, so none is stored. */
-
-static size_t
+size_t
 sink_no_memory(sink_t *sink, const char **chunk)
 {
     sink->no_memory = true;

@@ -155,6 +155,12 @@ size_t sink_staged_rows(void *data, const char **chunk);
 size_t sink_dead_letters(void *data, const char **chunk);
 
 /*
+ * Sent instead, where memory is short: no tuple, and no line of a table with
+ * a number, so it is refused and nothing is stored.
+ */
+size_t sink_no_memory(sink_t *sink, const char **chunk);
+
+/*
  * The line of the COPY that the error context reports, 0 if it names none
  * beyond doubt: a client's bytes may look like one.  With nothing behind the
  * number it is the last line read, which is the one at fault only where

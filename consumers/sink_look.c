@@ -160,6 +160,7 @@ static int
 sink_push_failed(sink_t *sink, const sink_span_t *span,
     const pg_reply_t *reply)
 {
+    size_t       i, bounds[4];
     sink_span_t  part;
 
     if (sink->hint == SIZE_MAX || sink->hint_target != span->target
@@ -169,27 +170,23 @@ sink_push_failed(sink_t *sink, const sink_span_t *span,
         return sink_push(sink, span);
     }
 
+    bounds[0] = span->first;
+    bounds[1] = sink->hint;
+    bounds[2] = sink->hint + 1;
+    bounds[3] = span->end;
     part = *span;
-    part.bad = false;
-    part.first = sink->hint + 1;
 
-    if (sink_push(sink, &part) == -1) {
-        return -1;
+    for (i = 3; i-- > 0; ) {
+        part.first = bounds[i];
+        part.end = bounds[i + 1];
+        part.bad = i == 1;
+
+        if (sink_push(sink, &part) == -1) {
+            return -1;
+        }
     }
 
-    part.first = sink->hint;
-    part.end = sink->hint + 1;
-    part.bad = true;
-
-    if (sink_push(sink, &part) == -1) {
-        return -1;
-    }
-
-    part.first = span->first;
-    part.end = sink->hint;
-    part.bad = false;
-
-    return sink_push(sink, &part);
+    return 0;
 }
 
 

@@ -508,10 +508,7 @@ sink_seen_keys(void *data, const char **chunk)
     }
 
     if (buf_failed(out)) {
-        /* no tuple: PostgreSQL refuses it, so nothing is stored */
-        buf_free(out);
-        *chunk = "out of memory";
-        return strlen(*chunk);
+        return sink_no_memory(sink, chunk);
     }
 
     *chunk = out->data;

@@ -129,7 +129,8 @@ def test_where_a_key_is_known_it_costs_one_more(consumer, topics, database):
 
 
 @pytest.mark.parametrize("place, key, more", [
-    (None, "", {}), (DEAR, "", {}), (DEAR, "PRIMARY KEY", UPSERT)])
+    (0, "", {}), (None, "", {}), (ROWS - 1, "", {}),
+    (DEAR, "PRIMARY KEY", UPSERT)])
 def test_a_missing_row_costs_log_n_and_two(consumer, topics, database, place,
                                            key, more):
     """It may yet come: the batch is tried again meanwhile."""

@@ -56,12 +56,12 @@ class Database:
         except psycopg2.errors.UndefinedTable:
             return 0
 
-    def begin(self, statement=None, *values):
+    def begin(self, statement=None):
         """Another session, in a transaction that begins with that."""
         session = self.postgres.connect(self.name)
         session.autocommit = False
         if statement:
-            session.cursor().execute(statement, values or None)
+            session.cursor().execute(statement)
         return session
 
     def waits(self, seconds=0):

@@ -2,12 +2,15 @@
 
 import concurrent.futures
 import dataclasses
+import itertools
 import time
 import uuid
 
 import confluent_kafka
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.lib.env import wait_for
 
 # of a request to make a topic
 NOT_NOW = (KafkaError.INVALID_REPLICATION_FACTOR,
@@ -48,46 +51,43 @@ class Topics:
     def create(self, partitions=1, config=None, name=None):
         name = name or self.name()
         new = NewTopic(name, partitions, 1, config=config or {})
-        self._create(new)
-        self._wait(name, lambda found: found == partitions)
+        tries = itertools.count()
+        wait_for(lambda: self._make(new, next(tries) > 0), 60,
+                 f"topic {name} is made", 0.1)
+        self._wait(name, partitions)
         return name
 
-    def _create(self, new):
-        """A broker that a test before had stopped is fenced for a moment, or
-        loses the request: asked anew, by a new client."""
-        end = time.monotonic() + 60
-        tried = False
-        while True:
-            try:
-                self.admin.create_topics([new], request_timeout=10)[
-                    new.topic].result(15)
-                return
-            except concurrent.futures.TimeoutError:
-                assert time.monotonic() < end, f"{new.topic} is not made"
-            except confluent_kafka.KafkaException as problem:
-                code = problem.args[0].code()
-                if tried and code == KafkaError.TOPIC_ALREADY_EXISTS:
-                    return
-                if code not in NOT_NOW or time.monotonic() >= end:
-                    raise
-            tried = True
-            self._admin = None
-            time.sleep(0.1)
+    def _make(self, new, tried):
+        """Whether it is made.  A broker that a test before had stopped is
+        fenced for a moment, or loses the request: then not, and a new client
+        asks next."""
+        try:
+            self.admin.create_topics([new], request_timeout=10)[
+                new.topic].result(15)
+            return True
+        except concurrent.futures.TimeoutError:
+            pass
+        except confluent_kafka.KafkaException as problem:
+            code = problem.args[0].code()
+            if tried and code == KafkaError.TOPIC_ALREADY_EXISTS:
+                return True
+            if code not in NOT_NOW:
+                raise
+        self._admin = None
+        return False
 
     def delete(self, name):
         self.admin.delete_topics([name])[name].result(20)
-        self._wait(name, lambda found: found == 0)
+        self._wait(name, 0)
 
     def partitions(self, name):
         """How many there are; 0: no such topic."""
         topics = self.admin.list_topics(timeout=20).topics
         return len(topics[name].partitions) if name in topics else 0
 
-    def _wait(self, name, wanted):
-        end = time.monotonic() + 20
-        while not wanted(self.partitions(name)):
-            assert time.monotonic() < end, f"topic {name} did not settle"
-            time.sleep(0.02)
+    def _wait(self, name, partitions):
+        wait_for(lambda: self.partitions(name) == partitions, 20,
+                 f"topic {name} has {partitions} partitions")
 
     def produce(self, name, records, timestamp=None):
         """records: values, or (key, value), with a partition and headers
