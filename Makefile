@@ -80,7 +80,7 @@ packages = rdkafka libpq libcjson libmicrohttpd libpcre2-8 libcrypto
 pkg_cflags = $(shell pkg-config --cflags $(packages))
 pkg_libs = $(shell pkg-config --libs $(packages))
 
-sources = $(wildcard common/*.c consumers/*.c)
+sources = $(wildcard common/*/*.c consumers/*.c consumers/*/*.c)
 objects = $(sources:%.c=$(OUT)/obj/%.o)
 test_objects = $(sources:%.c=$(OUT)/obj-test/%.o)
 library = $(filter-out %/consumers/main.o,$(objects))
@@ -134,10 +134,11 @@ simulate_objects = $(patsubst %.c,$(OUT)/obj/%.o, \
 
 # of which the linker takes what is asked for
 $(OUT)/test/simulated.a: $(filter-out $(addprefix $(OUT)/obj/consumers/, \
-    catalog.o lookup.o pg.o source_conf.o unblock.o),$(library))
+    postgres/catalog.o kafka/lookup.o postgres/pg.o kafka/client.o \
+    store/unblock.o),$(library))
 	@mkdir -p $(@D)
 	@rm -f $@
-	@ar rc $@ $^
+	@ar qc $@ $^
 
 $(OUT)/test/simulate: $(simulate_objects)
 	$(step) link $@
@@ -159,7 +160,8 @@ $(OUT)/obj-test/%.o: %.c $(OUT)/c.flags
 	@mkdir -p $(@D)
 	@$(compile) -DSLUICE_TEST_POINTS
 
--include $(wildcard $(OUT)/obj/*/*.d $(OUT)/obj/*/*/*.d $(OUT)/obj-test/*/*.d)
+-include $(wildcard $(OUT)/obj/*/*.d $(OUT)/obj/*/*/*.d $(OUT)/obj-test/*/*.d \
+    $(OUT)/obj-test/*/*/*.d)
 
 # rewritten only when it differs, so that another compiler rebuilds
 $(OUT)/c.flags: now = $(CC) $(cflags)
@@ -183,11 +185,12 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
 fuzz_targets = conf inflate json row schema split
-fuzz_sources = $(wildcard common/*.c) ngx_module/ngx_kafka_inflate.c
-fuzz_split = ngx_module/ngx_http_kafka_record.c ngx_module/ngx_http_kafka_split.c
-fuzz_conf = $(wildcard consumers/conf*.c) consumers/types.c consumers/buf.c
-fuzz_row = $(wildcard consumers/row*.c) consumers/types.c consumers/buf.c \
-    consumers/conf_value.c
+fuzz_sources = $(wildcard common/*/*.c) ngx_module/http/ngx_kafka_inflate.c
+fuzz_split = ngx_module/http/ngx_http_kafka_record.c \
+    ngx_module/http/ngx_http_kafka_split.c
+fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c
+fuzz_row = $(filter-out %/tombstone.c,$(wildcard consumers/row/*.c)) \
+    consumers/conf/types.c consumers/conf/units.c consumers/base/buf.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \

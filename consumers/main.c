@@ -7,17 +7,17 @@
 #include <unistd.h>
 #include <linux/close_range.h>
 
-#include "check.h"
-#include "command.h"
-#include "conf.h"
-#include "conf_doc.h"
-#include "daemon.h"
-#include "dead_letters.h"
-#include "ddl.h"
-#include "init.h"
-#include "log.h"
-#include "source.h"
-#include "tool.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "conf/doc.h"
+#include "daemon/daemon.h"
+#include "kafka/source.h"
+#include "postgres/ddl.h"
+#include "tools/check.h"
+#include "tools/command.h"
+#include "tools/dead_letters.h"
+#include "tools/init.h"
+#include "tools/tool.h"
 #include "version.h"
 
 

@@ -4,7 +4,7 @@
  * whole.  Inputs that name other files are passed over.
  */
 
-#include "conf.h"
+#include "conf/conf.h"
 #include "fuzz.h"
 
 

@@ -5,7 +5,7 @@
  */
 
 #include "fuzz.h"
-#include "ngx_kafka_inflate.h"
+#include "http/ngx_kafka_inflate.h"
 
 
 typedef struct {

@@ -9,9 +9,9 @@
 
 #include <cjson/cJSON.h>
 
-#include "json.h"
-#include "fuzz.h"
 #include "../unit/tokens.h"
+#include "fuzz.h"
+#include "json/json.h"
 
 
 static json_doc_t  doc;

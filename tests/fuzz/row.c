@@ -5,7 +5,7 @@
  */
 
 #include "fuzz.h"
-#include "row.h"
+#include "row/row.h"
 
 
 static const conf_transform_t  tidy[] = {
@@ -216,15 +216,15 @@ check_first(const conf_t *conf, const char *value, size_t len,
 
 
 static void
-check_record(size_t plan, const batch_record_t *record)
+check_record(size_t plan, const record_t *record)
 {
     int            rc;
     buf_t          text, again;
-    batch_fault_t  fault;
+    record_fault_t  fault;
 
     memset(&text, 0, sizeof(buf_t));
     memset(&again, 0, sizeof(buf_t));
-    memset(&fault, 0, sizeof(batch_fault_t));
+    memset(&fault, 0, sizeof(record_fault_t));
 
     rc = row_convert(plans[plan], record, &text, &fault);
 
@@ -242,7 +242,7 @@ check_record(size_t plan, const batch_record_t *record)
     case 1:
         demand(strlen(fault.sqlstate) == 5, "a fault has an SQLSTATE");
         demand(fault.reason[0]
-               && strnlen(fault.reason, BATCH_REASON) < BATCH_REASON,
+               && strnlen(fault.reason, RECORD_REASON) < RECORD_REASON,
                "and a reason");
         demand(text.len == 0, "and leaves nothing");
         break;
@@ -266,8 +266,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char            *key, *header, *value;
     size_t           key_len, header_len, plan;
-    batch_header_t   headers[6];
-    batch_record_t   record;
+    record_header_t   headers[6];
+    record_t   record;
 
     if (size < 3) {
         return 0;
@@ -281,7 +281,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     key_len = data[1] < size - 3 ? data[1] : size - 3;
     header_len = data[2] < size - 3 - key_len ? data[2] : size - 3 - key_len;
 
-    memset(&record, 0, sizeof(batch_record_t));
+    memset(&record, 0, sizeof(record_t));
     record.topic = "t";
     record.timestamp = 1769860800123;
     record.value_len = size - 3 - key_len - header_len;
@@ -293,12 +293,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     value = copy((const char *) data + key_len + header_len,
                  record.value_len, "", "");
 
-    headers[0] = (batch_header_t) { "h", header, header_len };
-    headers[1] = (batch_header_t) { "content-type", header, header_len };
-    headers[2] = (batch_header_t) { "ce_specversion", "1.0", 3 };
-    headers[3] = (batch_header_t) { "ce_id", key, key_len };
-    headers[4] = (batch_header_t) { "ce_type", header, header_len };
-    headers[5] = (batch_header_t) { "ce_source", "/", 1 };
+    headers[0] = (record_header_t) { "h", header, header_len };
+    headers[1] = (record_header_t) { "content-type", header, header_len };
+    headers[2] = (record_header_t) { "ce_specversion", "1.0", 3 };
+    headers[3] = (record_header_t) { "ce_id", key, key_len };
+    headers[4] = (record_header_t) { "ce_type", header, header_len };
+    headers[5] = (record_header_t) { "ce_source", "/", 1 };
 
     record.key = key_len ? key : NULL;
     record.value = value;

@@ -1,7 +1,7 @@
 /* libFuzzer target of the schema: input is a schema, a NUL and a record. */
 
 #include "fuzz.h"
-#include "schema.h"
+#include "schema/schema.h"
 
 
 static json_doc_t  doc;

@@ -4,8 +4,8 @@
  * bit), then the body.
  */
 
-#include "ngx_http_kafka_module.h"
 #include "fuzz.h"
+#include "http/ngx_http_kafka_module.h"
 
 
 #define MAX_RECORDS  64

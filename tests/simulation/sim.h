@@ -8,7 +8,7 @@
 #define SLUICE_SIM_H
 
 
-#include "daemon_impl.h"
+#include "daemon/daemon_impl.h"
 
 
 #define SIM_PARTITIONS  3

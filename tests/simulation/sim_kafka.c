@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "source_impl.h"
+#include "kafka/source_impl.h"
 #include "sim.h"
 
 
@@ -293,12 +293,12 @@ source_producer_conf(const conf_t *conf, char *err)
 
 int
 source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
-    batch_record_t *record)
+    record_t *record)
 {
     (void) headers;
     (void) list;
 
-    memset(record, 0, sizeof(batch_record_t));
+    memset(record, 0, sizeof(record_t));
     record->topic = "t";
     record->value = rkm->payload;
     record->value_len = rkm->len;

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "catalog.h"
+#include "postgres/catalog.h"
 #include "sim.h"
 
 

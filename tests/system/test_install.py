@@ -25,7 +25,7 @@ def installed(run_directory):
 def test_who_builds_makes_no_difference():
     """What a script built by the full path is seen to be old by "make"."""
     made = (BUILD / "obj" / "common" / "json.d").read_text()
-    assert made.startswith(f"{BUILD.relative_to(ROOT)}/obj/common/json.o:")
+    assert made.startswith(f"{BUILD.relative_to(ROOT)}/obj/common/json/json.o:")
 
 
 def analyze(*words, **environment):

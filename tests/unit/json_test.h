@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "json.h"
+#include "json/json.h"
 #include "tap.h"
 #include "tokens.h"
 

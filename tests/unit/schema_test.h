@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "schema.h"
+#include "schema/schema.h"
 #include "tap.h"
 
 

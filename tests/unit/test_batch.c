@@ -1,8 +1,8 @@
 /* Batches: bounds, ranges, gaps, faults; and what the sink derives of them. */
 
-#include "batch.h"
-#include "crc32.h"
-#include "sink_impl.h"
+#include "base/crc32.h"
+#include "store/batch.h"
+#include "store/sink_impl.h"
 #include "tap.h"
 
 
@@ -13,7 +13,7 @@ static int
 add(unsigned range, int64_t offset, const char *value, const char *line)
 {
     size_t          text;
-    batch_record_t  record;
+    record_t  record;
 
     memset(&record, 0, sizeof(record));
     record.topic = "t";
@@ -95,7 +95,7 @@ static void
 test_ranges(void)
 {
     unsigned        a, b;
-    batch_record_t  record;
+    record_t  record;
 
     batch_init(&batch, 100, 1024 * 1024, 20);
 
@@ -242,7 +242,7 @@ static void
 test_filtered(void)
 {
     unsigned        r;
-    batch_record_t  record;
+    record_t  record;
 
     memset(&record, 0, sizeof(record));
     record.key = "a";

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "binary.h"
+#include "store/tuples.h"
 #include "tap.h"
 
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conf.h"
-#include "conf_value.h"
+#include "conf/conf.h"
+#include "conf/units.h"
 #include "tap.h"
 
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "conf_table.h"
-#include "conf_value.h"
+#include "conf/keys.h"
+#include "conf/units.h"
 #include "tap.h"
 
 

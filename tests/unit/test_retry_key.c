@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "retry_key.h"
+#include "record/retry_key.h"
 #include "tap.h"
 
 

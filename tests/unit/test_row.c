@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "row.h"
+#include "row/row.h"
 #include "tap.h"
 
 
@@ -120,9 +120,9 @@ configure(const char *columns)
 
 
 static void
-record_of(batch_record_t *record, const char *value)
+record_of(record_t *record, const char *value)
 {
-    memset(record, 0, sizeof(batch_record_t));
+    memset(record, 0, sizeof(record_t));
     record->topic = "the.topic";
     record->key = "k\t1";
     record->key_len = 3;
@@ -143,8 +143,8 @@ test_case(const case_t *tc)
     conf_t          *conf;
     const char      *type;
     row_plan_t      *plan;
-    batch_fault_t    fault;
-    batch_record_t   record;
+    record_fault_t    fault;
+    record_t   record;
 
     snprintf(columns, sizeof(columns), "{ \"c\": %s }", tc->column);
     conf = configure(columns);
@@ -189,8 +189,8 @@ test_columns(void)
     buf_t            text;
     conf_t          *conf;
     row_plan_t      *plan;
-    batch_fault_t    fault;
-    batch_record_t   record;
+    record_fault_t    fault;
+    record_t   record;
     const char      *types[4] = { "bigint", "text", "text", "integer" };
 
     conf = configure("{ \"id\": { \"generated\": \"identity\" },"

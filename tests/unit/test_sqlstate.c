@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "sqlstate.h"
+#include "postgres/sqlstate.h"
 #include "tap.h"
 
 

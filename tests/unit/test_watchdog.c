@@ -2,7 +2,7 @@
 
 #include <sys/socket.h>
 
-#include "daemon_impl.h"
+#include "daemon/daemon_impl.h"
 #include "tap.h"
 
 
@@ -15,7 +15,7 @@ static pg_state_t  connection;
 #define pg_state(pg)       connection
 #define daemon_manage      watched_manage
 #define daemon_reload      watched_reload
-#include "daemon_manage.c"
+#include "daemon/manage.c"
 
 
 #define SECOND  1000

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "json.h"
+#include "json/json.h"
 
 
 /*

@@ -1,0 +1,93 @@
+/* Shared by the parts of the JSON reader; nobody else includes it. */
+
+#ifndef SLUICE_JSON_IMPL_H
+#define SLUICE_JSON_IMPL_H
+
+
+/* Another module's json_* must not take the place of ours in nginx. */
+#pragma GCC visibility push(hidden)
+
+#include "json/json.h"
+
+
+typedef struct {
+    uint32_t  token;
+    uint32_t  members;
+    uint32_t  stamp;     /* 0 while names are compared one by one */
+} json_frame_t;
+
+
+typedef struct {
+    json_doc_t     *doc;
+    const uint8_t  *text;
+    const uint8_t  *end;
+    const uint8_t  *bad;
+    const char     *reason;
+    uint32_t        depth;
+    uint32_t        zeros;    /* exponents summed */
+    json_frame_t    stack[JSON_MAX_DEPTH];
+} json_parser_t;
+
+
+int json_grow(json_parser_t *ps);
+
+/* From behind the opening quote; returns behind the closing one, or NULL. */
+const uint8_t *json_scan_string(json_parser_t *ps, const uint8_t *p);
+
+/*
+ * Notes the name in the innermost open object.  1: it is new there, 0: it is
+ * not, -1: out of memory.
+ */
+int json_unique_name(json_parser_t *ps, uint32_t token);
+
+void json_keys_next(json_keys_t *keys);
+void json_keys_free(json_keys_t *keys);
+
+
+static inline const uint8_t *
+json_fail(json_parser_t *ps, const uint8_t *bad, const char *reason)
+{
+    ps->bad = bad;
+    ps->reason = reason;
+
+    return NULL;
+}
+
+
+static inline const uint8_t *
+json_unexpected(json_parser_t *ps, const uint8_t *p)
+{
+    return json_fail(ps, p, p == ps->end ? "unexpected end of the text"
+                                         : "unexpected character");
+}
+
+
+static inline json_token_t *
+json_push(json_parser_t *ps, json_type_t type, const uint8_t *start,
+    const uint8_t *end)
+{
+    json_doc_t    *doc;
+    json_token_t  *token;
+
+    doc = ps->doc;
+
+    if (doc->count == doc->size && json_grow(ps) != 0) {
+        return NULL;
+    }
+
+    token = &doc->tokens[doc->count++];
+
+    token->start = (uint32_t) (start - ps->text);
+    token->end = (uint32_t) (end - ps->text);
+    token->next = doc->count;
+    token->type = (uint8_t) type;
+    token->escaped = 0;
+
+    return token;
+}
+
+
+#pragma GCC visibility pop
+
+
+#endif

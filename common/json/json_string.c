@@ -1,0 +1,349 @@
+/* JSON strings: checking UTF-8 and escapes, decoding, comparing. */
+
+#include <string.h>
+
+#include "json/json_impl.h"
+
+
+#define JSON_ONES   0x0101010101010101ULL
+#define JSON_HIGHS  0x8080808080808080ULL
+
+
+static const uint8_t *json_escape(json_parser_t *ps, const uint8_t *p);
+static const uint8_t *json_utf8(json_parser_t *ps, const uint8_t *p);
+static size_t json_decode(const uint8_t **pp, char *out);
+
+
+static const uint8_t  json_plain[256] = {
+    [0x20 ... 0x21] = 1, [0x23 ... 0x5b] = 1, [0x5d ... 0x7f] = 1
+};
+
+static const char  json_escapes[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f',
+    ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'
+};
+
+
+const uint8_t *
+json_scan_string(json_parser_t *ps, const uint8_t *p)
+{
+    uint8_t         escaped;
+    uint64_t        word, hit;
+    json_token_t   *token;
+    const uint8_t  *start, *end;
+
+    start = p;
+    end = ps->end;
+    escaped = 0;
+
+    for ( ;; ) {
+        /*
+         * Eight bytes at a time: below 0x20, '"', '\\' or above 0x7f sets the
+         * byte's high bit; a borrow comes only from a byte that is a hit.
+         */
+        while (end - p >= 8) {
+            memcpy(&word, p, 8);
+
+            hit = (word | (word - JSON_ONES * 0x20)
+                   | ((word ^ (JSON_ONES * '"')) - JSON_ONES)
+                   | ((word ^ (JSON_ONES * '\\')) - JSON_ONES)) & JSON_HIGHS;
+
+            if (hit) {
+#if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+                p += __builtin_ctzll(hit) / 8;
+#endif
+                break;
+            }
+
+            p += 8;
+        }
+
+        while (p < end && json_plain[*p]) {
+            p++;
+        }
+
+        if (p == end) {
+            return json_unexpected(ps, p);
+        }
+
+        if (*p == '"') {
+            break;
+        }
+
+        if (*p >= 0x80) {
+            p = json_utf8(ps, p);
+
+        } else if (*p == '\\') {
+            escaped = 1;
+            p = json_escape(ps, p);
+
+        } else {
+            p = json_fail(ps, p, "control character in a string");
+        }
+
+        if (p == NULL) {
+            return NULL;
+        }
+    }
+
+    token = json_push(ps, JSON_STRING, start, p);
+    if (token == NULL) {
+        return NULL;
+    }
+
+    token->escaped = escaped;
+
+    return p + 1;
+}
+
+
+/* Four hexadecimal digits, or -1. */
+
+static int
+json_hex4(const uint8_t *p, const uint8_t *end)
+{
+    int      value, n;
+    uint8_t  c;
+
+    if (end - p < 4) {
+        return -1;
+    }
+
+    for (value = 0, n = 0; n < 4; n++) {
+        c = p[n];
+
+        if ((uint8_t) (c - '0') <= 9) {
+            c = (uint8_t) (c - '0');
+
+        } else if ((uint8_t) ((c | 0x20) - 'a') <= 5) {
+            c = (uint8_t) ((c | 0x20) - 'a' + 10);
+
+        } else {
+            return -1;
+        }
+
+        value = value * 16 + c;
+    }
+
+    return value;
+}
+
+
+static const uint8_t *
+json_escape(json_parser_t *ps, const uint8_t *p)
+{
+    int  unit, low;
+
+    if (ps->end - p < 2) {
+        return json_unexpected(ps, ps->end);
+    }
+
+    if (json_escapes[p[1]]) {
+        return p + 2;
+    }
+
+    unit = p[1] == 'u' ? json_hex4(p + 2, ps->end) : -1;
+
+    if (unit == -1) {
+        return json_fail(ps, p, "invalid escape in a string");
+    }
+
+    if (unit == 0) {
+        return json_fail(ps, p, "NUL in a string");
+    }
+
+    if (unit < 0xd800 || unit > 0xdfff) {
+        return p + 6;
+    }
+
+    if (unit > 0xdbff || ps->end - p < 12 || p[6] != '\\' || p[7] != 'u') {
+        return json_fail(ps, p, "lone surrogate in a string");
+    }
+
+    low = json_hex4(p + 8, ps->end);
+
+    if (low < 0xdc00 || low > 0xdfff) {
+        return json_fail(ps, p, "lone surrogate in a string");
+    }
+
+    return p + 12;
+}
+
+
+/* A run of characters beyond ASCII (RFC 3629, section 4). */
+
+static const uint8_t *
+json_utf8(json_parser_t *ps, const uint8_t *p)
+{
+    size_t          left;
+    uint8_t         c;
+    const uint8_t  *end;
+
+    end = ps->end;
+
+    while (p < end && *p >= 0x80) {
+        c = *p;
+        left = (size_t) (end - p);
+
+        if (c >= 0xc2 && c <= 0xdf) {
+            if (left < 2 || (p[1] & 0xc0) != 0x80) {
+                break;
+            }
+
+            p += 2;
+
+        } else if (c >= 0xe0 && c <= 0xef) {
+            if (left < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80
+                || (c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f))
+            {
+                break;
+            }
+
+            p += 3;
+
+        } else if (c >= 0xf0 && c <= 0xf4) {
+            if (left < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80
+                || (p[3] & 0xc0) != 0x80 || (c == 0xf0 && p[1] < 0x90)
+                || (c == 0xf4 && p[1] > 0x8f))
+            {
+                break;
+            }
+
+            p += 4;
+
+        } else {
+            break;
+        }
+    }
+
+    if (p < end && *p >= 0x80) {
+        return json_fail(ps, p, "invalid UTF-8");
+    }
+
+    return p;
+}
+
+
+/* Decodes the escape at *pp, which was checked, and steps over it. */
+
+static size_t
+json_decode(const uint8_t **pp, char *out)
+{
+    uint32_t        c;
+    const uint8_t  *p;
+
+    p = *pp;
+
+    if (p[1] != 'u') {
+        *out = json_escapes[p[1]];
+        *pp = p + 2;
+        return 1;
+    }
+
+    c = (uint32_t) json_hex4(p + 2, p + 6);
+    *pp = p + 6;
+
+    if (c < 0x80) {
+        out[0] = (char) c;
+        return 1;
+    }
+
+    if (c < 0x800) {
+        out[0] = (char) (0xc0 | c >> 6);
+        out[1] = (char) (0x80 | (c & 0x3f));
+        return 2;
+    }
+
+    if (c < 0xd800 || c > 0xdfff) {
+        out[0] = (char) (0xe0 | c >> 12);
+        out[1] = (char) (0x80 | (c >> 6 & 0x3f));
+        out[2] = (char) (0x80 | (c & 0x3f));
+        return 3;
+    }
+
+    c = 0x10000 + ((c - 0xd800) << 10)
+        + ((uint32_t) json_hex4(p + 8, p + 12) - 0xdc00);
+    *pp = p + 12;
+
+    out[0] = (char) (0xf0 | c >> 18);
+    out[1] = (char) (0x80 | (c >> 12 & 0x3f));
+    out[2] = (char) (0x80 | (c >> 6 & 0x3f));
+    out[3] = (char) (0x80 | (c & 0x3f));
+
+    return 4;
+}
+
+
+size_t
+json_unescape(const json_doc_t *doc, uint32_t token, char *out)
+{
+    char                *to;
+    const uint8_t       *p, *end, *escape;
+    const json_token_t  *t;
+
+    t = &doc->tokens[token];
+    p = (const uint8_t *) doc->text + t->start;
+    end = (const uint8_t *) doc->text + t->end;
+    to = out;
+
+    while (p < end) {
+        escape = NULL;
+
+        if (t->escaped) {
+            escape = memchr(p, '\\', (size_t) (end - p));
+        }
+
+        if (escape == NULL) {
+            escape = end;
+        }
+
+        memcpy(to, p, (size_t) (escape - p));
+        to += escape - p;
+        p = escape;
+
+        if (p < end) {
+            to += json_decode(&p, to);
+        }
+    }
+
+    return (size_t) (to - out);
+}
+
+
+int
+json_equals(const json_doc_t *doc, uint32_t token, const char *s, size_t len)
+{
+    char                 out[4];
+    size_t               n;
+    const char          *last;
+    const uint8_t       *p, *end;
+    const json_token_t  *t;
+
+    t = &doc->tokens[token];
+    p = (const uint8_t *) doc->text + t->start;
+
+    if (!t->escaped) {
+        return t->end - t->start == len && memcmp(p, s, len) == 0;
+    }
+
+    end = (const uint8_t *) doc->text + t->end;
+    last = s + len;
+
+    while (p < end) {
+        if (*p != '\\') {
+            out[0] = (char) *p++;
+            n = 1;
+
+        } else {
+            n = json_decode(&p, out);
+        }
+
+        if ((size_t) (last - s) < n || memcmp(s, out, n) != 0) {
+            return 0;
+        }
+
+        s += n;
+    }
+
+    return s == last;
+}

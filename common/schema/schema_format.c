@@ -1,0 +1,478 @@
+/* "format": RFC 3339, 3986, 4122 and 5321, as a whole string each. */
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "schema/schema_impl.h"
+
+
+#define SCHEMA_LOCAL_MAX   64     /* RFC 5321, section 4.5.3.1 */
+#define SCHEMA_DOMAIN_MAX  255
+#define SCHEMA_LABEL_MAX   63
+
+#define SCHEMA_ATEXT       "!#$%&'*+-/=?^_`{|}~"
+#define SCHEMA_UNRESERVED  "-._~"
+#define SCHEMA_SUB_DELIMS  "!$&'()*+,;="
+
+
+static int schema_date(const char *p, const char *end);
+static int schema_date_time(const char *p, const char *end);
+static int schema_uuid(const char *p, const char *end);
+static int schema_email(const char *p, const char *end);
+static int schema_uri(const char *p, const char *end);
+
+
+static const struct {
+    const char        *name;
+    schema_format_pt   check;
+} schema_formats[] = {
+    { "date-time", schema_date_time },
+    { "date",      schema_date      },
+    { "uuid",      schema_uuid      },
+    { "email",     schema_email     },
+    { "uri",       schema_uri       },
+    { NULL,        NULL             }
+};
+
+
+schema_format_pt
+schema_format(const char *name, const char **kept)
+{
+    size_t  i;
+
+    for (i = 0; schema_formats[i].name != NULL; i++) {
+        if (strcmp(schema_formats[i].name, name) == 0) {
+            break;
+        }
+    }
+
+    *kept = schema_formats[i].name;
+
+    return schema_formats[i].check;
+}
+
+
+static inline int
+schema_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+
+static inline int
+schema_is_alpha(char c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+
+static inline int
+schema_is_hex(char c)
+{
+    return schema_is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+
+static inline int
+schema_is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+
+/* "n" digits at p, or -1. */
+
+static int
+schema_digits(const char *p, int n)
+{
+    int  value;
+
+    for (value = 0; n > 0; n--, p++) {
+        if (!schema_is_digit(*p)) {
+            return -1;
+        }
+
+        value = value * 10 + (*p - '0');
+    }
+
+    return value;
+}
+
+
+static int
+schema_date(const char *p, const char *end)
+{
+    int  year, month, day, last;
+
+    static const int  days[] = { 31, 28, 31, 30, 31, 30,
+                                 31, 31, 30, 31, 30, 31 };
+
+    if (end - p != 10 || p[4] != '-' || p[7] != '-') {
+        return 0;
+    }
+
+    year = schema_digits(p, 4);
+    month = schema_digits(p + 5, 2);
+    day = schema_digits(p + 8, 2);
+
+    if (year == -1 || month < 1 || month > 12) {
+        return 0;
+    }
+
+    last = days[month - 1];
+
+    if (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)) {
+        last = 29;
+    }
+
+    return day >= 1 && day <= last;
+}
+
+
+/* RFC 3339, section 5.6; a leap second (5.7) ends a day of UTC. */
+
+static int
+schema_date_time(const char *p, const char *end)
+{
+    int  hour, minute, second, shift, minutes;
+
+    if (end - p < 20 || !schema_date(p, p + 10) || (p[10] | 0x20) != 't'
+        || p[13] != ':' || p[16] != ':')
+    {
+        return 0;
+    }
+
+    hour = schema_digits(p + 11, 2);
+    minute = schema_digits(p + 14, 2);
+    second = schema_digits(p + 17, 2);
+
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0
+        || second > 60)
+    {
+        return 0;
+    }
+
+    p += 19;
+
+    if (*p == '.') {
+        p++;
+
+        if (p == end || !schema_is_digit(*p)) {
+            return 0;
+        }
+
+        while (p < end && schema_is_digit(*p)) {
+            p++;
+        }
+    }
+
+    minutes = hour * 60 + minute;
+
+    if (end - p == 1 && (*p | 0x20) == 'z') {
+        shift = 0;
+
+    } else if (end - p == 6 && (*p == '+' || *p == '-') && p[3] == ':') {
+        hour = schema_digits(p + 1, 2);
+        minute = schema_digits(p + 4, 2);
+
+        if (hour < 0 || hour > 23 || minute < 0 || minute > 59) {
+            return 0;
+        }
+
+        shift = hour * 60 + minute;
+        shift = *p == '+' ? shift : -shift;
+
+    } else {
+        return 0;
+    }
+
+    return second < 60 || (minutes - shift + 2 * 1440) % 1440 == 1439;
+}
+
+
+/* RFC 4122, section 3. */
+
+static int
+schema_uuid(const char *p, const char *end)
+{
+    int  i;
+
+    if (end - p != 36) {
+        return 0;
+    }
+
+    for (i = 0; i < 36; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (p[i] != '-') {
+                return 0;
+            }
+
+        } else if (!schema_is_hex(p[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+schema_address(int family, const char *p, const char *end)
+{
+    char           text[INET6_ADDRSTRLEN];
+    size_t         len;
+    unsigned char  address[16];
+
+    len = (size_t) (end - p);
+
+    if (len >= sizeof(text)) {
+        return 0;
+    }
+
+    memcpy(text, p, len);
+    text[len] = '\0';
+
+    return strlen(text) == len && inet_pton(family, text, address) == 1;
+}
+
+
+/* RFC 5321, section 4.1.2: the part before "@"; returns where that is. */
+
+static const char *
+schema_local(const char *p, const char *end)
+{
+    const char  *start;
+
+    start = p;
+
+    if (p < end && *p == '"') {
+        for (p++; p < end && *p != '"'; p++) {
+            if (*p == '\\' && ++p == end) {
+                return NULL;
+            }
+
+            if (*p < 0x20 || *p == 0x7f) {
+                return NULL;
+            }
+        }
+
+        if (p == end) {
+            return NULL;
+        }
+
+        p++;
+
+    } else {
+        for ( ; p < end && *p != '@'; p++) {
+            if (*p == '.') {
+                /* it stands between atoms */
+                if (p == start || p[-1] == '.') {
+                    return NULL;
+                }
+
+            } else if (!schema_is_alpha(*p) && !schema_is_digit(*p)
+                       && !schema_is_one_of(*p, SCHEMA_ATEXT))
+            {
+                return NULL;
+            }
+        }
+
+        if (p == start || p[-1] == '.') {
+            return NULL;
+        }
+    }
+
+    return p < end && *p == '@' && p - start <= SCHEMA_LOCAL_MAX ? p : NULL;
+}
+
+
+static int
+schema_domain(const char *p, const char *end)
+{
+    const char  *label;
+
+    if (p == end || end - p > SCHEMA_DOMAIN_MAX) {
+        return 0;
+    }
+
+    for (label = p; ; p++) {
+        if (p < end && (schema_is_alpha(*p) || schema_is_digit(*p))) {
+            continue;
+        }
+
+        if (p < end && *p == '-' && p > label) {
+            continue;
+        }
+
+        if ((p < end && *p != '.') || p == label || p[-1] == '-'
+            || p - label > SCHEMA_LABEL_MAX)
+        {
+            return 0;
+        }
+
+        if (p == end) {
+            return 1;
+        }
+
+        label = p + 1;
+    }
+}
+
+
+static int
+schema_email(const char *p, const char *end)
+{
+    p = schema_local(p, end);
+    if (p == NULL) {
+        return 0;
+    }
+
+    p++;
+
+    if (p == end || *p != '[') {
+        return schema_domain(p, end);
+    }
+
+    if (end[-1] != ']' || end - p < 3) {
+        return 0;
+    }
+
+    p++;
+    end--;
+
+    if (end - p > 5 && strncasecmp(p, "IPv6:", 5) == 0) {
+        return schema_address(AF_INET6, p + 5, end);
+    }
+
+    return schema_address(AF_INET, p, end);
+}
+
+
+/* Characters of one part of a URI: unreserved, sub-delims, %XX and "more". */
+
+static const char *
+schema_uri_part(const char *p, const char *end, const char *more)
+{
+    for ( ; p < end; p++) {
+        if (*p == '%') {
+            if (end - p < 3 || !schema_is_hex(p[1]) || !schema_is_hex(p[2])) {
+                return p;
+            }
+
+            p += 2;
+
+        } else if (!schema_is_alpha(*p) && !schema_is_digit(*p)
+                   && !schema_is_one_of(*p, SCHEMA_UNRESERVED
+                                            SCHEMA_SUB_DELIMS)
+                   && !schema_is_one_of(*p, more))
+        {
+            return p;
+        }
+    }
+
+    return p;
+}
+
+
+/* What stands in brackets: an IPv6 address, or one of a version to come. */
+
+static int
+schema_uri_literal(const char *p, const char *end)
+{
+    const char  *start;
+
+    if (p == end || (*p | 0x20) != 'v') {
+        return schema_address(AF_INET6, p, end);
+    }
+
+    for (start = ++p; p < end && schema_is_hex(*p); p++) {
+        /* void */
+    }
+
+    if (p == start || p == end || *p != '.') {
+        return 0;
+    }
+
+    p++;
+
+    return p < end && memchr(p, '%', (size_t) (end - p)) == NULL
+           && schema_uri_part(p, end, ":") == end;
+}
+
+
+static const char *
+schema_uri_authority(const char *p, const char *end)
+{
+    const char  *at, *last;
+
+    for (last = p; last < end && !schema_is_one_of(*last, "/?#"); last++) {
+        /* void */
+    }
+
+    at = schema_uri_part(p, last, ":");
+
+    if (at < last && *at == '@') {
+        p = at + 1;
+    }
+
+    if (p < last && *p == '[') {
+        at = memchr(p, ']', (size_t) (last - p));
+
+        if (at == NULL || !schema_uri_literal(p + 1, at)) {
+            return NULL;
+        }
+
+        p = at + 1;
+
+    } else {
+        p = schema_uri_part(p, last, "");
+    }
+
+    if (p < last && *p == ':') {
+        for (p++; p < last && schema_is_digit(*p); p++) {
+            /* void */
+        }
+    }
+
+    return p == last ? p : NULL;
+}
+
+
+/* RFC 3986, section 3: with a scheme. */
+
+static int
+schema_uri(const char *p, const char *end)
+{
+    if (p == end || !schema_is_alpha(*p)) {
+        return 0;
+    }
+
+    while (p < end && (schema_is_alpha(*p) || schema_is_digit(*p)
+                       || schema_is_one_of(*p, "+-.")))
+    {
+        p++;
+    }
+
+    if (p == end || *p++ != ':') {
+        return 0;
+    }
+
+    if (end - p >= 2 && p[0] == '/' && p[1] == '/') {
+        p = schema_uri_authority(p + 2, end);
+        if (p == NULL) {
+            return 0;
+        }
+    }
+
+    p = schema_uri_part(p, end, ":@/");
+
+    if (p < end && *p == '?') {
+        p = schema_uri_part(p + 1, end, ":@/?");
+    }
+
+    if (p < end && *p == '#') {
+        p = schema_uri_part(p + 1, end, ":@/?");
+    }
+
+    return p == end;
+}

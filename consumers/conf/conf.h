@@ -1,0 +1,267 @@
+/* The daemon's configuration file. */
+
+#ifndef SLUICE_CONF_H
+#define SLUICE_CONF_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "json/json.h"
+
+
+#define CONF_ERROR_MAX  512
+
+
+typedef enum {
+    CONF_FROM_PATH = 0,
+    CONF_FROM_TOPIC,
+    CONF_FROM_PARTITION,
+    CONF_FROM_OFFSET,
+    CONF_FROM_TIMESTAMP,
+    CONF_FROM_KEY,
+    CONF_FROM_VALUE,
+    CONF_FROM_IDENTITY,     /* PostgreSQL's own; not part of the COPY */
+    CONF_FROM_HEADER,
+    CONF_FROM_CONSTANT,
+    CONF_FROM_REST          /* the members no other column's path begins with */
+} conf_from_t;
+
+
+/* What a record's value is. */
+typedef enum {
+    CONF_FORMAT_JSON = 0,
+    CONF_FORMAT_TEXT,
+    CONF_FORMAT_BYTES,
+    CONF_FORMAT_CLOUDEVENTS
+} conf_format_t;
+
+
+/* What becomes of a zero byte that no text can hold. */
+typedef enum {
+    CONF_NUL_REJECT = 0,
+    CONF_NUL_STRIP,
+    CONF_NUL_REPLACE        /* by U+FFFD */
+} conf_nul_t;
+
+
+/* What a column takes where its field is missing, or null. */
+typedef enum {
+    CONF_ON_UNSET = 0,      /* by "required" and "default" */
+    CONF_ON_NULL,
+    CONF_ON_DEFAULT,
+    CONF_ON_REJECT
+} conf_on_t;
+
+
+/* Of a number that is a time. */
+typedef enum {
+    CONF_UNIT_NONE = 0,
+    CONF_UNIT_S,
+    CONF_UNIT_MS,
+    CONF_UNIT_US,
+    CONF_UNIT_NS
+} conf_epoch_t;
+
+
+typedef enum {
+    CONF_TRIM = 0,
+    CONF_LOWER,
+    CONF_UPPER,
+    CONF_SHA256,
+    CONF_MASK,
+    CONF_CAST
+} conf_transform_kind_t;
+
+
+typedef struct {
+    conf_transform_kind_t  kind;
+    size_t                 keep;      /* characters CONF_MASK leaves */
+} conf_transform_t;
+
+
+typedef enum {
+    CONF_WHERE_EXISTS = 0,
+    CONF_WHERE_ABSENT,
+    CONF_WHERE_IN           /* "equals" is "in" of one */
+} conf_where_kind_t;
+
+
+/* The condition "where", on a field or a header. */
+typedef struct {
+    unsigned            conditions;   /* of "equals", "in" and "exists" */
+    conf_where_kind_t   kind;
+    json_pointer_t     *pointer;
+    char               *header;       /* both NULL: every record is taken */
+    char               *values;       /* JSON array, CONF_WHERE_IN */
+} conf_where_t;
+
+
+typedef enum {
+    CONF_START_EARLIEST = 0,
+    CONF_START_LATEST,
+    CONF_START_TIME
+} conf_start_t;
+
+
+/* What is done about a column the table lacks. */
+typedef enum {
+    CONF_EVOLVE_HOLD = 0,
+    CONF_EVOLVE_ADD
+} conf_evolve_t;
+
+
+/* How a row meets one that is there already. */
+typedef enum {
+    CONF_MODE_APPEND = 0,
+    CONF_MODE_IGNORE,
+    CONF_MODE_UPSERT,
+    CONF_MODE_UPSERT_DELETE
+} conf_mode_t;
+
+
+/* What is kept of a dead letter. */
+typedef enum {
+    CONF_STORE_ALL = 0,
+    CONF_STORE_REASON       /* no key, headers and value */
+} conf_store_t;
+
+
+typedef struct {
+    char  *name;
+    char  *value;
+} conf_property_t;
+
+
+typedef struct {
+    char   **names;
+    size_t   n;
+} conf_names_t;
+
+
+typedef struct {
+    char            *name;
+    unsigned         sources;      /* keys that say what fills it */
+    conf_from_t      from;
+    char            *path;         /* as written; NULL unless from a path */
+    json_pointer_t  *pointer;
+    char            *header;       /* its name; NULL unless from a header */
+    char            *constant;     /* JSON; NULL unless from a constant */
+    char            *type;         /* as written; NULL: the table's own */
+    char            *fallback;     /* "default" as JSON, or NULL */
+    bool             required;
+    conf_on_t        on_missing;
+    conf_on_t        on_null;
+    conf_epoch_t     unit;
+    size_t           ntransforms;
+    conf_transform_t *transforms;
+} conf_column_t;
+
+
+typedef struct conf_s  conf_t;
+
+
+/* What becomes of a record that "route" has no table for. */
+typedef enum {
+    CONF_ROUTE_DEAD = 0,
+    CONF_ROUTE_FILTER,
+    CONF_ROUTE_TABLE
+} conf_route_default_t;
+
+
+/* A value of the routing field, and its table. */
+typedef struct {
+    char      *value;
+    char      *alias;      /* another value, whose table it is; or NULL */
+    conf_t    *conf;       /* the alias's, or its own */
+    uint16_t   target;     /* in "targets" */
+    uint32_t   token;      /* while the file is read */
+} conf_route_t;
+
+
+struct conf_s {
+    char             *file;
+    char             *topic;
+    char             *group;
+    char             *postgres;           /* conninfo; may hold a secret */
+    char             *table;              /* as written: the key of offsets */
+    char             *table_schema;       /* NULL: found by search_path */
+    char             *table_name;         /* NULL: "route" knows them all */
+    char             *start_text;
+    conf_start_t      start;
+    int64_t           start_time;         /* ms since 1970, CONF_START_TIME */
+
+    unsigned          kafka_line;         /* of "kafka" in the file */
+    unsigned          kafka_column;
+    conf_property_t  *properties;         /* for librdkafka */
+    size_t            nproperties;
+    conf_column_t    *columns;
+    size_t            ncolumns;
+    bool              columns_auto;       /* they are the table's */
+    bool              by_insert;          /* COPY refuses the table, as the
+                                             catalogue says: a view, RLS */
+    bool              plain;              /* rows of new keys may be copied
+                                             into it, as that says */
+    char             *rest;               /* column of the other members */
+    conf_format_t     format;
+    conf_nul_t        nul;
+    conf_where_t      where;
+
+    int64_t           batch_rows;
+    int64_t           batch_bytes;
+    int64_t           batch_linger;       /* ms */
+    int64_t           flush_timeout;      /* ms */
+    conf_store_t      dead_store;
+    char             *dead_topic;         /* NULL: the table alone */
+    int64_t           dead_keep;          /* ms; 0: for ever */
+    double            hold_above;         /* share of the last 1,000 records */
+    bool              create_table;
+    conf_evolve_t     evolve;
+
+    conf_mode_t       mode;
+    conf_names_t      key;                /* columns; none for append */
+    char             *newer;              /* column; NULL: the last wins */
+    char             *dedupe_header;      /* NULL: retries are records */
+    int64_t           dedupe_window;      /* ms */
+
+    json_pointer_t   *route_pointer;      /* of the field, or */
+    char             *route_header;       /* a header's name */
+    conf_route_default_t  route_default;
+    conf_route_t     *routes;             /* by value, sorted */
+    size_t            nroutes;
+
+    /* the tables, each with what is its own; without "route" this one */
+    conf_t          **targets;
+    size_t            ntargets;
+
+    /* a replay's own, not of the file: where each partition ends */
+    int64_t          *until;              /* offsets; NULL: runs for ever */
+    int32_t           nuntil;
+
+    char             *listen;             /* NULL: no HTTP */
+    char             *listen_host;
+    uint16_t          listen_port;
+};
+
+
+/*
+ * Both return NULL with a text in "err" (CONF_ERROR_MAX bytes) that begins
+ * with "file:line:column: "; it holds no value, so no secret.  Freed by
+ * conf_free(), which takes NULL.
+ */
+conf_t *conf_read(const char *file, char *err);
+conf_t *conf_parse(const char *file, const char *text, size_t len, char *err);
+void conf_free(conf_t *conf);
+
+/* Frees what a column holds. */
+void conf_column_release(conf_column_t *column);
+
+/* Value of a librdkafka property as given, or NULL. */
+const char *conf_property(const conf_t *conf, const char *name);
+
+/* Whether it is one of the key's columns. */
+bool conf_is_key(const conf_t *conf, const char *name);
+
+
+#endif

@@ -1,0 +1,424 @@
+/* The daemon: one thread, one loop over Kafka, PostgreSQL, HTTP, signals. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/daemon_impl.h"
+
+
+#define DAEMON_POLL_MOST  1000    /* ms */
+
+
+enum {
+    DAEMON_FD_SIGNALS = 0,
+    DAEMON_FD_LOOKUP,
+    DAEMON_FD_SOURCE,
+    DAEMON_FD_PG,
+    DAEMON_FD_UNBLOCK,
+    DAEMON_FD_HTTP,
+    DAEMON_FD_DEAD_TOPIC,
+    DAEMON_NFDS
+};
+
+
+static int daemon_init(daemon_t *d, conf_t *conf);
+static void daemon_name(daemon_t *d);
+static void daemon_loop(daemon_t *d);
+static void daemon_fds(daemon_t *d, struct pollfd *fds);
+static int daemon_timeout(daemon_t *d, int64_t now);
+static void daemon_sooner(int *timeout, int64_t ms);
+static void daemon_signal(daemon_t *d, int64_t now);
+static void daemon_exit(daemon_t *d);
+
+
+static int  daemon_status;    /* for the handler of SIGALRM */
+
+
+int
+daemon_run(conf_t *conf, int (*proof)(const conf_t *conf))
+{
+    int       status;
+    daemon_t  d;
+
+    if (daemon_init(&d, conf) == -1) {
+        return 1;
+    }
+
+    log_info("topic \"%s\", group \"%s\", table \"%s\": this is %s",
+             conf->topic, conf->group, conf->table, d.owner);
+
+    daemon_loop(&d);
+    status = d.status;
+
+    if (d.reload && status == 0) {
+        /* the next run's exec takes memory, threads and connections */
+        return DAEMON_RELOAD;
+    }
+
+    if (conf->until && !d.ended) {
+        log_warnx("stopped before the end of the replay: the same command "
+                  "goes on with it");
+        status = d.status = 1;
+    }
+
+    log_info("stopped");
+
+    if (proof && status == 0) {
+        status = d.status = proof(conf);
+        (void) fflush(stdout);
+    }
+
+    daemon_exit(&d);
+
+    return status;
+}
+
+
+static int
+daemon_init(daemon_t *d, conf_t *conf)
+{
+    char      err[CONF_ERROR_MAX];
+    sigset_t  set;
+
+    /* what a burst took goes back: unpacked fetches come and go in megabytes */
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+
+    memset(d, 0, sizeof(daemon_t));
+    d->conf = conf;
+    daemon_name(d);
+    notify_open(&d->notify);
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+
+    d->lookup = lookup_create(conf->topic);
+    d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
+    d->targets = targets_create(conf);
+    d->offsets = offsets_create(conf, d->owner);
+
+    if (d->signals == -1 || d->lookup == NULL || d->pg == NULL
+        || d->targets == NULL || d->offsets == NULL)
+    {
+        log_warn("could not start");
+        return -1;
+    }
+
+    d->sink = sink_create(conf, d->offsets, NULL);
+    d->prune = prune_create(conf, d->offsets);
+    d->unblock = unblock_create(conf, d->offsets, d->owner);
+
+    if (d->sink == NULL || d->prune == NULL || d->unblock == NULL) {
+        log_warn("could not start");
+        return -1;
+    }
+
+    if (conf->dead_topic) {
+        d->dead_topic = dead_topic_create(conf);
+        if (d->dead_topic == NULL) {
+            log_warn("could not start");
+            return -1;
+        }
+        sink_set_dead_topic(d->sink, d->dead_topic);
+    }
+
+    batch_init(&d->batches[0], (size_t) conf->batch_rows,
+               (size_t) conf->batch_bytes, conf->batch_linger);
+    batch_init(&d->batches[1], (size_t) conf->batch_rows,
+               (size_t) conf->batch_bytes, conf->batch_linger);
+    d->filling = &d->batches[0];
+
+    if (conf->listen) {
+        d->http = metrics_listen(conf, daemon_metrics, d, err);
+        if (d->http == NULL) {
+            log_error("%s", err);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* What all daemons of the group begin with, and a number of its own. */
+
+static void
+daemon_name(daemon_t *d)
+{
+    char      prefix[OFFSETS_PREFIX];
+    uint64_t  id;
+
+    if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
+        id = (uint64_t) getpid() << 32 ^ (uint64_t) log_clock();
+    }
+
+    srandom((unsigned) id);
+    offsets_prefix(d->conf, prefix);
+    snprintf(d->owner, sizeof(d->owner), "%s%016" PRIx64, prefix, id);
+}
+
+
+static void
+daemon_loop(daemon_t *d)
+{
+    int                     timeout;
+    int64_t                 now;
+    struct pollfd           fds[DAEMON_NFDS];
+    const lookup_result_t  *result;
+
+    notify_send(&d->notify, "READY=1");
+
+    while (!d->done) {
+
+        now = log_clock();
+        daemon_fds(d, fds);
+        timeout = daemon_timeout(d, now);
+        daemon_sooner(&timeout, daemon_manage(d, now));
+
+        if (poll(fds, DAEMON_NFDS, timeout) == -1 && errno != EINTR) {
+            log_warn("could not poll");
+            d->status = 1;
+            return;
+        }
+
+        now = log_clock();
+
+        if (fds[DAEMON_FD_SIGNALS].revents) {
+            daemon_signal(d, now);
+        }
+
+        if (fds[DAEMON_FD_LOOKUP].revents
+            && (result = lookup_result(d->lookup)))
+        {
+            daemon_looked_up(d, result);
+        }
+
+        if (d->source) {
+            source_poll(d->source);
+        }
+
+        pg_tick(d->pg, now);
+        pg_io(d->pg, fds[DAEMON_FD_PG].revents);
+
+        pg_tick(unblock_pg(d->unblock), now);
+        pg_io(unblock_pg(d->unblock), fds[DAEMON_FD_UNBLOCK].revents);
+
+        if (d->dead_topic) {
+            dead_topic_poll(d->dead_topic, now);
+        }
+
+        if (d->http) {
+            metrics_serve(d->http);
+        }
+
+        daemon_step(d, now);
+
+        if (d->source) {
+            daemon_read(d, now);
+            daemon_step(d, now);
+        }
+    }
+}
+
+
+static void
+daemon_fds(daemon_t *d, struct pollfd *fds)
+{
+    int  i;
+
+    memset(fds, 0, DAEMON_NFDS * sizeof(struct pollfd));
+
+    for (i = 0; i < DAEMON_NFDS; i++) {
+        fds[i].events = POLLIN;
+    }
+
+    fds[DAEMON_FD_SIGNALS].fd = d->signals;
+    fds[DAEMON_FD_LOOKUP].fd = lookup_fd(d->lookup);
+    fds[DAEMON_FD_SOURCE].fd = d->source ? source_fd(d->source) : -1;
+    fds[DAEMON_FD_PG].fd = pg_fd(d->pg);
+    fds[DAEMON_FD_PG].events = pg_events(d->pg);
+    fds[DAEMON_FD_UNBLOCK].fd = pg_fd(unblock_pg(d->unblock));
+    fds[DAEMON_FD_UNBLOCK].events = pg_events(unblock_pg(d->unblock));
+    fds[DAEMON_FD_HTTP].fd = d->http ? metrics_fd(d->http) : -1;
+    fds[DAEMON_FD_DEAD_TOPIC].fd = d->dead_topic
+                                   ? dead_topic_fd(d->dead_topic) : -1;
+}
+
+
+static void
+daemon_sooner(int *timeout, int64_t ms)
+{
+    if (ms >= 0 && ms < *timeout) {
+        *timeout = (int) ms;
+    }
+}
+
+
+static int
+daemon_timeout(daemon_t *d, int64_t now)
+{
+    int      timeout;
+    size_t   n;
+    int64_t  deadline;
+
+    timeout = DAEMON_POLL_MOST;
+
+    if (d->http) {
+        daemon_sooner(&timeout, metrics_timeout(d->http));
+    }
+
+    deadline = pg_deadline(d->pg);
+    if (deadline) {
+        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
+    }
+
+    deadline = pg_deadline(unblock_pg(d->unblock));
+    if (deadline) {
+        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
+    }
+
+    deadline = d->dead_topic ? dead_topic_deadline(d->dead_topic) : 0;
+    if (deadline) {
+        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
+    }
+
+    daemon_sooner(&timeout,
+                  unblock_tick(d->unblock, now,
+                               d->work == DAEMON_CLAIMING
+                               || d->work == DAEMON_STORING
+                               ? pg_busy_since(d->pg) : 0,
+                               d->work == DAEMON_CLAIMING));
+
+    if (d->stopping) {
+        daemon_sooner(&timeout, 50);
+        return timeout;
+    }
+
+    if (d->trouble.until > now) {
+        daemon_sooner(&timeout, d->trouble.until - now);
+
+    } else if (d->work == DAEMON_IDLE && d->claimed) {
+        daemon_sooner(&timeout, d->storing || source_status(d->source)->recheck
+                                ? 0 : batch_due_in(d->filling, now));
+        daemon_sooner(&timeout, prune_due_in(d->prune, now));
+    }
+
+    if (d->source == NULL) {
+        daemon_sooner(&timeout, d->topic.until > now ? d->topic.until - now
+                                                     : 100);
+
+    } else if (daemon_can_read(d)) {
+        /* what the last turn left in the queues */
+        if (source_pending(d->source)) {
+            return 0;
+        }
+
+    } else if (!d->claimed) {
+        source_partitions(d->source, &n);
+        if (n && d->work == DAEMON_IDLE && d->trouble.until <= now
+            && pg_state(d->pg) == PG_IDLE)
+        {
+            return lookup_busy(d->lookup) ? timeout : 0;
+        }
+    }
+
+    return timeout;
+}
+
+
+static void
+daemon_signal(daemon_t *d, int64_t now)
+{
+    struct signalfd_siginfo  info;
+
+    while (read(d->signals, &info, sizeof(info)) == sizeof(info)) {
+
+        if (info.ssi_signo == SIGHUP) {
+            if (!d->stopping) {
+                daemon_reload(d, now);
+            }
+            continue;
+        }
+
+        if (d->stopping && !d->reload) {
+            log_warnx("told to stop again: leaving at once");
+            d->done = true;
+            return;
+        }
+
+        log_info("told to stop by %s: flushing",
+                 info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+
+        notify_send(&d->notify, "STOPPING=1");
+        d->reload = false;
+        d->stopping = true;
+        d->stop_deadline = now + d->conf->flush_timeout;
+    }
+}
+
+
+static void
+daemon_late(int signo)
+{
+    (void) signo;
+    _exit(daemon_status);
+}
+
+
+/*
+ * Everything that matters is done.  librdkafka's destructor waits for a
+ * resolver, and for ever once an assigned topic was deleted, so it is given
+ * a second.
+ */
+
+static void
+daemon_exit(daemon_t *d)
+{
+    if (lookup_busy(d->lookup) || (d->source && !d->closing)
+        || (d->stopping && log_clock() >= d->stop_deadline))
+    {
+        /* a thread or a membership that would be waited for */
+        _exit(d->status);
+    }
+
+    daemon_status = d->status;
+    signal(SIGALRM, daemon_late);
+    alarm(1);
+
+    notify_close(&d->notify);
+    metrics_close(d->http);
+    pg_destroy(d->pg);
+    unblock_destroy(d->unblock);
+    lookup_destroy(d->lookup);
+    source_destroy(d->source);
+    sink_destroy(d->sink);
+    dead_topic_destroy(d->dead_topic);
+    prune_destroy(d->prune);
+    offsets_destroy(d->offsets);
+    targets_destroy(d->targets);
+    batch_free(&d->batches[0]);
+    batch_free(&d->batches[1]);
+    buf_free(&d->headers);
+    buf_free(&d->header_list);
+    free(d->metrics.partitions);
+    close(d->signals);
+
+    alarm(0);
+}

@@ -1,0 +1,151 @@
+/* What health and metrics tell of the daemon. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/daemon_impl.h"
+
+
+void
+daemon_count(daemon_t *d, const batch_t *batch)
+{
+    size_t              i;
+    int64_t             now;
+    metrics_t          *m;
+    struct timespec     ts;
+    const batch_row_t  *row;
+
+    m = &d->metrics;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+
+    for (i = 0; i < batch->nrows; i++) {
+        row = &batch->rows[i];
+
+        m->bytes += row->key_len == BATCH_NULL ? 0 : row->key_len;
+        m->bytes += row->value_len == BATCH_NULL ? 0 : row->value_len;
+
+        if (row->timestamp >= 0) {
+            metrics_observe(m, METRICS_LATENCY, now > row->timestamp
+                            ? (double) (now - row->timestamp) / 1000 : 0);
+        }
+    }
+
+    m->rows += batch->nrows - batch->dead - batch->duplicates;
+    m->duplicates += batch->duplicates;
+    m->dead_letters += batch->dead;
+    m->filtered += batch->filtered;
+    m->batches++;
+    m->last_commit = now;
+
+    metrics_observe(m, METRICS_BATCH_ROWS, (double) batch->nrows);
+    metrics_observe(m, METRICS_COMMIT, sink_times(d->sink)->commit);
+
+    if (batch->dead < batch->nrows) {
+        metrics_observe(m, METRICS_COPY, sink_times(d->sink)->copy);
+    }
+}
+
+
+static const char *
+daemon_state(const daemon_t *d)
+{
+    if (d->stopping) {
+        return "stopping";
+    }
+
+    if (d->trouble.action == SQLSTATE_HOLD) {
+        return "held";
+    }
+
+    if (d->source == NULL) {
+        return "looking for the topic";
+    }
+
+    if (pg_state(d->pg) != PG_IDLE && pg_state(d->pg) != PG_BUSY) {
+        return "waiting for PostgreSQL";
+    }
+
+    return d->claimed ? "running" : "waiting for partitions";
+}
+
+
+static int64_t
+daemon_lag(daemon_t *d, const source_partition_t *p)
+{
+    int64_t  low, high;
+
+    if (rd_kafka_get_watermark_offsets(source_handle(d->source),
+                                       d->conf->topic, p->id, &low, &high)
+        != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
+    {
+        high = p->end;
+    }
+
+    /* what is left may be nothing but transaction markers */
+    if (p->expected == p->stored && p->eof >= high) {
+        return 0;
+    }
+
+    return high > p->stored ? high - p->stored : 0;
+}
+
+
+const metrics_t *
+daemon_metrics(void *data)
+{
+    size_t                i, n;
+    daemon_t             *d = data;
+    metrics_t            *m;
+    source_status_t      *status;
+    source_partition_t   *p;
+    metrics_partition_t  *partitions;
+
+    m = &d->metrics;
+    m->held = d->trouble.action == SQLSTATE_HOLD;
+    m->postgres_up = pg_state(d->pg) == PG_IDLE || pg_state(d->pg) == PG_BUSY;
+    m->state = daemon_state(d);
+    m->reason = d->trouble.stage ? d->trouble.reason : d->topic.reason;
+    m->terminated = unblock_count(d->unblock);
+    m->copies = sink_copies(d->sink);
+    m->npartitions = 0;
+    m->kafka_up = false;
+    m->ready = false;
+
+    if (d->source == NULL) {
+        return m;
+    }
+
+    status = source_status(d->source);
+    m->kafka_up = !status->down;
+    m->gaps = status->gaps;
+    m->dropped = status->dropped;
+    m->rebalances = status->rebalances;
+
+    p = source_partitions(d->source, &n);
+
+    /* one more daemon than there are partitions stands by */
+    m->ready = m->kafka_up && m->postgres_up && d->prepared && !d->stopping
+               && d->trouble.stage == DAEMON_FINE
+               && (d->claimed || (n == 0 && status->rebalances));
+
+    if (n > d->metrics_size) {
+        partitions = realloc(m->partitions, n * sizeof(metrics_partition_t));
+        if (partitions == NULL) {
+            return m;
+        }
+        m->partitions = partitions;
+        d->metrics_size = n;
+    }
+
+    for (i = 0; d->claimed && i < n; i++) {
+        m->partitions[i].partition = p[i].id;
+        m->partitions[i].lag = daemon_lag(d, &p[i]);
+        m->partitions[i].next_offset = p[i].stored;
+        m->partitions[i].epoch = p[i].epoch;
+        m->npartitions++;
+    }
+
+    return m;
+}

@@ -1,0 +1,121 @@
+/* What the service manager sees: signs of life, state, reloading. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/daemon_impl.h"
+
+
+#define MANAGE_STATUS  1000      /* ms between two looks at the state */
+#define MANAGE_QUERY   180000    /* ms, beyond all that bounds a query */
+#define MANAGE_IDLE    30000     /* ms a batch may be due with a free way */
+
+
+static bool daemon_progresses(daemon_t *d, int64_t now);
+
+
+/* Once a turn of the loop.  Returns ms until it wants another, -1: never. */
+
+int64_t
+daemon_manage(daemon_t *d, int64_t now)
+{
+    uint64_t          lag;
+    uint32_t          i;
+    const metrics_t  *m;
+
+    if (d->notify.fd == -1) {
+        return -1;
+    }
+
+    if (now >= d->tell) {
+        d->tell = now + MANAGE_STATUS;
+        m = daemon_metrics(d);
+
+        for (i = 0, lag = 0; i < m->npartitions; i++) {
+            lag += (uint64_t) m->partitions[i].lag;
+        }
+
+        if (m->reason[0]) {
+            notify_status(&d->notify, "%s: %s", m->state, m->reason);
+        } else {
+            notify_status(&d->notify, "%s: %llu rows, %llu dead letters, lag "
+                          "%llu", m->state, (unsigned long long) m->rows,
+                          (unsigned long long) m->dead_letters,
+                          (unsigned long long) lag);
+        }
+    }
+
+    return daemon_progresses(d, now) ? notify_watchdog(&d->notify, now)
+                                     : MANAGE_STATUS;
+}
+
+
+/*
+ * A loop that hangs sends nothing anyway.  One that turns may still stand:
+ * a query that outlives every bound on it, or a batch that is due and does
+ * not leave though nothing is in its way.  What is away or held is waited
+ * for, which no restart would shorten.
+ */
+
+static bool
+daemon_progresses(daemon_t *d, int64_t now)
+{
+    int64_t  busy;
+
+    if (d->trouble.stage != DAEMON_FINE || d->source == NULL) {
+        d->standing = 0;
+        return true;
+    }
+
+    busy = pg_busy_since(d->pg);
+    if (busy) {
+        d->standing = 0;
+        return now - busy < MANAGE_QUERY;
+    }
+
+    if (!d->claimed || pg_state(d->pg) != PG_IDLE
+        || (d->storing == NULL && !batch_is_due(d->filling, now)))
+    {
+        d->standing = 0;
+        return true;
+    }
+
+    if (d->standing == 0) {
+        d->standing = now;
+    }
+
+    return now - d->standing < MANAGE_IDLE;
+}
+
+
+/*
+ * A configuration that can be used ends this run as SIGTERM does, with what
+ * is in memory stored, and the next begins with it.
+ */
+
+void
+daemon_reload(daemon_t *d, int64_t now)
+{
+    char     err[CONF_ERROR_MAX];
+    conf_t  *conf;
+
+    notify_reloading(&d->notify);
+
+    conf = conf_read(d->conf->file, err);
+
+    if (conf == NULL || source_prove(conf, err) == -1) {
+        log_error("told to reload by SIGHUP, going on as before: %s", err);
+        conf_free(conf);
+        notify_send(&d->notify, "READY=1");
+        return;
+    }
+
+    conf_free(conf);
+    log_info("told to reload by SIGHUP: flushing");
+
+    d->reload = true;
+    d->stopping = true;
+    d->stop_deadline = now + d->conf->flush_timeout;
+}

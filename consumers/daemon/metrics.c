@@ -1,0 +1,264 @@
+/* Figures and health, as text for Prometheus and for people. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/metrics.h"
+
+
+typedef struct {
+    const char  *name;
+    const char  *help;
+    size_t       offset;
+} metrics_counter_t;
+
+
+typedef struct {
+    const char    *name;
+    const char    *help;
+    const double  *bounds;      /* METRICS_BOUNDS at most, ends with 0 */
+} metrics_series_t;
+
+
+static const double  metrics_rows[] = {
+    1, 10, 100, 1000, 10000, 100000, 0
+};
+
+static const double  metrics_seconds[] = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 0
+};
+
+static const double  metrics_delays[] = {
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 0
+};
+
+
+/* By metrics_histogram_e. */
+
+static const metrics_series_t  metrics_series[] = {
+    { "batch_rows", "Records of a committed batch, in rows.", metrics_rows },
+    { "commit_seconds", "Time of a batch's last string, with COMMIT.",
+      metrics_seconds },
+    { "copy_seconds", "Time from BEGIN until a batch's rows are copied.",
+      metrics_seconds },
+    { "latency_seconds", "Age of a record by its timestamp in Kafka, once "
+      "it is committed.", metrics_delays }
+};
+
+
+/* Classes of SQLSTATE that are tried again; the last is all else. */
+
+static const char *const  metrics_classes[METRICS_CLASSES] = {
+    "08", "25", "40", "53", "55", "57", "58", "XX", "other"
+};
+
+
+static void metrics_partition_gauges(const metrics_t *m, const char *topic,
+    buf_t *out);
+
+
+static const metrics_counter_t  metrics_counters[] = {
+    { "batches_total", "Transactions committed.",
+      offsetof(metrics_t, batches) },
+    { "copies_total", "COPYs of rows, those that failed too.",
+      offsetof(metrics_t, copies) },
+    { "dead_letters_total", "Records stored as dead letters.",
+      offsetof(metrics_t, dead_letters) },
+    { "dropped_total", "Records below the offset due, dropped.",
+      offsetof(metrics_t, dropped) },
+    { "duplicates_total", "Clients' retries that took no effect again.",
+      offsetof(metrics_t, duplicates) },
+    { "fenced_total", "Transactions refused, the partition had a new owner.",
+      offsetof(metrics_t, fenced) },
+    { "filtered_total", "Records left out by \"where\".",
+      offsetof(metrics_t, filtered) },
+    { "gaps_total", "Ranges of offsets that held no record.",
+      offsetof(metrics_t, gaps) },
+    { "rebalances_total", "Assignments and revocations.",
+      offsetof(metrics_t, rebalances) },
+    { "bytes_total", "Bytes of the keys and values committed.",
+      offsetof(metrics_t, bytes) },
+    { "reconnects_total", "Connections to PostgreSQL that were lost.",
+      offsetof(metrics_t, reconnects) },
+    { "rows_total", "Rows committed in the table.",
+      offsetof(metrics_t, rows) },
+    { "terminated_total", "Backends ended that a gone daemon had left.",
+      offsetof(metrics_t, terminated) }
+};
+
+
+void
+metrics_observe(metrics_t *m, metrics_histogram_e which, double value)
+{
+    size_t                i;
+    const double         *bounds;
+    metrics_histogram_t  *histogram;
+
+    histogram = &m->histograms[which];
+    bounds = metrics_series[which].bounds;
+
+    for (i = 0; bounds[i] != 0 && value > bounds[i]; i++) {
+        /* the first that is not below it */
+    }
+
+    histogram->counts[i]++;
+    histogram->sum += value;
+}
+
+
+void
+metrics_retry(metrics_t *m, const char *sqlstate)
+{
+    size_t  i;
+
+    for (i = 0; i < METRICS_CLASSES - 1; i++) {
+        if (strncmp(sqlstate, metrics_classes[i], 2) == 0) {
+            break;
+        }
+    }
+
+    m->retries[i]++;
+}
+
+
+static void
+metrics_head(buf_t *out, const char *name, const char *help,
+    const char *type)
+{
+    buf_addf(out, "# HELP sluice_consumer_%s %s\n"
+             "# TYPE sluice_consumer_%s %s\n", name, help, name, type);
+}
+
+
+static void
+metrics_gauge(buf_t *out, const char *name, const char *help, double value)
+{
+    metrics_head(out, name, help, "gauge");
+    buf_addf(out, "sluice_consumer_%s %.15g\n", name, value);
+}
+
+
+static void
+metrics_histogram(buf_t *out, const metrics_series_t *series,
+    const metrics_histogram_t *histogram)
+{
+    size_t    i;
+    uint64_t  count;
+
+    metrics_head(out, series->name, series->help, "histogram");
+
+    for (i = 0, count = 0; series->bounds[i] != 0; i++) {
+        count += histogram->counts[i];
+        buf_addf(out, "sluice_consumer_%s_bucket{le=\"%g\"} %llu\n",
+                 series->name, series->bounds[i],
+                 (unsigned long long) count);
+    }
+
+    count += histogram->counts[i];
+    buf_addf(out, "sluice_consumer_%s_bucket{le=\"+Inf\"} %llu\n"
+             "sluice_consumer_%s_sum %.9g\n"
+             "sluice_consumer_%s_count %llu\n",
+             series->name, (unsigned long long) count, series->name,
+             histogram->sum, series->name, (unsigned long long) count);
+}
+
+
+void
+metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
+{
+    size_t                     i;
+    const metrics_counter_t   *counter;
+
+    for (i = 0; i < sizeof(metrics_counters) / sizeof(metrics_counter_t);
+         i++)
+    {
+        counter = &metrics_counters[i];
+        metrics_head(out, counter->name, counter->help, "counter");
+        buf_addf(out, "sluice_consumer_%s %llu\n", counter->name,
+                 *(const unsigned long long *)
+                     ((const char *) m + counter->offset));
+    }
+
+    metrics_head(out, "retries_total", "Attempts that failed and are made "
+                 "again, by class of SQLSTATE.", "counter");
+
+    for (i = 0; i < METRICS_CLASSES; i++) {
+        buf_addf(out, "sluice_consumer_retries_total{class=\"%s\"} %llu\n",
+                 metrics_classes[i], (unsigned long long) m->retries[i]);
+    }
+
+    for (i = 0; i < METRICS_HISTOGRAMS; i++) {
+        metrics_histogram(out, &metrics_series[i], &m->histograms[i]);
+    }
+
+    metrics_gauge(out, "held", "1 while records wait for somebody to mend "
+                  "something.", m->held);
+    metrics_gauge(out, "ready", "1 while records are stored as they come.",
+                  m->ready);
+    metrics_gauge(out, "kafka_up", "1 while a broker can be reached.",
+                  m->kafka_up);
+    metrics_gauge(out, "postgres_up", "1 while connected to PostgreSQL.",
+                  m->postgres_up);
+    metrics_gauge(out, "last_commit_timestamp_seconds", "Time of the last "
+                  "committed batch, since 1970; 0: none yet.",
+                  (double) m->last_commit / 1000);
+
+    metrics_partition_gauges(m, topic, out);
+}
+
+
+/* A topic's name holds nothing that a label would have to escape. */
+
+static void
+metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)
+{
+    size_t                      i, j;
+    const metrics_counter_t    *gauge;
+    const metrics_partition_t  *p;
+
+    static const metrics_counter_t  gauges[] = {
+        { "epoch", "Epoch of an assigned partition, raised by each claim.",
+          offsetof(metrics_partition_t, epoch) },
+        { "lag", "Records not yet committed.",
+          offsetof(metrics_partition_t, lag) },
+        { "next_offset", "The next offset to commit.",
+          offsetof(metrics_partition_t, next_offset) }
+    };
+
+    for (j = 0; j < sizeof(gauges) / sizeof(metrics_counter_t); j++) {
+        gauge = &gauges[j];
+        metrics_head(out, gauge->name, gauge->help, "gauge");
+
+        for (i = 0; i < m->npartitions; i++) {
+            p = &m->partitions[i];
+            buf_addf(out, "sluice_consumer_%s{topic=\"%s\","
+                     "partition=\"%d\"} %lld\n", gauge->name, topic,
+                     p->partition,
+                     *(const long long *) ((const char *) p + gauge->offset));
+        }
+    }
+}
+
+
+void
+metrics_health(const metrics_t *m, buf_t *out)
+{
+    size_t       i;
+    int64_t      lag;
+    const char  *reason;
+
+    for (i = 0, lag = 0; i < m->npartitions; i++) {
+        lag += m->partitions[i].lag;
+    }
+
+    buf_addf(out, "{\"status\":\"%s\",\"state\":\"%s\",\"reason\":\"",
+             m->held ? "held" : "ok", m->state);
+    reason = buf_is_text(m->reason, strlen(m->reason)) ? m->reason
+                                                       : "not UTF-8";
+    buf_add_json(out, reason, strlen(reason));
+    buf_addf(out, "\",\"kafka\":%s,\"postgres\":%s,\"partitions\":%zu,"
+             "\"lag\":%lld}\n", m->kafka_up ? "true" : "false",
+             m->postgres_up ? "true" : "false", m->npartitions,
+             (long long) lag);
+}

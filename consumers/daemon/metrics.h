@@ -1,0 +1,97 @@
+/* Figures and health over HTTP, from within the loop. */
+
+#ifndef SLUICE_METRICS_H
+#define SLUICE_METRICS_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "conf/conf.h"
+
+
+#define METRICS_BOUNDS   12
+#define METRICS_CLASSES  9
+
+
+typedef struct {
+    int32_t  partition;
+    int64_t  lag;           /* records not yet committed in PostgreSQL */
+    int64_t  next_offset;
+    int64_t  epoch;
+} metrics_partition_t;
+
+
+typedef enum {
+    METRICS_BATCH_ROWS = 0,
+    METRICS_COMMIT,
+    METRICS_COPY,
+    METRICS_LATENCY,
+    METRICS_HISTOGRAMS
+} metrics_histogram_e;
+
+
+typedef struct {
+    uint64_t  counts[METRICS_BOUNDS + 1];    /* up to each bound; beyond */
+    double    sum;
+} metrics_histogram_t;
+
+
+typedef struct {
+    uint64_t              rows;
+    uint64_t              batches;
+    uint64_t              bytes;          /* of keys and values */
+    uint64_t              copies;
+    uint64_t              dead_letters;
+    uint64_t              filtered;       /* left out by "where" */
+    uint64_t              duplicates;
+    uint64_t              gaps;
+    uint64_t              dropped;
+    uint64_t              fenced;
+    uint64_t              retries[METRICS_CLASSES];
+    uint64_t              reconnects;
+    uint64_t              rebalances;
+    uint64_t              terminated;     /* backends that blocked */
+    metrics_histogram_t   histograms[METRICS_HISTOGRAMS];
+    int64_t               last_commit;    /* ms since 1970 */
+    bool                  held;
+    bool                  ready;
+    bool                  kafka_up;
+    bool                  postgres_up;
+    const char           *state;
+    const char           *reason;         /* "" when all is well */
+    metrics_partition_t  *partitions;
+    size_t                npartitions;
+} metrics_t;
+
+
+typedef struct metrics_http_s  metrics_http_t;
+
+/* Called for every request: the figures as they are now. */
+typedef const metrics_t *(*metrics_get_pt)(void *data);
+
+
+/* Returns NULL with a text in "err" (CONF_ERROR_MAX bytes). */
+metrics_http_t *metrics_listen(const conf_t *conf, metrics_get_pt get,
+    void *data, char *err);
+void metrics_close(metrics_http_t *http);
+
+int metrics_fd(const metrics_http_t *http);
+/* ms until metrics_serve() is due without an event, -1: never. */
+int metrics_timeout(metrics_http_t *http);
+void metrics_serve(metrics_http_t *http);
+
+/* Counts a value, in the unit of its name. */
+void metrics_observe(metrics_t *m, metrics_histogram_e which, double value);
+
+/* Counts an attempt by what ended it; "" is no SQLSTATE. */
+void metrics_retry(metrics_t *m, const char *sqlstate);
+
+/* The two bodies. */
+void metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out);
+void metrics_health(const metrics_t *m, buf_t *out);
+
+
+#endif

@@ -1,0 +1,143 @@
+/* Troubles: said once, waited for, ended. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/daemon_impl.h"
+
+
+#define DAEMON_RETRY_LEAST  100      /* ms */
+#define DAEMON_RETRY_MOST   3000
+#define DAEMON_HOLD_LEAST   1000
+#define DAEMON_HOLD_MOST    5000
+#define DAEMON_FENCED       3500     /* beyond a heartbeat: am I still in? */
+
+
+/* Doubles from "least" to "most", with a quarter of it left to chance. */
+
+int64_t
+daemon_backoff(daemon_trouble_t *trouble, int64_t least, int64_t most)
+{
+    int64_t  wait;
+
+    wait = least << (trouble->tries < 16 ? trouble->tries : 16);
+    trouble->tries++;
+
+    if (wait > most) {
+        wait = most;
+    }
+
+    return wait - random() % (wait / 4 + 1);
+}
+
+
+/*
+ * Takes what was read and not stored: the offsets in PostgreSQL say where to
+ * go on.
+ */
+
+void
+daemon_forget(daemon_t *d)
+{
+    if (d->claimed && d->source) {
+        source_unassign(d->source);
+    }
+
+    d->claimed = false;
+    batch_reset(d->filling, 0);
+
+    if (d->storing && d->work != DAEMON_STORING) {
+        d->storing = NULL;
+    }
+}
+
+
+void
+daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
+{
+    bool               told;
+    char               sqlstate[6];
+    int64_t            now, wait;
+    daemon_trouble_t  *t;
+
+    t = &d->trouble;
+    pg_take_failure(d->pg, sqlstate);
+    now = log_clock();
+    told = t->stage != DAEMON_FINE && t->action == outcome->action
+           && (outcome->action == SQLSTATE_RECONNECT
+               || (t->stage == stage
+                   && strcmp(t->reason, outcome->reason) == 0));
+
+    if (!told) {
+        t->tries = 0;
+        t->stage = stage;
+        t->action = outcome->action;
+        snprintf(t->reason, sizeof(t->reason), "%s", outcome->reason);
+    }
+
+    switch (outcome->action) {
+
+    case SQLSTATE_FENCED:
+        d->metrics.fenced++;
+        daemon_forget(d);
+        wait = stage == DAEMON_AT_CLAIM ? 0 : DAEMON_FENCED;
+        if (stage == DAEMON_AT_STORE) {
+            log_warnx("another daemon took over: %s", outcome->reason);
+        }
+        break;
+
+    case SQLSTATE_HOLD:
+        daemon_forget(d);
+        d->prepared = false;
+        wait = daemon_backoff(t, DAEMON_HOLD_LEAST, DAEMON_HOLD_MOST);
+        if (!told) {
+            log_error("holding, nothing is skipped: %s", outcome->reason);
+        }
+        break;
+
+    case SQLSTATE_RECONNECT:
+        daemon_forget(d);
+        d->prepared = false;
+        pg_close(d->pg);
+        metrics_retry(&d->metrics, sqlstate);
+        wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
+        if (stage != DAEMON_AT_CONNECT) {
+            d->metrics.reconnects++;
+            t->stage = DAEMON_AT_PREPARE;
+        }
+        if (!told) {
+            log_error("PostgreSQL is away, waiting: %s", outcome->reason);
+        }
+        break;
+
+    default:
+        metrics_retry(&d->metrics, sqlstate);
+        wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
+        if (!told) {
+            log_warnx("trying again: %s", outcome->reason);
+        }
+        break;
+    }
+
+    t->until = now + wait;
+}
+
+
+/* What is further on than where the trouble was went well. */
+
+void
+daemon_recover(daemon_t *d, daemon_stage_t stage)
+{
+    if (d->trouble.stage == DAEMON_FINE || stage < d->trouble.stage) {
+        return;
+    }
+
+    if (d->trouble.action != SQLSTATE_FENCED) {
+        log_info("going on: what was in the way is gone (%s)",
+                 d->trouble.reason);
+    }
+
+    memset(&d->trouble, 0, sizeof(daemon_trouble_t));
+}

@@ -1,0 +1,509 @@
+/* The topic's side: group membership, assignments, what librdkafka says. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "kafka/source_impl.h"
+
+
+#define SOURCE_LOOK    1000     /* ms between two looks into all queues */
+#define SOURCE_SILENT  10000    /* ms for a partition's first sign, at first */
+
+
+static void source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+    rd_kafka_topic_partition_list_t *list, void *opaque);
+static void source_error(rd_kafka_t *rk, int err, const char *reason,
+    void *opaque);
+static void source_log(const rd_kafka_t *rk, int level, const char *fac,
+    const char *buf);
+static void source_take(source_t *source,
+    const rd_kafka_topic_partition_list_t *list);
+static void source_drop(source_t *source);
+static void source_open_queue(source_t *source, source_partition_t *p);
+static void source_close_queue(source_partition_t *p);
+
+
+source_t *
+source_create(const conf_t *conf, int partitions, char *err)
+{
+    source_t                         *source;
+    rd_kafka_conf_t                  *rkconf;
+    rd_kafka_resp_err_t               code;
+    rd_kafka_topic_partition_list_t  *topics;
+
+    source = calloc(1, sizeof(source_t));
+    rkconf = source_conf(conf, partitions, err);
+
+    if (source == NULL || rkconf == NULL) {
+        free(source);
+        return NULL;
+    }
+
+    source->conf = conf;
+    source->patience = SOURCE_SILENT;
+    source->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+    rd_kafka_conf_set_rebalance_cb(rkconf, source_rebalance);
+    rd_kafka_conf_set_error_cb(rkconf, source_error);
+    rd_kafka_conf_set_log_cb(rkconf, source_log);
+    rd_kafka_conf_set_opaque(rkconf, source);
+    source_watch(rkconf, &source->changed);
+
+    source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, err,
+                              CONF_ERROR_MAX);
+    if (source->rk == NULL) {
+        rd_kafka_conf_destroy(rkconf);
+        close(source->fd);
+        free(source);
+        return NULL;
+    }
+
+    /* no callback ever runs on a thread of librdkafka's */
+    rd_kafka_poll_set_consumer(source->rk);
+    rd_kafka_set_log_queue(source->rk, NULL);
+
+    source->main = rd_kafka_queue_get_consumer(source->rk);
+    rd_kafka_queue_io_event_enable(source->main, source->fd,
+                                   &(uint64_t) { 1 }, sizeof(uint64_t));
+
+    topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, conf->topic,
+                                      RD_KAFKA_PARTITION_UA);
+    code = rd_kafka_subscribe(source->rk, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+
+    if (code) {
+        snprintf(err, CONF_ERROR_MAX, "could not subscribe to topic \"%s\": "
+                 "%s", conf->topic, rd_kafka_err2str(code));
+        source_destroy(source);
+        return NULL;
+    }
+
+    return source;
+}
+
+
+void
+source_destroy(source_t *source)
+{
+    if (source == NULL) {
+        return;
+    }
+
+    source_drop(source);
+    rd_kafka_queue_destroy(source->main);
+    rd_kafka_destroy_flags(source->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    close(source->fd);
+    free(source);
+}
+
+
+rd_kafka_t *
+source_handle(source_t *source)
+{
+    return source->rk;
+}
+
+
+source_status_t *
+source_status(source_t *source)
+{
+    return &source->status;
+}
+
+
+int
+source_fd(const source_t *source)
+{
+    return source->fd;
+}
+
+
+source_partition_t *
+source_partitions(source_t *source, size_t *n)
+{
+    *n = source->npartitions;
+
+    return source->partitions;
+}
+
+
+/*
+ * The rebalance is acknowledged at once with nothing to read, as librdkafka
+ * skips the group's next rebalance while an assign() is due; the loop claims
+ * the offsets in PostgreSQL and then assigns for good.
+ */
+
+static void
+source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+    rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    source_t                         *source;
+    rd_kafka_topic_partition_list_t  *none;
+
+    source = opaque;
+    source->status.generation++;
+    source->status.rebalances++;
+    source->status.reassign = false;
+    source->status.fault[0] = '\0';
+
+    if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        source_drop(source);
+        rd_kafka_assign(rk, NULL);
+        log_info("group \"%s\": partitions were taken back%s",
+                 source->conf->group,
+                 rd_kafka_assignment_lost(rk) ? " (membership was lost)"
+                                              : "");
+        return;
+    }
+
+    none = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_assign(rk, none);
+    rd_kafka_topic_partition_list_destroy(none);
+
+    source_take(source, list);
+
+    log_info("group \"%s\": %d partitions of topic \"%s\" assigned",
+             source->conf->group, list->cnt, source->conf->topic);
+}
+
+
+static int
+source_compare(const void *a, const void *b)
+{
+    const source_partition_t  *p = a, *q = b;
+
+    return (p->id > q->id) - (p->id < q->id);
+}
+
+
+/* In ascending order, so that all daemons lock rows in one order. */
+
+static void
+source_take(source_t *source, const rd_kafka_topic_partition_list_t *list)
+{
+    int                  i;
+    source_partition_t  *p;
+
+    source_drop(source);
+
+    source->partitions = calloc((size_t) list->cnt + 1,
+                                sizeof(source_partition_t));
+    if (source->partitions == NULL) {
+        snprintf(source->status.fatal, SOURCE_REASON, "out of memory");
+        return;
+    }
+
+    for (i = 0; i < list->cnt; i++) {
+        p = &source->partitions[source->npartitions];
+        p->id = list->elems[i].partition;
+        p->range = -1;
+        p->eof = -1;
+
+        source->npartitions++;
+    }
+
+    qsort(source->partitions, source->npartitions,
+          sizeof(source_partition_t), source_compare);
+}
+
+
+static void
+source_drop(source_t *source)
+{
+    size_t  i;
+
+    for (i = 0; i < source->npartitions; i++) {
+        source_close_queue(&source->partitions[i]);
+    }
+
+    free(source->partitions);
+    source->partitions = NULL;
+    source->npartitions = 0;
+    source->turn = 0;
+}
+
+
+/*
+ * The queue of a partition, apart from the main one.  Looked up for every
+ * assignment, as a topic that was deleted and made again has new ones.
+ */
+
+static void
+source_open_queue(source_t *source, source_partition_t *p)
+{
+    source_close_queue(p);
+
+    p->queue = rd_kafka_queue_get_partition(source->rk, source->conf->topic,
+                                            p->id);
+    if (p->queue == NULL) {
+        return;
+    }
+
+    rd_kafka_queue_forward(p->queue, NULL);
+    rd_kafka_queue_io_event_enable(p->queue, source->fd, &(uint64_t) { 1 },
+                                   sizeof(uint64_t));
+}
+
+
+static void
+source_close_queue(source_partition_t *p)
+{
+    if (p->queue) {
+        rd_kafka_queue_io_event_enable(p->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(p->queue);
+        p->queue = NULL;
+    }
+}
+
+
+void
+source_assign(source_t *source)
+{
+    size_t                            i;
+    int64_t                           now, offset;
+    source_partition_t               *p;
+    rd_kafka_resp_err_t               err;
+    rd_kafka_message_t               *rkm;
+    rd_kafka_topic_partition_list_t  *list;
+
+    now = log_clock();
+    list = rd_kafka_topic_partition_list_new((int) source->npartitions + 1);
+
+    for (i = 0; i < source->npartitions; i++) {
+        p = &source->partitions[i];
+
+        p->verify = p->has_last && p->stored > p->begin;
+        p->expected = p->stored;
+        p->range = -1;
+        p->eof = -1;
+        p->past = false;
+        p->silent = now;
+        p->ready = true;
+        offset = p->verify ? p->stored - 1 : p->stored;
+
+        if (p->has_last && !p->verify) {
+            log_info("topic \"%s\", partition %d: the record before offset "
+                     "%lld is gone by retention, so it could not be compared "
+                     "with the one stored last", source->conf->topic, p->id,
+                     (long long) p->stored);
+        }
+
+        rd_kafka_topic_partition_list_add(list, source->conf->topic, p->id)
+            ->offset = offset;
+    }
+
+    source->status.reassign = false;
+    source->status.recheck = false;
+    atomic_store(&source->changed, false);
+
+    for (i = 0; i < source->npartitions; i++) {
+        source_open_queue(source, &source->partitions[i]);
+
+        if (source->partitions[i].queue == NULL) {
+            rd_kafka_topic_partition_list_destroy(list);
+            source->status.reassign = true;
+            return;
+        }
+
+        /* what an assignment before this one left behind */
+        while ((rkm = rd_kafka_consume_queue(source->partitions[i].queue, 0)))
+        {
+            rd_kafka_message_destroy(rkm);
+        }
+    }
+
+    err = rd_kafka_assign(source->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+
+    if (err) {
+        log_warnx("could not assign the partitions of topic \"%s\": %s",
+                  source->conf->topic, rd_kafka_err2str(err));
+        source->status.reassign = true;
+    }
+}
+
+
+void
+source_unassign(source_t *source)
+{
+    size_t                            i;
+    rd_kafka_topic_partition_list_t  *none;
+
+    none = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_assign(source->rk, none);
+    rd_kafka_topic_partition_list_destroy(none);
+
+    for (i = 0; i < source->npartitions; i++) {
+        source->partitions[i].ready = false;
+        source->partitions[i].silent = 0;
+    }
+}
+
+
+void
+source_poll(source_t *source)
+{
+    bool                 silent;
+    size_t               i;
+    int64_t              now;
+    uint64_t             n;
+    rd_kafka_message_t  *rkm;
+
+    now = log_clock();
+
+    /* an event that was missed costs a second, not the rest of the day */
+    if (read(source->fd, &n, sizeof(n)) == sizeof(n)
+        || now - source->looked >= SOURCE_LOOK)
+    {
+        source->looked = now;
+        silent = false;
+
+        for (i = 0; i < source->npartitions; i++) {
+            source->partitions[i].ready = true;
+            silent |= source->partitions[i].silent != 0;
+        }
+
+        if (!silent) {
+            source->patience = SOURCE_SILENT;
+        }
+    }
+
+    while ((rkm = rd_kafka_consumer_poll(source->rk, 0))) {
+
+        if (rkm->err) {
+            source_message_error(source, NULL, rkm);
+
+        } else {
+            /* a record that passed by its partition's queue */
+            source->status.reassign = true;
+        }
+
+        rd_kafka_message_destroy(rkm);
+    }
+}
+
+
+static void
+source_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    char       text[256];
+    source_t  *source;
+
+    source = opaque;
+
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        err = (int) rd_kafka_fatal_error(rk, text, sizeof(text));
+        snprintf(source->status.fatal, SOURCE_REASON, "%s: %s",
+                 rd_kafka_err2name((rd_kafka_resp_err_t) err), text);
+        return;
+    }
+
+    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        source_down(source, reason);
+        return;
+    }
+
+    switch (err) {
+
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        /* that all are down is not always said when the last one goes */
+        source->status.doubt = true;
+        log_debug("Kafka: %s", reason);
+        return;
+
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        /* what may come under this name later is another topic */
+        source->status.reassign = source->npartitions != 0;
+        log_limited(&source->errors, "Kafka: %s", reason);
+        return;
+
+    default:
+        log_debug("Kafka: %s", reason);
+        return;
+    }
+}
+
+
+void
+source_down(source_t *source, const char *reason)
+{
+    if (!source->status.down) {
+        source->status.down = true;
+        log_error("could not reach Kafka: %s; waiting", reason);
+    }
+}
+
+
+/* Broken connections are told by source_error(), once. */
+
+static void
+source_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
+{
+    source_t  *source;
+
+    source = rk ? rd_kafka_opaque(rk) : NULL;
+
+    if (level > 4 || strcmp(fac, "FAIL") == 0 || strcmp(fac, "ERROR") == 0) {
+        log_debug("librdkafka: %s: %s", fac, buf);
+
+    } else if (source) {
+        log_limited(&source->logs, "librdkafka: %s: %s", fac, buf);
+    }
+}
+
+
+void
+source_commit(source_t *source, const batch_t *batch)
+{
+    size_t                            i;
+    rd_kafka_topic_partition_list_t  *list;
+
+    list = rd_kafka_topic_partition_list_new((int) batch->nranges);
+
+    for (i = 0; i < batch->nranges; i++) {
+        rd_kafka_topic_partition_list_add(list, source->conf->topic,
+                                          batch->ranges[i].partition)
+            ->offset = batch->ranges[i].next;
+    }
+
+    (void) rd_kafka_commit(source->rk, list, 1);
+
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+
+int
+source_close(source_t *source)
+{
+    rd_kafka_error_t  *error;
+
+    error = rd_kafka_consumer_close_queue(source->rk, source->main);
+
+    if (error) {
+        log_warnx("could not leave the group: %s",
+                  rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+bool
+source_closed(source_t *source)
+{
+    source_poll(source);
+
+    return rd_kafka_consumer_closed(source->rk);
+}

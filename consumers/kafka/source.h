@@ -1,0 +1,138 @@
+/* The topic's side: group membership, partition queues, records in order. */
+
+#ifndef SLUICE_SOURCE_H
+#define SLUICE_SOURCE_H
+
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "record/record.h"
+#include "store/batch.h"
+
+
+#define SOURCE_REASON  512
+
+
+typedef struct source_s  source_t;
+
+
+/* One assigned partition. */
+typedef struct {
+    int32_t            id;
+    rd_kafka_queue_t  *queue;
+    bool               ready;       /* its queue may hold something */
+
+    /* from PostgreSQL, when it was claimed */
+    int64_t            stored;      /* next_offset, kept up with commits */
+    int64_t            epoch;
+    int64_t            run;         /* first offset of the run that ends at
+                                       "stored", or "stored" */
+    bool               has_last;    /* the record before "stored" is known */
+    int64_t            last_timestamp;
+    uint32_t           last_crc;
+
+    int64_t            begin;       /* first offset the log holds */
+    int64_t            end;         /* behind its last, when it was asked */
+    int64_t            expected;    /* the offset due next */
+    int64_t            eof;         /* the log ended there, or -1 */
+    bool               past;        /* it came to the end of a replay */
+    bool               verify;      /* the stored record is read first */
+    int64_t            silent;      /* since when, on log_clock(), nothing has
+                                       come of it; 0: something has */
+    int                range;       /* in the batch being filled, or -1 */
+} source_partition_t;
+
+
+/* What the loop reads after source_poll() and source_next(). */
+typedef struct {
+    uint64_t   generation;          /* counts assignments and revocations */
+    bool       reassign;            /* a partition's error: claim it anew */
+    bool       recheck;             /* source_assign() is due, once what was
+                                       read is stored */
+    bool       down;                /* no broker can be reached */
+    bool       doubt;               /* one could not be: are others up? */
+    char       fault[SOURCE_REASON];    /* a stored record is another one */
+    uint64_t   dropped;             /* records below the offset due */
+    uint64_t   gaps;
+    uint64_t   rebalances;
+    char       fatal[SOURCE_REASON];    /* the client is of no use any more */
+} source_status_t;
+
+
+/*
+ * A librdkafka configuration with the daemon's own settings and the file's.
+ * "partitions" of the topic bound what is read ahead.  Returns NULL with a
+ * text in "err" (CONF_ERROR_MAX bytes).
+ */
+rd_kafka_conf_t *source_conf(const conf_t *conf, int partitions, char *err);
+
+/* The same of the producer for "dead_letters.topic". */
+rd_kafka_conf_t *source_producer_conf(const conf_t *conf, char *err);
+
+/*
+ * Whether the properties fit together, which rd_kafka_new() alone knows; no
+ * broker is asked.  Returns 0, or -1 with "file:line:column: ..." in "err".
+ */
+int source_prove(const conf_t *conf, char *err);
+
+/* Joins the group.  Returns NULL with a text in "err". */
+source_t *source_create(const conf_t *conf, int partitions, char *err);
+void source_destroy(source_t *source);
+
+rd_kafka_t *source_handle(source_t *source);
+source_status_t *source_status(source_t *source);
+
+/* No broker can be reached; says so unless it is known. */
+void source_down(source_t *source, const char *reason);
+
+/* Readable when a queue has something. */
+int source_fd(const source_t *source);
+
+/* Serves the main queue: rebalances, errors, the log. */
+void source_poll(source_t *source);
+
+/* The partitions the group gave; none between revocation and assignment. */
+source_partition_t *source_partitions(source_t *source, size_t *n);
+
+/*
+ * Begins to read every partition at its "stored" offset, or at the record
+ * before it to verify that.  Replaces what was read ahead.  Due as well when
+ * "recheck" says that the topic may have been made again meanwhile.
+ */
+void source_assign(source_t *source);
+/* Reads nothing until source_assign(), and stays in the group. */
+void source_unassign(source_t *source);
+
+/*
+ * The next record in order, to be destroyed by the caller, with its
+ * partition, whose "expected" is the caller's to advance; NULL: none now.
+ */
+rd_kafka_message_t *source_next(source_t *source,
+    source_partition_t **partition);
+
+/* Whether a queue may hold more for source_next(). */
+bool source_pending(const source_t *source);
+
+/* Fills a record from a message; "headers" and "list" are its memory. */
+int source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
+    record_t *record);
+
+/* Whether it is the record of which this was stored in sluice.offsets. */
+bool source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp,
+    uint32_t crc);
+
+/* Tells Kafka, which nobody reads back: operators' tools do. */
+void source_commit(source_t *source, const batch_t *batch);
+
+/*
+ * Leaves the group; source_closed() once that is done.  Returns -1 when there
+ * is no group to leave.
+ */
+int source_close(source_t *source);
+bool source_closed(source_t *source);
+
+
+#endif

@@ -1,0 +1,43 @@
+/* Inside the source: membership and reading share it. */
+
+#ifndef SLUICE_SOURCE_IMPL_H
+#define SLUICE_SOURCE_IMPL_H
+
+
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "kafka/source.h"
+
+
+struct source_s {
+    const conf_t        *conf;
+    rd_kafka_t          *rk;
+    rd_kafka_queue_t    *main;
+    int                  fd;
+    source_partition_t  *partitions;
+    size_t               npartitions;
+    size_t               turn;          /* the partition being read */
+    unsigned             turn_left;
+    unsigned             read_msgs;     /* since source_wake() */
+    size_t               read_bytes;
+    int64_t              looked;        /* ms, when all queues were due */
+    int64_t              patience;      /* ms for a partition's first sign */
+    source_status_t      status;
+    atomic_bool          changed;       /* metadata came since the last
+                                           assignment */
+    log_limit_t          drops;
+    log_limit_t          errors;
+    log_limit_t          logs;
+};
+
+
+/* An error in a record's place; "p" is NULL for the main queue's. */
+void source_message_error(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm);
+
+/* Sets "changed", on a thread of librdkafka's, when metadata comes. */
+void source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed);
+
+
+#endif

@@ -1,0 +1,278 @@
+/* Reading: records in order, each at the offset due or behind it. */
+
+#include <stdio.h>
+
+#include "base/crc32.h"
+#include "kafka/source_impl.h"
+
+
+#define SOURCE_TURN       128    /* records of one partition, then the next */
+
+/* read since librdkafka was last told to look at its queues */
+#define SOURCE_WAKE_MSGS   4096
+#define SOURCE_WAKE_BYTES  (1024 * 1024)
+
+
+static bool source_is_silent(source_t *source, source_partition_t *p);
+static void source_wake(source_t *source);
+static bool source_accept(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm);
+static bool source_verify(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm);
+
+
+rd_kafka_message_t *
+source_next(source_t *source, source_partition_t **partition)
+{
+    size_t               tried;
+    source_partition_t  *p;
+    rd_kafka_message_t  *rkm;
+
+    tried = 0;
+
+    while (tried < source->npartitions) {
+
+        p = &source->partitions[source->turn];
+
+        if (!p->ready || source->turn_left == 0) {
+            tried = p->ready ? 0 : tried + 1;
+            source->turn = (source->turn + 1) % source->npartitions;
+            source->turn_left = SOURCE_TURN;
+            continue;
+        }
+
+        rkm = rd_kafka_consume_queue(p->queue, 0);
+
+        if (rkm == NULL) {
+            p->ready = false;
+
+            if (source_is_silent(source, p)) {
+                source->status.recheck = true;
+                return NULL;
+            }
+
+            continue;
+        }
+
+        source->turn_left--;
+        source->read_bytes += rkm->len;
+        p->silent = 0;
+        tried = 0;
+
+        if (++source->read_msgs >= SOURCE_WAKE_MSGS
+            || source->read_bytes >= SOURCE_WAKE_BYTES)
+        {
+            source_wake(source);
+        }
+
+        if (source_accept(source, p, rkm)) {
+            *partition = p;
+            return rkm;
+        }
+
+        rd_kafka_message_destroy(rkm);
+
+        if (source->status.reassign || source->status.recheck
+            || source->status.fault[0])
+        {
+            return NULL;
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * An assignment is answered by a record or by the partition's end, within a
+ * fetch.  What librdkafka has lost on the way would be waited for for ever,
+ * in all peace, so the wait has an end.
+ */
+
+static bool
+source_is_silent(source_t *source, source_partition_t *p)
+{
+    int64_t  now;
+
+    if (p->silent == 0) {
+        return false;
+    }
+
+    now = log_clock();
+
+    if (source->status.down) {
+        p->silent = now;
+        return false;
+    }
+
+    if (now - p->silent < source->patience) {
+        return false;
+    }
+
+    log_warnx("topic \"%s\", partition %d: nothing has come of it for %lld s, "
+              "not even its end; it is asked for anew", source->conf->topic,
+              p->id, (long long) (now - p->silent) / 1000);
+
+    /* all begin again with it: some may only be slow */
+    source->patience *= 2;
+    source->status.doubt = true;
+
+    return true;
+}
+
+
+/*
+ * A broker's thread that found all its queues full sleeps for up to a second
+ * and is not told that they were read meanwhile (fetch.queue.backoff.ms came
+ * with librdkafka 2.2).  Setting the credentials it has anyway wakes it.
+ */
+
+static void
+source_wake(source_t *source)
+{
+    const char        *user, *password;
+    rd_kafka_error_t  *error;
+
+    source->read_msgs = 0;
+    source->read_bytes = 0;
+
+    user = conf_property(source->conf, "sasl.username");
+    password = conf_property(source->conf, "sasl.password");
+
+    error = rd_kafka_sasl_set_credentials(source->rk, user ? user : "",
+                                          password ? password : "");
+    rd_kafka_error_destroy(error);
+}
+
+
+bool
+source_pending(const source_t *source)
+{
+    size_t  i;
+
+    for (i = 0; i < source->npartitions; i++) {
+        if (source->partitions[i].ready) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static bool
+source_accept(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm)
+{
+    if (rkm->err) {
+        source_message_error(source, p, rkm);
+        return false;
+    }
+
+    if (p->verify && !source_verify(source, p, rkm)) {
+        return false;
+    }
+
+    /*
+     * librdkafka reads on in a topic that was deleted and made again, but
+     * asks for metadata before it does
+     */
+    if (atomic_load(&source->changed)) {
+        source->status.recheck = true;
+        return false;
+    }
+
+    if (rkm->offset < p->expected) {
+        source->status.dropped++;
+        log_limited(&source->drops, "topic \"%s\", partition %d: dropped a "
+                    "record at offset %lld, %lld is due",
+                    source->conf->topic, p->id, (long long) rkm->offset,
+                    (long long) p->expected);
+        return false;
+    }
+
+    if (rkm->offset > p->expected) {
+        source->status.gaps++;
+    }
+
+    return true;
+}
+
+
+/* Returns true if the record is one to take, false if it was compared. */
+
+static bool
+source_verify(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm)
+{
+    if (rkm->offset < p->expected - 1) {
+        return true;
+    }
+
+    p->verify = false;
+
+    if (rkm->offset >= p->expected) {
+        log_info("topic \"%s\", partition %d: the record before offset %lld "
+                 "is gone, so it could not be compared with the one stored "
+                 "last", source->conf->topic, p->id,
+                 (long long) p->expected);
+        return true;
+    }
+
+    if (!source_is_same(rkm, p->last_timestamp, p->last_crc)) {
+        snprintf(source->status.fault, SOURCE_REASON,
+                 "topic \"%s\", partition %d: the record at offset %lld is "
+                 "not the one that was stored, so the topic was made again; "
+                 "its offsets %lld to %lld would be skipped (\"offsets "
+                 "reset\" says where to go on)",
+                 source->conf->topic, p->id, (long long) rkm->offset,
+                 (long long) p->begin, (long long) p->stored - 1);
+    }
+
+    return false;
+}
+
+
+void
+source_message_error(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm)
+{
+    char  text[256];
+
+    switch (rkm->err) {
+
+    case RD_KAFKA_RESP_ERR__FATAL:
+        (void) rd_kafka_fatal_error(source->rk, text, sizeof(text));
+        snprintf(source->status.fatal, SOURCE_REASON, "%s", text);
+        return;
+
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (p) {
+            p->eof = rkm->offset;
+            /* a log that ends before what is stored was made again */
+            source->status.reassign |= rkm->offset < p->expected;
+        }
+        return;
+
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        break;
+
+    default:
+        /* the log is asked again, and says whether anything is lost */
+        source->status.reassign = source->npartitions != 0;
+        break;
+    }
+
+    log_limited(&source->errors, "Kafka: %s", rd_kafka_message_errstr(rkm));
+}
+
+
+bool
+source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp, uint32_t crc)
+{
+    return rd_kafka_message_timestamp(rkm, NULL) == timestamp
+           && crc32_record(rkm->key, rkm->key_len, rkm->payload, rkm->len)
+              == crc;
+}

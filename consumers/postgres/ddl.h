@@ -1,0 +1,42 @@
+/* The DDL and the grants a configuration asks for. */
+
+#ifndef SLUICE_DDL_H
+#define SLUICE_DDL_H
+
+
+#include "postgres/sql.h"
+#include "tools/command.h"
+
+
+/* "conn" may be NULL below: names are then quoted as UTF-8. */
+
+/* The type of a column that names none and whose table is yet to be made. */
+const char *ddl_type(const conf_column_t *column);
+
+/* CREATE TABLE IF NOT EXISTS for the target. */
+void ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf);
+
+/* ALTER TABLE that adds a column of the configuration to the target. */
+void ddl_add_column(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const conf_column_t *column);
+
+/*
+ * All that has to be there for a daemon that may do no DDL: sluice's own
+ * tables, the target where "create_table" and "evolve" ask for it, and the
+ * grants for "role" (NULL: none).  May be run again.
+ */
+void ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf,
+    const char *role);
+
+/* "search_path TO ...;", as the role has it by default, behind a SET. */
+void ddl_search_path(buf_t *sql, PGconn *conn, const char *role);
+
+/* The subcommands print-ddl and setup. */
+int ddl_print(const conf_t *conf, int argc, char **argv);
+int ddl_setup(const conf_t *conf, int argc, char **argv);
+
+extern const char  ddl_print_usage[];
+extern const char  ddl_setup_usage[];
+
+
+#endif

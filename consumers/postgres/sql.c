@@ -1,0 +1,148 @@
+/* SQL text put together from names and values, each quoted. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres/sql.h"
+
+
+static void
+sql_escaped(buf_t *sql, char *escaped)
+{
+    if (escaped == NULL) {
+        /* out of memory, or bytes that are no UTF-8: an error on the server */
+        buf_add(sql, "(invalid)", 9);
+        return;
+    }
+
+    buf_add(sql, escaped, strlen(escaped));
+    PQfreemem(escaped);
+}
+
+
+/* Doubles what ends it; the configuration is UTF-8 without a zero byte. */
+
+static void
+sql_quoted(buf_t *sql, const char *s, char quote)
+{
+    buf_add(sql, &quote, 1);
+
+    for ( /* void */ ; *s; s++) {
+        if (*s == quote || (*s == '\\' && quote == '\'')) {
+            buf_add(sql, s, 1);
+        }
+        buf_add(sql, s, 1);
+    }
+
+    buf_add(sql, &quote, 1);
+}
+
+
+void
+sql_literal(buf_t *sql, PGconn *conn, const char *s)
+{
+    if (conn == NULL) {
+        buf_add(sql, " E", strchr(s, '\\') ? 2 : 0);
+        sql_quoted(sql, s, '\'');
+        return;
+    }
+
+    sql_escaped(sql, PQescapeLiteral(conn, s, strlen(s)));
+}
+
+
+void
+sql_name(buf_t *sql, PGconn *conn, const char *s)
+{
+    if (conn == NULL) {
+        sql_quoted(sql, s, '"');
+        return;
+    }
+
+    sql_escaped(sql, PQescapeIdentifier(conn, s, strlen(s)));
+}
+
+
+void
+sql_table(buf_t *sql, PGconn *conn, const conf_t *conf)
+{
+    if (conf->table_schema) {
+        sql_name(sql, conn, conf->table_schema);
+        buf_add(sql, ".", 1);
+    }
+
+    sql_name(sql, conn, conf->table_name);
+}
+
+
+void
+sql_begin(buf_t *sql)
+{
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
+             "SET LOCAL lock_timeout=%d;"
+             "SET LOCAL idle_in_transaction_session_timeout='15s';"
+             "SET LOCAL statement_timeout='60s';", SQL_LOCK_TIMEOUT);
+}
+
+
+/*
+ * Some types' input complains in class 42: of the text of a tsquery, or of
+ * a regclass that is none.  COPY then names the column, and no function
+ * stands above it; a grant that is missing is another matter.
+ */
+
+static bool
+sql_of_a_value(const pg_reply_t *reply)
+{
+    const char  *p;
+
+    if (strncmp(reply->sqlstate, "42", 2) != 0
+        || strcmp(reply->sqlstate, "42501") == 0
+        || strncmp(reply->context, "COPY ", 5) != 0)
+    {
+        return false;
+    }
+
+    p = strstr(reply->context, ", line ");
+
+    if (p == NULL) {
+        return false;
+    }
+
+    p += sizeof(", line ") - 1;
+    p += strspn(p, "0123456789");
+
+    return strncmp(p, ", column ", sizeof(", column ") - 1) == 0;
+}
+
+
+void
+sql_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
+{
+    outcome->reason[0] = '\0';
+
+    if (reply->lost) {
+        outcome->action = SQLSTATE_RECONNECT;
+
+    } else {
+        outcome->action = sqlstate_action(reply->sqlstate, reply->constraint,
+                                          reply->function);
+
+        if (outcome->action == SQLSTATE_HOLD && sql_of_a_value(reply)) {
+            outcome->action = SQLSTATE_ROW;
+        }
+    }
+
+    if (outcome->action != SQLSTATE_OK) {
+        snprintf(outcome->reason, sizeof(outcome->reason), "%s: %s (%s)",
+                 what, reply->reason, reply->sqlstate);
+    }
+}
+
+
+int64_t
+sql_number(const PGresult *res, int row, int column)
+{
+    return strtoll(PQgetvalue(res, row, column), NULL, 10);
+}

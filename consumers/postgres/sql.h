@@ -1,0 +1,45 @@
+/* SQL text put together from names and values, each quoted. */
+
+#ifndef SLUICE_SQL_H
+#define SLUICE_SQL_H
+
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "postgres/pg.h"
+#include "postgres/sqlstate.h"
+
+
+#define SQL_REASON        (PG_REASON + 128)
+#define SQL_LOCK_TIMEOUT  15000    /* ms */
+
+
+/* How a piece of work ended, and why it did not go well. */
+typedef struct {
+    sqlstate_action_t  action;
+    char               reason[SQL_REASON];
+} outcome_t;
+
+
+/* "conn" NULL: as UTF-8. */
+void sql_literal(buf_t *sql, PGconn *conn, const char *s);
+void sql_name(buf_t *sql, PGconn *conn, const char *s);
+
+/* The table of a configuration, with its schema if it has one. */
+void sql_table(buf_t *sql, PGconn *conn, const conf_t *conf);
+
+/*
+ * Opens a transaction: READ COMMITTED, bounded in time on the server.  The
+ * longest wait for a lock must outlast the removal of a blocking backend.
+ */
+void sql_begin(buf_t *sql);
+
+/* What a reply means; "what" begins the reason. */
+void sql_outcome(outcome_t *outcome, const pg_reply_t *reply,
+    const char *what);
+
+/* Number in a column of a result's row. */
+int64_t sql_number(const PGresult *res, int row, int column);
+
+
+#endif

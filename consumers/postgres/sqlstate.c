@@ -1,0 +1,80 @@
+/* Whose fault an SQLSTATE is: one table, longest match first. */
+
+#include <stddef.h>
+#include <string.h>
+
+#include "postgres/sqlstate.h"
+
+
+typedef struct {
+    const char         *prefix;    /* of the SQLSTATE: a class or a code */
+    sqlstate_action_t   action;
+} sqlstate_rule_t;
+
+
+/*
+ * PostgreSQL's manual, appendix A.  A longer prefix stands before the class
+ * it belongs to; what no line names holds, an error that a function raises
+ * with a warning's code (01, 02) too: its transaction is gone as any other.
+ */
+static const sqlstate_rule_t  sqlstate_rules[] = {
+    { "SL001", SQLSTATE_FENCED },
+    { "08",    SQLSTATE_RECONNECT },
+    { "22",    SQLSTATE_ROW },
+    { "23503", SQLSTATE_ROW_LATER },    /* the row referred to may yet come */
+    { "23",    SQLSTATE_ROW },
+    { "25006", SQLSTATE_RECONNECT },    /* read only: the primary moved */
+    { "25",    SQLSTATE_RETRY },
+    { "40",    SQLSTATE_RETRY },
+    { "44",    SQLSTATE_ROW },
+    { "53",    SQLSTATE_RETRY },
+    { "54",    SQLSTATE_ROW },
+    { "55",    SQLSTATE_RETRY },
+    { "57P",   SQLSTATE_RECONNECT },
+    { "57",    SQLSTATE_RETRY },
+    { "58",    SQLSTATE_RETRY },
+    { "P0",    SQLSTATE_ROW },
+    { "XX",    SQLSTATE_RETRY },
+    { "0A",    SQLSTATE_HOLD },
+    { "21",    SQLSTATE_HOLD },
+    { "28",    SQLSTATE_HOLD },
+    { "3D",    SQLSTATE_HOLD },
+    { "3F",    SQLSTATE_HOLD },
+    { "42",    SQLSTATE_HOLD }
+};
+
+
+sqlstate_action_t
+sqlstate_action(const char *state, const char *constraint,
+    const char *function)
+{
+    size_t  i;
+
+    if (state == NULL || state[0] == '\0') {
+        return SQLSTATE_OK;
+    }
+
+    /* "no partition of relation found for row" names no constraint */
+    if (strcmp(state, "23514") == 0
+        && (constraint == NULL || constraint[0] == '\0'))
+    {
+        return SQLSTATE_HOLD;
+    }
+
+    /* row-level security refuses a row with the code of a missing grant */
+    if (strcmp(state, "42501") == 0 && function != NULL
+        && strcmp(function, "ExecWithCheckOptions") == 0)
+    {
+        return SQLSTATE_ROW;
+    }
+
+    for (i = 0; i < sizeof(sqlstate_rules) / sizeof(sqlstate_rules[0]); i++) {
+        if (strncmp(state, sqlstate_rules[i].prefix,
+                    strlen(sqlstate_rules[i].prefix)) == 0)
+        {
+            return sqlstate_rules[i].action;
+        }
+    }
+
+    return SQLSTATE_HOLD;
+}

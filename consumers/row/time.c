@@ -1,0 +1,495 @@
+/* Times: ISO 8601 as it is written, Unix time in its unit, both in UTC. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "row/row_impl.h"
+
+
+#define ROW_US_DAY  86400000000LL
+
+
+/* As written; a part that is absent is 0. */
+typedef struct {
+    int          year;
+    int          month;
+    int          day;
+    int          seconds;        /* of the day; 86400 is its end */
+    int          offset;         /* seconds east of UTC */
+    bool         has_date;
+    bool         has_time;
+    bool         has_offset;
+    const char  *fraction;       /* digits */
+    size_t       nfraction;
+    bool         usual;          /* as PostgreSQL takes it too */
+} row_time_t;
+
+
+static int row_iso(const char *s, size_t len, row_time_t *t);
+static const char *row_iso_date(const char *p, const char *end,
+    row_time_t *t);
+static const char *row_iso_time(const char *p, const char *end,
+    row_time_t *t);
+static const char *row_iso_offset(const char *p, const char *end,
+    row_time_t *t);
+static int row_put_time(row_plan_t *plan, const row_column_t *column,
+    row_time_t *t, buf_t *text);
+static int64_t row_days(int64_t year, int month, int day);
+static void row_civil(int64_t days, int64_t *year, int *month, int *day);
+
+
+int
+row_time(row_plan_t *plan, const row_column_t *column, const char *s,
+    size_t len, buf_t *text, record_fault_t *fault)
+{
+    int         rc;
+    int64_t     us;
+    row_time_t  t;
+
+    rc = row_iso(s, len, &t);
+
+    if (rc == 0) {
+
+        if (t.has_date ? column->kind == TYPE_TIME && !t.has_time
+                       : column->kind != TYPE_TIME)
+        {
+            return row_fault(fault, "22007", column, t.has_date
+                             ? "a date without a time"
+                             : "a time without a date");
+        }
+
+        /* exactly what PostgreSQL would make of it by itself */
+
+        if (t.usual && column->kind == TYPE_TIMESTAMPTZ && t.has_offset) {
+            return row_put(column, s, len, text);
+        }
+
+        return row_put_time(plan, column, &t, text);
+    }
+
+    if (column->unit) {
+        rc = row_unix(s, len, column->unit, &us);
+
+        if (rc == 0) {
+            return row_instant(plan, column, us, 6, text, fault);
+        }
+
+        return row_fault(fault, rc == 1 ? "22008" : "22007", column,
+                         rc == 1 ? "the time is out of range"
+                         : "neither a number nor an ISO 8601 time");
+    }
+
+    if (((len == 8 && memcmp(s, "infinity", 8) == 0)
+         || (len == 9 && memcmp(s, "-infinity", 9) == 0))
+        && column->kind != TYPE_TIME)
+    {
+        return row_put(column, s, len, text);
+    }
+
+    return row_fault(fault, "22007", column,
+                     row_unix(s, len, CONF_UNIT_US, &us) == 0
+                     ? "a number is a time only with \"unit\""
+                     : "not an ISO 8601 time");
+}
+
+
+/* "n" digits at "p" as a number, -1 if there are fewer. */
+
+static int
+row_digits(const char *p, const char *end, int n)
+{
+    int  value;
+
+    if (end - p < n) {
+        return -1;
+    }
+
+    for (value = 0; n; n--, p++) {
+        if (*p < '0' || *p > '9') {
+            return -1;
+        }
+        value = value * 10 + (*p - '0');
+    }
+
+    return value;
+}
+
+
+/*
+ * ISO 8601-1, sections 5.2 to 5.4: calendar dates, in the extended and in
+ * the basic form; no week and no ordinal dates.
+ */
+
+static int
+row_iso(const char *s, size_t len, row_time_t *t)
+{
+    const char  *p, *end;
+
+    memset(t, 0, sizeof(row_time_t));
+    t->usual = true;
+    end = s + len;
+    p = s;
+
+    if (len < 3 || s[2] != ':') {
+
+        p = row_iso_date(s, end, t);
+        if (p == NULL) {
+            return -1;
+        }
+
+        t->has_date = true;
+
+        if (p == end) {
+            return 0;
+        }
+
+        if (*p != 'T' && *p != 't' && *p != ' ') {
+            return -1;
+        }
+
+        p++;
+    }
+
+    p = row_iso_time(p, end, t);
+    if (p == NULL) {
+        return -1;
+    }
+
+    t->has_time = true;
+
+    if (p < end) {
+        p = row_iso_offset(p, end, t);
+        t->has_offset = true;
+    }
+
+    return p == end ? 0 : -1;
+}
+
+
+static const char *
+row_iso_date(const char *p, const char *end, row_time_t *t)
+{
+    int  n, last;
+
+    static const int  days[] = {
+        31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
+    };
+
+    for (n = 0; p + n < end && p[n] >= '0' && p[n] <= '9'; n++) { /* void */ }
+
+    if (n == 8) {
+        t->usual = false;
+        t->year = row_digits(p, end, 4);
+        t->month = row_digits(p + 4, end, 2);
+        t->day = row_digits(p + 6, end, 2);
+        p += 8;
+
+    } else if (n >= 4 && n <= 6 && end - p >= n + 6 && p[n] == '-'
+               && p[n + 3] == '-')
+    {
+        t->year = row_digits(p, end, n);
+        t->month = row_digits(p + n + 1, end, 2);
+        t->day = row_digits(p + n + 4, end, 2);
+        p += n + 6;
+
+    } else {
+        return NULL;
+    }
+
+    if (t->year < 1 || t->month < 1 || t->month > 12) {
+        return NULL;
+    }
+
+    last = days[t->month - 1];
+
+    if (t->month == 2
+        && (t->year % 4 || (t->year % 100 == 0 && t->year % 400)))
+    {
+        last = 28;
+    }
+
+    return t->day >= 1 && t->day <= last ? p : NULL;
+}
+
+
+static const char *
+row_iso_time(const char *p, const char *end, row_time_t *t)
+{
+    int   hours, minutes, seconds;
+    bool  basic;
+
+    hours = row_digits(p, end, 2);
+    basic = end - p > 2 && p[2] != ':';
+    p += basic ? 2 : 3;
+    t->usual &= !basic;
+
+    minutes = hours == -1 || p > end ? -1 : row_digits(p, end, 2);
+    if (minutes == -1) {
+        return NULL;
+    }
+
+    p += 2;
+    seconds = 0;
+
+    if (p < end && (basic ? *p >= '0' && *p <= '9' : *p == ':')) {
+        p += !basic;
+        seconds = row_digits(p, end, 2);
+        if (seconds == -1) {
+            return NULL;
+        }
+        p += 2;
+
+        if (p < end && (*p == '.' || *p == ',')) {
+            t->usual &= *p == '.';
+            t->fraction = ++p;
+
+            while (p < end && *p >= '0' && *p <= '9') {
+                p++;
+            }
+
+            t->nfraction = (size_t) (p - t->fraction);
+
+            if (t->nfraction == 0) {
+                return NULL;
+            }
+
+            /* PostgreSQL reads no longer word; it keeps six of them */
+            t->usual &= t->nfraction <= 9;
+        }
+    }
+
+    t->seconds = hours * 3600 + minutes * 60 + seconds;
+
+    /* a leap second is the next minute's first */
+
+    return minutes > 59 || seconds > 60 || t->seconds > 86400
+           || (t->seconds == 86400 && t->nfraction) ? NULL : p;
+}
+
+
+static const char *
+row_iso_offset(const char *p, const char *end, row_time_t *t)
+{
+    int  sign, hours, minutes, seconds;
+
+    if (*p == 'Z' || *p == 'z') {
+        return p + 1;
+    }
+
+    if (*p != '+' && *p != '-') {
+        return NULL;
+    }
+
+    sign = *p++ == '-' ? -1 : 1;
+    hours = row_digits(p, end, 2);
+    minutes = 0;
+    seconds = 0;
+    p += 2;
+
+    if (p < end && hours != -1) {
+        p += *p == ':';
+        minutes = row_digits(p, end, 2);
+        p += 2;
+
+        if (p < end && *p == ':' && minutes != -1) {
+            seconds = row_digits(p + 1, end, 2);
+            p += 3;
+        }
+    }
+
+    if (hours < 0 || minutes < 0 || seconds < 0 || hours > 15
+        || minutes > 59 || seconds > 59)
+    {
+        return NULL;
+    }
+
+    t->offset = sign * (hours * 3600 + minutes * 60 + seconds);
+
+    return p;
+}
+
+
+/* Days since 1970 of a date in the proleptic Gregorian calendar. */
+
+static int64_t
+row_days(int64_t year, int month, int day)
+{
+    int64_t  era, of_era;
+
+    /* years begin in March, so that the leap day is their last */
+
+    year -= month <= 2;
+    era = (year >= 0 ? year : year - 399) / 400;
+    of_era = year - era * 400;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100
+           + (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+           - 719468;
+}
+
+
+static void
+row_civil(int64_t days, int64_t *year, int *month, int *day)
+{
+    int64_t  era, of_era, y, of_year, m;
+
+    days += 719468;
+    era = (days >= 0 ? days : days - 146096) / 146097;
+    of_era = days - era * 146097;
+    y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    of_year = of_era - (365 * y + y / 4 - y / 100);
+    m = (5 * of_year + 2) / 153;
+
+    *day = (int) (of_year - (153 * m + 2) / 5 + 1);
+    *month = (int) (m < 10 ? m + 3 : m - 9);
+    *year = y + era * 400 + (*month <= 2);
+}
+
+
+static char *
+row_two(char *p, int n)
+{
+    p[0] = (char) ('0' + n / 10);
+    p[1] = (char) ('0' + n % 10);
+
+    return p + 2;
+}
+
+
+/* The date of a day, printed once for all the rows of that day. */
+
+static void
+row_date(row_plan_t *plan, int64_t days)
+{
+    int      month, day;
+    int64_t  year;
+
+    if (plan->day == days) {
+        return;
+    }
+
+    row_civil(days, &year, &month, &day);
+
+    plan->day = days;
+    plan->date_bc = year <= 0;
+    plan->date_len = (size_t) snprintf(plan->date, sizeof(plan->date),
+                                       "%04lld-%02d-%02d",
+                                       (long long) (year <= 0 ? 1 - year
+                                                              : year),
+                                       month, day);
+}
+
+
+/* Appends the parts the type has: date, time of day, offset of UTC. */
+
+static int
+row_put_parts(row_plan_t *plan, const row_column_t *column, int64_t days,
+    int seconds, const char *fraction, size_t nfraction, buf_t *text)
+{
+    char               *p;
+    const type_kind_t   kind = column->kind;
+
+    row_date(plan, days);
+
+    if (buf_reserve(text, plan->date_len + nfraction + 24) == -1) {
+        return -1;
+    }
+
+    p = text->data + text->len;
+
+    if (kind != TYPE_TIME) {
+        memcpy(p, plan->date, plan->date_len);
+        p += plan->date_len;
+    }
+
+    if (kind != TYPE_DATE) {
+        if (kind != TYPE_TIME) {
+            *p++ = ' ';
+        }
+
+        p = row_two(p, seconds / 3600);
+        *p++ = ':';
+        p = row_two(p, seconds / 60 % 60);
+        *p++ = ':';
+        p = row_two(p, seconds % 60);
+
+        if (nfraction) {
+            *p++ = '.';
+            memcpy(p, fraction, nfraction);
+            p += nfraction;
+        }
+
+        if (kind != TYPE_TIMESTAMP && kind != TYPE_TIME) {
+            memcpy(p, "+00", 3);
+            p += 3;
+        }
+    }
+
+    if (plan->date_bc && kind != TYPE_TIME) {
+        memcpy(p, " BC", 3);
+        p += 3;
+    }
+
+    text->len = (size_t) (p - text->data);
+
+    return 0;
+}
+
+
+static int
+row_put_time(row_plan_t *plan, const row_column_t *column, row_time_t *t,
+    buf_t *text)
+{
+    int64_t  days, seconds;
+
+    if (t->nfraction > 9) {
+        t->nfraction = 9;
+    }
+
+    days = t->has_date ? row_days(t->year, t->month, t->day) : 0;
+    seconds = t->seconds - t->offset;
+
+    /* the end of a day is PostgreSQL's to carry over, for its type time */
+
+    if (seconds < 0 || seconds > 86400
+        || (seconds == 86400 && (t->offset || column->kind != TYPE_TIME)))
+    {
+        days += seconds < 0 ? -1 : 1;
+        seconds += seconds < 0 ? 86400 : -86400;
+    }
+
+    return row_put_parts(plan, column, days, (int) seconds, t->fraction,
+                         t->nfraction, text);
+}
+
+
+/* "us" since 1970, with so many (3 or 6) digits of its fraction. */
+
+int
+row_instant(row_plan_t *plan, const row_column_t *column, int64_t us,
+    int digits, buf_t *text, record_fault_t *fault)
+{
+    int      i;
+    char     fraction[6];
+    int64_t  days, rest, part;
+
+    (void) fault;
+
+    days = us / ROW_US_DAY;
+    rest = us % ROW_US_DAY;
+
+    if (rest < 0) {
+        days--;
+        rest += ROW_US_DAY;
+    }
+
+    part = rest % 1000000;
+
+    for (i = 6; i--; part /= 10) {
+        fraction[i] = (char) ('0' + part % 10);
+    }
+
+    return row_put_parts(plan, column, days, (int) (rest / 1000000),
+                         fraction, (size_t) digits, text);
+}

@@ -1,0 +1,255 @@
+/* A record without a value: the key's columns of the row that goes. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "row/row.h"
+#include "row/tombstone.h"
+
+
+struct tombstone_s {
+    conf_t            conf;        /* the table's, all but its key null */
+    const char      **types;
+    row_plan_t       *plan;
+    json_pointer_t   *nothing;     /* names no member of any value */
+    unsigned          paths;       /* key columns out of the value */
+    const conf_column_t  *path;    /* the last one of these */
+    json_doc_t        doc;
+    buf_t             value;
+};
+
+
+static int tombstone_columns(tombstone_t *t, const conf_t *conf,
+    const char *const *types);
+static int tombstone_value(tombstone_t *t, const record_t *record,
+    record_fault_t *fault);
+static int tombstone_nest(buf_t *value, const char *path, const char *key,
+    size_t len);
+static int tombstone_fault(record_fault_t *fault, const char *reason);
+
+
+tombstone_t *
+tombstone_create(const conf_t *conf, const char *const *types,
+    char *reason, size_t size)
+{
+    tombstone_t  *t;
+
+    snprintf(reason, size, "out of memory");
+
+    t = calloc(1, sizeof(tombstone_t));
+    if (t == NULL) {
+        return NULL;
+    }
+
+    if (tombstone_columns(t, conf, types) == 0) {
+        t->plan = row_plan_create(&t->conf, t->types, reason, size);
+    }
+
+    if (t->plan == NULL) {
+        tombstone_free(t);
+        return NULL;
+    }
+
+    return t;
+}
+
+
+void
+tombstone_free(tombstone_t *t)
+{
+    if (t == NULL) {
+        return;
+    }
+
+    row_plan_free(t->plan);
+    json_pointer_free(t->nothing);
+    json_doc_free(&t->doc);
+    buf_free(&t->value);
+    free(t->conf.columns);
+    free(t->types);
+    free(t);
+}
+
+
+static int
+tombstone_columns(tombstone_t *t, const conf_t *conf,
+    const char *const *types)
+{
+    size_t                i;
+    const char           *reason;
+    conf_column_t        *column;
+    const conf_column_t  *own;
+
+    static const char  nothing[] = "/\x01no such member\x01";
+
+    t->conf.columns = calloc(conf->ncolumns, sizeof(conf_column_t));
+    t->types = calloc(conf->ncolumns, sizeof(char *));
+    t->nothing = json_pointer_compile(nothing, sizeof(nothing) - 1, &reason);
+
+    if (t->conf.columns == NULL || t->types == NULL || t->nothing == NULL) {
+        return -1;
+    }
+
+    t->conf.ncolumns = conf->ncolumns;
+    t->conf.nul = conf->nul;
+
+    if (conf->where.header) {
+        /* of a field there is nothing to ask */
+        t->conf.where = conf->where;
+    }
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        own = &conf->columns[i];
+        column = &t->conf.columns[i];
+
+        if (conf_is_key(conf, own->name)) {
+            *column = *own;
+            column->required = true;
+            column->on_missing = CONF_ON_REJECT;
+            column->on_null = CONF_ON_REJECT;
+            t->types[i] = types[i];
+
+            if (own->from == CONF_FROM_PATH) {
+                t->paths++;
+                t->path = own;
+            }
+
+        } else {
+            column->name = own->name;
+            column->from = own->from == CONF_FROM_IDENTITY
+                           ? CONF_FROM_IDENTITY : CONF_FROM_PATH;
+            column->pointer = t->nothing;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
+    record_fault_t *fault)
+{
+    int             rc;
+    record_fault_t   other;
+    record_t  made;
+
+    made = *record;
+    made.value = "{}";
+    made.value_len = 2;
+
+    if (t->paths) {
+        rc = tombstone_value(t, record, fault);
+
+        if (rc == 1) {
+            /* without its key it becomes no row, but may be left out */
+            return row_convert(t->plan, &made, text, &other) == ROW_FILTERED
+                   ? ROW_FILTERED : 1;
+        }
+
+        if (rc == -1) {
+            return -1;
+        }
+
+        made.value = t->value.data;
+        made.value_len = t->value.len;
+    }
+
+    return row_convert(t->plan, &made, text, fault);
+}
+
+
+/* A value that has the key's columns where they are looked for. */
+
+static int
+tombstone_value(tombstone_t *t, const record_t *record,
+    record_fault_t *fault)
+{
+    int           object;
+    json_error_t  err;
+
+    if (record->key == NULL || record->key_len == 0) {
+        return tombstone_fault(fault, "the record has neither a value nor a "
+                               "key, so nothing says which row it is about");
+    }
+
+    object = json_parse(&t->doc, record->key, record->key_len, &err) == 0
+             && t->doc.tokens[0].type == JSON_OBJECT;
+
+    t->value.len = 0;
+
+    if (object && (t->paths > 1 || json_find(&t->doc, 0, t->path->pointer)
+                                   != JSON_NONE))
+    {
+        buf_add(&t->value, record->key, record->key_len);
+
+    } else if (t->paths > 1) {
+        return tombstone_fault(fault, "the record has no value, and its key "
+                               "is no JSON object with the table's key in "
+                               "it");
+
+    } else if (!buf_is_text(record->key, record->key_len)) {
+        return tombstone_fault(fault, "the record has no value, and its key "
+                               "is not UTF-8 text");
+
+    } else if (tombstone_nest(&t->value, t->path->path, record->key,
+                              record->key_len)
+               == -1)
+    {
+        return -1;
+    }
+
+    if (buf_failed(&t->value)) {
+        memset(&t->value, 0, sizeof(buf_t));
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* {"order":{"id":"key"}} for /order/id */
+
+static int
+tombstone_nest(buf_t *value, const char *path, const char *key, size_t len)
+{
+    char         one;
+    size_t       depth;
+
+    for (depth = 0; *path == '/'; depth++) {
+        buf_addf(value, "{\"");
+
+        for (path++; *path && *path != '/'; path++) {
+            one = *path;
+
+            if (one == '~') {
+                one = *++path == '0' ? '~' : '/';
+            }
+
+            buf_add_json(value, &one, 1);
+        }
+
+        buf_addf(value, "\":");
+    }
+
+    buf_add(value, "\"", 1);
+    buf_add_json(value, key, len);
+    buf_add(value, "\"", 1);
+
+    while (depth--) {
+        buf_add(value, "}", 1);
+    }
+
+    return buf_failed(value) ? -1 : 0;
+}
+
+
+static int
+tombstone_fault(record_fault_t *fault, const char *reason)
+{
+    snprintf(fault->sqlstate, sizeof(fault->sqlstate), "22004");
+    snprintf(fault->reason, RECORD_REASON, "%s", reason);
+
+    return 1;
+}

@@ -1,0 +1,202 @@
+/* Records on their way into one transaction: bounded, without any I/O. */
+
+#ifndef SLUICE_BATCH_H
+#define SLUICE_BATCH_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "record/record.h"
+#include "record/retry_key.h"
+
+
+#define BATCH_NULL  UINT32_MAX    /* length of a null key or value */
+
+#define BATCH_NO_TARGET  UINT16_MAX    /* of a record that has no table */
+
+
+/* A record in the batch; its bytes lie in "raw", its COPY line in "text". */
+typedef struct {
+    int64_t   offset;
+    int64_t   timestamp;
+    size_t    raw;             /* key, value, headers, hashed key, one
+                                  behind the other */
+    size_t    text;            /* of the COPY line, with its line feed */
+    uint32_t  text_len;        /* 0: dead before any SQL */
+    uint32_t  key_len;
+    uint32_t  value_len;
+    uint32_t  headers_len;     /* 0: none */
+    uint32_t  range;           /* in ranges */
+    uint32_t  fault;           /* in faults, from 1; 0: good */
+    uint16_t  target;          /* which table, by the configuration's order */
+    bool      tombstone;       /* its line has the key's columns only */
+    bool      retry;           /* it has an idempotency key */
+    bool      duplicate;       /* a client's retry, found by SQL */
+} batch_row_t;
+
+
+/* What one partition has in the batch. */
+typedef struct {
+    int32_t   partition;
+    int64_t   epoch;
+    int64_t   run;             /* first offset of its run in sluice.batches */
+    int64_t   expected;        /* next_offset before the batch */
+    int64_t   next;            /* and behind it */
+    int64_t   records;         /* all of them, as the topic had them */
+    int64_t   filtered;        /* of these: left out as told */
+    int64_t   duplicates;      /* and already in the table */
+    int64_t   last_timestamp;  /* of its last record */
+    uint32_t  last;            /* that record's row; BATCH_NULL: filtered */
+    uint32_t  last_crc;        /* then its CRC-32 */
+} batch_range_t;
+
+
+/* Offsets that hold no record: compacted away, or transaction markers. */
+typedef struct {
+    int32_t  partition;
+    int64_t  first;
+    int64_t  next;
+} batch_gap_t;
+
+
+typedef struct {
+    /* bounds */
+    size_t          max_rows;
+    size_t          max_bytes;
+    int64_t         linger;        /* ms, batch_linger() */
+
+    buf_t           text;
+    buf_t           raw;
+    batch_row_t    *rows;
+    size_t          nrows;
+    size_t          rows_size;
+    size_t          dead;          /* rows with a fault */
+    size_t          ndead_parsed;  /* of these, found before any SQL */
+    size_t          filtered;      /* records of no row */
+    size_t          duplicates;
+    size_t          retries;       /* rows with an idempotency key */
+    record_fault_t  *faults;
+    size_t          nfaults;
+    size_t          faults_size;
+    batch_range_t  *ranges;
+    size_t          nranges;
+    size_t          ranges_size;
+    batch_gap_t    *gaps;
+    size_t          ngaps;
+    size_t          gaps_size;
+
+    int64_t         first;         /* ms, monotonic, of the first record */
+    uint64_t        generation;    /* of the assignment */
+} batch_t;
+
+
+void batch_init(batch_t *batch, size_t max_rows, size_t max_bytes,
+    int64_t linger);
+void batch_free(batch_t *batch);
+
+/*
+ * How long a batch is gathered: "linger", and up to ten times as long where
+ * writing one, "wrote" on average, takes more than a quarter of that.  All
+ * in ms.
+ */
+int64_t batch_linger(int64_t linger, int64_t wrote);
+
+/* Empties it; what it has allocated is kept within the bounds. */
+void batch_reset(batch_t *batch, uint64_t generation);
+
+/*
+ * The place of a partition, made when it is new to the batch: "expected",
+ * "epoch" and "run" are taken then.  Returns its index or -1 when memory is
+ * short.
+ */
+int batch_range(batch_t *batch, int32_t partition, int64_t expected,
+    int64_t epoch, int64_t run);
+
+/*
+ * Takes a record behind the last one of its range.  Its COPY line is what
+ * was appended to batch->text since "text" bytes; an offset beyond the one
+ * due is kept as a gap.  Returns 0, or -1 when memory is short: nothing was
+ * taken then.
+ */
+int batch_add(batch_t *batch, unsigned range, const record_t *record,
+    size_t text);
+
+/* Accounts a record that is left out; the same for it. */
+int batch_filter(batch_t *batch, unsigned range,
+    const record_t *record);
+
+/* Marks a row as dead.  Returns -1 when memory is short. */
+int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
+    const char *reason);
+
+/* Takes back whatever SQL found: the rows are tried again. */
+void batch_forget_faults(batch_t *batch);
+
+static inline bool batch_has_room(const batch_t *batch);
+
+/* Bytes held: records, COPY lines and what is known of each. */
+static inline size_t
+batch_bytes(const batch_t *batch)
+{
+    return batch->text.len + batch->raw.len
+           + batch->nrows * sizeof(batch_row_t);
+}
+
+
+/* Records accounted: rows and those left out. */
+static inline size_t
+batch_records(const batch_t *batch)
+{
+    return batch->nrows + batch->filtered;
+}
+
+
+static inline bool
+batch_has_room(const batch_t *batch)
+{
+    return batch_records(batch) < batch->max_rows
+           && batch_bytes(batch) < batch->max_bytes;
+}
+
+
+/* Whether it should leave now; "now" in ms of the monotonic clock. */
+bool batch_is_due(const batch_t *batch, int64_t now);
+
+/* Milliseconds until it is due, -1 if it is empty. */
+int64_t batch_due_in(const batch_t *batch, int64_t now);
+
+/* The CRC-32 of a range's last record, as sluice.offsets keeps it. */
+uint32_t batch_last_crc(const batch_t *batch, const batch_range_t *range);
+
+/* Bytes of a row's record; NULL for a null. */
+const char *batch_key(const batch_t *batch, const batch_row_t *row);
+const char *batch_value(const batch_t *batch, const batch_row_t *row);
+const char *batch_headers(const batch_t *batch, const batch_row_t *row);
+
+const char *batch_retry(const batch_t *batch, const batch_row_t *row);
+
+/* Marks a row, unless it is dead, as a client's retry that takes no effect. */
+void batch_duplicate(batch_t *batch, size_t row);
+void batch_forget_duplicates(batch_t *batch);
+
+/* Whether a row is to be stored in a table. */
+static inline bool
+batch_is_stored(const batch_row_t *row, unsigned target)
+{
+    return row->text_len && row->fault == 0 && !row->duplicate
+           && row->target == target;
+}
+
+
+/*
+ * The "line"th (from 1) row to be stored in "target" among rows
+ * [first, end); returns "end" if there are fewer.
+ */
+size_t batch_line(const batch_t *batch, unsigned target, size_t first,
+    size_t end, uint64_t line);
+
+
+#endif

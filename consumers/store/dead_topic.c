@@ -1,0 +1,463 @@
+/* Dead letters into a topic, beside the table: acknowledged by all replicas. */
+
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "kafka/source.h"
+#include "record/headers.h"
+#include "store/dead_topic.h"
+
+
+/*
+ * ms for a batch; less than idle_in_transaction_session_timeout, for the
+ * transaction is open meanwhile.
+ */
+#define DEAD_TOPIC_WAIT  10000
+
+
+struct dead_topic_s {
+    const conf_t        *conf;
+    rd_kafka_t          *rk;          /* NULL until there is a dead letter */
+    int                  fd;
+    log_limit_t          logs;
+    json_doc_t           doc;
+    buf_t                list;        /* a record's headers, */
+    buf_t                bytes;       /* and what they point to */
+
+    const batch_t       *batch;       /* under way, or NULL */
+    dead_topic_done_pt   done;
+    void                *data;
+    uintptr_t            round;       /* tells its reports from late ones */
+    size_t               row;         /* the next one to produce */
+    size_t               left;        /* produced, not yet reported */
+    int64_t              deadline;
+    outcome_t            outcome;     /* its first failure */
+};
+
+
+static int dead_topic_open(dead_topic_t *topic);
+static void dead_topic_close(dead_topic_t *topic);
+static void dead_topic_step(dead_topic_t *topic, int64_t now);
+static rd_kafka_resp_err_t dead_topic_produce(dead_topic_t *topic,
+    const batch_row_t *row);
+static rd_kafka_headers_t *dead_topic_headers(dead_topic_t *topic,
+    const batch_row_t *row);
+static void dead_topic_fail(dead_topic_t *topic, rd_kafka_resp_err_t err);
+static void dead_topic_end(dead_topic_t *topic);
+static void dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
+    void *opaque);
+static void dead_topic_log(const rd_kafka_t *rk, int level, const char *fac,
+    const char *buf);
+static void dead_topic_error(rd_kafka_t *rk, int err, const char *reason,
+    void *opaque);
+
+
+dead_topic_t *
+dead_topic_create(const conf_t *conf)
+{
+    dead_topic_t  *topic;
+
+    topic = calloc(1, sizeof(dead_topic_t));
+    if (topic == NULL) {
+        return NULL;
+    }
+
+    topic->conf = conf;
+    topic->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+    if (topic->fd == -1) {
+        free(topic);
+        return NULL;
+    }
+
+    return topic;
+}
+
+
+void
+dead_topic_destroy(dead_topic_t *topic)
+{
+    if (topic == NULL) {
+        return;
+    }
+
+    dead_topic_close(topic);
+    close(topic->fd);
+    json_doc_free(&topic->doc);
+    buf_free(&topic->list);
+    buf_free(&topic->bytes);
+    free(topic);
+}
+
+
+static int
+dead_topic_open(dead_topic_t *topic)
+{
+    char               err[CONF_ERROR_MAX];
+    rd_kafka_conf_t   *rkconf;
+    rd_kafka_queue_t  *queue;
+
+    rkconf = source_producer_conf(topic->conf, err);
+
+    if (rkconf) {
+        rd_kafka_conf_set_dr_msg_cb(rkconf, dead_topic_report);
+        rd_kafka_conf_set_error_cb(rkconf, dead_topic_error);
+        rd_kafka_conf_set_log_cb(rkconf, dead_topic_log);
+        rd_kafka_conf_set_opaque(rkconf, topic);
+
+        topic->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rkconf, err,
+                                 sizeof(err));
+        if (topic->rk == NULL) {
+            rd_kafka_conf_destroy(rkconf);
+        }
+    }
+
+    if (topic->rk == NULL) {
+        topic->outcome.action = SQLSTATE_RETRY;
+        snprintf(topic->outcome.reason, SQL_REASON,
+                 "could not make a producer: %s", err);
+        return -1;
+    }
+
+    /* no callback ever runs on a thread of librdkafka's */
+    rd_kafka_set_log_queue(topic->rk, NULL);
+
+    queue = rd_kafka_queue_get_main(topic->rk);
+    rd_kafka_queue_io_event_enable(queue, topic->fd, &(uint64_t) { 1 },
+                                   sizeof(uint64_t));
+    rd_kafka_queue_destroy(queue);
+
+    return 0;
+}
+
+
+static void
+dead_topic_close(dead_topic_t *topic)
+{
+    if (topic->rk) {
+        (void) rd_kafka_purge(topic->rk, RD_KAFKA_PURGE_F_QUEUE
+                                         | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_destroy(topic->rk);
+        topic->rk = NULL;
+    }
+}
+
+
+int
+dead_topic_fd(const dead_topic_t *topic)
+{
+    return topic->fd;
+}
+
+
+int64_t
+dead_topic_deadline(const dead_topic_t *topic)
+{
+    return topic->batch ? topic->deadline : 0;
+}
+
+
+void
+dead_topic_send(dead_topic_t *topic, const batch_t *batch,
+    dead_topic_done_pt done, void *data)
+{
+    int64_t  now;
+
+    now = log_clock();
+
+    topic->batch = batch;
+    topic->done = done;
+    topic->data = data;
+    topic->round++;
+    topic->row = 0;
+    topic->left = 0;
+    topic->deadline = now + DEAD_TOPIC_WAIT;
+    topic->outcome.action = SQLSTATE_OK;
+    topic->outcome.reason[0] = '\0';
+
+    if (topic->rk == NULL && dead_topic_open(topic) == -1) {
+        dead_topic_end(topic);
+        return;
+    }
+
+    dead_topic_step(topic, now);
+}
+
+
+void
+dead_topic_poll(dead_topic_t *topic, int64_t now)
+{
+    ssize_t   n;
+    uint64_t  events;
+
+    n = read(topic->fd, &events, sizeof(events));
+    (void) n;
+
+    if (topic->rk == NULL) {
+        return;
+    }
+
+    (void) rd_kafka_poll(topic->rk, 0);
+    dead_topic_step(topic, now);
+}
+
+
+/* As many as the producer's bounds take; reports make room. */
+
+static void
+dead_topic_step(dead_topic_t *topic, int64_t now)
+{
+    const batch_t        *batch;
+    rd_kafka_resp_err_t   err;
+
+    batch = topic->batch;
+
+    if (batch == NULL) {
+        return;
+    }
+
+    while (topic->outcome.action == SQLSTATE_OK && topic->row < batch->nrows)
+    {
+        if (batch->rows[topic->row].fault) {
+
+            err = dead_topic_produce(topic, &batch->rows[topic->row]);
+
+            if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL
+                && rd_kafka_outq_len(topic->rk))
+            {
+                break;
+            }
+
+            if (err) {
+                dead_topic_fail(topic, err);
+                break;
+            }
+
+            topic->left++;
+        }
+
+        topic->row++;
+    }
+
+    if (topic->outcome.action == SQLSTATE_OK && now >= topic->deadline) {
+        dead_topic_fail(topic, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
+    }
+
+    if (topic->outcome.action != SQLSTATE_OK
+        || (topic->row == batch->nrows && topic->left == 0))
+    {
+        dead_topic_end(topic);
+    }
+}
+
+
+static rd_kafka_resp_err_t
+dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
+{
+    const char           *key, *value;
+    rd_kafka_headers_t   *headers;
+    rd_kafka_resp_err_t   err;
+
+    key = NULL;
+    value = NULL;
+
+    if (topic->conf->dead_store == CONF_STORE_ALL) {
+        key = batch_key(topic->batch, row);
+        value = batch_value(topic->batch, row);
+    }
+
+    headers = dead_topic_headers(topic, row);
+    if (headers == NULL) {
+        return RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    }
+
+    err = rd_kafka_producev(topic->rk,
+                            RD_KAFKA_V_TOPIC(topic->conf->dead_topic),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                            RD_KAFKA_V_KEY(key, key ? row->key_len : 0),
+                            RD_KAFKA_V_VALUE((void *) (uintptr_t) value,
+                                             value ? row->value_len : 0),
+                            RD_KAFKA_V_HEADERS(headers),
+                            RD_KAFKA_V_OPAQUE((void *) topic->round),
+                            RD_KAFKA_V_END);
+    if (err) {
+        rd_kafka_headers_destroy(headers);
+    }
+
+    return err;
+}
+
+
+/* The record's own, then where it was and why it is dead. */
+
+static rd_kafka_headers_t *
+dead_topic_headers(dead_topic_t *topic, const batch_row_t *row)
+{
+    char                  partition[16], offset[24], timestamp[24];
+    size_t                i, n;
+    const char           *text;
+    rd_kafka_headers_t   *headers;
+    const record_fault_t  *fault;
+    const record_header_t *own;
+
+    topic->list.len = 0;
+    topic->bytes.len = 0;
+    text = topic->conf->dead_store == CONF_STORE_ALL
+           ? batch_headers(topic->batch, row) : NULL;
+
+    if (text && dead_headers(&topic->doc, text, row->headers_len,
+                             &topic->list, &topic->bytes) == -1)
+    {
+        buf_free(&topic->list);
+        buf_free(&topic->bytes);
+        return NULL;
+    }
+
+    own = (const record_header_t *) (const void *) topic->list.data;
+    n = topic->list.len / sizeof(record_header_t);
+    fault = &topic->batch->faults[row->fault - 1];
+    headers = rd_kafka_headers_new(n + 6);
+
+    for (i = 0; i < n; i++) {
+        rd_kafka_header_add(headers, own[i].name, -1, own[i].value,
+                            (ssize_t) own[i].len);
+    }
+
+    snprintf(partition, sizeof(partition), "%" PRId32,
+             topic->batch->ranges[row->range].partition);
+    snprintf(offset, sizeof(offset), "%" PRId64, row->offset);
+    snprintf(timestamp, sizeof(timestamp), "%" PRId64, row->timestamp);
+
+    rd_kafka_header_add(headers, "sluice-topic", -1, topic->conf->topic, -1);
+    rd_kafka_header_add(headers, "sluice-partition", -1, partition, -1);
+    rd_kafka_header_add(headers, "sluice-offset", -1, offset, -1);
+
+    if (row->timestamp >= 0) {
+        rd_kafka_header_add(headers, "sluice-timestamp", -1, timestamp, -1);
+    }
+
+    rd_kafka_header_add(headers, "sluice-sqlstate", -1, fault->sqlstate, -1);
+    rd_kafka_header_add(headers, "sluice-reason", -1, fault->reason, -1);
+
+    return headers;
+}
+
+
+/* What time mends is tried again; the rest needs somebody. */
+
+static void
+dead_topic_fail(dead_topic_t *topic, rd_kafka_resp_err_t err)
+{
+    outcome_t   *outcome;
+    const char  *name;
+
+    outcome = &topic->outcome;
+    name = topic->conf->dead_topic;
+
+    if (outcome->action != SQLSTATE_OK) {
+        return;
+    }
+
+    outcome->action = SQLSTATE_HOLD;
+
+    switch (err) {
+
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        snprintf(outcome->reason, SQL_REASON, "topic \"%s\" of "
+                 "\"dead_letters.topic\" does not exist", name);
+        return;
+
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+        snprintf(outcome->reason, SQL_REASON, "a dead letter is too large "
+                 "for topic \"%s\"", name);
+        return;
+
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        break;
+
+    default:
+        outcome->action = SQLSTATE_RETRY;
+        break;
+    }
+
+    snprintf(outcome->reason, SQL_REASON, "could not produce dead letters to "
+             "topic \"%s\": %s", name, rd_kafka_err2str(err));
+}
+
+
+static void
+dead_topic_end(dead_topic_t *topic)
+{
+    topic->batch = NULL;
+    topic->round++;
+
+    /* of no use any more; a broker's answer made it so, none is waited for */
+    if (topic->rk && rd_kafka_fatal_error(topic->rk, NULL, 0)) {
+        dead_topic_close(topic);
+    }
+
+    topic->done(topic->data, &topic->outcome);
+}
+
+
+static void
+dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm, void *opaque)
+{
+    dead_topic_t  *topic = opaque;
+
+    (void) rk;
+
+    if (topic->batch == NULL || (uintptr_t) rkm->_private != topic->round) {
+        return;
+    }
+
+    topic->left--;
+
+    if (rkm->err) {
+        dead_topic_fail(topic, rkm->err);
+    }
+}
+
+
+static void
+dead_topic_log(const rd_kafka_t *rk, int level, const char *fac,
+    const char *buf)
+{
+    dead_topic_t  *topic;
+
+    topic = rk ? rd_kafka_opaque(rk) : NULL;
+
+    /* CONFWARN: a consumer's properties, which the file is full of */
+    if (level > 4 || strcmp(fac, "FAIL") == 0 || strcmp(fac, "ERROR") == 0
+        || strcmp(fac, "CONFWARN") == 0)
+    {
+        log_debug("librdkafka: %s: %s", fac, buf);
+
+    } else if (topic) {
+        log_limited(&topic->logs, "librdkafka: %s: %s", fac, buf);
+    }
+}
+
+
+/* A report tells what came of it; the consumer, that no broker is there. */
+
+static void
+dead_topic_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    (void) rk;
+    (void) err;
+    (void) opaque;
+
+    log_debug("producer of dead letters: %s", reason);
+}

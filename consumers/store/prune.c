@@ -1,0 +1,260 @@
+/*
+ * What is over goes: retries' keys and dead letters, in bounded steps.  Keys
+ * are looked for page by page, round and round, as an index on their end would
+ * cost every record a tenth of its time.
+ */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/prune.h"
+
+
+#define PRUNE_ROWS   5000     /* of each kind in one step */
+#define PRUNE_EVERY  10000    /* ms, while there is nothing to do */
+#define PRUNE_AGAIN  20       /* ms, while there is more */
+
+#define PRUNE_PAGES  512      /* of keys, looked at in one step */
+#define PRUNE_PAGE   1000     /* ms between two such steps, at least */
+#define PRUNE_TURNS  4        /* round the table in a window, if that will do */
+
+/* how long it rests, in times of the step: storing goes on meanwhile */
+#define PRUNE_REST_MORE  2
+#define PRUNE_REST       9
+
+#define PRUNE_LAST_PAGE  INT64_C(4294967295)
+
+
+struct prune_s {
+    const conf_t     *conf;
+    const offsets_t  *offsets;
+    int64_t           since;      /* ms, monotonic, of this step */
+    int64_t           next;       /* the same of the next one */
+    int64_t           page;       /* of the keys, the next to look at */
+    bool              begun;      /* somewhere among them */
+    buf_t             sql;
+    log_limit_t       failed;
+    prune_done_pt     done;
+    void             *data;
+};
+
+
+static void prune_on_reply(void *data, const pg_reply_t *reply);
+
+
+prune_t *
+prune_create(const conf_t *conf, const offsets_t *offsets)
+{
+    prune_t  *prune;
+
+    prune = calloc(1, sizeof(prune_t));
+    if (prune == NULL) {
+        return NULL;
+    }
+
+    prune->conf = conf;
+    prune->offsets = offsets;
+
+    return prune;
+}
+
+
+void
+prune_destroy(prune_t *prune)
+{
+    if (prune) {
+        buf_free(&prune->sql);
+        free(prune);
+    }
+}
+
+
+static bool
+prune_has_work(const prune_t *prune)
+{
+    return prune->conf->dedupe_header || prune->conf->dead_keep;
+}
+
+
+bool
+prune_is_due(const prune_t *prune, int64_t now)
+{
+    return prune_has_work(prune) && now >= prune->next;
+}
+
+
+int64_t
+prune_due_in(const prune_t *prune, int64_t now)
+{
+    if (!prune_has_work(prune)) {
+        return -1;
+    }
+
+    return prune->next > now ? prune->next - now : 0;
+}
+
+
+/* Rows another daemon prunes or a command holds are skipped, not waited for. */
+
+static void
+prune_seen(const prune_t *prune, buf_t *sql)
+{
+    int64_t  end;
+
+    end = prune->page + PRUNE_PAGES;
+
+    buf_addf(sql, "DELETE FROM sluice.seen WHERE ctid = ANY (ARRAY(SELECT"
+             " ctid FROM sluice.seen WHERE ctid >= '(%" PRId64 ",0)'"
+             " AND ctid < '(%" PRId64 ",0)' AND expires_at <= now()"
+             " LIMIT %d FOR UPDATE SKIP LOCKED)) RETURNING ctid",
+             prune->page, end < PRUNE_LAST_PAGE ? end : PRUNE_LAST_PAGE,
+             PRUNE_ROWS);
+}
+
+
+static void
+prune_dead(const prune_t *prune, PGconn *conn, buf_t *sql)
+{
+    buf_addf(sql, "DELETE FROM sluice.dead_letters WHERE ctid = ANY (ARRAY("
+             "SELECT ctid FROM sluice.dead_letters WHERE cluster_id=");
+    sql_literal(sql, conn, offsets_cluster(prune->offsets));
+    buf_addf(sql, " AND group_id=");
+    sql_literal(sql, conn, prune->conf->group);
+    buf_addf(sql, " AND topic=");
+    sql_literal(sql, conn, prune->conf->topic);
+    buf_addf(sql, " AND created_at < now() - %" PRId64 " * interval '1 ms'"
+             " ORDER BY created_at LIMIT %d FOR UPDATE SKIP LOCKED))"
+             " RETURNING 1", prune->conf->dead_keep, PRUNE_ROWS);
+}
+
+
+void
+prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
+{
+    buf_t  *sql;
+
+    static const char  nothing[] = "SELECT NULL::tid AS ctid WHERE false";
+
+    prune->done = done;
+    prune->data = data;
+    prune->since = log_clock();
+    sql = &prune->sql;
+    sql->len = 0;
+
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
+             "SET LOCAL statement_timeout='10s';"
+             "SET LOCAL lock_timeout='1s';WITH s AS (");
+
+    if (prune->conf->dedupe_header) {
+        prune_seen(prune, sql);
+    } else {
+        buf_add(sql, nothing, sizeof(nothing) - 1);
+    }
+
+    buf_addf(sql, "), d AS (");
+
+    if (prune->conf->dead_keep) {
+        prune_dead(prune, pg_conn(pg), sql);
+    } else {
+        buf_add(sql, nothing, sizeof(nothing) - 1);
+    }
+
+    buf_addf(sql, ") SELECT (SELECT count(*) FROM s), (SELECT count(*)"
+             " FROM d), (SELECT max((ctid::text::point)[0])::bigint FROM s),"
+             " %s;COMMIT", prune->conf->dedupe_header
+             ? "pg_relation_size('sluice.seen')"
+               " / current_setting('block_size')::bigint" : "0");
+
+    /* without memory an error of the server, and another try */
+    pg_query(pg, buf_failed(sql) ? "(invalid)" : sql->data, NULL,
+             prune_on_reply, prune);
+
+    if (buf_failed(sql)) {
+        memset(sql, 0, sizeof(buf_t));
+    }
+}
+
+
+/*
+ * Goes on to the next pages; returns ms until then.  A daemon begins anywhere,
+ * so that those behind are looked at however often it is started anew.
+ */
+
+static int64_t
+prune_turn(prune_t *prune, const PGresult *res)
+{
+    int64_t  pages, wait;
+
+    if (prune->conf->dedupe_header == NULL) {
+        return PRUNE_EVERY;
+    }
+
+    if (sql_number(res, 0, 0) == PRUNE_ROWS) {
+        prune->page = sql_number(res, 0, 2);
+        return PRUNE_AGAIN;
+    }
+
+    pages = sql_number(res, 0, 3);
+
+    if (!prune->begun && pages > PRUNE_PAGES) {
+        prune->page = random() % pages;
+        prune->begun = true;
+        return PRUNE_AGAIN;
+    }
+
+    prune->page += PRUNE_PAGES;
+
+    if (prune->page >= pages) {
+        prune->page = 0;
+    }
+
+    wait = prune->conf->dedupe_window / PRUNE_TURNS
+           / (pages / PRUNE_PAGES + 1);
+
+    return wait < PRUNE_PAGE ? PRUNE_PAGE
+           : wait > PRUNE_EVERY ? PRUNE_EVERY : wait;
+}
+
+
+/*
+ * A failure is said, and the next pages are tried, as these may fail for ever;
+ * only a lost connection is a trouble.
+ */
+
+static void
+prune_on_reply(void *data, const pg_reply_t *reply)
+{
+    int64_t     now, rest, wait;
+    prune_t    *prune = data;
+    outcome_t   outcome;
+
+    sql_outcome(&outcome, reply, "could not prune");
+    now = log_clock();
+    rest = (now - prune->since) * PRUNE_REST;
+    wait = PRUNE_EVERY;
+
+    if (outcome.action == SQLSTATE_OK && reply->rows) {
+        wait = prune_turn(prune, reply->rows);
+
+        if (sql_number(reply->rows, 0, 1) == PRUNE_ROWS) {
+            wait = PRUNE_AGAIN;
+        }
+
+        if (wait == PRUNE_AGAIN) {
+            rest = (now - prune->since) * PRUNE_REST_MORE;
+        }
+
+    } else {
+        prune->page += PRUNE_PAGES;
+
+        if (outcome.action != SQLSTATE_RECONNECT) {
+            log_limited(&prune->failed, "%s", outcome.reason);
+            outcome.action = SQLSTATE_OK;
+        }
+    }
+
+    prune->next = now + (wait > rest ? wait : rest);
+    prune->done(prune->data, &outcome);
+}

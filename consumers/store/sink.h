@@ -1,0 +1,71 @@
+/* One batch, one transaction: rows, dead letters, offsets. */
+
+#ifndef SLUICE_SINK_H
+#define SLUICE_SINK_H
+
+
+#include "conf/conf.h"
+#include "postgres/pg.h"
+#include "postgres/sql.h"
+#include "store/batch.h"
+#include "store/dead_topic.h"
+#include "store/offsets.h"
+#include "store/tuples.h"
+
+
+typedef struct sink_s  sink_t;
+
+
+/* Seconds that the batch stored last took. */
+typedef struct {
+    double  copy;       /* from BEGIN until its rows were copied */
+    double  commit;     /* its last string */
+} sink_times_t;
+
+/*
+ * SQLSTATE_OK: the batch is committed.  Else nothing of it is, except with
+ * SQLSTATE_RECONNECT: only the stored offsets tell.
+ */
+typedef void (*sink_done_pt)(void *data, batch_t *batch,
+    const outcome_t *outcome);
+
+/*
+ * Another end of the transaction than the offsets': appends its last string,
+ * which ends with COMMIT.  Dead letters, retries and "hold_above" are then
+ * the caller's.
+ */
+typedef struct {
+    void  (*commit)(void *data, PGconn *conn, const batch_t *batch,
+        buf_t *sql);
+    void   *data;
+} sink_end_t;
+
+
+/* "end" may be NULL. */
+sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
+    const sink_end_t *end);
+void sink_destroy(sink_t *sink);
+
+/*
+ * Lets a table's rows be copied in the binary format, NULL in text.  Without
+ * a call it is text; for a new sink_prepare().
+ */
+void sink_set_binary(sink_t *sink, size_t target, binary_t *binary);
+
+/* Dead letters go there as well, before the commit; NULL: nowhere. */
+void sink_set_dead_topic(sink_t *sink, dead_topic_t *topic);
+
+/* The names are quoted anew for every connection. */
+int sink_prepare(sink_t *sink, PGconn *conn);
+
+/* Stores a batch with at least one row; "pg" must be idle. */
+void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
+    void *data);
+
+/* COPYs of rows since the start, those of failed tries too. */
+uint64_t sink_copies(const sink_t *sink);
+
+const sink_times_t *sink_times(const sink_t *sink);
+
+
+#endif

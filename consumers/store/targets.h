@@ -1,0 +1,62 @@
+/* The tables of a configuration, ready to take records. */
+
+#ifndef SLUICE_TARGETS_H
+#define SLUICE_TARGETS_H
+
+
+#include "conf/conf.h"
+#include "postgres/pg.h"
+#include "postgres/sql.h"
+#include "store/batch.h"
+#include "store/tuples.h"
+
+
+typedef struct targets_s  targets_t;
+
+typedef void (*targets_done_pt)(void *data, const outcome_t *outcome);
+
+
+/* What becomes of a record. */
+typedef struct {
+    uint16_t       target;
+    bool           tombstone;
+    record_fault_t  fault;       /* where it cannot become a row */
+} targets_row_t;
+
+
+/* "conf" must outlive it; see catalog_create(). */
+targets_t *targets_create(conf_t *conf);
+void targets_destroy(targets_t *targets);
+
+/* The cluster of the records, before the first one; -1: memory is short. */
+int targets_set_cluster(targets_t *targets, const char *cluster);
+
+/*
+ * Makes what is missing, reads the tables' columns and calls "done" once.
+ * "pg" must be idle.
+ */
+void targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
+    void *data);
+
+/*
+ * How lines of a table become tuples of COPY's binary format, NULL where they
+ * cannot.  Valid until the next targets_prepare().
+ */
+binary_t *targets_binary(targets_t *targets, size_t target);
+
+/*
+ * Appends the COPY line of a record to "text": 0; 1 with row->fault set and
+ * nothing appended; ROW_FILTERED; -1 when memory is short.
+ */
+int targets_convert(targets_t *targets, const record_t *record,
+    buf_t *text, targets_row_t *row);
+
+/*
+ * Converts a record and accounts it in the batch: 0, or -1 when memory is
+ * short.  Sets its idempotency key.
+ */
+int targets_add(targets_t *targets, batch_t *batch, unsigned range,
+    record_t *record);
+
+
+#endif

@@ -1,0 +1,446 @@
+/* Lines of COPY's text format become tuples of its binary one. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/types.h"
+#include "store/tuples.h"
+
+
+#define BINARY_EPOCH  10957    /* days from 1970-01-01 to 2000-01-01 */
+
+
+static int binary_kind(const conf_column_t *column, const char *type,
+    const char *table);
+static int binary_begin(const binary_t *binary, size_t more, size_t len,
+    buf_t *out);
+static void binary_fields(binary_t *binary, const char *line, size_t len,
+    buf_t *out);
+static size_t binary_field(binary_t *binary, binary_kind_t kind,
+    const char *s, size_t len, char *out);
+static size_t binary_text(const char *s, size_t len, char *out);
+static size_t binary_bytea(const char *s, size_t len, char *out);
+static size_t binary_integer(const char *s, size_t len, size_t size,
+    char *out);
+static size_t binary_refused(size_t size, char *out);
+static size_t binary_time(binary_t *binary, const char *s, size_t len,
+    char *out);
+static const char *binary_date(const char *s, const char *end,
+    int64_t *days);
+static void binary_put(char *out, uint64_t n, size_t size);
+
+
+int
+binary_prepare(binary_t *binary, const conf_t *conf,
+    const char *const *types, const char *const *table,
+    const uint32_t *oids)
+{
+    int     kind;
+    size_t  i;
+
+    binary_free(binary);
+
+    binary->kinds = calloc(conf->ncolumns + 1, sizeof(binary_kind_t));
+    binary->oids = calloc(conf->ncolumns + 1, sizeof(uint32_t));
+
+    if (binary->kinds == NULL || binary->oids == NULL) {
+        binary_free(binary);
+        return -1;
+    }
+
+    for (i = 0; i < conf->ncolumns; i++) {
+
+        if (conf->columns[i].from == CONF_FROM_IDENTITY) {
+            continue;
+        }
+
+        kind = binary_kind(&conf->columns[i], types[i] ? types[i] : "text",
+                           table[i] ? table[i] : "");
+        if (kind == -1) {
+            binary_free(binary);
+            return 0;
+        }
+
+        binary->kinds[binary->ncolumns] = (binary_kind_t) kind;
+        binary->oids[binary->ncolumns++] = oids[i];
+    }
+
+    return 1;
+}
+
+
+void
+binary_free(binary_t *binary)
+{
+    free(binary->kinds);
+    free(binary->oids);
+    memset(binary, 0, sizeof(binary_t));
+}
+
+
+/*
+ * -1: PostgreSQL reads more spellings of the type's values than are worth
+ * knowing here.
+ */
+
+static int
+binary_kind(const conf_column_t *column, const char *type,
+    const char *table)
+{
+    type_kind_t  kind;
+
+    kind = type_kind(table);
+
+    if (kind == TYPE_TEXT) {
+        return BINARY_TEXT;
+    }
+
+    if (kind == TYPE_JSON) {
+        return strcmp(table, "jsonb") == 0 ? BINARY_JSONB : BINARY_TEXT;
+    }
+
+    if (kind != type_kind(type)) {
+        return -1;
+    }
+
+    switch (kind) {
+
+    case TYPE_BYTEA:
+        return BINARY_BYTEA;
+
+    case TYPE_SMALLINT:
+        return BINARY_INT2;
+
+    case TYPE_INTEGER:
+        return BINARY_INT4;
+
+    case TYPE_BIGINT:
+        return BINARY_INT8;
+
+    case TYPE_TIMESTAMPTZ:
+        return column->from == CONF_FROM_TIMESTAMP && column->fallback == NULL
+               ? BINARY_TIMESTAMPTZ : -1;
+
+    default:
+        return -1;
+    }
+}
+
+
+int
+binary_add(binary_t *binary, const char *line, size_t len, buf_t *out)
+{
+    if (binary_begin(binary, 0, len, out) == -1) {
+        return -1;
+    }
+
+    binary_fields(binary, line, len, out);
+
+    return 0;
+}
+
+
+int
+binary_add_staged(binary_t *binary, int32_t place, const bool *gone,
+    const char *line, size_t len, buf_t *out)
+{
+    char  *p;
+
+    if (binary_begin(binary, gone ? 2 : 1, len, out) == -1) {
+        return -1;
+    }
+
+    p = out->data + out->len;
+    binary_put(p, 4, 4);
+    binary_put(p + 4, (uint32_t) place, 4);
+    out->len += 8;
+
+    if (gone) {
+        binary_put(p + 8, 1, 4);
+        p[12] = *gone;
+        out->len += 5;
+    }
+
+    binary_fields(binary, line, len, out);
+
+    return 0;
+}
+
+
+/* Room for a tuple, and how many fields it has: "more" before a line's. */
+
+static int
+binary_begin(const binary_t *binary, size_t more, size_t len, buf_t *out)
+{
+    size_t  n;
+
+    n = binary->ncolumns + more;
+
+    /* a field grows by its length, to 9 bytes at most, and a version */
+
+    if (buf_reserve(out, 2 + len + n * 16) == -1) {
+        return -1;
+    }
+
+    binary_put(out->data + out->len, n, 2);
+    out->len += 2;
+
+    return 0;
+}
+
+
+static void
+binary_fields(binary_t *binary, const char *line, size_t len, buf_t *out)
+{
+    char        *p;
+    size_t       i, n;
+    const char  *s, *end, *tab;
+
+    p = out->data + out->len;
+    s = line;
+    end = line + len - 1;
+
+    for (i = 0; i < binary->ncolumns; i++) {
+        tab = i + 1 < binary->ncolumns ? memchr(s, '\t', (size_t) (end - s))
+                                       : NULL;
+        tab = tab ? tab : end;
+
+        if (tab - s == 2 && s[0] == '\\' && s[1] == 'N') {
+            binary_put(p, UINT32_MAX, 4);
+            p += 4;
+
+        } else {
+            n = binary_field(binary, binary->kinds[i], s, (size_t) (tab - s),
+                             p + 4);
+            binary_put(p, n, 4);
+            p += 4 + n;
+        }
+
+        s = tab < end ? tab + 1 : end;
+    }
+
+    out->len = (size_t) (p - out->data);
+}
+
+
+/* Returns the bytes written. */
+
+static size_t
+binary_field(binary_t *binary, binary_kind_t kind, const char *s, size_t len,
+    char *out)
+{
+    switch (kind) {
+
+    case BINARY_JSONB:
+        out[0] = 1;
+        return 1 + binary_text(s, len, out + 1);
+
+    case BINARY_BYTEA:
+        return binary_bytea(s, len, out);
+
+    case BINARY_INT2:
+        return binary_integer(s, len, 2, out);
+
+    case BINARY_INT4:
+        return binary_integer(s, len, 4, out);
+
+    case BINARY_INT8:
+        return binary_integer(s, len, 8, out);
+
+    case BINARY_TIMESTAMPTZ:
+        return binary_time(binary, s, len, out);
+
+    default:
+        return binary_text(s, len, out);
+    }
+}
+
+
+/* Takes back what buf_add_copy() escaped. */
+
+static size_t
+binary_text(const char *s, size_t len, char *out)
+{
+    char        *p;
+    size_t       n;
+    const char  *end, *escape;
+
+    static const char  plain[256] = {
+        ['b'] = '\b', ['t'] = '\t', ['n'] = '\n', ['v'] = '\v',
+        ['f'] = '\f', ['r'] = '\r', ['\\'] = '\\'
+    };
+
+    p = out;
+    end = s + len;
+
+    while ((escape = memchr(s, '\\', (size_t) (end - s))) != NULL
+           && escape + 1 < end)
+    {
+        n = (size_t) (escape - s);
+        memcpy(p, s, n);
+        p += n;
+        *p++ = plain[(unsigned char) escape[1]];
+        s = escape + 2;
+    }
+
+    memcpy(p, s, (size_t) (end - s));
+
+    return (size_t) (p + (end - s) - out);
+}
+
+
+static int
+binary_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+
+/* "\\x" and hexadecimal digits, as buf_add_bytea() writes them. */
+
+static size_t
+binary_bytea(const char *s, size_t len, char *out)
+{
+    size_t  i, n;
+
+    for (i = 3, n = 0; i + 1 < len; i += 2) {
+        out[n++] = (char) (binary_digit(s[i]) << 4 | binary_digit(s[i + 1]));
+    }
+
+    return n;
+}
+
+
+/*
+ * A byte too many where it is no number or too large.  PostgreSQL refuses that
+ * with 22P03, but a byte too few as a breach of the protocol.
+ */
+
+static size_t
+binary_integer(const char *s, size_t len, size_t size, char *out)
+{
+    size_t    i;
+    uint64_t  n, max;
+
+    max = ((uint64_t) 1 << (size * 8 - 1)) - 1;
+    i = len && s[0] == '-';
+    max += i;
+    n = 0;
+
+    if (i == len) {
+        return binary_refused(size, out);
+    }
+
+    for ( /* void */ ; i < len; i++) {
+
+        if (s[i] < '0' || s[i] > '9' || n > max / 10
+            || n * 10 > max - (uint64_t) (s[i] - '0'))
+        {
+            return binary_refused(size, out);
+        }
+
+        n = n * 10 + (uint64_t) (s[i] - '0');
+    }
+
+    binary_put(out, s[0] == '-' ? 0 - n : n, size);
+
+    return size;
+}
+
+
+static size_t
+binary_refused(size_t size, char *out)
+{
+    memset(out, 0, size + 1);
+
+    return size + 1;
+}
+
+
+/* Microseconds since 2000-01-01 of "2026-01-31 12:34:56.789+00". */
+
+static size_t
+binary_time(binary_t *binary, const char *s, size_t len, char *out)
+{
+    size_t       date;
+    int64_t      us;
+    const char  *p, *end;
+
+    end = s + len;
+    p = memchr(s, ' ', len);
+    date = p ? (size_t) (p - s) : 0;
+
+    if (date == 0 || end - p != 16) {
+        return binary_refused(8, out);
+    }
+
+    if (date != strlen(binary->date) || memcmp(s, binary->date, date) != 0) {
+
+        binary->date[0] = '\0';
+
+        if (binary_date(s, p, &binary->days) != p) {
+            return binary_refused(8, out);
+        }
+
+        if (date < sizeof(binary->date)) {
+            memcpy(binary->date, s, date);
+            binary->date[date] = '\0';
+        }
+    }
+
+    p++;
+    us = ((p[0] - '0') * 10 + (p[1] - '0')) * 3600LL
+         + ((p[3] - '0') * 10 + (p[4] - '0')) * 60LL
+         + ((p[6] - '0') * 10 + (p[7] - '0'));
+    us = us * 1000 + (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
+    us = us * 1000 + (binary->days - BINARY_EPOCH) * 86400000000LL;
+
+    binary_put(out, (uint64_t) us, 8);
+
+    return 8;
+}
+
+
+/*
+ * A date of our own writing as days since 1970-01-01, by counting years from
+ * March on; returns behind it.
+ */
+
+static const char *
+binary_date(const char *s, const char *end, int64_t *days)
+{
+    int      i;
+    int64_t  part[3], year, month;
+
+    for (i = 0; i < 3; i++) {
+
+        for (part[i] = 0; s < end && *s >= '0' && *s <= '9'; s++) {
+            part[i] = part[i] * 10 + (*s - '0');
+        }
+
+        if (i < 2 && (s == end || *s++ != '-')) {
+            return NULL;
+        }
+    }
+
+    year = part[0] - (part[1] <= 2);
+    month = (part[1] + 9) % 12;
+
+    *days = year * 365 + year / 4 - year / 100 + year / 400
+            + (month * 153 + 2) / 5 + part[2] - 1 - 719468;
+
+    return s;
+}
+
+
+/* In network byte order. */
+
+static void
+binary_put(char *out, uint64_t n, size_t size)
+{
+    while (size--) {
+        out[size] = (char) (n & 0xff);
+        n >>= 8;
+    }
+}

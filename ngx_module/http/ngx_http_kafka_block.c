@@ -1,0 +1,509 @@
+/* The directives of a kafka_producer block. */
+
+#include "http/ngx_http_kafka_module.h"
+
+
+#define NGX_HTTP_KAFKA_TOPIC_MAX    249     /* bytes, Kafka's own limit */
+#define NGX_HTTP_KAFKA_NUMBER_MAX   32767   /* partitions, replicas */
+
+
+typedef char *(*ngx_http_kafka_set_pt)(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+
+typedef struct {
+    const char             *name;
+    ngx_uint_t              min;            /* arguments */
+    ngx_uint_t              max;
+    ngx_http_kafka_set_pt   set;
+} ngx_http_kafka_directive_t;
+
+
+static char *ngx_http_kafka_block_directive(ngx_conf_t *cf,
+    ngx_command_t *dummy, void *conf);
+static char *ngx_http_kafka_brokers(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static ngx_int_t ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p,
+    u_char *last);
+static char *ngx_http_kafka_include(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_property_file(ngx_conf_t *cf,
+    ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_queue(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_timeout(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_topic_option(ngx_conf_t *cf,
+    ngx_kafka_topic_conf_t *topic, ngx_str_t *arg);
+static char *ngx_http_kafka_topic_number(ngx_conf_t *cf, ngx_int_t *number,
+    ngx_str_t *arg, size_t prefix);
+static ngx_int_t ngx_http_kafka_topic_name(ngx_str_t *name);
+
+
+static const ngx_http_kafka_directive_t  ngx_http_kafka_directives[] = {
+    { "brokers", 1, 64, ngx_http_kafka_brokers },
+    { "include", 1, 1, ngx_http_kafka_include },
+    { "property", 2, 2, ngx_http_kafka_property },
+    { "property_file", 2, 2, ngx_http_kafka_property_file },
+    { "queue", 1, 1, ngx_http_kafka_queue },
+    { "timeout", 1, 1, ngx_http_kafka_timeout },
+    { "topic", 1, 5, ngx_http_kafka_topic },
+    { NULL, 0, 0, NULL }
+};
+
+
+char *
+ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_main_conf_t  *kmcf = conf;
+
+    char               *rv;
+    ngx_str_t          *value;
+    ngx_uint_t          i;
+    ngx_conf_t          save;
+    ngx_kafka_conf_t   *kcf, **kcfp;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+    kcfp = kmcf->producers.elts;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+        if (kcfp[i]->name.len == value[1].len
+            && ngx_strncmp(kcfp[i]->name.data, value[1].data, value[1].len)
+               == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate kafka_producer \"%V\", first in "
+                               "%V:%ui", &value[1], &kcfp[i]->place.file,
+                               kcfp[i]->place.line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    kcf = ngx_pcalloc(cf->pool, sizeof(ngx_kafka_conf_t));
+    kcfp = ngx_array_push(&kmcf->producers);
+
+    if (kcf == NULL || kcfp == NULL
+        || ngx_array_init(&kcf->properties, cf->pool, 8,
+                          sizeof(ngx_kafka_property_t))
+           != NGX_OK
+        || ngx_array_init(&kcf->topics, cf->pool, 8,
+                          sizeof(ngx_kafka_topic_conf_t))
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    *kcfp = kcf;
+
+    kcf->name = value[1];
+    kcf->place.file = cf->conf_file->file.name;
+    kcf->place.line = cf->conf_file->line;
+    kcf->timeout = NGX_CONF_UNSET_MSEC;
+    kcf->queue = NGX_CONF_UNSET_SIZE;
+
+    save = *cf;
+    cf->handler = ngx_http_kafka_block_directive;
+    cf->handler_conf = (void *) kcf;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (kcf->brokers.len == 0) {
+        ngx_kafka_conf_error(cf->log, &kcf->place,
+                             "kafka_producer \"%V\" has no \"brokers\"",
+                             &kcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_msec_value(kcf->timeout, 5000);
+    ngx_conf_init_size_value(kcf->queue, 64 * 1024 * 1024);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_block_directive(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf)
+{
+    char                              *rv;
+    ngx_str_t                         *value;
+    ngx_uint_t                         n;
+    const ngx_http_kafka_directive_t  *dir;
+
+    (void) dummy;
+
+    value = cf->args->elts;
+    n = cf->args->nelts - 1;
+
+    for (dir = ngx_http_kafka_directives; dir->name; dir++) {
+
+        if (ngx_strcmp(value[0].data, dir->name) != 0) {
+            continue;
+        }
+
+        if (n < dir->min || n > dir->max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in \"%V\" "
+                               "directive", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        rv = dir->set(cf, conf);
+
+        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
+            return rv;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" directive %s",
+                           &value[0], rv);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown directive \"%V\" in kafka_producer", &value[0]);
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_kafka_include(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    (void) kcf;
+
+    return ngx_conf_include(cf, NULL, NULL);
+}
+
+
+static char *
+ngx_http_kafka_brokers(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    u_char      *p, *end, *last;
+    size_t       len;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (kcf->brokers.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    len = 0;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        len += value[i].len + 1;
+    }
+
+    p = ngx_pnalloc(cf->pool, len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    kcf->brokers.data = p;
+    kcf->brokers.len = len - 1;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        p = ngx_cpymem(p, value[i].data, value[i].len);
+        *p++ = ',';
+    }
+
+    last = p - 1;
+    *last = '\0';
+
+    for (p = kcf->brokers.data; p <= last; p = end + 1) {
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (ngx_http_kafka_broker(cf, p, end) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* host, host:port, [ipv6]:port; before it librdkafka takes "SSL://" */
+static ngx_int_t
+ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p, u_char *last)
+{
+    u_char     *host, *end, *port;
+    ngx_int_t   n;
+
+    host = ngx_strlcasestrn(p, last, (u_char *) "://", 2);
+    host = host ? host + 3 : p;
+    end = last;
+    port = NULL;
+
+    if (host < last && *host == '[') {
+        end = ngx_strlchr(host, last, ']');
+        if (end == NULL) {
+            goto invalid;
+        }
+
+        port = end + 1 < last ? end + 1 : NULL;
+        host++;
+
+    } else {
+        port = ngx_strlchr(host, last, ':');
+        end = port ? port : last;
+    }
+
+    if (host == end) {
+        goto invalid;
+    }
+
+    if (port) {
+        n = *port == ':' ? ngx_atoi(port + 1, last - port - 1) : NGX_ERROR;
+
+        if (n < 1 || n > 65535) {
+            goto invalid;
+        }
+    }
+
+    return NGX_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid broker \"%*s\", give host:port",
+                       (size_t) (last - p), p);
+    return NGX_ERROR;
+}
+
+
+static char *
+ngx_http_kafka_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    return ngx_kafka_conf_property(cf, kcf, &value[1], &value[2], 0);
+}
+
+
+static char *
+ngx_http_kafka_property_file(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    return ngx_kafka_conf_property(cf, kcf, &value[1], &value[2], 1);
+}
+
+
+static char *
+ngx_http_kafka_queue(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (kcf->queue != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[1]);
+    if (size == NGX_ERROR || size < 1024) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid queue \"%V\", give 1k or more", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    kcf->queue = size;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_timeout(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    ngx_int_t   ms;
+    ngx_str_t  *value;
+
+    if (kcf->timeout != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ms = ngx_parse_time(&value[1], 0);
+    if (ms == NGX_ERROR || ms < 10 || ms > 900000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid timeout \"%V\", give 10ms to 15m",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    kcf->timeout = ms;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    ngx_str_t               *value;
+    ngx_uint_t               i;
+    ngx_kafka_topic_conf_t  *topic;
+
+    value = cf->args->elts;
+
+    if (ngx_http_kafka_topic_name(&value[1]) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid topic \"%V\", give 1 to 249 of letters, "
+                           "digits, \".\", \"_\" and \"-\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_kafka_conf_topic(kcf, &value[1]) != NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate topic \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    topic = ngx_array_push(&kcf->topics);
+    if (topic == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(topic, sizeof(ngx_kafka_topic_conf_t));
+
+    topic->name = value[1];
+    topic->partitions = NGX_KAFKA_DEFAULT;
+    topic->replication = NGX_KAFKA_DEFAULT;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        if (ngx_http_kafka_topic_option(cf, topic, &value[i])
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_topic_option(ngx_conf_t *cf, ngx_kafka_topic_conf_t *topic,
+    ngx_str_t *arg)
+{
+    ngx_str_t  file, pointer;
+
+    if (ngx_strcmp(arg->data, "create") == 0) {
+
+        if (topic->create) {
+            goto duplicate;
+        }
+
+        topic->create = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(arg->data, "partitions=", 11) == 0) {
+
+        if (topic->partitions != NGX_KAFKA_DEFAULT) {
+            goto duplicate;
+        }
+
+        return ngx_http_kafka_topic_number(cf, &topic->partitions, arg, 11);
+    }
+
+    if (ngx_strncmp(arg->data, "replication=", 12) == 0) {
+
+        if (topic->replication != NGX_KAFKA_DEFAULT) {
+            goto duplicate;
+        }
+
+        return ngx_http_kafka_topic_number(cf, &topic->replication, arg, 12);
+    }
+
+    if (ngx_strncmp(arg->data, "schema=", 7) == 0) {
+
+        if (topic->schema) {
+            goto duplicate;
+        }
+
+        file.data = arg->data + 7;
+        file.len = arg->len - 7;
+
+        return ngx_http_kafka_open_schema(cf, &file, &topic->schema);
+    }
+
+    if (ngx_strncmp(arg->data, "key=", 4) == 0) {
+
+        if (topic->key) {
+            goto duplicate;
+        }
+
+        pointer.data = arg->data + 4;
+        pointer.len = arg->len - 4;
+
+        return ngx_http_kafka_open_pointer(cf, &pointer, &topic->key);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\", give create, partitions=, "
+                       "replication=, schema= or key=", arg);
+    return NGX_CONF_ERROR;
+
+duplicate:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate parameter \"%V\"",
+                       arg);
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_kafka_topic_number(ngx_conf_t *cf, ngx_int_t *number, ngx_str_t *arg,
+    size_t prefix)
+{
+    *number = ngx_atoi(arg->data + prefix, arg->len - prefix);
+
+    if (*number < 1 || *number > NGX_HTTP_KAFKA_NUMBER_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", give 1 to 32767", arg);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_topic_name(ngx_str_t *name)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    if (name->len == 0 || name->len > NGX_HTTP_KAFKA_TOPIC_MAX
+        || ngx_strcmp(name->data, ".") == 0
+        || ngx_strcmp(name->data, "..") == 0)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        ch = name->data[i];
+
+        if ((ch < 'a' || ch > 'z') && (ch < 'A' || ch > 'Z')
+            && (ch < '0' || ch > '9') && ch != '.' && ch != '_' && ch != '-')
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}

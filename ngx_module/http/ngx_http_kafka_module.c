@@ -1,0 +1,644 @@
+/* Directives, configuration and the two modules' tables and hooks. */
+
+#include "http/ngx_http_kafka_module.h"
+
+
+static void *ngx_http_kafka_create_main_conf(ngx_conf_t *cf);
+static void *ngx_http_kafka_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kafka_topic(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kafka_schema(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kafka_placed_msec(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_kafka_init_process(ngx_cycle_t *cycle);
+static void ngx_http_kafka_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  ngx_http_kafka_formats[] = {
+    { ngx_string("raw"), NGX_HTTP_KAFKA_RAW },
+    { ngx_string("json"), NGX_HTTP_KAFKA_JSON },
+    { ngx_string("ndjson"), NGX_HTTP_KAFKA_NDJSON },
+    { ngx_string("array"), NGX_HTTP_KAFKA_ARRAY },
+    { ngx_string("cloudevents"), NGX_HTTP_KAFKA_CLOUDEVENTS },
+    { ngx_string("auto"), NGX_HTTP_KAFKA_AUTO },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_kafka_acks[] = {
+    { ngx_string("delivered"), NGX_HTTP_KAFKA_DELIVERED },
+    { ngx_string("queued"), NGX_HTTP_KAFKA_QUEUED },
+    { ngx_string("client"), NGX_HTTP_KAFKA_CLIENT },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_kafka_commands[] = {
+
+    { ngx_string("kafka_producer"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_kafka_producer_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_drain_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_placed_msec,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_kafka_main_conf_t, drain_timeout),
+      NULL },
+
+    { ngx_string("kafka_limit_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3|NGX_CONF_TAKE4,
+      ngx_http_kafka_limit_zone,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("kafka_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_kafka_limit_set,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_pass"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_pass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_topic"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_kafka_topic,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_kafka_set_key,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, key),
+      NULL },
+
+    { ngx_string("kafka_key_field"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, key_field),
+      NULL },
+
+    { ngx_string("kafka_idempotency_field"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, idempotency_field),
+      NULL },
+
+    { ngx_string("kafka_header"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE2,
+      ngx_http_kafka_set_header,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_request_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, request_headers),
+      NULL },
+
+    { ngx_string("kafka_partition"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, partition),
+      NULL },
+
+    { ngx_string("kafka_timestamp"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, timestamp),
+      NULL },
+
+    { ngx_string("kafka_body"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, body),
+      NULL },
+
+    { ngx_string("kafka_max_records"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_max_records,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_invalid"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_kafka_set_invalid,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_format"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, format),
+      &ngx_http_kafka_formats },
+
+    { ngx_string("kafka_schema"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_schema,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_ack"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, ack),
+      &ngx_http_kafka_acks },
+
+    { ngx_string("kafka_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_placed_msec,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, timeout),
+      NULL },
+
+    { ngx_string("kafka_response"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, response),
+      NULL },
+
+    { ngx_string("kafka_intercept_errors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, intercept_errors),
+      NULL },
+
+    { ngx_string("kafka_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_ready"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_ready,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_live"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_kafka_set_live,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_kafka_module_ctx = {
+    ngx_http_kafka_add_variables,          /* preconfiguration */
+    ngx_http_kafka_postconfiguration,      /* postconfiguration */
+
+    ngx_http_kafka_create_main_conf,       /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_kafka_create_loc_conf,        /* create location configuration */
+    ngx_http_kafka_merge_loc_conf          /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_kafka_module = {
+    NGX_MODULE_V1,
+    &ngx_http_kafka_module_ctx,            /* module context */
+    ngx_http_kafka_commands,               /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_kafka_init_process,           /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_kafka_exit_process,           /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/*
+ * A core module's init_conf knows the worker's user, and its refusal keeps
+ * the old cycle; a failing init_module would end the master.
+ */
+static ngx_core_module_t  ngx_kafka_module_ctx = {
+    ngx_string("kafka"),
+    NULL,
+    ngx_kafka_init_conf
+};
+
+
+ngx_module_t  ngx_kafka_module = {
+    NGX_MODULE_V1,
+    &ngx_kafka_module_ctx,                 /* module context */
+    NULL,                                  /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_http_kafka_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    kmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_kafka_main_conf_t));
+    if (kmcf == NULL
+        || ngx_array_init(&kmcf->producers, cf->pool, 2,
+                          sizeof(ngx_kafka_conf_t *))
+           != NGX_OK
+        || ngx_array_init(&kmcf->locations, cf->pool, 8,
+                          sizeof(ngx_http_kafka_loc_conf_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    kmcf->drain_timeout = NGX_CONF_UNSET_MSEC;
+
+    return kmcf;
+}
+
+
+static void *
+ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_kafka_loc_conf_t));
+    if (klcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     klcf->pass = { 0, NULL };
+     *     klcf->producer = NULL;
+     *     klcf->topic = NULL;
+     *     klcf->key = NULL;
+     *     klcf->key_field = NULL;
+     *     klcf->idempotency_field = NULL;
+     *     klcf->headers = NULL;
+     *     klcf->partition = NULL;
+     *     klcf->timestamp = NULL;
+     *     klcf->body = NULL;
+     *     klcf->dead_letter = { 0, NULL };
+     *     klcf->schema = NULL;
+     *     klcf->limits = NULL;
+     *     klcf->response = NULL;
+     */
+
+    klcf->format = NGX_CONF_UNSET_UINT;
+    klcf->ack = NGX_CONF_UNSET_UINT;
+    klcf->timeout = NGX_CONF_UNSET_MSEC;
+    klcf->intercept_errors = NGX_CONF_UNSET;
+    klcf->request_headers = NGX_CONF_UNSET;
+    klcf->max_records = NGX_CONF_UNSET_UINT;
+
+    return klcf;
+}
+
+
+static char *
+ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_kafka_loc_conf_t  *prev = parent;
+    ngx_http_kafka_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_kafka_loc_conf_t   **klcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    if (conf->topic == NULL) {
+        conf->topic = prev->topic;
+        conf->topic_place = prev->topic_place;
+    }
+
+    if (conf->schema == NULL) {
+        conf->schema = prev->schema;
+    }
+
+    if (conf->timeout == NGX_CONF_UNSET_MSEC) {
+        conf->timeout = prev->timeout;
+        conf->timeout_place = prev->timeout_place;
+    }
+
+    /* one of two, so both are inherited or none */
+    if (conf->key == NULL && conf->key_field == NULL) {
+        conf->key = prev->key;
+        conf->key_field = prev->key_field;
+    }
+
+    if (conf->idempotency_field == NULL) {
+        conf->idempotency_field = prev->idempotency_field;
+    }
+
+    if (conf->headers == NULL) {
+        conf->headers = prev->headers;
+    }
+
+    if (conf->partition == NULL) {
+        conf->partition = prev->partition;
+    }
+
+    if (conf->timestamp == NULL) {
+        conf->timestamp = prev->timestamp;
+    }
+
+    if (conf->dead_letter.data == NULL) {
+        conf->dead_letter = prev->dead_letter;
+        conf->dead_place = prev->dead_place;
+    }
+
+    if (conf->limits == NULL) {
+        conf->limits = prev->limits;
+    }
+
+    if (conf->response == NULL) {
+        conf->response = prev->response;
+    }
+
+    ngx_conf_merge_uint_value(conf->format, prev->format, NGX_HTTP_KAFKA_RAW);
+
+    ngx_conf_merge_uint_value(conf->ack, prev->ack,
+                              NGX_HTTP_KAFKA_DELIVERED);
+    ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
+    ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
+    ngx_conf_merge_uint_value(conf->max_records, prev->max_records, 1000);
+
+    /* an "if" keeps the handler of its location */
+
+    if (conf->page == 0) {
+        conf->page = prev->page;
+    }
+
+    if (conf->drain.data == NULL) {
+        conf->drain = prev->drain;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((clcf->noname || clcf->lmt_excpt) && conf->pass.data == NULL
+        && prev->pass.data && clcf->handler == NULL)
+    {
+        kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kafka_module);
+
+        klcfp = ngx_array_push(&kmcf->locations);
+        if (klcfp == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *klcfp = conf;
+
+        conf->pass = prev->pass;
+        conf->pass_place = prev->pass_place;
+
+        if (conf->body == NULL) {
+            conf->body = prev->body;
+        }
+
+        if (clcf->lmt_excpt) {
+            clcf->handler = ngx_http_kafka_handler;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    ngx_str_t                    *value;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_kafka_loc_conf_t   **klcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    (void) cmd;
+
+    if (klcf->pass.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kafka_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    klcfp = ngx_array_push(&kmcf->locations);
+    if (klcfp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* resolved later: the block may come after the server */
+    *klcfp = klcf;
+
+    klcf->pass = value[1];
+    klcf->pass_place.file = cf->conf_file->file.name;
+    klcf->pass_place.line = cf->conf_file->line;
+
+    clcf->handler = ngx_http_kafka_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_topic(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    (void) cmd;
+
+    if (klcf->topic) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->topic = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (klcf->topic == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = klcf->topic;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    klcf->topic_place.file = cf->conf_file->file.name;
+    klcf->topic_place.line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_schema(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    ngx_str_t  *value;
+
+    (void) cmd;
+
+    if (klcf->schema) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->schema_place.file = cf->conf_file->file.name;
+    klcf->schema_place.line = cf->conf_file->line;
+
+    return ngx_http_kafka_open_schema(cf, &value[1], &klcf->schema);
+}
+
+
+static char *
+ngx_http_kafka_placed_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char *p = conf;
+
+    char               *rv;
+    ngx_str_t          *value;
+    ngx_msec_t         *msp;
+    ngx_kafka_place_t  *place;
+
+    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+    msp = (ngx_msec_t *) (p + cmd->offset);
+
+    if (*msp == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %V \"%V\", it must be longer than 0",
+                           &value[0], &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    /* the field behind it */
+    place = (ngx_kafka_place_t *) (msp + 1);
+    place->file = cf->conf_file->file.name;
+    place->line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                    i;
+    ngx_kafka_conf_t            **kcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    /* cache manager and loader come here too */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kafka_module);
+
+    if (kmcf == NULL || kmcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_kafka_counters_enter(kmcf) != NGX_OK) {
+        /* answered 503 by every location */
+        return NGX_OK;
+    }
+
+    kcfp = kmcf->producers.elts;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+        kcfp[i]->producer = ngx_kafka_producer_start(cycle, kcfp[i],
+                                                     kmcf->drain_timeout);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_kafka_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kafka_module);
+
+    if (kmcf == NULL || kmcf->zone == NULL) {
+        return;
+    }
+
+    ngx_kafka_producers_exit(cycle);
+    ngx_http_kafka_counters_leave(kmcf);
+}

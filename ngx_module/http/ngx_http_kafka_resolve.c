@@ -1,0 +1,381 @@
+/* What fits together: schemas, names, time-outs and shared zones. */
+
+#include "http/ngx_http_kafka_module.h"
+
+
+#define NGX_HTTP_KAFKA_SCHEMA_MAX  (1024 * 1024)    /* bytes of a file */
+#define NGX_HTTP_KAFKA_MARGIN      1000             /* ms, between time-outs */
+
+
+static void ngx_http_kafka_schema_cleanup(void *data);
+static ngx_int_t ngx_http_kafka_resolve(ngx_conf_t *cf,
+    ngx_http_kafka_main_conf_t *kmcf, ngx_http_kafka_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kafka_resolve_times(ngx_conf_t *cf,
+    ngx_http_kafka_main_conf_t *kmcf, ngx_http_kafka_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kafka_add_topic_zone(ngx_conf_t *cf,
+    ngx_http_kafka_main_conf_t *kmcf);
+static ngx_int_t ngx_http_kafka_topic_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_int_t ngx_kafka_check_drain(ngx_cycle_t *cycle,
+    ngx_http_kafka_main_conf_t *kmcf);
+
+
+char *
+ngx_http_kafka_open_schema(ngx_conf_t *cf, ngx_str_t *file, schema_t **schema)
+{
+    u_char              *buf;
+    ssize_t              n;
+    ngx_fd_t             fd;
+    ngx_str_t            name;
+    schema_error_t       err;
+    ngx_pool_cleanup_t  *cln;
+
+    name = *file;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL || ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "could not open schema \"%V\"", &name);
+        return NGX_CONF_ERROR;
+    }
+
+    n = -1;
+    buf = ngx_palloc(cf->temp_pool, NGX_HTTP_KAFKA_SCHEMA_MAX + 1);
+
+    if (buf) {
+        n = ngx_read_fd(fd, buf, NGX_HTTP_KAFKA_SCHEMA_MAX + 1);
+    }
+
+    (void) ngx_close_file(fd);
+
+    if (n == -1 || n > NGX_HTTP_KAFKA_SCHEMA_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
+                           "could not read schema \"%V\"%s", &name,
+                           n == -1 ? "" : ": it is longer than 1m");
+        return NGX_CONF_ERROR;
+    }
+
+    *schema = schema_compile((char *) buf, n, &err);
+    if (*schema == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid schema %V:%ud: %s", &name, err.line,
+                           err.reason);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_kafka_schema_cleanup;
+    cln->data = *schema;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_kafka_schema_cleanup(void *data)
+{
+    schema_free(data);
+}
+
+
+ngx_int_t
+ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                    i;
+    ngx_http_kafka_loc_conf_t   **klcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kafka_module);
+
+    klcfp = kmcf->locations.elts;
+
+    for (i = 0; i < kmcf->locations.nelts; i++) {
+        if (ngx_http_kafka_resolve(cf, kmcf, klcfp[i]) != NGX_OK
+            || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK
+            || ngx_http_kafka_limit_resolve(cf, klcfp[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_http_kafka_counters_zone(cf, kmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kafka_add_topic_zone(cf, kmcf);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
+    ngx_http_kafka_loc_conf_t *klcf)
+{
+    ngx_uint_t          i;
+    ngx_kafka_conf_t  **kcfp;
+
+    kcfp = kmcf->producers.elts;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+        if (kcfp[i]->name.len == klcf->pass.len
+            && ngx_strncmp(kcfp[i]->name.data, klcf->pass.data,
+                           klcf->pass.len)
+               == 0)
+        {
+            klcf->producer = kcfp[i];
+        }
+    }
+
+    if (klcf->producer == NULL) {
+        ngx_kafka_conf_error(cf->log, &klcf->pass_place,
+                             "unknown kafka_producer \"%V\" in \"kafka_pass\"",
+                             &klcf->pass);
+        return NGX_ERROR;
+    }
+
+    if (klcf->topic == NULL) {
+        ngx_kafka_conf_error(cf->log, &klcf->pass_place,
+                             "no \"kafka_topic\" for \"kafka_pass\"");
+        return NGX_ERROR;
+    }
+
+    klcf->topic_index = NGX_ERROR;
+
+    if (klcf->topic->lengths == NULL) {
+        klcf->topic_index = ngx_kafka_conf_topic(klcf->producer,
+                                                 &klcf->topic->value);
+
+        if (klcf->topic_index == NGX_ERROR) {
+            ngx_kafka_conf_error(cf->log, &klcf->topic_place,
+                                 "topic \"%V\" is not declared in "
+                                 "kafka_producer \"%V\", add \"topic %V;\" "
+                                 "there", &klcf->topic->value,
+                                 &klcf->producer->name, &klcf->topic->value);
+            return NGX_ERROR;
+        }
+    }
+
+    if (klcf->format == NGX_HTTP_KAFKA_RAW) {
+
+        /* what is inherited is for the locations that read JSON */
+
+        if (klcf->schema_place.line == 0) {
+            klcf->schema = NULL;
+        }
+
+        if (klcf->field_place.line == 0) {
+            klcf->key_field = NULL;
+            klcf->idempotency_field = NULL;
+        }
+
+        if (klcf->schema) {
+            ngx_kafka_conf_error(cf->log, &klcf->schema_place,
+                                 "\"kafka_schema\" needs another "
+                                 "\"kafka_format\" than raw, as json");
+            return NGX_ERROR;
+        }
+
+        if (klcf->key_field || klcf->idempotency_field) {
+            ngx_kafka_conf_error(cf->log, &klcf->field_place,
+                                 "\"kafka_key_field\" and "
+                                 "\"kafka_idempotency_field\" need another "
+                                 "\"kafka_format\" than raw, as json");
+            return NGX_ERROR;
+        }
+    }
+
+    if (klcf->dead_letter.len == 0) {
+        return NGX_OK;
+    }
+
+    klcf->dead_index = ngx_kafka_conf_topic(klcf->producer,
+                                            &klcf->dead_letter);
+
+    if (klcf->dead_index == NGX_ERROR) {
+        ngx_kafka_conf_error(cf->log, &klcf->dead_place,
+                             "topic \"%V\" of \"kafka_invalid\" is not "
+                             "declared in kafka_producer \"%V\", add "
+                             "\"topic %V;\" there", &klcf->dead_letter,
+                             &klcf->producer->name, &klcf->dead_letter);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_resolve_times(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
+    ngx_http_kafka_loc_conf_t *klcf)
+{
+    if (klcf->timeout == NGX_CONF_UNSET_MSEC) {
+        klcf->timeout = klcf->producer->timeout + NGX_HTTP_KAFKA_MARGIN;
+        klcf->timeout_place = klcf->producer->place;
+    }
+
+    if (klcf->timeout <= klcf->producer->timeout) {
+        ngx_kafka_conf_error(cf->log, &klcf->timeout_place,
+                             "\"kafka_timeout\" of %Mms must be longer than "
+                             "\"timeout\" of kafka_producer \"%V\", %Mms",
+                             klcf->timeout, &klcf->producer->name,
+                             klcf->producer->timeout);
+        return NGX_ERROR;
+    }
+
+    if (klcf->timeout > kmcf->longest) {
+        kmcf->longest = klcf->timeout;
+        kmcf->longest_place = klcf->timeout_place;
+    }
+
+    if (kmcf->drain_place.line && kmcf->drain_timeout <= klcf->timeout) {
+        ngx_kafka_conf_error(cf->log, &kmcf->drain_place,
+                             "\"kafka_drain_timeout\" of %Mms must be longer "
+                             "than \"kafka_timeout\", %Mms at %V:%ui",
+                             kmcf->drain_timeout, klcf->timeout,
+                             &klcf->timeout_place.file,
+                             klcf->timeout_place.line);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_add_topic_zone(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf)
+{
+    size_t               n;
+    ngx_str_t            name;
+    ngx_uint_t           i;
+    ngx_shm_zone_t      *zone;
+    ngx_kafka_conf_t   **kcfp;
+
+    kcfp = kmcf->producers.elts;
+    n = 0;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+        n += kcfp[i]->topics.nelts;
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&name, "sluice_topics");
+
+    zone = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize
+                                 + n * sizeof(ngx_kafka_topic_state_t) * 2,
+                                 &ngx_http_kafka_module);
+    if (zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* a topic may have been deleted: each configuration asks anew */
+    zone->noreuse = 1;
+    zone->init = ngx_http_kafka_topic_zone;
+    zone->data = kmcf;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_topic_zone(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_uint_t                    i;
+    ngx_slab_pool_t              *shpool;
+    ngx_kafka_conf_t            **kcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    (void) data;
+
+    kmcf = zone->data;
+    kcfp = kmcf->producers.elts;
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+
+        if (kcfp[i]->topics.nelts == 0) {
+            continue;
+        }
+
+        kcfp[i]->states = ngx_slab_calloc(shpool, kcfp[i]->topics.nelts
+                                          * sizeof(ngx_kafka_topic_state_t));
+        if (kcfp[i]->states == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_kafka_init_conf(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    (void) conf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kafka_module);
+
+    if (kmcf == NULL || kmcf->producers.nelts == 0
+        || ngx_process == NGX_PROCESS_SIGNALLER)
+    {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_kafka_check_drain(cycle, kmcf) != NGX_OK
+        || ngx_kafka_conf_prove(cycle, kmcf->producers.elts,
+                                kmcf->producers.nelts)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* timeout < kafka_timeout < kafka_drain_timeout <= worker_shutdown_timeout */
+static ngx_int_t
+ngx_kafka_check_drain(ngx_cycle_t *cycle, ngx_http_kafka_main_conf_t *kmcf)
+{
+    ngx_msec_t          limit;
+    ngx_uint_t          i;
+    ngx_core_conf_t    *ccf;
+    ngx_kafka_conf_t  **kcfp;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    kcfp = kmcf->producers.elts;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+        if (kcfp[i]->timeout + NGX_HTTP_KAFKA_MARGIN > kmcf->longest) {
+            kmcf->longest = kcfp[i]->timeout + NGX_HTTP_KAFKA_MARGIN;
+            kmcf->longest_place = kcfp[i]->place;
+        }
+    }
+
+    limit = ccf->shutdown_timeout;
+
+    if (kmcf->drain_timeout == NGX_CONF_UNSET_MSEC) {
+        kmcf->drain_timeout = kmcf->longest + NGX_HTTP_KAFKA_MARGIN;
+        kmcf->drain_place = kmcf->longest_place;
+
+        if (limit && kmcf->drain_timeout > limit && limit > kmcf->longest) {
+            kmcf->drain_timeout = limit;
+        }
+    }
+
+    if (limit && kmcf->drain_timeout > limit) {
+        ngx_kafka_conf_error(cycle->log, &kmcf->drain_place,
+                             "\"worker_shutdown_timeout\" of %Mms must not "
+                             "be shorter than \"kafka_drain_timeout\", %Mms",
+                             limit, kmcf->drain_timeout);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,198 @@
+/* One rd_kafka_t and its eventfd, between producer, topics and client. */
+
+#ifndef NGX_KAFKA_CLIENT_H
+#define NGX_KAFKA_CLIENT_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <pthread.h>
+#include "kafka/ngx_kafka_producer.h"
+
+
+/* What threads of ours may know of a client; the last one frees it. */
+typedef struct {
+    rd_kafka_t            *rk;
+    pthread_t              thread;      /* while looking */
+    ngx_uint_t             looking;     /* unsigned  looking:1; */
+    ngx_uint_t             seen;        /* by it, set last */
+    const struct rd_kafka_metadata  *metadata;  /* NULL: failed */
+} ngx_kafka_handle_t;
+
+
+typedef struct {
+    ngx_queue_t            queue;       /* producer->clients */
+    ngx_kafka_producer_t  *producer;
+    rd_kafka_t            *rk;          /* also handle->rk */
+    ngx_kafka_handle_t    *handle;
+    rd_kafka_queue_t      *main;
+    rd_kafka_queue_t      *admin;
+    ngx_connection_t      *connection;  /* of the eventfd */
+    rd_kafka_topic_t     **topics;      /* NULL until the topic exists */
+    ngx_int_t             *partitions;  /* as reported, 0: not yet */
+    ngx_queue_t            records;     /* outstanding, oldest first */
+    size_t                 batch;       /* bytes of its largest */
+    ngx_msec_t             heard;       /* time of the last report */
+    ngx_msec_t             deadline;    /* of a retiring client */
+    time_t                 log_second;
+    ngx_uint_t             log_warnings;    /* lines in that second */
+    ngx_uint_t             log_notices;
+    ngx_uint_t             log_held;
+    ngx_uint_t             turn;        /* reports it may still take, 0: all */
+    ngx_uint_t             missed;      /* statistics without a connection */
+    unsigned               fatal:1;
+    unsigned               retiring:1;
+    unsigned               purged:1;
+    unsigned               seen_up:1;   /* was connected once */
+    unsigned               up:1;        /* some broker is, by statistics */
+    unsigned               asking:1;    /* a topic creation is under way */
+    unsigned               describing:1;    /* a look at limits is */
+} ngx_kafka_client_t;
+
+
+struct ngx_kafka_record_s {
+    ngx_queue_t            queue;
+    ngx_kafka_producer_t  *producer;
+    ngx_kafka_message_t    msg;         /* its bytes only while parked */
+    void                  *copy;        /* of them, owned, or NULL */
+    size_t                 charge;      /* bytes */
+    ngx_msec_t             taken;
+    ngx_uint_t             parked;      /* unsigned  parked:1; */
+};
+
+
+struct ngx_kafka_producer_s {
+    ngx_kafka_conf_t      *conf;
+    ngx_cycle_t           *cycle;
+    ngx_kafka_client_t    *client;      /* NULL while it cannot start */
+    ngx_queue_t            clients;     /* that one, and retiring ones */
+    ngx_queue_t            parked;      /* records that wait for a topic */
+    ngx_queue_t            queue;       /* all producers of the worker */
+    size_t                 charged;     /* bytes */
+    size_t                 limit;       /* bytes of the largest record */
+    ngx_uint_t             records;     /* outstanding and parked */
+    size_t                 sample;      /* bytes kept since "measured" */
+    ngx_msec_t             measured;    /* when this window of the rate began:
+                                           the last ended, or records began
+                                           to wait */
+    uint64_t               previous;    /* bytes/s of the last window, 0: not
+                                           the brokers' */
+    uint64_t               rate;        /* bytes/s that brokers keep, 0: not
+                                           known */
+    ngx_event_t            tick;
+    ngx_event_t            drain;
+    ngx_msec_t             drain_timeout;
+    ngx_msec_t             probe;       /* when the next may pass */
+    ngx_msec_t             start;       /* when to try again */
+    ngx_msec_t             create;      /* likewise */
+    uint64_t              *sent;        /* ms, when a Produce request was;
+                                           written by librdkafka's threads,
+                                           outlives them */
+    ngx_msec_t             create_wait; /* back-off, ms */
+    unsigned               down:1;      /* as last logged */
+    unsigned               fresh:1;     /* one was taken and kept within the
+                                           window */
+    unsigned               stalled:1;   /* taken, but not acknowledged */
+    unsigned               drained:1;   /* drain timeout is over */
+};
+
+
+/* ngx_kafka_client.c */
+
+ngx_kafka_client_t *ngx_kafka_client_start(ngx_kafka_producer_t *kp);
+
+/* Serves callbacks; may replace or free the client. */
+void ngx_kafka_client_serve(ngx_kafka_client_t *client);
+
+/*
+ * Starts a successor; the client takes no more records, and what it has is
+ * purged after "wait" ms.
+ */
+void ngx_kafka_client_retire(ngx_kafka_client_t *client, ngx_msec_t wait);
+
+/* Helper threads that are not done with destroying a client. */
+ngx_uint_t ngx_kafka_clients_leaving(void);
+
+/* Gives the client to a helper thread that destroys it. */
+void ngx_kafka_client_free(ngx_kafka_client_t *client);
+
+/* Waits until the helper threads are gone, else ends by _exit() later. */
+void ngx_kafka_clients_wait(ngx_msec_t timeout);
+
+/* ngx_kafka_topic.c */
+
+/* Makes the handles of topics that exist, asks for those to create. */
+void ngx_kafka_topics_serve(ngx_kafka_client_t *client);
+void ngx_kafka_topics_event(ngx_kafka_client_t *client,
+    rd_kafka_event_t *event);
+
+/* Takes partition counts from librdkafka's statistics. */
+void ngx_kafka_topics_statistics(ngx_kafka_client_t *client, const char *json,
+    size_t len);
+ngx_uint_t ngx_kafka_topics_waiting(ngx_kafka_client_t *client);
+
+/* ngx_kafka_limits.c */
+
+/* The smallest known max.message.bytes of a block's topics, or 0. */
+size_t ngx_kafka_limits_smallest(ngx_kafka_conf_t *kcf);
+
+/* Asks for limits that are not known, old, or were found to be wrong. */
+void ngx_kafka_limits_serve(ngx_kafka_client_t *client);
+void ngx_kafka_limits_event(ngx_kafka_client_t *client,
+    rd_kafka_event_t *event);
+
+/* A broker called a batch too large that had been taken. */
+void ngx_kafka_limits_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
+
+/*
+ * Whether a client makes larger batches than some topic takes, so that one
+ * with smaller ones should be started now.
+ */
+ngx_uint_t ngx_kafka_limits_outgrown(ngx_kafka_client_t *client);
+
+/* ngx_kafka_promise.c */
+
+/* Asks for replicas that are not known, or old; takes what has come. */
+void ngx_kafka_promise_serve(ngx_kafka_client_t *client);
+
+/* Waits for the thread, if there is one; without "kp" nothing is taken. */
+void ngx_kafka_promise_end(ngx_kafka_handle_t *handle,
+    ngx_kafka_producer_t *kp);
+
+/* Logs where a topic's configuration has become weaker than the promise. */
+void ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+
+/* ngx_kafka_health.c */
+
+ngx_uint_t ngx_kafka_producer_down(ngx_kafka_producer_t *kp);
+
+/* Whether records come faster than they are acknowledged. */
+ngx_uint_t ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp);
+
+/* Measures the rate by a record that was kept. */
+void ngx_kafka_producer_measure(ngx_kafka_producer_t *kp,
+    ngx_kafka_record_t *rec);
+
+/* Whether a record may pass though brokers are down: one each 200 ms. */
+ngx_uint_t ngx_kafka_producer_probe(ngx_kafka_producer_t *kp);
+
+/* Logs a change between up and down. */
+void ngx_kafka_producer_note(ngx_kafka_producer_t *kp);
+
+/* ngx_kafka_produce.c */
+
+void ngx_kafka_producer_report(ngx_kafka_client_t *client,
+    ngx_kafka_record_t *rec, ngx_kafka_report_t *report);
+void ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+
+/* From now on no request hears of its records. */
+void ngx_kafka_records_silence(void);
+
+/* ngx_kafka_producer.c */
+
+void ngx_kafka_producer_restart(ngx_kafka_producer_t *kp);
+void ngx_kafka_producer_drain(ngx_kafka_producer_t *kp);
+
+
+#endif

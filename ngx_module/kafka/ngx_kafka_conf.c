@@ -1,0 +1,552 @@
+/* librdkafka's properties: whose they are, and whether they fit together. */
+
+#include "kafka/ngx_kafka_conf.h"
+
+
+#define NGX_KAFKA_VALUE_MAX      65536     /* bytes of a property_file */
+
+/* the version of librdkafka that repeats no nonce */
+#define NGX_KAFKA_SCRAM_FIXED    0x020601ff
+
+
+typedef struct {
+    const char  *name;          /* a trailing "." stands for all below it */
+    const char  *reason;
+} ngx_kafka_owned_t;
+
+
+typedef struct {
+    const char  *alias;
+    const char  *name;
+} ngx_kafka_alias_t;
+
+
+typedef struct {
+    const char  *name;
+    const char  *value;
+} ngx_kafka_setting_t;
+
+
+static const char *ngx_kafka_conf_owned(const char *name);
+static ngx_uint_t ngx_kafka_conf_secret(const char *name);
+static const char *ngx_kafka_conf_canonical(const char *name);
+static ngx_int_t ngx_kafka_conf_read(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *value);
+static ngx_int_t ngx_kafka_conf_set(rd_kafka_conf_t *conf, const char *name,
+    const char *value, char *errstr, size_t size);
+static ngx_uint_t ngx_kafka_conf_named(const char *reason, const char *name);
+
+
+#define NGX_KAFKA_PROMISE                                                     \
+    "every 200 promises a record kept once by all in-sync replicas"
+#define NGX_KAFKA_CONSUMER   "it is a consumer's"
+#define NGX_KAFKA_CALLBACK   "it is a callback of the module"
+#define NGX_KAFKA_TEST       "it is for tests of librdkafka"
+#define NGX_KAFKA_QUEUE      "use the \"queue\" directive"
+#define NGX_KAFKA_TIMEOUT    "use the \"timeout\" directive"
+#define NGX_KAFKA_BROKERS    "use the \"brokers\" directive"
+
+
+/* Sorted by name: read by people who look for one. */
+static const ngx_kafka_owned_t  ngx_kafka_owned[] = {
+    { "acks", NGX_KAFKA_PROMISE },
+    { "allow.auto.create.topics",
+      "topics are made by \"create\" of the \"topic\" directive" },
+    { "auto.commit.", NGX_KAFKA_CONSUMER },
+    { "auto.offset.reset", NGX_KAFKA_CONSUMER },
+    { "background_event_cb", NGX_KAFKA_CALLBACK },
+    { "bootstrap.servers", NGX_KAFKA_BROKERS },
+    { "check.crcs", NGX_KAFKA_CONSUMER },
+    { "client.rack", NGX_KAFKA_CONSUMER },
+    { "closesocket_cb", NGX_KAFKA_CALLBACK },
+    { "connect_cb", NGX_KAFKA_CALLBACK },
+    { "consume.", NGX_KAFKA_CONSUMER },
+    { "consume_cb", NGX_KAFKA_CALLBACK },
+    { "coordinator.", NGX_KAFKA_CONSUMER },
+    { "default_topic_conf", NGX_KAFKA_CALLBACK },
+    { "delivery.report.only.error",
+      "every record's report is waited for" },
+    { "delivery.timeout.ms", NGX_KAFKA_TIMEOUT },
+    { "dr_cb", NGX_KAFKA_CALLBACK },
+    { "dr_msg_cb", NGX_KAFKA_CALLBACK },
+    { "enable.auto.", NGX_KAFKA_CONSUMER },
+    { "enable.gapless.guarantee",
+      "one lost record would stop the producer for good" },
+    { "enable.idempotence", NGX_KAFKA_PROMISE },
+    { "enable.partition.eof", NGX_KAFKA_CONSUMER },
+    { "enable_sasl_queue", NGX_KAFKA_CALLBACK },
+    { "enabled_events", NGX_KAFKA_CALLBACK },
+    { "error_cb", NGX_KAFKA_CALLBACK },
+    { "fetch.", NGX_KAFKA_CONSUMER },
+    { "group.", NGX_KAFKA_CONSUMER },
+    { "heartbeat.interval.ms", NGX_KAFKA_CONSUMER },
+    { "interceptors", NGX_KAFKA_CALLBACK },
+    { "internal.termination.signal", "signals are nginx's" },
+    { "isolation.level", NGX_KAFKA_CONSUMER },
+    { "log.queue", "logs go through the worker's own thread" },
+    { "log_cb", NGX_KAFKA_CALLBACK },
+    { "max.partition.fetch.bytes", NGX_KAFKA_CONSUMER },
+    { "max.poll.interval.ms", NGX_KAFKA_CONSUMER },
+    { "message.timeout.ms", NGX_KAFKA_TIMEOUT },
+    { "metadata.broker.list", NGX_KAFKA_BROKERS },
+    { "msg_order_cmp", NGX_KAFKA_CALLBACK },
+    { "oauthbearer_token_refresh_cb", NGX_KAFKA_CALLBACK },
+    { "offset.store.", NGX_KAFKA_CONSUMER },
+    { "offset_commit_cb", NGX_KAFKA_CALLBACK },
+    { "opaque", NGX_KAFKA_CALLBACK },
+    { "open_cb", NGX_KAFKA_CALLBACK },
+    { "partition.assignment.strategy", NGX_KAFKA_CONSUMER },
+    { "partitioner_cb", NGX_KAFKA_CALLBACK },
+    { "plugin.library.paths", "plugins run code in nginx's workers" },
+    { "produce.offset.report", "answers tell the offset" },
+    { "queue.buffering.max.kbytes", NGX_KAFKA_QUEUE },
+    { "queue.buffering.max.messages", NGX_KAFKA_QUEUE },
+    { "queued.", NGX_KAFKA_CONSUMER },
+    { "rebalance_cb", NGX_KAFKA_CALLBACK },
+    { "request.required.acks", NGX_KAFKA_PROMISE },
+    { "resolve_cb", NGX_KAFKA_CALLBACK },
+    { "session.timeout.ms", NGX_KAFKA_CONSUMER },
+    { "socket_cb", NGX_KAFKA_CALLBACK },
+    { "ssl.certificate.verify_cb", NGX_KAFKA_CALLBACK },
+    { "ssl_engine_callback_data", NGX_KAFKA_CALLBACK },
+    { "statistics.interval.ms", "\"kafka_ready\" lives on statistics" },
+    { "stats_cb", NGX_KAFKA_CALLBACK },
+    { "test.mock.", NGX_KAFKA_TEST },
+    { "throttle_cb", NGX_KAFKA_CALLBACK },
+    { "transaction.timeout.ms", "transactions are not used" },
+    { "transactional.id", "transactions are not used" },
+    { "ut_handle_ProduceResponse", NGX_KAFKA_TEST },
+    { NULL, NULL }
+};
+
+
+static const ngx_kafka_alias_t  ngx_kafka_aliases[] = {
+    { "compression.type", "compression.codec" },
+    { "linger.ms", "queue.buffering.max.ms" },
+    { "max.in.flight", "max.in.flight.requests.per.connection" },
+    { "retries", "message.send.max.retries" },
+    { "sasl.mechanism", "sasl.mechanisms" },
+    { NULL, NULL }
+};
+
+
+/* What belongs into a file of its own. */
+static const char  *ngx_kafka_secrets[] = {
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.secret",
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    NULL
+};
+
+
+/* What a property may change. */
+static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
+    { "client.id", "sluice" },
+    { "linger.ms", "1" },
+    /* the default partitioner places keys apart from Java's */
+    { "partitioner", "murmur2_random" },
+    { "reconnect.backoff.max.ms", "1000" },
+    /* a host that is silent must not be waited for when it is back */
+    { "socket.connection.setup.timeout.ms", "3000" },
+    { "socket.keepalive.enable", "true" },
+    { "socket.nagle.disable", "true" },
+    { "topic.metadata.refresh.fast.interval.ms", "100" },
+    { NULL, NULL }
+};
+
+
+/* What it may not; the two queue limits lie above the module's own. */
+static const ngx_kafka_setting_t  ngx_kafka_fixed[] = {
+    { "acks", "all" },
+    { "allow.auto.create.topics", "false" },
+    { "enable.idempotence", "true" },
+    { "log.queue", "true" },
+    /* none: see ngx_kafka_producer_overdue() */
+    { "message.timeout.ms", "0" },
+    { "queue.buffering.max.kbytes", "2147483647" },
+    { "queue.buffering.max.messages", "2147483647" },
+    { "statistics.interval.ms", "500" },
+    { NULL, NULL }
+};
+
+
+void ngx_cdecl
+ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
+    const char *fmt, ...)
+{
+    u_char   buf[NGX_MAX_CONF_ERRSTR], *p;
+    va_list  args;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
+    va_end(args);
+
+    ngx_log_error(NGX_LOG_EMERG, log, 0, "%*s in %V:%ui",
+                  (size_t) (p - buf), buf, &place->file, place->line);
+}
+
+
+char *
+ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
+    ngx_str_t *name, ngx_str_t *value, ngx_uint_t file)
+{
+    char                   errstr[512];
+    ngx_str_t              val;
+    ngx_uint_t             i;
+    const char            *reason, *canonical;
+    rd_kafka_conf_t       *conf;
+    ngx_kafka_property_t  *prop;
+    rd_kafka_conf_res_t    res;
+
+    reason = ngx_kafka_conf_owned((char *) name->data);
+    if (reason) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "property \"%V\" cannot be set: %s", name, reason);
+        return NGX_CONF_ERROR;
+    }
+
+    canonical = ngx_kafka_conf_canonical((char *) name->data);
+    prop = kcf->properties.elts;
+
+    for (i = 0; i < kcf->properties.nelts; i++) {
+        if (ngx_strcmp(ngx_kafka_conf_canonical((char *) prop[i].name.data),
+                       canonical)
+            == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate property \"%V\", first set in "
+                               "%V:%ui", name, &prop[i].place.file,
+                               prop[i].place.line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    val = *value;
+
+    if (file && ngx_kafka_conf_read(cf, name, &val) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    conf = rd_kafka_conf_new();
+    res = rd_kafka_conf_set(conf, (char *) name->data, (char *) val.data,
+                            errstr, sizeof(errstr));
+    rd_kafka_conf_destroy(conf);
+
+    if (res != RD_KAFKA_CONF_OK) {
+        ngx_kafka_conf_one_line(errstr);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "property \"%V\" cannot be set: %s", name,
+                           res == RD_KAFKA_CONF_UNKNOWN
+                           ? "librdkafka knows no such property"
+                           : file ? "its value is invalid" : errstr);
+        return NGX_CONF_ERROR;
+    }
+
+    if (!file && ngx_kafka_conf_secret((char *) name->data)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "property \"%V\" shows in the output of "
+                           "\"nginx -T\", use \"property_file\"", name);
+    }
+
+    if (ngx_strcmp(canonical, "sasl.mechanisms") == 0
+        && ngx_strncmp(val.data, "SCRAM-", 6) == 0
+        && rd_kafka_version() < NGX_KAFKA_SCRAM_FIXED)
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "librdkafka %s cannot authenticate by %V to "
+                           "Kafka 4, which calls the credentials invalid; "
+                           "2.6.1 can", rd_kafka_version_str(), &val);
+    }
+
+    prop = ngx_array_push(&kcf->properties);
+    if (prop == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    prop->name = *name;
+    prop->value = val;
+    prop->place.file = cf->conf_file->file.name;
+    prop->place.line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+static const char *
+ngx_kafka_conf_owned(const char *name)
+{
+    size_t                    len;
+    const ngx_kafka_owned_t  *owned;
+
+    for (owned = ngx_kafka_owned; owned->name; owned++) {
+        len = ngx_strlen(owned->name);
+
+        if (owned->name[len - 1] != '.') {
+            len++;
+        }
+
+        if (ngx_strncmp(name, owned->name, len) == 0) {
+            return owned->reason;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_kafka_conf_secret(const char *name)
+{
+    const char  **secret;
+
+    for (secret = ngx_kafka_secrets; *secret; secret++) {
+        if (ngx_strcmp(name, *secret) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static const char *
+ngx_kafka_conf_canonical(const char *name)
+{
+    const ngx_kafka_alias_t  *alias;
+
+    for (alias = ngx_kafka_aliases; alias->alias; alias++) {
+        if (ngx_strcmp(name, alias->alias) == 0) {
+            return alias->name;
+        }
+    }
+
+    return name;
+}
+
+
+static ngx_int_t
+ngx_kafka_conf_read(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *value)
+{
+    u_char   *buf, *p;
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    if (ngx_conf_full_name(cf->cycle, value, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    fd = ngx_open_file(value->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "could not open \"%V\" for property \"%V\"",
+                           value, name);
+        return NGX_ERROR;
+    }
+
+    n = -1;
+    buf = ngx_pnalloc(cf->pool, NGX_KAFKA_VALUE_MAX + 1);
+
+    if (buf) {
+        n = ngx_read_fd(fd, buf, NGX_KAFKA_VALUE_MAX + 1);
+    }
+
+    (void) ngx_close_file(fd);
+
+    if (n <= 0 || n > NGX_KAFKA_VALUE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
+                           "could not read \"%V\" for property \"%V\": %s",
+                           value, name, n == 0 ? "it is empty"
+                           : n > 0 ? "it is longer than 64k" : "read failed");
+        return NGX_ERROR;
+    }
+
+    /* a PEM value has several lines, a password one; neither ends by LF */
+    for (p = buf + n; p > buf && (p[-1] == LF || p[-1] == CR); p--) {
+        /* void */
+    }
+
+    *p = '\0';
+
+    if (ngx_strlen(buf) != (size_t) (p - buf)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" for property \"%V\" holds a NUL",
+                           value, name);
+        return NGX_ERROR;
+    }
+
+    value->data = buf;
+    value->len = p - buf;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
+    char *errstr, size_t size)
+{
+    return rd_kafka_conf_set(conf, name, value, errstr, size)
+           == RD_KAFKA_CONF_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+rd_kafka_conf_t *
+ngx_kafka_conf_build(ngx_kafka_conf_t *kcf, ngx_uint_t brokers, char *errstr,
+    size_t size)
+{
+    ngx_uint_t                  i;
+    rd_kafka_conf_t            *conf;
+    ngx_kafka_property_t       *prop;
+    const ngx_kafka_setting_t  *set;
+
+    conf = rd_kafka_conf_new();
+
+    for (set = ngx_kafka_defaults; set->name; set++) {
+        if (ngx_kafka_conf_set(conf, set->name, set->value, errstr, size)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    prop = kcf->properties.elts;
+
+    for (i = 0; i < kcf->properties.nelts; i++) {
+        if (ngx_kafka_conf_set(conf, (char *) prop[i].name.data,
+                               (char *) prop[i].value.data, errstr, size)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    for (set = ngx_kafka_fixed; set->name; set++) {
+        if (ngx_kafka_conf_set(conf, set->name, set->value, errstr, size)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    if (brokers
+        && ngx_kafka_conf_set(conf, "bootstrap.servers",
+                              (char *) kcf->brokers.data, errstr, size)
+           != NGX_OK)
+    {
+        goto failed;
+    }
+
+    return conf;
+
+failed:
+
+    rd_kafka_conf_destroy(conf);
+
+    return NULL;
+}
+
+
+/* Some of librdkafka's reasons end by a line feed, some have one inside. */
+void
+ngx_kafka_conf_one_line(char *text)
+{
+    char  *p;
+
+    for (p = text; *p; p++) {
+        if (*p == LF || *p == CR) {
+            *p = ' ';
+        }
+    }
+
+    while (p > text && p[-1] == ' ') {
+        *--p = '\0';
+    }
+}
+
+
+/*
+ * librdkafka names the property in its reason, as a rule, or one of the same
+ * family that is missing ("sasl.username"): find its line.
+ */
+void
+ngx_kafka_conf_blame(ngx_log_t *log, ngx_kafka_conf_t *kcf,
+    const char *reason)
+{
+    u_char                *dot;
+    ngx_str_t              family;
+    ngx_uint_t             i;
+    ngx_kafka_place_t     *place;
+    ngx_kafka_property_t  *prop;
+
+    place = &kcf->place;
+    prop = kcf->properties.elts;
+
+    for (i = 0; i < kcf->properties.nelts; i++) {
+        if (ngx_kafka_conf_named(reason, (char *) prop[i].name.data)) {
+            place = &prop[i].place;
+            break;
+        }
+
+        family = prop[i].name;
+        dot = ngx_strlchr(family.data, family.data + family.len, '.');
+
+        if (dot
+            && memmem(reason, ngx_strlen(reason), family.data,
+                      dot + 1 - family.data))
+        {
+            place = &prop[i].place;
+        }
+    }
+
+    ngx_kafka_conf_error(log, place, "kafka_producer \"%V\" cannot start: %s",
+                         &kcf->name, reason);
+}
+
+
+/* By this name, or by another one of the same property. */
+static ngx_uint_t
+ngx_kafka_conf_named(const char *reason, const char *name)
+{
+    const char               *canonical;
+    const ngx_kafka_alias_t  *alias;
+
+    canonical = ngx_kafka_conf_canonical(name);
+
+    if (ngx_strstr(reason, name) || ngx_strstr(reason, canonical)) {
+        return 1;
+    }
+
+    for (alias = ngx_kafka_aliases; alias->alias; alias++) {
+        if (ngx_strcmp(alias->name, canonical) == 0
+            && ngx_strstr(reason, alias->alias))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_kafka_conf_topic(ngx_kafka_conf_t *kcf, ngx_str_t *name)
+{
+    ngx_uint_t               i;
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = kcf->topics.elts;
+
+    for (i = 0; i < kcf->topics.nelts; i++) {
+        if (topic[i].name.len == name->len
+            && ngx_memcmp(topic[i].name.data, name->data, name->len) == 0)
+        {
+            return i;
+        }
+    }
+
+    return NGX_ERROR;
+}

@@ -1,0 +1,116 @@
+/* What a kafka_producer block says, and its proof; knows no HTTP. */
+
+#ifndef NGX_KAFKA_CONF_H
+#define NGX_KAFKA_CONF_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <librdkafka/rdkafka.h>
+#include "json/json.h"
+#include "schema/schema.h"
+#include "kafka/ngx_kafka_metrics.h"
+
+
+#define NGX_KAFKA_DEFAULT  -1       /* the broker's own default */
+
+
+typedef struct {
+    ngx_str_t            file;
+    ngx_uint_t           line;
+} ngx_kafka_place_t;
+
+
+typedef struct {
+    ngx_str_t            name;      /* NUL-terminated */
+    ngx_str_t            value;     /* NUL-terminated */
+    ngx_kafka_place_t    place;
+} ngx_kafka_property_t;
+
+
+/* In shared memory, one a topic; a new one each configuration. */
+typedef struct {
+    ngx_atomic_t         exists;
+    ngx_atomic_t         made;      /* when it was made here, ms, or 0 */
+    ngx_atomic_t         error;     /* of the last creation, as positive */
+    ngx_atomic_t         limit;     /* max.message.bytes, 0: not known */
+    ngx_atomic_t         asked;     /* when for the limit, ms, or 0 */
+    ngx_atomic_t         wanted;    /* once more, a record was too large */
+    ngx_atomic_t         refused;   /* its limit is not for us to know */
+    ngx_atomic_t         replication;   /* replicas, 0: not known */
+    ngx_atomic_t         in_sync;   /* min.insync.replicas, 0: not known */
+    ngx_atomic_t         unclean;   /* leader elections are enabled */
+    ngx_atomic_t         weak;      /* why a 200 promises less, as logged */
+    ngx_atomic_t         looked;    /* of the first: when for replicas, ms */
+} ngx_kafka_topic_state_t;
+
+
+typedef struct {
+    ngx_str_t            name;          /* NUL-terminated */
+    ngx_int_t            partitions;
+    ngx_int_t            replication;
+    ngx_uint_t           create;        /* unsigned  create:1; */
+    schema_t            *schema;        /* default of locations, or NULL */
+    json_pointer_t      *key;           /* likewise: where the key lies */
+    ngx_kafka_counters_t *counters;     /* shared */
+} ngx_kafka_topic_conf_t;
+
+
+struct ngx_kafka_producer_s;
+
+typedef struct {
+    ngx_str_t                     name;
+    ngx_kafka_place_t             place;
+    ngx_str_t                     brokers;      /* NUL-terminated */
+    ngx_array_t                   properties;   /* ngx_kafka_property_t */
+    ngx_array_t                   topics;       /* ngx_kafka_topic_conf_t */
+    ngx_msec_t                    timeout;
+    size_t                        queue;        /* bytes a worker */
+    ngx_kafka_topic_state_t      *states;       /* of topics[], shared */
+    ngx_kafka_metrics_t          *metrics;      /* shared */
+    ngx_kafka_gauges_t           *gauges;       /* of this worker, shared */
+    struct ngx_kafka_producer_s  *producer;     /* of this worker, or NULL */
+} ngx_kafka_conf_t;
+
+
+/* An error, logged at [emerg], that names "place" instead of the parser's. */
+void ngx_cdecl ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
+    const char *fmt, ...);
+
+/*
+ * Adds a librdkafka property; what the module owns, does not know, or has
+ * already is refused and logged.  With "file" the value is that file's first
+ * line and never appears in a message.
+ */
+char *ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
+    ngx_str_t *name, ngx_str_t *value, ngx_uint_t file);
+
+/*
+ * librdkafka's configuration of a block; without "brokers" no broker is ever
+ * contacted.  Returns NULL with the reason in errstr.  The caller owns it.
+ */
+rd_kafka_conf_t *ngx_kafka_conf_build(ngx_kafka_conf_t *kcf,
+    ngx_uint_t brokers, char *errstr, size_t size);
+
+/*
+ * Proves each of "n" blocks by rd_kafka_new() in a short-lived child, as
+ * threads may not live in the master.
+ */
+ngx_int_t ngx_kafka_conf_prove(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf,
+    ngx_uint_t n);
+
+/*
+ * Logs why a block cannot start, with the line of the property the reason is
+ * about, else of the block.
+ */
+void ngx_kafka_conf_blame(ngx_log_t *log, ngx_kafka_conf_t *kcf,
+    const char *reason);
+
+/* Makes one line of a reason of librdkafka's, in place. */
+void ngx_kafka_conf_one_line(char *text);
+
+/* The index of a declared topic, or NGX_ERROR. */
+ngx_int_t ngx_kafka_conf_topic(ngx_kafka_conf_t *kcf, ngx_str_t *name);
+
+
+#endif

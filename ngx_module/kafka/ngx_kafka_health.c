@@ -1,0 +1,280 @@
+/* Whether records are likely to be kept: down, stalled, ready. */
+
+#include "kafka/ngx_kafka_client.h"
+
+
+#define NGX_KAFKA_PROBE_PERIOD   200     /* ms */
+
+#define NGX_KAFKA_WINDOW         250     /* ms, the shortest of the rate */
+
+#define NGX_KAFKA_QUIET          1000    /* ms without a probe */
+
+
+static ngx_msec_t ngx_kafka_window(ngx_kafka_producer_t *kp);
+static size_t ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate);
+
+
+/*
+ * Brokers are down when librdkafka says so, or when nothing was acknowledged
+ * for half of the time a record is tried: a stopped broker raises no error
+ * for long.
+ */
+ngx_uint_t
+ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
+{
+    ngx_msec_t           since;
+    ngx_queue_t         *q;
+    ngx_kafka_client_t  *client;
+    ngx_kafka_record_t  *rec;
+
+    client = kp->client;
+
+    if (client->seen_up && !client->up) {
+        return 1;
+    }
+
+    if (kp->stalled) {
+        return 1;
+    }
+
+    if (!ngx_queue_empty(&client->records)) {
+        q = ngx_queue_head(&client->records);
+
+    } else if (!client->up && !ngx_queue_empty(&kp->parked)) {
+        q = ngx_queue_head(&kp->parked);
+
+    } else {
+        return 0;
+    }
+
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    since = rec->taken;
+    if ((ngx_msec_int_t) (client->heard - since) > 0) {
+        since = client->heard;
+    }
+
+    kp->stalled = ngx_current_msec - since > kp->conf->timeout / 2;
+
+    return kp->stalled;
+}
+
+
+/*
+ * A new record waits behind all that do.  None is taken where that would last
+ * more than half of the time a record is tried, by the rate or by how long the
+ * oldest has waited while others were kept: records would end at their
+ * time-out and take others along.  What one batch holds is no back-log.
+ */
+ngx_uint_t
+ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
+{
+    ngx_queue_t         *q;
+    ngx_kafka_record_t  *rec;
+
+    if (kp->rate == 0 || kp->charged <= kp->client->batch) {
+        return 0;
+    }
+
+    if (kp->charged > ngx_kafka_backlog(kp, kp->rate)) {
+        return 1;
+    }
+
+    if (ngx_queue_empty(&kp->client->records)) {
+        return 0;
+    }
+
+    q = ngx_queue_head(&kp->client->records);
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    return ngx_current_msec - rec->taken > kp->conf->timeout / 2;
+}
+
+
+/*
+ * A window shows the brokers' rate, and not the clients', where all that was
+ * kept in it waited already when it began: they were never without work.  It
+ * ends with an acknowledgement, so a stop lies in one window; the rate is the
+ * better of two in a row, or not known.  Silence is ngx_kafka_producer_down()'s
+ * matter.
+ */
+void
+ngx_kafka_producer_measure(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
+{
+    uint64_t    rate;
+    ngx_msec_t  elapsed;
+
+    kp->sample += rec->charge;
+
+    if ((ngx_msec_int_t) (rec->taken - kp->measured) >= 0) {
+        kp->fresh = 1;
+    }
+
+    elapsed = ngx_current_msec - kp->measured;
+
+    if (elapsed < ngx_kafka_window(kp)) {
+        return;
+    }
+
+    rate = kp->fresh ? 0 : (uint64_t) kp->sample * 1000 / elapsed;
+
+    kp->rate = rate && kp->previous ? ngx_max(rate, kp->previous) : 0;
+    kp->previous = rate;
+    kp->sample = 0;
+    kp->fresh = 0;
+    kp->measured = ngx_current_msec;
+}
+
+
+static ngx_msec_t
+ngx_kafka_window(ngx_kafka_producer_t *kp)
+{
+    return ngx_max(NGX_KAFKA_WINDOW, kp->conf->timeout / 16);
+}
+
+
+/* The bytes that may wait at a rate: at most the queue. */
+static size_t
+ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate)
+{
+    return ngx_min(rate * (kp->conf->timeout / 2) / 1000, kp->conf->queue);
+}
+
+
+ngx_uint_t
+ngx_kafka_retry_after(ngx_kafka_producer_t *kp)
+{
+    size_t      room;
+    uint64_t    rate, seconds;
+    ngx_uint_t  most;
+    ngx_msec_t  window;
+
+    if (kp->rate == 0) {
+        return 1;
+    }
+
+    /* silence counts here: who is told to come back may as well come later */
+
+    window = ngx_kafka_window(kp);
+    rate = (kp->rate * window + (uint64_t) kp->sample * 1000)
+           / (window + (ngx_current_msec - kp->measured));
+    room = ngx_kafka_backlog(kp, rate) / 2;
+    most = (kp->conf->timeout + 999) / 1000;
+
+    if (rate == 0) {
+        return most;
+    }
+
+    seconds = kp->charged > room ? (kp->charged - room + rate - 1) / rate : 1;
+
+    return ngx_max(1, ngx_min(seconds, most));
+}
+
+
+/* Some records must pass, or nobody would see the brokers come back. */
+ngx_uint_t
+ngx_kafka_producer_probe(ngx_kafka_producer_t *kp)
+{
+    if (kp->client->seen_up && !kp->client->up) {
+        /*
+         * Statistics will tell: without any connection librdkafka tries
+         * to make one each second, and no record could be kept before.
+         */
+        return 0;
+    }
+
+    if ((ngx_msec_int_t) (ngx_current_msec - kp->probe) < 0) {
+        return 0;
+    }
+
+    kp->probe = ngx_current_msec + NGX_KAFKA_PROBE_PERIOD;
+
+    return 1;
+}
+
+
+const char *
+ngx_kafka_unready(ngx_kafka_producer_t *kp)
+{
+    ngx_uint_t               i;
+    ngx_kafka_client_t      *client;
+    ngx_kafka_topic_conf_t  *topic;
+
+    client = kp->client;
+    topic = kp->conf->topics.elts;
+
+    if (ngx_exiting) {
+        return "the worker is leaving";
+    }
+
+    if (client == NULL) {
+        return "the producer could not start";
+    }
+
+    if (!client->seen_up) {
+        return "no broker was reached yet";
+    }
+
+    if (ngx_kafka_producer_down(kp)) {
+        return client->up ? "brokers do not acknowledge" : "no broker is up";
+    }
+
+    if (ngx_kafka_producer_overloaded(kp)) {
+        return "brokers acknowledge too slowly";
+    }
+
+    if (ngx_kafka_topics_waiting(client)) {
+        return "a topic is not created yet";
+    }
+
+    for (i = 0; i < kp->conf->topics.nelts; i++) {
+        if (client->partitions[i] > 0
+            && client->partitions[i] < topic[i].partitions)
+        {
+            return "a topic has fewer partitions than declared";
+        }
+    }
+
+    if (kp->charged > kp->conf->queue - kp->conf->queue / 10) {
+        return "the queue is nearly full";
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_kafka_producer_note(ngx_kafka_producer_t *kp)
+{
+    ngx_uint_t           down;
+    ngx_kafka_client_t  *client;
+
+    client = kp->client;
+
+    if (kp->stalled && client->up && ngx_queue_empty(&client->records)
+        && (ngx_msec_int_t) (ngx_current_msec - kp->probe) > NGX_KAFKA_QUIET)
+    {
+        /* without traffic there is no probe, only a new try can tell */
+        kp->stalled = 0;
+    }
+
+    down = ngx_kafka_producer_down(kp);
+
+    if (down == kp->down) {
+        return;
+    }
+
+    kp->down = down;
+
+    if (down) {
+        ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+                      "kafka_producer \"%V\": %s, answering 503 at once",
+                      &kp->conf->name,
+                      client->up ? "brokers do not acknowledge"
+                                 : "no broker is up");
+    } else {
+        ngx_log_error(NGX_LOG_NOTICE, kp->cycle->log, 0,
+                      "kafka_producer \"%V\": brokers are up again",
+                      &kp->conf->name);
+    }
+}

@@ -1,0 +1,395 @@
+/* What the brokers take: each topic's max.message.bytes, and its use. */
+
+#include "kafka/ngx_kafka_client.h"
+
+
+#define NGX_KAFKA_LIMITS_TIMEOUT  5000      /* ms, of one request */
+#define NGX_KAFKA_LIMITS_REFRESH  60000     /* ms, a limit may be raised */
+#define NGX_KAFKA_LIMITS_RETRY    1000      /* ms, while it is not known */
+#define NGX_KAFKA_LIMITS_REREAD   200       /* ms, after a refusal */
+#define NGX_KAFKA_LIMITS_ONCE     64        /* topics a request */
+#define NGX_KAFKA_LIMITS_LEAVING  2         /* clients being destroyed */
+
+/*
+ * A batch as brokers measure it, format 2 (Apache Kafka, Protocol, "Record
+ * Batch"): its own fields, and attributes and two deltas of the one record.
+ */
+#define NGX_KAFKA_BATCH_HEADER    61        /* bytes */
+#define NGX_KAFKA_RECORD_HEADER   3         /* bytes, each of one */
+#define NGX_KAFKA_BATCH_SLACK     128       /* bytes, more than it all takes */
+
+
+static ngx_uint_t ngx_kafka_limits_due(ngx_kafka_topic_state_t *state);
+static void ngx_kafka_limits_ask(ngx_kafka_client_t *client,
+    ngx_uint_t *topics, ngx_uint_t n);
+static void ngx_kafka_limits_result(ngx_kafka_client_t *client,
+    const rd_kafka_ConfigResource_t *resource);
+static void ngx_kafka_limits_entry(ngx_kafka_topic_state_t *state,
+    const char *key, const char *value);
+static size_t ngx_kafka_limits_size(const ngx_kafka_message_t *msg);
+static size_t ngx_kafka_limits_alone(size_t len);
+static size_t ngx_kafka_varint(int64_t n);
+
+
+size_t
+ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+{
+    size_t  limit, len;
+
+    limit = kp->conf->states[topic].limit;
+
+    if (limit == 0 || ngx_kafka_limits_alone(kp->limit) <= limit) {
+        return kp->limit;
+    }
+
+    /* lengths of lengths differ by a few bytes */
+
+    len = limit - ngx_min(limit, ngx_kafka_limits_alone(0));
+
+    while (len && ngx_kafka_limits_alone(len) > limit) {
+        len--;
+    }
+
+    return len;
+}
+
+
+ngx_uint_t
+ngx_kafka_limit_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
+{
+    size_t  size, limit;
+
+    size = ngx_kafka_message_size(msg);
+
+    if (size > kp->limit) {
+        return 0;
+    }
+
+    limit = kp->conf->states[msg->topic].limit;
+
+    /* what is far below it need not be measured */
+
+    return limit == 0
+           || size + NGX_KAFKA_BATCH_SLACK * (msg->nheaders + 1) <= limit
+           || ngx_kafka_limits_size(msg) <= limit;
+}
+
+
+size_t
+ngx_kafka_limits_smallest(ngx_kafka_conf_t *kcf)
+{
+    size_t      limit, smallest;
+    ngx_uint_t  i;
+
+    smallest = 0;
+
+    for (i = 0; i < kcf->topics.nelts; i++) {
+        limit = kcf->states[i].limit;
+
+        if (limit && (smallest == 0 || limit < smallest)) {
+            smallest = limit;
+        }
+    }
+
+    return smallest;
+}
+
+
+/* One worker asks; all see the result in shared memory. */
+void
+ngx_kafka_limits_serve(ngx_kafka_client_t *client)
+{
+    ngx_uint_t                i, n, topics[NGX_KAFKA_LIMITS_ONCE];
+    ngx_kafka_conf_t         *kcf;
+    ngx_atomic_uint_t         asked;
+    ngx_kafka_topic_state_t  *state;
+
+    if (client->describing || client->retiring) {
+        return;
+    }
+
+    kcf = client->producer->conf;
+    n = 0;
+
+    for (i = 0; i < kcf->topics.nelts && n < NGX_KAFKA_LIMITS_ONCE; i++) {
+
+        state = &kcf->states[i];
+        asked = state->asked;
+
+        if (client->topics[i] && ngx_kafka_limits_due(state)
+            && ngx_atomic_cmp_set(&state->asked, asked, ngx_current_msec))
+        {
+            state->wanted = 0;
+            topics[n++] = i;
+        }
+    }
+
+    if (n) {
+        ngx_kafka_limits_ask(client, topics, n);
+    }
+}
+
+
+static ngx_uint_t
+ngx_kafka_limits_due(ngx_kafka_topic_state_t *state)
+{
+    ngx_msec_int_t  age;
+
+    if (state->asked == 0) {
+        return 1;
+    }
+
+    age = (ngx_msec_int_t) (ngx_current_msec - (ngx_msec_t) state->asked);
+
+    if (state->wanted) {
+        return age >= NGX_KAFKA_LIMITS_REREAD;
+    }
+
+    return age >= (state->limit || state->refused ? NGX_KAFKA_LIMITS_REFRESH
+                                                  : NGX_KAFKA_LIMITS_RETRY);
+}
+
+
+static void
+ngx_kafka_limits_ask(ngx_kafka_client_t *client, ngx_uint_t *topics,
+    ngx_uint_t n)
+{
+    char                        errstr[128];
+    ngx_uint_t                  i;
+    ngx_kafka_topic_conf_t     *topic;
+    rd_kafka_AdminOptions_t    *options;
+    rd_kafka_ConfigResource_t  *list[NGX_KAFKA_LIMITS_ONCE];
+
+    topic = client->producer->conf->topics.elts;
+
+    for (i = 0; i < n; i++) {
+        list[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+                                        (char *) topic[topics[i]].name.data);
+    }
+
+    options = rd_kafka_AdminOptions_new(client->rk,
+                                        RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+
+    (void) rd_kafka_AdminOptions_set_request_timeout(options,
+                               NGX_KAFKA_LIMITS_TIMEOUT, errstr,
+                               sizeof(errstr));
+
+    client->describing = 1;
+    rd_kafka_DescribeConfigs(client->rk, list, n, options, client->admin);
+
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ConfigResource_destroy_array(list, n);
+}
+
+
+void
+ngx_kafka_limits_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
+{
+    size_t                                    i, n;
+    const rd_kafka_ConfigResource_t         **resources;
+    const rd_kafka_DescribeConfigs_result_t  *result;
+
+    result = rd_kafka_event_DescribeConfigs_result(event);
+    if (result == NULL) {
+        return;
+    }
+
+    client->describing = 0;
+
+    /* a failure of the whole: asked again when its time has come */
+
+    if (rd_kafka_event_error(event)) {
+        return;
+    }
+
+    resources = rd_kafka_DescribeConfigs_result_resources(result, &n);
+
+    for (i = 0; i < n; i++) {
+        ngx_kafka_limits_result(client, resources[i]);
+    }
+}
+
+
+static void
+ngx_kafka_limits_result(ngx_kafka_client_t *client,
+    const rd_kafka_ConfigResource_t *resource)
+{
+    size_t                          i, n;
+    ngx_int_t                       topic;
+    ngx_str_t                       name;
+    const char                     *key, *value;
+    rd_kafka_resp_err_t             err;
+    ngx_kafka_topic_state_t        *state;
+    const rd_kafka_ConfigEntry_t  **entries;
+
+    name.data = (u_char *) rd_kafka_ConfigResource_name(resource);
+    name.len = ngx_strlen(name.data);
+
+    topic = ngx_kafka_conf_topic(client->producer->conf, &name);
+    if (topic == NGX_ERROR) {
+        return;
+    }
+
+    state = &client->producer->conf->states[topic];
+    err = rd_kafka_ConfigResource_error(resource);
+
+    if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+        || err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+    {
+        if (ngx_atomic_cmp_set(&state->refused, 0, 1)) {
+            ngx_log_error(NGX_LOG_WARN, client->producer->cycle->log, 0,
+                          "could not read max.message.bytes of topic \"%V\": "
+                          "%s; allow its principal DescribeConfigs on the "
+                          "topic, or see that it is not below "
+                          "message.max.bytes, which applies meanwhile",
+                          &name, rd_kafka_err2str(err));
+            ngx_kafka_promise_judge(client->producer, topic);
+        }
+
+        return;
+    }
+
+    if (err) {
+        return;
+    }
+
+    entries = rd_kafka_ConfigResource_configs(resource, &n);
+
+    for (i = 0; i < n; i++) {
+        key = rd_kafka_ConfigEntry_name(entries[i]);
+        value = rd_kafka_ConfigEntry_value(entries[i]);
+
+        if (value) {
+            ngx_kafka_limits_entry(state, key, value);
+        }
+    }
+
+    ngx_kafka_promise_judge(client->producer, topic);
+}
+
+
+static void
+ngx_kafka_limits_entry(ngx_kafka_topic_state_t *state, const char *key,
+    const char *value)
+{
+    ngx_int_t  n;
+
+    if (ngx_strcmp(key, "max.message.bytes") == 0) {
+        n = ngx_atosz((u_char *) value, ngx_strlen(value));
+
+        if (n > 0) {
+            state->refused = 0;
+            state->limit = n;
+        }
+
+    } else if (ngx_strcmp(key, "min.insync.replicas") == 0) {
+        n = ngx_atoi((u_char *) value, ngx_strlen(value));
+
+        if (n > 0) {
+            state->in_sync = n;
+        }
+
+    } else if (ngx_strcmp(key, "unclean.leader.election.enable") == 0) {
+        state->unclean = ngx_strcmp(value, "true") == 0;
+    }
+}
+
+
+void
+ngx_kafka_limits_refused(ngx_kafka_client_t *client, ngx_uint_t topic)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+
+    kp->conf->states[topic].wanted = 1;
+
+    if (kp->client) {
+        ngx_kafka_limits_serve(kp->client);
+    }
+}
+
+
+ngx_uint_t
+ngx_kafka_limits_outgrown(ngx_kafka_client_t *client)
+{
+    size_t                 smallest;
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+
+    if (client->retiring || kp->client != client) {
+        return 0;
+    }
+
+    smallest = ngx_kafka_limits_smallest(kp->conf);
+
+    if (smallest == 0 || client->batch <= smallest
+        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LIMITS_LEAVING)
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, kp->cycle->log, 0,
+                  "kafka_producer \"%V\": a topic takes no more than %uz "
+                  "bytes at once, starting anew with batches of that",
+                  &kp->conf->name, smallest);
+
+    /* it need not wait as one that failed */
+    kp->start = ngx_current_msec;
+
+    return 1;
+}
+
+
+/* Of a batch that holds nothing else, in bytes. */
+static size_t
+ngx_kafka_limits_size(const ngx_kafka_message_t *msg)
+{
+    size_t               size;
+    ngx_uint_t           i;
+    ngx_kafka_header_t  *h;
+
+    size = NGX_KAFKA_RECORD_HEADER
+           + ngx_kafka_varint(msg->key.data ? (int64_t) msg->key.len : -1)
+           + ngx_kafka_varint((int64_t) msg->value.len)
+           + ngx_kafka_varint((int64_t) msg->nheaders)
+           + ngx_kafka_message_size(msg);
+
+    for (i = 0; i < msg->nheaders; i++) {
+        h = &msg->headers[i];
+        size += ngx_kafka_varint((int64_t) h->name.len)
+                + ngx_kafka_varint((int64_t) h->value.len);
+    }
+
+    return NGX_KAFKA_BATCH_HEADER + ngx_kafka_varint((int64_t) size) + size;
+}
+
+
+static size_t
+ngx_kafka_limits_alone(size_t len)
+{
+    ngx_kafka_message_t  msg;
+
+    ngx_memzero(&msg, sizeof(ngx_kafka_message_t));
+    msg.value.len = len;
+
+    return ngx_kafka_limits_size(&msg);
+}
+
+
+/* Its bytes in zigzag encoding. */
+static size_t
+ngx_kafka_varint(int64_t n)
+{
+    size_t    size;
+    uint64_t  z;
+
+    z = n < 0 ? ((uint64_t) -(n + 1) << 1) + 1 : (uint64_t) n << 1;
+
+    for (size = 1; z >= 0x80; size++) {
+        z >>= 7;
+    }
+
+    return size;
+}

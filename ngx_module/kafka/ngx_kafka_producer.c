@@ -1,0 +1,338 @@
+/* A producer in its worker: started, watched, drained, ended. */
+
+#include "kafka/ngx_kafka_client.h"
+
+
+#define NGX_KAFKA_RESTART_WAIT   1000    /* ms */
+#define NGX_KAFKA_TICK           250     /* ms */
+#define NGX_KAFKA_TICK_WAITING   20      /* ms, while something is under way */
+
+#define NGX_KAFKA_OVERDUE_WAIT   500     /* ms, for those under way */
+#define NGX_KAFKA_LEAVING        4       /* clients being destroyed at once */
+
+#define NGX_KAFKA_EXIT_FLUSH     500     /* ms, of a fast stop */
+#define NGX_KAFKA_EXIT_DESTROY   300     /* ms */
+
+
+static void ngx_kafka_producer_tick(ngx_event_t *ev);
+static void ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_expire(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_drained(ngx_event_t *ev);
+static void ngx_kafka_producers_flush(void);
+
+
+/* Outlives the pool, as librdkafka's threads write there until the end. */
+typedef struct ngx_kafka_sent_s  ngx_kafka_sent_t;
+
+struct ngx_kafka_sent_s {
+    uint64_t           time;        /* see kp->sent */
+    ngx_kafka_sent_t  *next;
+};
+
+
+/* of this worker */
+static ngx_queue_t        ngx_kafka_producers;
+static ngx_kafka_sent_t  *ngx_kafka_sent;
+
+
+ngx_kafka_producer_t *
+ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
+    ngx_msec_t drain)
+{
+    ngx_kafka_sent_t      *sent;
+    ngx_kafka_producer_t  *kp;
+
+    kp = ngx_pcalloc(cycle->pool, sizeof(ngx_kafka_producer_t));
+    if (kp == NULL) {
+        return NULL;
+    }
+
+    if (ngx_kafka_producers.next == NULL) {
+        ngx_queue_init(&ngx_kafka_producers);
+    }
+
+    sent = ngx_calloc(sizeof(ngx_kafka_sent_t), cycle->log);
+    if (sent == NULL) {
+        return NULL;
+    }
+
+    sent->next = ngx_kafka_sent;
+    ngx_kafka_sent = sent;
+    kp->sent = &sent->time;
+
+    kp->conf = kcf;
+    kp->cycle = cycle;
+    kp->limit = kcf->queue;
+    kp->start = ngx_current_msec;
+    kp->create = ngx_current_msec;
+    kp->drain_timeout = drain;
+
+    ngx_queue_init(&kp->clients);
+    ngx_queue_init(&kp->parked);
+    ngx_queue_insert_tail(&ngx_kafka_producers, &kp->queue);
+
+    kp->tick.handler = ngx_kafka_producer_tick;
+    kp->tick.data = kp;
+    kp->tick.log = cycle->log;
+    kp->tick.cancelable = 1;
+
+    kp->drain.handler = ngx_kafka_producer_drained;
+    kp->drain.data = kp;
+    kp->drain.log = cycle->log;
+
+    ngx_kafka_producer_restart(kp);
+
+    ngx_add_timer(&kp->tick, NGX_KAFKA_TICK_WAITING);
+
+    return kp;
+}
+
+
+void
+ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
+{
+    if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0
+        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LEAVING)
+    {
+        return;
+    }
+
+    kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
+    kp->client = ngx_kafka_client_start(kp);
+
+    if (kp->client) {
+        ngx_kafka_topics_serve(kp->client);
+
+    } else {
+        (void) ngx_atomic_fetch_add(&kp->conf->metrics->start_failures, 1);
+    }
+}
+
+
+size_t
+ngx_kafka_room(ngx_kafka_producer_t *kp)
+{
+    return kp->conf->queue;
+}
+
+
+static void
+ngx_kafka_producer_tick(ngx_event_t *ev)
+{
+    ngx_uint_t             waiting;
+    ngx_queue_t           *q, *next;
+    ngx_kafka_client_t    *client;
+    ngx_kafka_producer_t  *kp;
+
+    kp = ev->data;
+    waiting = 0;
+
+    ngx_kafka_producer_overdue(kp);
+
+    /* also where a wake-up was lost */
+
+    for (q = ngx_queue_head(&kp->clients);
+         q != ngx_queue_sentinel(&kp->clients);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        client = ngx_queue_data(q, ngx_kafka_client_t, queue);
+        waiting |= client->retiring;
+        ngx_kafka_client_serve(client);
+    }
+
+    if (kp->client == NULL) {
+        ngx_kafka_producer_restart(kp);
+    }
+
+    if (kp->client) {
+        ngx_kafka_topics_serve(kp->client);
+        waiting |= ngx_kafka_topics_waiting(kp->client);
+        ngx_kafka_producer_note(kp);
+        ngx_kafka_promise_serve(kp->client);
+    }
+
+    ngx_kafka_producer_expire(kp);
+
+    kp->conf->gauges->up = kp->client && kp->client->up;
+    kp->conf->gauges->leaving = ngx_exiting;
+
+    ngx_add_timer(ev, waiting ? NGX_KAFKA_TICK_WAITING : NGX_KAFKA_TICK);
+}
+
+
+/*
+ * The time-out of a record is ours: librdkafka would go on with a new epoch
+ * after its own, and send again under it what the brokers may already have.
+ * A client that is purged sends nothing twice.
+ */
+static void
+ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
+{
+    ngx_queue_t         *q;
+    ngx_kafka_record_t  *rec;
+
+    if (kp->client == NULL || ngx_queue_empty(&kp->client->records)) {
+        return;
+    }
+
+    q = ngx_queue_head(&kp->client->records);
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    if (ngx_current_msec - rec->taken < kp->conf->timeout
+        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LEAVING)
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+                  "kafka_producer \"%V\": records were not acknowledged "
+                  "within \"timeout\" of %Mms, starting anew",
+                  &kp->conf->name, kp->conf->timeout);
+
+    /* until one is acknowledged, only probes may pass */
+    kp->stalled = 1;
+
+    (void) ngx_atomic_fetch_add(
+               &kp->conf->metrics->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT], 1);
+
+    ngx_kafka_client_retire(kp->client, NGX_KAFKA_OVERDUE_WAIT);
+}
+
+
+/* Parked records nobody waits for; the others have their request's timer. */
+static void
+ngx_kafka_producer_expire(ngx_kafka_producer_t *kp)
+{
+    ngx_queue_t         *q, *next;
+    ngx_kafka_record_t  *rec;
+
+    for (q = ngx_queue_head(&kp->parked);
+         q != ngx_queue_sentinel(&kp->parked);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+        if (ngx_current_msec - rec->taken < kp->conf->timeout) {
+            break;
+        }
+
+        if (rec->msg.handler == NULL) {
+            (void) ngx_kafka_abandon(rec);
+        }
+    }
+}
+
+
+void
+ngx_kafka_producer_drain(ngx_kafka_producer_t *kp)
+{
+    if (!ngx_exiting || kp->records == 0 || kp->drained) {
+        return;
+    }
+
+    ngx_add_timer(&kp->drain, kp->drain_timeout);
+}
+
+
+static void
+ngx_kafka_producer_drained(ngx_event_t *ev)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = ev->data;
+    kp->drained = 1;
+
+    ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+                  "kafka_producer \"%V\": %ui records were not reported "
+                  "within kafka_drain_timeout",
+                  &kp->conf->name, kp->records);
+}
+
+
+void
+ngx_kafka_producers_exit(ngx_cycle_t *cycle)
+{
+    ngx_queue_t           *q, *c;
+    ngx_kafka_producer_t  *kp;
+
+    (void) cycle;
+
+    if (ngx_kafka_producers.next == NULL) {
+        return;
+    }
+
+    /* requests may still be there, but nobody will send their answers */
+    ngx_kafka_records_silence();
+
+    ngx_kafka_producers_flush();
+
+    for (q = ngx_queue_head(&ngx_kafka_producers);
+         q != ngx_queue_sentinel(&ngx_kafka_producers);
+         q = ngx_queue_next(q))
+    {
+        kp = ngx_queue_data(q, ngx_kafka_producer_t, queue);
+
+        if (kp->tick.timer_set) {
+            ngx_del_timer(&kp->tick);
+        }
+
+        if (kp->drain.timer_set) {
+            ngx_del_timer(&kp->drain);
+        }
+
+        (void) ngx_atomic_fetch_add(&kp->conf->metrics->unreported,
+                                    kp->records);
+        kp->conf->gauges->records = 0;
+        kp->conf->gauges->bytes = 0;
+
+        while (!ngx_queue_empty(&kp->clients)) {
+            c = ngx_queue_head(&kp->clients);
+            ngx_kafka_client_free(ngx_queue_data(c, ngx_kafka_client_t,
+                                                 queue));
+        }
+    }
+
+    ngx_kafka_clients_wait(NGX_KAFKA_EXIT_DESTROY);
+}
+
+
+static void
+ngx_kafka_producers_flush(void)
+{
+    ngx_msec_t             end;
+    ngx_uint_t             left;
+    ngx_queue_t           *q, *c;
+    ngx_kafka_client_t    *client;
+    ngx_kafka_producer_t  *kp;
+
+    ngx_time_update();
+    end = ngx_current_msec + NGX_KAFKA_EXIT_FLUSH;
+
+    do {
+        left = 0;
+
+        for (q = ngx_queue_head(&ngx_kafka_producers);
+             q != ngx_queue_sentinel(&ngx_kafka_producers);
+             q = ngx_queue_next(q))
+        {
+            kp = ngx_queue_data(q, ngx_kafka_producer_t, queue);
+
+            for (c = ngx_queue_head(&kp->clients);
+                 c != ngx_queue_sentinel(&kp->clients) && !kp->drained;
+                 c = ngx_queue_next(c))
+            {
+                client = ngx_queue_data(c, ngx_kafka_client_t, queue);
+
+                if (!ngx_queue_empty(&client->records)) {
+                    (void) rd_kafka_flush(client->rk, 10);
+                    left |= !ngx_queue_empty(&client->records);
+                }
+            }
+        }
+
+        ngx_time_update();
+
+    } while (left && (ngx_msec_int_t) (end - ngx_current_msec) > 0);
+}

@@ -1,0 +1,134 @@
+/* A Kafka producer inside a worker's event loop; knows no HTTP. */
+
+#ifndef NGX_KAFKA_PRODUCER_H
+#define NGX_KAFKA_PRODUCER_H
+
+
+#include "kafka/ngx_kafka_conf.h"
+
+
+typedef struct ngx_kafka_producer_s  ngx_kafka_producer_t;
+
+/* A record the producer has taken; valid until its report or abandon. */
+typedef struct ngx_kafka_record_s  ngx_kafka_record_t;
+
+
+typedef enum {
+    NGX_KAFKA_TAKEN = 0,
+    NGX_KAFKA_TOO_LARGE,
+    NGX_KAFKA_QUEUE_FULL,
+    NGX_KAFKA_OVERLOADED,
+    NGX_KAFKA_BROKERS_DOWN,
+    NGX_KAFKA_TOPIC_MISSING,
+    NGX_KAFKA_PARTITION_MISSING,
+    NGX_KAFKA_NOT_STARTED,
+    NGX_KAFKA_REFUSED
+} ngx_kafka_take_e;
+
+
+typedef enum {
+    NGX_KAFKA_KEPT = 0,
+    NGX_KAFKA_NOT_KEPT,
+    NGX_KAFKA_MAYBE_KEPT
+} ngx_kafka_outcome_e;
+
+
+typedef struct {
+    ngx_kafka_outcome_e  outcome;
+    rd_kafka_resp_err_t  error;
+    int32_t              partition;     /* -1: not known */
+    int64_t              offset;        /* -1: not known */
+    int64_t              timestamp;     /* ms since 1970, -1: not known */
+} ngx_kafka_report_t;
+
+
+/* Called once, on the worker's own thread. */
+typedef void (*ngx_kafka_report_pt)(void *data, ngx_kafka_report_t *report);
+
+
+typedef struct {
+    ngx_str_t            name;          /* NUL-terminated */
+    ngx_str_t            value;
+} ngx_kafka_header_t;
+
+
+typedef struct {
+    ngx_uint_t           topic;         /* index in the block */
+    ngx_str_t            value;         /* data is never NULL */
+    ngx_str_t            key;           /* data is NULL: no key */
+    ngx_kafka_header_t  *headers;
+    ngx_uint_t           nheaders;
+    int32_t              partition;     /* -1: by the key, or any */
+    int64_t              timestamp;     /* ms since 1970, 0: now */
+    ngx_kafka_report_pt  handler;       /* NULL: nobody waits */
+    void                *data;
+
+    /* set by ngx_kafka_produce() */
+    ngx_kafka_record_t  *record;        /* NULL: librdkafka refused it */
+    rd_kafka_resp_err_t  error;
+} ngx_kafka_message_t;
+
+
+/*
+ * Starts the producer of a block in this worker; a failure is logged and
+ * tried again.  "drain" bounds, in ms, how long an exiting worker waits for
+ * outstanding records.  Returns NULL only when memory is short.
+ */
+ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
+    ngx_kafka_conf_t *kcf, ngx_msec_t drain);
+
+/* At the end of the process: a bounded flush of all, then leaves them. */
+void ngx_kafka_producers_exit(ngx_cycle_t *cycle);
+
+/*
+ * Takes the "n" records of one request, all or none: only where librdkafka
+ * refuses one behind the first, which no limit here lets happen, are those
+ * with a "record" taken and the others not.  Bytes are copied, except while a
+ * message with a handler waits for its topic: they must live until report or
+ * abandon.  No handler is called from here.
+ */
+ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_uint_t n);
+
+/*
+ * Nobody waits for the record any more: its handler will not be called.
+ * Returns 1 when it may still be kept, 0 when it was never handed over.
+ */
+ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
+
+/* Bytes of key, value and headers. */
+size_t ngx_kafka_message_size(const ngx_kafka_message_t *msg);
+
+/* The largest value taken for a topic, without key and headers, in bytes. */
+size_t ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+
+/*
+ * Whether a record fits alone into what its topic takes: max.message.bytes,
+ * where it is known, and message.max.bytes.
+ */
+ngx_uint_t ngx_kafka_limit_fits(ngx_kafka_producer_t *kp,
+    const ngx_kafka_message_t *msg);
+
+/* The most one request can bring, in bytes. */
+size_t ngx_kafka_room(ngx_kafka_producer_t *kp);
+
+/*
+ * Seconds until what waits has drained so far that records are likely taken
+ * again, at the measured rate of acknowledgements: 1 to "timeout".
+ */
+ngx_uint_t ngx_kafka_retry_after(ngx_kafka_producer_t *kp);
+
+/*
+ * NULL when records are taken and likely kept, else a static reason for
+ * people.
+ */
+const char *ngx_kafka_unready(ngx_kafka_producer_t *kp);
+
+#define NGX_KAFKA_WEAK_TEXT  512        /* bytes */
+
+/* Why a 200 for this topic promises less than it says, for people. */
+u_char *ngx_kafka_promise_text(ngx_kafka_topic_state_t *state, u_char *buf,
+    size_t size);
+
+
+#endif

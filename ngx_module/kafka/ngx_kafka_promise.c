@@ -1,0 +1,277 @@
+/* Whether topics are kept as a 200 says: replicas, in-sync ones, elections. */
+
+#include "kafka/ngx_kafka_client.h"
+#include <pthread.h>
+
+
+#define NGX_KAFKA_LOOK_TIMEOUT  5000        /* ms, of one request */
+#define NGX_KAFKA_LOOK_REFRESH  60000       /* ms, replicas may be changed */
+#define NGX_KAFKA_LOOK_RETRY    5000        /* ms, while some are not known */
+
+#define NGX_KAFKA_ONE_REPLICA   0x01
+#define NGX_KAFKA_ONE_IN_SYNC   0x02
+#define NGX_KAFKA_UNCLEAN       0x04
+
+
+static ngx_uint_t ngx_kafka_promise_due(ngx_kafka_client_t *client);
+static void ngx_kafka_promise_look(ngx_kafka_client_t *client);
+static void *ngx_kafka_promise_thread(void *arg);
+static void ngx_kafka_promise_seen(ngx_kafka_producer_t *kp,
+    const struct rd_kafka_metadata *metadata);
+
+
+void
+ngx_kafka_promise_serve(ngx_kafka_client_t *client)
+{
+    ngx_atomic_uint_t     looked;
+    ngx_kafka_conf_t     *kcf;
+    ngx_kafka_handle_t   *handle;
+
+    handle = client->handle;
+    kcf = client->producer->conf;
+
+    if (handle->looking) {
+
+        if (!__atomic_load_n(&handle->seen, __ATOMIC_ACQUIRE)) {
+            return;
+        }
+
+        ngx_kafka_promise_end(handle, client->producer);
+    }
+
+    if (client->retiring || !client->up || kcf->topics.nelts == 0
+        || ngx_exiting || !ngx_kafka_promise_due(client))
+    {
+        return;
+    }
+
+    looked = kcf->states[0].looked;
+
+    if (ngx_atomic_cmp_set(&kcf->states[0].looked, looked, ngx_current_msec)) {
+        ngx_kafka_promise_look(client);
+    }
+}
+
+
+/* One worker asks; all see the result in shared memory. */
+static ngx_uint_t
+ngx_kafka_promise_due(ngx_kafka_client_t *client)
+{
+    ngx_uint_t         i, unknown;
+    ngx_msec_t         looked;
+    ngx_kafka_conf_t  *kcf;
+
+    kcf = client->producer->conf;
+    unknown = 0;
+
+    for (i = 0; i < kcf->topics.nelts; i++) {
+        unknown |= client->topics[i] && kcf->states[i].replication == 0;
+    }
+
+    looked = kcf->states[0].looked;
+
+    if (looked == 0) {
+        return unknown;
+    }
+
+    /* another worker's clock may be ahead */
+    return (ngx_msec_int_t) (ngx_current_msec - looked)
+           >= (unknown ? NGX_KAFKA_LOOK_RETRY : NGX_KAFKA_LOOK_REFRESH);
+}
+
+
+/* librdkafka gives replicas by a call that blocks: from a thread. */
+static void
+ngx_kafka_promise_look(ngx_kafka_client_t *client)
+{
+    int                  err;
+    sigset_t             all, old;
+    ngx_kafka_handle_t  *handle;
+
+    handle = client->handle;
+    handle->seen = 0;
+
+    sigfillset(&all);
+    (void) pthread_sigmask(SIG_SETMASK, &all, &old);
+
+    err = pthread_create(&handle->thread, NULL, ngx_kafka_promise_thread,
+                         handle);
+
+    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    if (err) {
+        ngx_log_error(NGX_LOG_ERR, client->producer->cycle->log, err,
+                      "pthread_create() failed");
+        return;
+    }
+
+    handle->looking = 1;
+}
+
+
+/* Knows the handle, nothing of nginx. */
+static void *
+ngx_kafka_promise_thread(void *arg)
+{
+    ngx_kafka_handle_t  *handle = arg;
+
+    if (rd_kafka_metadata(handle->rk, 0, NULL, &handle->metadata,
+                          NGX_KAFKA_LOOK_TIMEOUT)
+        != RD_KAFKA_RESP_ERR_NO_ERROR)
+    {
+        handle->metadata = NULL;
+    }
+
+    __atomic_store_n(&handle->seen, 1, __ATOMIC_RELEASE);
+
+    return NULL;
+}
+
+
+void
+ngx_kafka_promise_end(ngx_kafka_handle_t *handle, ngx_kafka_producer_t *kp)
+{
+    if (!handle->looking) {
+        return;
+    }
+
+    (void) pthread_join(handle->thread, NULL);
+
+    if (handle->metadata) {
+
+        if (kp) {
+            ngx_kafka_promise_seen(kp, handle->metadata);
+        }
+
+        rd_kafka_metadata_destroy(handle->metadata);
+        handle->metadata = NULL;
+    }
+
+    handle->looking = 0;
+}
+
+
+static void
+ngx_kafka_promise_seen(ngx_kafka_producer_t *kp,
+    const struct rd_kafka_metadata *metadata)
+{
+    int                                     i, j, least;
+    ngx_int_t                               topic;
+    ngx_str_t                               name;
+    const struct rd_kafka_metadata_topic   *t;
+
+    for (i = 0; i < metadata->topic_cnt; i++) {
+
+        t = &metadata->topics[i];
+
+        name.data = (u_char *) t->topic;
+        name.len = ngx_strlen(name.data);
+
+        topic = ngx_kafka_conf_topic(kp->conf, &name);
+
+        if (topic == NGX_ERROR || t->err || t->partition_cnt == 0) {
+            continue;
+        }
+
+        least = t->partitions[0].replica_cnt;
+
+        for (j = 1; j < t->partition_cnt; j++) {
+            least = ngx_min(least, t->partitions[j].replica_cnt);
+        }
+
+        if (least > 0) {
+            kp->conf->states[topic].replication = least;
+            ngx_kafka_promise_judge(kp, topic);
+        }
+    }
+}
+
+
+void
+ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+{
+    u_char                    text[NGX_KAFKA_WEAK_TEXT];
+    ngx_uint_t                weak;
+    ngx_kafka_topic_conf_t   *conf;
+    ngx_atomic_uint_t         before;
+    ngx_kafka_topic_state_t  *state;
+
+    state = &kp->conf->states[topic];
+    conf = kp->conf->topics.elts;
+
+    if (state->replication == 0 || (state->in_sync == 0 && !state->refused)) {
+        /* not all is known yet, and this is to be one line */
+        return;
+    }
+
+    weak = 0;
+
+    if (state->replication == 1) {
+        weak |= NGX_KAFKA_ONE_REPLICA;
+
+    } else if (state->in_sync == 1) {
+        weak |= NGX_KAFKA_ONE_IN_SYNC;
+    }
+
+    if (state->unclean && state->replication > 1) {
+        weak |= NGX_KAFKA_UNCLEAN;
+    }
+
+    before = state->weak;
+
+    if (weak == before || !ngx_atomic_cmp_set(&state->weak, before, weak)) {
+        return;
+    }
+
+    if (weak == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, kp->cycle->log, 0,
+                      "topic \"%V\": a 200 is kept as promised again",
+                      &conf[topic].name);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, kp->cycle->log, 0,
+                  "topic \"%V\": a 200 promises less than it says: %*s",
+                  &conf[topic].name,
+                  (size_t) (ngx_kafka_promise_text(state, text, sizeof(text))
+                            - text),
+                  text);
+}
+
+
+u_char *
+ngx_kafka_promise_text(ngx_kafka_topic_state_t *state, u_char *buf,
+    size_t size)
+{
+    u_char             *p, *last;
+    ngx_uint_t          i;
+    ngx_atomic_uint_t   weak;
+
+    static struct {
+        ngx_uint_t   bit;
+        const char  *text;
+    } reasons[] = {
+        { NGX_KAFKA_ONE_REPLICA,
+          "it has one replica, so records are lost with one broker's disk; "
+          "give it 3" },
+        { NGX_KAFKA_ONE_IN_SYNC,
+          "min.insync.replicas is 1, so one broker's disk may be all that "
+          "has a record; set it to 2" },
+        { NGX_KAFKA_UNCLEAN,
+          "unclean.leader.election.enable is true, so a broker that lacks "
+          "records may become leader; set it to false" }
+    };
+
+    p = buf;
+    last = buf + size;
+    weak = state->weak;
+
+    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (weak & reasons[i].bit) {
+            p = ngx_slprintf(p, last, "%s%s", p == buf ? "" : "; ",
+                             reasons[i].text);
+        }
+    }
+
+    return p;
+}

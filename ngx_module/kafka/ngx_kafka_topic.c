@@ -1,0 +1,400 @@
+/* Topics: created once before any handle exists, then watched. */
+
+#include "kafka/ngx_kafka_client.h"
+#include "json/json.h"
+
+
+#define NGX_KAFKA_CREATE_TIMEOUT   10000    /* ms, of one request */
+#define NGX_KAFKA_CREATE_WAIT      500      /* ms, first back-off */
+#define NGX_KAFKA_CREATE_WAIT_MAX  10000    /* ms */
+
+/*
+ * From a new topic's creation to its first record, ms.  Brokers answer before
+ * its partitions take records; a first batch refused with the second taken
+ * would leave a hole in the sequence numbers.
+ */
+#define NGX_KAFKA_CREATE_SETTLE    500
+
+
+static void ngx_kafka_topics_create(ngx_kafka_client_t *client);
+static rd_kafka_NewTopic_t *ngx_kafka_topic_new(ngx_kafka_client_t *client,
+    ngx_kafka_topic_conf_t *topic);
+static ngx_int_t ngx_kafka_topic_result(ngx_kafka_client_t *client,
+    const rd_kafka_topic_result_t *result);
+static const char *ngx_kafka_topic_remedy(rd_kafka_resp_err_t err);
+static void ngx_kafka_topics_retry(ngx_kafka_client_t *client,
+    ngx_uint_t failed);
+static ngx_int_t ngx_kafka_topic_partitions(json_doc_t *doc, ngx_str_t *name);
+
+
+void
+ngx_kafka_topics_serve(ngx_kafka_client_t *client)
+{
+    ngx_uint_t               i, n;
+    ngx_msec_t               made;
+    ngx_kafka_producer_t    *kp;
+    rd_kafka_topic_conf_t   *tconf;
+    ngx_kafka_topic_conf_t  *topic;
+
+    kp = client->producer;
+    topic = kp->conf->topics.elts;
+    n = 0;
+
+    for (i = 0; i < kp->conf->topics.nelts; i++) {
+
+        if (client->topics[i]) {
+            continue;
+        }
+
+        if (topic[i].create && !kp->conf->states[i].exists) {
+            n++;
+            continue;
+        }
+
+        made = kp->conf->states[i].made;
+
+        if (made
+            && (ngx_msec_int_t) (ngx_current_msec - made)
+               < NGX_KAFKA_CREATE_SETTLE)
+        {
+            continue;
+        }
+
+        tconf = rd_kafka_default_topic_conf_dup(client->rk);
+
+        client->topics[i] = rd_kafka_topic_new(client->rk,
+                                               (char *) topic[i].name.data,
+                                               tconf);
+        if (client->topics[i] == NULL) {
+            ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+                          "could not use topic \"%V\": %s", &topic[i].name,
+                          rd_kafka_err2str(rd_kafka_last_error()));
+            continue;
+        }
+
+        ngx_kafka_producer_unpark(kp, i);
+    }
+
+    /* one worker asks; the others see its result in shared memory */
+
+    if (n && ngx_worker == 0 && !client->asking
+        && (ngx_msec_int_t) (ngx_current_msec - kp->create) >= 0)
+    {
+        ngx_kafka_topics_create(client);
+    }
+
+    ngx_kafka_limits_serve(client);
+}
+
+
+ngx_uint_t
+ngx_kafka_topics_waiting(ngx_kafka_client_t *client)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
+        if (client->topics[i] == NULL) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_kafka_topics_create(ngx_kafka_client_t *client)
+{
+    char                      errstr[128];
+    ngx_uint_t                i, n;
+    ngx_kafka_producer_t     *kp;
+    rd_kafka_NewTopic_t     **list;
+    rd_kafka_AdminOptions_t  *options;
+    ngx_kafka_topic_conf_t   *topic;
+
+    kp = client->producer;
+    topic = kp->conf->topics.elts;
+
+    list = ngx_alloc(kp->conf->topics.nelts * sizeof(rd_kafka_NewTopic_t *),
+                     kp->cycle->log);
+    if (list == NULL) {
+        return;
+    }
+
+    n = 0;
+
+    for (i = 0; i < kp->conf->topics.nelts; i++) {
+        if (!topic[i].create || kp->conf->states[i].exists) {
+            continue;
+        }
+
+        list[n] = ngx_kafka_topic_new(client, &topic[i]);
+        if (list[n]) {
+            n++;
+        }
+    }
+
+    options = rd_kafka_AdminOptions_new(client->rk,
+                                        RD_KAFKA_ADMIN_OP_CREATETOPICS);
+
+    (void) rd_kafka_AdminOptions_set_request_timeout(options,
+                               NGX_KAFKA_CREATE_TIMEOUT, errstr,
+                               sizeof(errstr));
+    (void) rd_kafka_AdminOptions_set_operation_timeout(options,
+                               NGX_KAFKA_CREATE_TIMEOUT / 2, errstr,
+                               sizeof(errstr));
+
+    if (n) {
+        client->asking = 1;
+        rd_kafka_CreateTopics(client->rk, list, n, options, client->admin);
+    }
+
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_NewTopic_destroy_array(list, n);
+    ngx_free(list);
+}
+
+
+static rd_kafka_NewTopic_t *
+ngx_kafka_topic_new(ngx_kafka_client_t *client, ngx_kafka_topic_conf_t *topic)
+{
+    char                  errstr[256];
+    rd_kafka_NewTopic_t  *new;
+
+    new = rd_kafka_NewTopic_new((char *) topic->name.data,
+                                (int) topic->partitions,
+                                (int) topic->replication,
+                                errstr, sizeof(errstr));
+    if (new == NULL) {
+        ngx_log_error(NGX_LOG_ERR, client->producer->cycle->log, 0,
+                      "could not create topic \"%V\": %s", &topic->name,
+                      errstr);
+        return NULL;
+    }
+
+    /* with 1 in-sync replica acks=all can lose what it acknowledged */
+
+    if (topic->replication >= 3) {
+        (void) rd_kafka_NewTopic_set_config(new, "min.insync.replicas", "2");
+    }
+
+    return new;
+}
+
+
+void
+ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
+{
+    size_t                               i, n;
+    ngx_log_t                           *log;
+    ngx_uint_t                           failed;
+    const rd_kafka_topic_result_t      **results;
+    const rd_kafka_CreateTopics_result_t *result;
+
+    result = rd_kafka_event_CreateTopics_result(event);
+    if (result == NULL) {
+        return;
+    }
+
+    client->asking = 0;
+    log = client->producer->cycle->log;
+
+    if (client->retiring) {
+        /* its successor asks again */
+        return;
+    }
+
+    if (rd_kafka_event_error(event)) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "could not create topics of kafka_producer \"%V\": %s",
+                      &client->producer->conf->name,
+                      rd_kafka_event_error_string(event));
+        ngx_kafka_topics_retry(client, 1);
+        return;
+    }
+
+    results = rd_kafka_CreateTopics_result_topics(result, &n);
+
+    failed = 0;
+
+    for (i = 0; i < n; i++) {
+        failed |= ngx_kafka_topic_result(client, results[i]) != NGX_OK;
+    }
+
+    /* first the back-off, or the next request would follow at once */
+    ngx_kafka_topics_retry(client, failed);
+    ngx_kafka_topics_serve(client);
+}
+
+
+static ngx_int_t
+ngx_kafka_topic_result(ngx_kafka_client_t *client,
+    const rd_kafka_topic_result_t *result)
+{
+    ngx_int_t                i;
+    ngx_str_t                name;
+    ngx_log_t               *log;
+    const char              *reason;
+    rd_kafka_resp_err_t      err;
+    ngx_kafka_topic_state_t *state;
+
+    log = client->producer->cycle->log;
+
+    name.data = (u_char *) rd_kafka_topic_result_name(result);
+    name.len = ngx_strlen(name.data);
+
+    i = ngx_kafka_conf_topic(client->producer->conf, &name);
+    if (i == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    state = &client->producer->conf->states[i];
+    err = rd_kafka_topic_result_error(result);
+
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR
+        || err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+    {
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0, "created topic \"%V\"",
+                          &name);
+            state->made = ngx_current_msec;
+        }
+
+        state->error = 0;
+        state->exists = 1;
+        return NGX_OK;
+    }
+
+    /* what the broker itself refused is not worth waiting for */
+    state->error = err > 0 && err != RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+                   && err != RD_KAFKA_RESP_ERR_NOT_CONTROLLER ? err : 0;
+
+    reason = rd_kafka_topic_result_error_string(result);
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "could not create topic \"%V\": %s; %s", &name,
+                  reason ? reason : rd_kafka_err2str(err),
+                  ngx_kafka_topic_remedy(err));
+
+    return NGX_ERROR;
+}
+
+
+static const char *
+ngx_kafka_topic_remedy(rd_kafka_resp_err_t err)
+{
+    switch (err) {
+
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return "allow its principal to create topics, or create the topic "
+               "and take \"create\" away";
+
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+        return "lower \"replication\" or start more brokers";
+
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        return "see the cluster's create.topic.policy";
+
+    default:
+        return "it is tried again";
+    }
+}
+
+
+static void
+ngx_kafka_topics_retry(ngx_kafka_client_t *client, ngx_uint_t failed)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+
+    if (!failed) {
+        kp->create_wait = 0;
+        return;
+    }
+
+    kp->create_wait = kp->create_wait
+                      ? ngx_min(kp->create_wait * 2, NGX_KAFKA_CREATE_WAIT_MAX)
+                      : NGX_KAFKA_CREATE_WAIT;
+
+    kp->create = ngx_current_msec + kp->create_wait;
+}
+
+
+void
+ngx_kafka_topics_statistics(ngx_kafka_client_t *client, const char *json,
+    size_t len)
+{
+    ngx_int_t                n;
+    ngx_uint_t               i, wanted;
+    json_doc_t               doc;
+    json_error_t             err;
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = client->producer->conf->topics.elts;
+    wanted = 0;
+
+    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
+        wanted += topic[i].partitions > 0
+                  && client->partitions[i] < topic[i].partitions;
+    }
+
+    if (wanted == 0) {
+        return;
+    }
+
+    ngx_memzero(&doc, sizeof(json_doc_t));
+
+    if (json_parse(&doc, json, len, &err) == 0) {
+
+        for (i = 0; i < client->producer->conf->topics.nelts; i++) {
+
+            n = ngx_kafka_topic_partitions(&doc, &topic[i].name);
+
+            if (n > 0 && n < topic[i].partitions
+                && client->partitions[i] == 0)
+            {
+                ngx_log_error(NGX_LOG_ERR, client->producer->cycle->log, 0,
+                              "topic \"%V\" has %i partitions, fewer than "
+                              "the %i declared: add them with "
+                              "kafka-topics --alter, or declare less",
+                              &topic[i].name, n, topic[i].partitions);
+            }
+
+            client->partitions[i] = n;
+        }
+    }
+
+    json_doc_free(&doc);
+}
+
+
+/* Members of /topics/NAME/partitions but "-1", which is no partition. */
+static ngx_int_t
+ngx_kafka_topic_partitions(json_doc_t *doc, ngx_str_t *name)
+{
+    uint32_t   token, member;
+    ngx_int_t  n;
+
+    token = json_member(doc, 0, "topics", 6);
+    token = json_member(doc, token, (char *) name->data, name->len);
+    token = json_member(doc, token, "partitions", 10);
+
+    if (token == JSON_NONE || doc->tokens[token].type != JSON_OBJECT) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (member = token + 1;
+         member < doc->tokens[token].next;
+         member = doc->tokens[member + 1].next)
+    {
+        if (doc->text[doc->tokens[member].start] != '-') {
+            n++;
+        }
+    }
+
+    return n;
+}
