@@ -312,6 +312,9 @@ lint: ## compiler warnings, cppcheck, shellcheck, style
 	@stack/deps lint
 	@stack/lint
 
+rooms: all ## the rooms of the code, top floor first, and what each is for
+	@tests/rooms floors
+
 bench: ## measure side by side (BENCH=quick: shorter)
 	@stack/deps bench
 	@$(MAKE) --no-print-directory all $(BUILD)/bench/producer
@@ -357,4 +360,4 @@ clean: down ## remove the build folder and its servers' data
 
 .PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
     deps down faults fuzz fuzzers help install lint module mutants programs \
-    run simulate unit up valgrind
+    rooms run simulate unit up valgrind

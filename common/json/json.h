@@ -1,4 +1,8 @@
-/* Strict JSON (RFC 8259) over the caller's bytes: check, tokens, pointers. */
+/*
+ * Strict JSON (RFC 8259) over the caller's bytes: check, tokens, pointers.
+ *
+ * Room: the strict JSON reader: tokens, strings, JSON Pointer.
+ */
 
 #ifndef SLUICE_JSON_H
 #define SLUICE_JSON_H

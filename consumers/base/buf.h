@@ -1,4 +1,8 @@
-/* A growing run of bytes, kept from one use to the next. */
+/*
+ * A growing run of bytes, kept from one use to the next.
+ *
+ * Room: bytes, lines of log, signs to systemd; knows no Kafka.
+ */
 
 #ifndef SLUICE_BUF_H
 #define SLUICE_BUF_H

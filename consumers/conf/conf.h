@@ -1,4 +1,8 @@
-/* The daemon's configuration file. */
+/*
+ * The daemon's configuration file.
+ *
+ * Room: the file becomes conf_t, which nobody changes after.
+ */
 
 #ifndef SLUICE_CONF_H
 #define SLUICE_CONF_H

@@ -1,4 +1,8 @@
-/* The daemon: one thread, one loop over Kafka, PostgreSQL, HTTP, signals. */
+/*
+ * The daemon: one thread, one loop over Kafka, PostgreSQL, HTTP, signals.
+ *
+ * Room: the loop, its states and troubles, metrics and health.
+ */
 
 #ifndef SLUICE_DAEMON_H
 #define SLUICE_DAEMON_H

@@ -1,4 +1,8 @@
-/* The topic's side: group membership, partition queues, records in order. */
+/*
+ * The topic's side: group membership, partition queues, records in order.
+ *
+ * Room: the Kafka client: group, partitions, records, look-ups.
+ */
 
 #ifndef SLUICE_SOURCE_H
 #define SLUICE_SOURCE_H

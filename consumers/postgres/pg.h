@@ -1,4 +1,8 @@
-/* A connection to PostgreSQL that never blocks: one query string a time. */
+/*
+ * A connection to PostgreSQL that never blocks: one query string a time.
+ *
+ * Room: the connection, SQL text, catalogue, DDL, SQLSTATEs.
+ */
 
 #ifndef SLUICE_PG_H
 #define SLUICE_PG_H

@@ -1,4 +1,8 @@
-/* A record of the topic as it came, and why one is dead. */
+/*
+ * A record of the topic as it came, and why one is dead.
+ *
+ * Room: a record as it came, its headers and its retry key.
+ */
 
 #ifndef SLUICE_RECORD_H
 #define SLUICE_RECORD_H

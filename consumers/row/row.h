@@ -1,4 +1,8 @@
-/* A record becomes a line of COPY's text format. */
+/*
+ * A record becomes a line of COPY's text format.
+ *
+ * Room: a record becomes a line of COPY; knows no Kafka and no SQL.
+ */
 
 #ifndef SLUICE_ROW_H
 #define SLUICE_ROW_H

@@ -1,4 +1,8 @@
-/* One batch, one transaction: rows, dead letters, offsets. */
+/*
+ * One batch, one transaction: rows, dead letters, offsets.
+ *
+ * Room: what is stored: batches, tables, offsets, the transaction.
+ */
 
 #ifndef SLUICE_SINK_H
 #define SLUICE_SINK_H

@@ -1,4 +1,8 @@
-/* What the subcommands share: Kafka and PostgreSQL, asked in turn. */
+/*
+ * What the subcommands share: Kafka and PostgreSQL, asked in turn.
+ *
+ * Room: subcommands, one a file; each connects, does one thing and ends.
+ */
 
 #ifndef SLUICE_TOOL_H
 #define SLUICE_TOOL_H

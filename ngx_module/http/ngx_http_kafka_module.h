@@ -1,4 +1,8 @@
-/* Configuration and request context, between the HTTP side's files. */
+/*
+ * Configuration and request context, between the HTTP side's files.
+ *
+ * Room: a request: directives, body, records, answer.
+ */
 
 #ifndef NGX_HTTP_KAFKA_MODULE_H
 #define NGX_HTTP_KAFKA_MODULE_H

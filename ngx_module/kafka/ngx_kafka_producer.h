@@ -1,4 +1,8 @@
-/* A Kafka producer inside a worker's event loop; knows no HTTP. */
+/*
+ * A Kafka producer inside a worker's event loop; knows no HTTP.
+ *
+ * Room: producers of a worker, counters; knows no HTTP.
+ */
 
 #ifndef NGX_KAFKA_PRODUCER_H
 #define NGX_KAFKA_PRODUCER_H

@@ -1,4 +1,8 @@
-/* The zones of kafka_limit, between its directives and its requests. */
+/*
+ * The zones of kafka_limit, between its directives and its requests.
+ *
+ * Room: kafka_limit: buckets in shared memory; gives a verdict.
+ */
 
 #ifndef NGX_HTTP_KAFKA_LIMIT_H
 #define NGX_HTTP_KAFKA_LIMIT_H

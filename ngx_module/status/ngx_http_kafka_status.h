@@ -1,4 +1,8 @@
-/* Counters in shared memory, between those who count and the pages. */
+/*
+ * Counters in shared memory, between those who count and the pages.
+ *
+ * Room: reads the counters: JSON, Prometheus, ready, live.
+ */
 
 #ifndef NGX_HTTP_KAFKA_STATUS_H
 #define NGX_HTTP_KAFKA_STATUS_H
