@@ -37,10 +37,10 @@ typedef struct {
 
 /*
  * Compiles the schema in "text" of "len" bytes.  Keywords: those of
- * docs/module.md, kafka_schema; any other is an error, as what is not checked
- * must not look checked.  Boolean schemas are taken.  Returns NULL with *err
- * set.  The text may be freed afterwards.  A schema has working memory of its
- * own: one check at a time.
+ * docs/reference/module.md, kafka_schema; any other is an error, as what is
+ * not checked must not look checked.  Boolean schemas are taken.  Returns NULL
+ * with *err set.  The text may be freed afterwards.  A schema has working
+ * memory of its own: one check at a time.
  */
 schema_t *schema_compile(const char *text, size_t len, schema_error_t *err);
 void schema_free(schema_t *schema);

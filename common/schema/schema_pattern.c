@@ -11,7 +11,7 @@
 #define SCHEMA_MATCH_HEAP  4096    /* KiB of backtracking */
 
 
-/* Near to ECMA-262, which JSON Schema asks for; docs/module.md says how. */
+/* Near to ECMA-262, which JSON Schema asks for: docs/reference/module.md. */
 #define SCHEMA_PATTERN_OPTIONS                                                \
     (PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX   \
      | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF                    \

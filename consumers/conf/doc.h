@@ -6,7 +6,7 @@
 
 /*
  * Prints the keys to standard output as "text", "markdown" (the table of
- * docs/consumer.md), "mdoc" (the list of sluice-consumer.conf(5)) or
+ * docs/reference/consumer.md), "mdoc" (the list of sluice-consumer.conf(5)) or
  * "schema" (a JSON Schema for editors).  Returns 0, or -1 for another word.
  */
 int conf_doc(const char *format);

@@ -1,7 +1,7 @@
 /*
  * Every key of the configuration, in the order of the manual.  The reader,
- * --help-config, the manual page, docs/consumer.md and the JSON Schema all
- * come from here.
+ * --help-config, the manual page, docs/reference/consumer.md and the JSON
+ * Schema all come from here.
  */
 
 #include <stddef.h>

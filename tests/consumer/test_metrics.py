@@ -74,7 +74,8 @@ def test_the_figures_of_what_was_stored(consumer, topics, database):
         f"{PREFIX}last_commit_timestamp_seconds") <= time.time() + 1
     # the manual's table has these and no others
     rows = dict(re.findall(r"^\| `sluice_consumer_(\w+)`.*? \| (\w+) \|",
-                           (ROOT / "docs/consumer.md").read_text(), re.M))
+                           (ROOT / "docs/reference/consumer.md").read_text(),
+                           re.M))
     assert rows == {
         name.removeprefix(PREFIX) + ("_total" if kind == "counter" else ""):
         kind for name, kind in found.types.items()}

@@ -1,4 +1,4 @@
-"""What docs/module.md shows as configuration is one."""
+"""What docs/reference/module.md shows as configuration is one."""
 
 import base64
 import re
@@ -21,7 +21,7 @@ def served(nginx, topic, directory):
     """A server with the example of the section "Security"."""
     users = directory / "users"
     users.write_text("ann:{PLAIN}x\nbob:{PLAIN}x\n", encoding="ascii")
-    text = (ROOT / "docs/module.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reference/module.md").read_text(encoding="utf-8")
     section = text.split("\n## Security\n")[1].split("\n## ")[0]
     example, = re.findall(r"\n\n((?:    .*\n|\n(?=    ))+)", section)
     assert "server {" in example

@@ -150,7 +150,7 @@ def test_a_killed_worker_takes_its_gauges_and_leaves_its_counters(
              == 8, 20, "8 requests wait")
     found = scrape(server)
     assert found.sum("sluice_http_queue_records") == 16
-    # docs/module.md, queue: a byte each, 320, and by headers 128 and 80
+    # docs/reference/module.md, queue: a byte each, 320, and by headers 128 and 80
     assert found.sum("sluice_http_queue_bytes") >= 16 * (1 + 320)
     assert found.sum("sluice_http_queue_bytes") \
         <= 16 * (1 + 320 + 128 + 2 * (80 + 100))
