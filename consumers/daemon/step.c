@@ -546,7 +546,7 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
         }
     }
 
-    source_commit(d->source, batch);
+    source_commit(d->source);
 }
 
 

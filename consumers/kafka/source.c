@@ -280,6 +280,7 @@ source_assign(source_t *source)
 
         p->verify = p->has_last && p->stored > p->begin;
         p->expected = p->stored;
+        p->told = p->stored;
         p->range = -1;
         p->eof = -1;
         p->past = false;
@@ -463,17 +464,23 @@ source_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
 
 
 void
-source_commit(source_t *source, const batch_t *batch)
+source_commit(source_t *source)
 {
     size_t                            i;
+    source_partition_t               *p;
     rd_kafka_topic_partition_list_t  *list;
 
-    list = rd_kafka_topic_partition_list_new((int) batch->nranges);
+    list = rd_kafka_topic_partition_list_new((int) source->npartitions);
 
-    for (i = 0; i < batch->nranges; i++) {
-        rd_kafka_topic_partition_list_add(list, source->conf->topic,
-                                          batch->ranges[i].partition)
-            ->offset = batch->ranges[i].next;
+    for (i = 0; i < source->npartitions; i++) {
+        p = &source->partitions[i];
+
+        if (p->told != p->stored) {
+            p->told = p->stored;
+            rd_kafka_topic_partition_list_add(list, source->conf->topic,
+                                              p->id)
+                ->offset = p->stored;
+        }
     }
 
     (void) rd_kafka_commit(source->rk, list, 1);

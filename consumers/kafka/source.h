@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "conf/conf.h"
 #include "record/record.h"
-#include "store/batch.h"
 
 
 #define SOURCE_REASON  512
@@ -31,6 +31,7 @@ typedef struct {
 
     /* from PostgreSQL, when it was claimed */
     int64_t            stored;      /* next_offset, kept up with commits */
+    int64_t            told;        /* the same as Kafka was told it last */
     int64_t            epoch;
     int64_t            run;         /* first offset of the run that ends at
                                        "stored", or "stored" */
@@ -128,8 +129,11 @@ int source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
 bool source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp,
     uint32_t crc);
 
-/* Tells Kafka, which nobody reads back: operators' tools do. */
-void source_commit(source_t *source, const batch_t *batch);
+/*
+ * Tells Kafka what of "stored" is new since the last call.  Sluice never reads
+ * this back; operators' tools do.
+ */
+void source_commit(source_t *source);
 
 /*
  * Leaves the group; source_closed() once that is done.  Returns -1 when there

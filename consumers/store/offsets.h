@@ -8,6 +8,7 @@
 #include "kafka/source.h"
 #include "postgres/pg.h"
 #include "postgres/sql.h"
+#include "store/batch.h"
 
 
 #define OFFSETS_PREFIX  25    /* bytes, with the NUL */
