@@ -12,11 +12,11 @@
 #include "conf/doc.h"
 #include "daemon/daemon.h"
 #include "kafka/source.h"
-#include "postgres/ddl.h"
 #include "tools/check.h"
 #include "tools/command.h"
 #include "tools/dead_letters.h"
 #include "tools/init.h"
+#include "tools/setup.h"
 #include "tools/tool.h"
 #include "version.h"
 
@@ -57,11 +57,11 @@ static const command_t  commands[] = {
     { "offsets", "show what is stored, or go on elsewhere",
       tool_offsets_usage, tool_offsets, 0 },
     { "print-ddl", "show the DDL and grants for a configuration",
-      ddl_print_usage, ddl_print, 0 },
+      print_ddl_usage, print_ddl_run, 0 },
     { "replay", "store the records of a time again",
       tool_replay_usage, tool_replay, 0 },
-    { "setup", "do the DDL and grants, as an administrator", ddl_setup_usage,
-      ddl_setup, 0 },
+    { "setup", "do the DDL and grants, as an administrator",
+      setup_usage, setup_run, 0 },
     { "verify", "prove that every offset is accounted for, once",
       tool_verify_usage, tool_verify, 0 },
     { "where", "what became of one record",

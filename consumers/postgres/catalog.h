@@ -9,9 +9,6 @@
 #include "postgres/sql.h"
 
 
-#define CATALOG_VERSION  2    /* of the schema "sluice" */
-
-
 typedef struct catalog_s  catalog_t;
 
 typedef void (*catalog_done_pt)(void *data, const outcome_t *outcome);
@@ -40,9 +37,6 @@ const char *const *catalog_types(const catalog_t *catalog);
  */
 const char *const *catalog_table_types(const catalog_t *catalog);
 const uint32_t *catalog_type_oids(const catalog_t *catalog);
-
-/* The statements that make sluice's own tables, or bring them up to date. */
-const char *catalog_own_tables(void);
 
 /* The query for the target's columns. */
 void catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf);

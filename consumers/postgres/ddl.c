@@ -1,6 +1,5 @@
 /* The DDL and the grants a configuration asks for. */
 
-#include "postgres/catalog.h"
 #include "postgres/ddl.h"
 
 
@@ -141,7 +140,7 @@ ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
     const char  *own;
 
     /* a statement a line; no literal of it holds a semicolon */
-    for (own = catalog_own_tables(); *own; own += len) {
+    for (own = ddl_own_tables(); *own; own += len) {
         len = strcspn(own, ";");
         len += own[len] == ';';
         buf_add(sql, own, len);

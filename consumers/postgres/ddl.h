@@ -5,8 +5,16 @@
 
 
 #include "postgres/sql.h"
-#include "tools/command.h"
 
+
+#define DDL_VERSION  2    /* of the schema "sluice" */
+
+
+/*
+ * The statements that make schema "sluice", or bring it from the version
+ * before to this one; in a transaction of their own.  A constant.
+ */
+const char *ddl_own_tables(void);
 
 /* "conn" may be NULL below: names are then quoted as UTF-8. */
 
@@ -30,13 +38,6 @@ void ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf,
 
 /* "search_path TO ...;", as the role has it by default, behind a SET. */
 void ddl_search_path(buf_t *sql, PGconn *conn, const char *role);
-
-/* The subcommands print-ddl and setup. */
-int ddl_print(const conf_t *conf, int argc, char **argv);
-int ddl_setup(const conf_t *conf, int argc, char **argv);
-
-extern const char  ddl_print_usage[];
-extern const char  ddl_setup_usage[];
 
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "postgres/ddl.h"
+#include "tools/setup.h"
 
 
 #define SETUP_OPTIONS  64    /* of libpq; it knows 40 */
@@ -23,14 +24,14 @@ static int setup_missing(PGconn *conn, const conf_t *conf,
     const char *role);
 
 
-const char  ddl_print_usage[] =
+const char  print_ddl_usage[] =
     "[--role ROLE]\n"
     "\n"
     "Prints the SQL that setup would run: sluice's own tables, the target\n"
     "where \"create_table\" asks for it, and the grants for ROLE, by default\n"
     "the user of \"postgres\".  Connects to nothing.\n";
 
-const char  ddl_setup_usage[] =
+const char  setup_usage[] =
     "[--role ROLE] [--admin CONNINFO]\n"
     "\n"
     "Makes what a daemon needs that may do no DDL, and grants ROLE, by\n"
@@ -96,7 +97,7 @@ setup_options(setup_options_t *options, const conf_t *conf, int argc,
 
 
 int
-ddl_print(const conf_t *conf, int argc, char **argv)
+print_ddl_run(const conf_t *conf, int argc, char **argv)
 {
     int              rc;
     char            *user;
@@ -126,7 +127,7 @@ ddl_print(const conf_t *conf, int argc, char **argv)
 
 
 int
-ddl_setup(const conf_t *conf, int argc, char **argv)
+setup_run(const conf_t *conf, int argc, char **argv)
 {
     int              rc;
     char            *user;
