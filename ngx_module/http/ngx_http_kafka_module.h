@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "http/ngx_http_kafka_error.h"
 #include "kafka/ngx_kafka_producer.h"
 #include "json/json.h"
 
@@ -31,13 +32,6 @@
 #define NGX_HTTP_KAFKA_DELIVERED    0
 #define NGX_HTTP_KAFKA_QUEUED       1
 #define NGX_HTTP_KAFKA_CLIENT       2
-
-/* how a request ended that has no row in the catalogue of errors */
-#define NGX_HTTP_KAFKA_COUNT_KEPT    NGX_HTTP_KAFKA_NO_ERROR
-#define NGX_HTTP_KAFKA_COUNT_QUEUED  (NGX_HTTP_KAFKA_NO_ERROR + 1)
-#define NGX_HTTP_KAFKA_COUNT_PARTLY  (NGX_HTTP_KAFKA_NO_ERROR + 2)
-#define NGX_HTTP_KAFKA_COUNT_LEFT    (NGX_HTTP_KAFKA_NO_ERROR + 3)
-#define NGX_HTTP_KAFKA_COUNTS        (NGX_HTTP_KAFKA_NO_ERROR + 4)
 
 #define NGX_HTTP_KAFKA_IDENTITY   0
 #define NGX_HTTP_KAFKA_GZIP       1
@@ -109,60 +103,6 @@ typedef struct {
     ngx_uint_t                 page;        /* of kafka_status, 0: none */
     ngx_str_t                  drain;       /* file of kafka_ready, or none */
 } ngx_http_kafka_loc_conf_t;
-
-
-typedef enum {
-    NGX_HTTP_KAFKA_NOT_JSON = 0,
-    NGX_HTTP_KAFKA_EMPTY,
-    NGX_HTTP_KAFKA_BAD_ENCODING,
-    NGX_HTTP_KAFKA_NOT_EVENT,
-    NGX_HTTP_KAFKA_BAD_HEADER,
-    NGX_HTTP_KAFKA_BAD_PARTITION,
-    NGX_HTTP_KAFKA_BAD_TIMESTAMP,
-    NGX_HTTP_KAFKA_NO_TOPIC,
-    NGX_HTTP_KAFKA_METHOD,
-    NGX_HTTP_KAFKA_LARGE,
-    NGX_HTTP_KAFKA_MANY,
-    NGX_HTTP_KAFKA_OVER_BURST,
-    NGX_HTTP_KAFKA_ENCODING,
-    NGX_HTTP_KAFKA_TYPE,
-    NGX_HTTP_KAFKA_SCHEMA,
-    NGX_HTTP_KAFKA_NO_KEY,
-    NGX_HTTP_KAFKA_LIMITED,
-    NGX_HTTP_KAFKA_BODY_GONE,
-    NGX_HTTP_KAFKA_INTERNAL,
-    NGX_HTTP_KAFKA_QUEUE_FULL,
-    NGX_HTTP_KAFKA_OVERLOADED,
-    NGX_HTTP_KAFKA_BROKERS_DOWN,
-    NGX_HTTP_KAFKA_TOPIC_MISSING,
-    NGX_HTTP_KAFKA_NOT_STARTED,
-    NGX_HTTP_KAFKA_NOT_DELIVERED,
-    NGX_HTTP_KAFKA_NOT_SENT,
-    NGX_HTTP_KAFKA_MAYBE_DELIVERED,
-    NGX_HTTP_KAFKA_NO_REPORT,
-    NGX_HTTP_KAFKA_NO_ERROR
-} ngx_http_kafka_error_e;
-
-
-/* One row of the catalogue of errors. */
-typedef struct {
-    const char                *code;        /* problem type, log tag, manual */
-    ngx_uint_t                 status;
-    const char                *persisted;
-    ngx_uint_t                 retry;       /* s of Retry-After, 0: none */
-    const char                *title;       /* what it means */
-    const char                *remedy;      /* the way out */
-} ngx_http_kafka_meaning_t;
-
-
-/* What an error is about; everything is escaped when it is sent. */
-typedef struct {
-    ngx_http_kafka_error_e     code;
-    ngx_str_t                  detail;
-    const char                *pointer;     /* JSON Pointer, or NULL */
-    const char                *keyword;
-    ngx_uint_t                 retry;       /* s, 0: the catalogue's */
-} ngx_http_kafka_problem_t;
 
 
 typedef enum {
@@ -362,9 +302,6 @@ ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
 /* Escapes for a JSON string; invalid UTF-8 becomes U+FFFD. */
 u_char *ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text,
     size_t len);
-
-const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
-    ngx_http_kafka_error_e code);
 
 /* The name of the topic that bad records go to. */
 ngx_str_t *ngx_http_kafka_dead_letter(ngx_http_kafka_ctx_t *ctx);

@@ -38,37 +38,6 @@ static ngx_int_t ngx_http_kafka_process(pid_t pid, char *state,
 static ngx_str_t  ngx_http_kafka_zone_name = ngx_string("sluice_status");
 
 
-const char *
-ngx_http_kafka_count_name(ngx_uint_t code, ngx_uint_t *status)
-{
-    const ngx_http_kafka_meaning_t  *m;
-
-    switch (code) {
-
-    case NGX_HTTP_KAFKA_COUNT_KEPT:
-        *status = NGX_HTTP_OK;
-        return "kept";
-
-    case NGX_HTTP_KAFKA_COUNT_QUEUED:
-        *status = NGX_HTTP_ACCEPTED;
-        return "queued";
-
-    case NGX_HTTP_KAFKA_COUNT_PARTLY:
-        *status = 207;
-        return "partly";
-
-    case NGX_HTTP_KAFKA_COUNT_LEFT:
-        *status = 0;
-        return "client-left";
-
-    default:
-        m = ngx_http_kafka_meaning(code);
-        *status = m->status;
-        return m->code;
-    }
-}
-
-
 ngx_int_t
 ngx_http_kafka_counters_zone(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf)
 {

@@ -122,8 +122,6 @@ typedef struct {
 
 /* ngx_http_kafka_counters.c */
 
-/* "kept", "queued" …, or the code of an error; "status" may be 0: none. */
-const char *ngx_http_kafka_count_name(ngx_uint_t code, ngx_uint_t *status);
 ngx_uint_t ngx_http_kafka_slot_alive(ngx_http_kafka_slot_t *slot);
 
 /* ngx_http_kafka_view.c */

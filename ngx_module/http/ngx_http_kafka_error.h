@@ -1,0 +1,91 @@
+/*
+ * The errors that a request can end with, and what each means.  Knows no
+ * request: nginx's core and its HTTP status codes suffice.
+ */
+
+#ifndef NGX_HTTP_KAFKA_ERROR_H
+#define NGX_HTTP_KAFKA_ERROR_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+typedef enum {
+    NGX_HTTP_KAFKA_NOT_JSON = 0,
+    NGX_HTTP_KAFKA_EMPTY,
+    NGX_HTTP_KAFKA_BAD_ENCODING,
+    NGX_HTTP_KAFKA_NOT_EVENT,
+    NGX_HTTP_KAFKA_BAD_HEADER,
+    NGX_HTTP_KAFKA_BAD_PARTITION,
+    NGX_HTTP_KAFKA_BAD_TIMESTAMP,
+    NGX_HTTP_KAFKA_NO_TOPIC,
+    NGX_HTTP_KAFKA_METHOD,
+    NGX_HTTP_KAFKA_LARGE,
+    NGX_HTTP_KAFKA_MANY,
+    NGX_HTTP_KAFKA_OVER_BURST,
+    NGX_HTTP_KAFKA_ENCODING,
+    NGX_HTTP_KAFKA_TYPE,
+    NGX_HTTP_KAFKA_SCHEMA,
+    NGX_HTTP_KAFKA_NO_KEY,
+    NGX_HTTP_KAFKA_LIMITED,
+    NGX_HTTP_KAFKA_BODY_GONE,
+    NGX_HTTP_KAFKA_INTERNAL,
+    NGX_HTTP_KAFKA_QUEUE_FULL,
+    NGX_HTTP_KAFKA_OVERLOADED,
+    NGX_HTTP_KAFKA_BROKERS_DOWN,
+    NGX_HTTP_KAFKA_TOPIC_MISSING,
+    NGX_HTTP_KAFKA_NOT_STARTED,
+    NGX_HTTP_KAFKA_NOT_DELIVERED,
+    NGX_HTTP_KAFKA_NOT_SENT,
+    NGX_HTTP_KAFKA_MAYBE_DELIVERED,
+    NGX_HTTP_KAFKA_NO_REPORT,
+    NGX_HTTP_KAFKA_NO_ERROR
+} ngx_http_kafka_error_e;
+
+
+/* One row of the catalogue of errors. */
+typedef struct {
+    const char                *code;        /* problem type, log tag, manual */
+    ngx_uint_t                 status;
+    const char                *persisted;
+    ngx_uint_t                 retry;       /* s of Retry-After, 0: none */
+    const char                *title;       /* what it means */
+    const char                *remedy;      /* the way out */
+} ngx_http_kafka_meaning_t;
+
+
+/* What an error is about; everything is escaped when it is sent. */
+typedef struct {
+    ngx_http_kafka_error_e     code;
+    ngx_str_t                  detail;
+    const char                *pointer;     /* JSON Pointer, or NULL */
+    const char                *keyword;
+    ngx_uint_t                 retry;       /* s, 0: the catalogue's */
+} ngx_http_kafka_problem_t;
+
+
+/*
+ * Numbers by which requests are counted: an error's, or one of these for a
+ * request that ended without an error.
+ */
+#define NGX_HTTP_KAFKA_COUNT_KEPT    NGX_HTTP_KAFKA_NO_ERROR
+#define NGX_HTTP_KAFKA_COUNT_QUEUED  (NGX_HTTP_KAFKA_NO_ERROR + 1)
+#define NGX_HTTP_KAFKA_COUNT_PARTLY  (NGX_HTTP_KAFKA_NO_ERROR + 2)
+#define NGX_HTTP_KAFKA_COUNT_LEFT    (NGX_HTTP_KAFKA_NO_ERROR + 3)
+#define NGX_HTTP_KAFKA_COUNTS        (NGX_HTTP_KAFKA_NO_ERROR + 4)
+
+
+
+const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
+    ngx_http_kafka_error_e code);
+
+/*
+ * The name of what is counted by "number", below NGX_HTTP_KAFKA_COUNTS: an
+ * error's code, or "kept", "queued", "partly", "client-left".  "status" is
+ * the answer's, 0 where there was none.
+ */
+const char *ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status);
+
+
+#endif
