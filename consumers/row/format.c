@@ -39,7 +39,7 @@ row_format_ready(row_plan_t *plan)
 {
     size_t  i;
 
-    if (plan->conf->format != CONF_FORMAT_CLOUDEVENTS) {
+    if (plan->spec.format != CONF_FORMAT_CLOUDEVENTS) {
         return 0;
     }
 
@@ -62,7 +62,7 @@ row_document(row_plan_t *plan, const record_t *record,
 {
     int  rc;
 
-    if (plan->conf->format == CONF_FORMAT_CLOUDEVENTS) {
+    if (plan->spec.format == CONF_FORMAT_CLOUDEVENTS) {
         rc = row_event(plan, record, fault);
 
     } else if (record->value == NULL) {
@@ -78,7 +78,7 @@ row_document(row_plan_t *plan, const record_t *record,
 
     row_path_resolve(plan);
 
-    return plan->conf->format == CONF_FORMAT_CLOUDEVENTS
+    return plan->spec.format == CONF_FORMAT_CLOUDEVENTS
            ? row_event_check(plan, fault) : 0;
 }
 
@@ -91,7 +91,7 @@ row_parse(row_plan_t *plan, const char *s, size_t len, record_fault_t *fault)
 
     rc = json_parse(&plan->doc, s, len, &err);
 
-    if (rc == -1 && plan->conf->nul != CONF_NUL_REJECT
+    if (rc == -1 && plan->spec.nul != CONF_NUL_REJECT
         && err.reason != json_no_memory)
     {
         rc = row_clean_json(plan, s, len);
@@ -129,7 +129,7 @@ row_clean_json(row_plan_t *plan, const char *s, size_t len)
     bool         string;
     char        *p;
     size_t       i, n, found;
-    const bool   replace = plan->conf->nul == CONF_NUL_REPLACE;
+    const bool   replace = plan->spec.nul == CONF_NUL_REPLACE;
 
     plan->cleaned.len = 0;
 
@@ -181,7 +181,7 @@ row_clean(row_plan_t *plan, const char **s, size_t *len)
         return 0;
     }
 
-    if (plan->conf->nul == CONF_NUL_REJECT) {
+    if (plan->spec.nul == CONF_NUL_REJECT) {
         return 1;
     }
 
@@ -196,7 +196,7 @@ row_clean(row_plan_t *plan, const char **s, size_t *len)
         if ((*s)[i]) {
             out->data[out->len++] = (*s)[i];
 
-        } else if (plan->conf->nul == CONF_NUL_REPLACE) {
+        } else if (plan->spec.nul == CONF_NUL_REPLACE) {
             memcpy(out->data + out->len, ROW_REPLACEMENT, 3);
             out->len += 3;
         }

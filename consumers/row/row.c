@@ -46,8 +46,7 @@ static const row_field_pt  row_fields[] = {
 
 
 row_plan_t *
-row_plan_create(const conf_t *conf, const char *const *types, char *reason,
-    size_t size)
+row_plan_create(const row_spec_t *spec, char *reason, size_t size)
 {
     bool         rest;
     size_t       i;
@@ -60,26 +59,26 @@ row_plan_create(const conf_t *conf, const char *const *types, char *reason,
         return NULL;
     }
 
-    plan->conf = conf;
+    plan->spec = *spec;
     plan->day = INT64_MIN;
     plan->root.slot = JSON_NONE;
-    plan->columns = calloc(conf->ncolumns + 1, sizeof(row_column_t));
+    plan->columns = calloc(spec->ncolumns + 1, sizeof(row_column_t));
     rest = false;
 
     if (plan->columns == NULL) {
         goto failed;
     }
 
-    for (i = 0; i < conf->ncolumns; i++) {
-        if (conf->columns[i].from != CONF_FROM_IDENTITY
-            && row_plan_column(plan, &conf->columns[i], types[i], reason,
-                               size)
+    for (i = 0; i < spec->ncolumns; i++) {
+        if (spec->columns[i].from != CONF_FROM_IDENTITY
+            && row_plan_column(plan, &spec->columns[i], spec->types[i],
+                               reason, size)
                == -1)
         {
             goto failed;
         }
 
-        rest |= conf->columns[i].from == CONF_FROM_REST;
+        rest |= spec->columns[i].from == CONF_FROM_REST;
     }
 
     if (row_where_ready(plan, reason, size) == -1
@@ -291,7 +290,7 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
             return rc;
         }
 
-    } else if (plan->conf->format == CONF_FORMAT_TEXT && record->value
+    } else if (plan->spec.format == CONF_FORMAT_TEXT && record->value
                && !row_is_text(plan, record->value, record->value_len))
     {
         return row_fault(fault, "22021", NULL, "the value is not UTF-8 text, "

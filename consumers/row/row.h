@@ -16,17 +16,30 @@
 #define ROW_FILTERED  2
 
 
+/* How a record becomes a row of one table. */
+typedef struct {
+    const conf_column_t  *columns;
+    const char *const    *types;      /* of each column, as SQL names it;
+                                         NULL: text */
+    size_t                ncolumns;
+    conf_format_t         format;
+    conf_nul_t            nul;
+    const conf_where_t   *where;      /* NULL: every record is stored */
+    const conf_names_t   *key;        /* columns; only tombstones ask for it */
+} row_spec_t;
+
+
 typedef struct row_plan_s  row_plan_t;
 
 
 /*
- * "types" holds one type name a column of "conf", NULL where it has neither
- * a type of its own nor one of the table.  Both must outlive the plan.
- * Returns NULL with a text in "reason" ("size" bytes) where a column cannot
- * be filled as the configuration says.
+ * The plan of a table's rows.  What "spec" points to must outlive the plan,
+ * "spec" itself need not.  Returns NULL with a text in "reason" ("size" bytes)
+ * where a column cannot be filled as the specification says, or where memory
+ * is short.  Freed by row_plan_free(), which takes NULL.
  */
-row_plan_t *row_plan_create(const conf_t *conf, const char *const *types,
-    char *reason, size_t size);
+row_plan_t *row_plan_create(const row_spec_t *spec, char *reason,
+    size_t size);
 void row_plan_free(row_plan_t *plan);
 
 /*

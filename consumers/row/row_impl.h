@@ -52,7 +52,7 @@ struct row_node_s {
 
 
 struct row_plan_s {
-    const conf_t  *conf;
+    row_spec_t     spec;
     json_doc_t     doc;
     bool           parse;       /* something comes from inside the value */
     row_node_t     root;

@@ -9,7 +9,7 @@
 
 
 struct tombstone_s {
-    conf_t            conf;        /* the table's, all but its key null */
+    conf_column_t    *columns;     /* the table's, all but its key null */
     const char      **types;
     row_plan_t       *plan;
     json_pointer_t   *nothing;     /* names no member of any value */
@@ -20,8 +20,8 @@ struct tombstone_s {
 };
 
 
-static int tombstone_columns(tombstone_t *t, const conf_t *conf,
-    const char *const *types);
+static int tombstone_columns(tombstone_t *t, const row_spec_t *spec);
+static bool tombstone_is_key(const row_spec_t *spec, const char *name);
 static int tombstone_value(tombstone_t *t, const record_t *record,
     record_fault_t *fault);
 static int tombstone_nest(buf_t *value, const char *path, const char *key,
@@ -30,9 +30,9 @@ static int tombstone_fault(record_fault_t *fault, const char *reason);
 
 
 tombstone_t *
-tombstone_create(const conf_t *conf, const char *const *types,
-    char *reason, size_t size)
+tombstone_create(const row_spec_t *spec, char *reason, size_t size)
 {
+    row_spec_t    own;
     tombstone_t  *t;
 
     snprintf(reason, size, "out of memory");
@@ -42,8 +42,18 @@ tombstone_create(const conf_t *conf, const char *const *types,
         return NULL;
     }
 
-    if (tombstone_columns(t, conf, types) == 0) {
-        t->plan = row_plan_create(&t->conf, t->types, reason, size);
+    if (tombstone_columns(t, spec) == 0) {
+        own = *spec;
+        own.columns = t->columns;
+        own.types = t->types;
+        own.format = CONF_FORMAT_JSON;
+
+        if (spec->where && spec->where->header == NULL) {
+            /* without a value there is no field to ask */
+            own.where = NULL;
+        }
+
+        t->plan = row_plan_create(&own, reason, size);
     }
 
     if (t->plan == NULL) {
@@ -66,15 +76,14 @@ tombstone_free(tombstone_t *t)
     json_pointer_free(t->nothing);
     json_doc_free(&t->doc);
     buf_free(&t->value);
-    free(t->conf.columns);
+    free(t->columns);
     free(t->types);
     free(t);
 }
 
 
 static int
-tombstone_columns(tombstone_t *t, const conf_t *conf,
-    const char *const *types)
+tombstone_columns(tombstone_t *t, const row_spec_t *spec)
 {
     size_t                i;
     const char           *reason;
@@ -83,32 +92,24 @@ tombstone_columns(tombstone_t *t, const conf_t *conf,
 
     static const char  nothing[] = "/\x01no such member\x01";
 
-    t->conf.columns = calloc(conf->ncolumns, sizeof(conf_column_t));
-    t->types = calloc(conf->ncolumns, sizeof(char *));
+    t->columns = calloc(spec->ncolumns, sizeof(conf_column_t));
+    t->types = calloc(spec->ncolumns, sizeof(char *));
     t->nothing = json_pointer_compile(nothing, sizeof(nothing) - 1, &reason);
 
-    if (t->conf.columns == NULL || t->types == NULL || t->nothing == NULL) {
+    if (t->columns == NULL || t->types == NULL || t->nothing == NULL) {
         return -1;
     }
 
-    t->conf.ncolumns = conf->ncolumns;
-    t->conf.nul = conf->nul;
+    for (i = 0; i < spec->ncolumns; i++) {
+        own = &spec->columns[i];
+        column = &t->columns[i];
 
-    if (conf->where.header) {
-        /* of a field there is nothing to ask */
-        t->conf.where = conf->where;
-    }
-
-    for (i = 0; i < conf->ncolumns; i++) {
-        own = &conf->columns[i];
-        column = &t->conf.columns[i];
-
-        if (conf_is_key(conf, own->name)) {
+        if (tombstone_is_key(spec, own->name)) {
             *column = *own;
             column->required = true;
             column->on_missing = CONF_ON_REJECT;
             column->on_null = CONF_ON_REJECT;
-            t->types[i] = types[i];
+            t->types[i] = spec->types[i];
 
             if (own->from == CONF_FROM_PATH) {
                 t->paths++;
@@ -124,6 +125,21 @@ tombstone_columns(tombstone_t *t, const conf_t *conf,
     }
 
     return 0;
+}
+
+
+static bool
+tombstone_is_key(const row_spec_t *spec, const char *name)
+{
+    size_t  i;
+
+    for (i = 0; i < spec->key->n; i++) {
+        if (strcmp(spec->key->names[i], name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 

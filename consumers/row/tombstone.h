@@ -5,16 +5,16 @@
 
 
 #include "base/buf.h"
-#include "conf/conf.h"
 #include "record/record.h"
+#include "row/row.h"
 
 
 typedef struct tombstone_s  tombstone_t;
 
 
-/* As row_plan_create(). */
-tombstone_t *tombstone_create(const conf_t *conf, const char *const *types,
-    char *reason, size_t size);
+/* As row_plan_create(), for the table that "spec" says the key of. */
+tombstone_t *tombstone_create(const row_spec_t *spec, char *reason,
+    size_t size);
 void tombstone_free(tombstone_t *tombstone);
 
 /*

@@ -38,9 +38,9 @@ row_where_ready(row_plan_t *plan, char *reason, size_t size)
     row_where_t         *where;
     const conf_where_t  *conf;
 
-    conf = &plan->conf->where;
+    conf = plan->spec.where;
 
-    if (conf->pointer == NULL && conf->header == NULL) {
+    if (conf == NULL || (conf->pointer == NULL && conf->header == NULL)) {
         return 0;
     }
 

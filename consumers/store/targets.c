@@ -21,8 +21,7 @@ typedef struct {
 
 struct targets_s {
     const conf_t     *conf;
-    conf_t            route_conf;    /* of one column: what "route" asks */
-    conf_column_t     route_column;
+    conf_column_t     route_column;  /* what "route" asks for */
     row_plan_t       *route;         /* NULL: there is one table */
     char            **values;        /* of the routes, as COPY has them */
     buf_t             value;
@@ -184,18 +183,29 @@ targets_on_prepared(void *data, const outcome_t *outcome)
 static int
 target_plan(target_t *target, char *reason, size_t size)
 {
-    const char *const  *types;
+    row_spec_t           spec;
+    const conf_t        *conf;
+    const char *const   *types;
 
+    conf = target->conf;
     types = catalog_types(target->catalog);
 
+    spec.columns = conf->columns;
+    spec.types = types;
+    spec.ncolumns = conf->ncolumns;
+    spec.format = conf->format;
+    spec.nul = conf->nul;
+    spec.where = &conf->where;
+    spec.key = &conf->key;
+
     row_plan_free(target->plan);
-    target->plan = row_plan_create(target->conf, types, reason, size);
+    target->plan = row_plan_create(&spec, reason, size);
 
     if (target->plan == NULL) {
         return -1;
     }
 
-    if (binary_prepare(&target->binary, target->conf, types,
+    if (binary_prepare(&target->binary, conf, types,
                        catalog_table_types(target->catalog),
                        catalog_type_oids(target->catalog))
         == -1)
@@ -204,13 +214,12 @@ target_plan(target_t *target, char *reason, size_t size)
         return -1;
     }
 
-    if (target->conf->mode != CONF_MODE_UPSERT_DELETE) {
+    if (conf->mode != CONF_MODE_UPSERT_DELETE) {
         return 0;
     }
 
     tombstone_free(target->tombstone);
-    target->tombstone = tombstone_create(target->conf, types, reason,
-                                         size);
+    target->tombstone = tombstone_create(&spec, reason, size);
 
     return target->tombstone ? 0 : -1;
 }
@@ -266,6 +275,7 @@ targets_route_prepare(targets_t *targets, char *reason, size_t size)
 {
     size_t         i;
     buf_t          value;
+    row_spec_t     spec;
     const conf_t  *conf;
 
     static const char *const  types[] = { "text" };
@@ -300,15 +310,17 @@ targets_route_prepare(targets_t *targets, char *reason, size_t size)
                                                     : CONF_FROM_PATH;
     targets->route_column.header = conf->route_header;
     targets->route_column.pointer = conf->route_pointer;
-    targets->route_conf.format = conf->format;
-    /* what is left out has no table to look for */
-    targets->route_conf.where = conf->where;
-    targets->route_conf.nul = conf->nul;
-    targets->route_conf.columns = &targets->route_column;
-    targets->route_conf.ncolumns = 1;
 
-    targets->route = row_plan_create(&targets->route_conf, types, reason,
-                                     size);
+    spec.columns = &targets->route_column;
+    spec.types = types;
+    spec.ncolumns = 1;
+    spec.format = conf->format;
+    spec.nul = conf->nul;
+    /* records that "where" leaves out need no table */
+    spec.where = &conf->where;
+    spec.key = NULL;
+
+    targets->route = row_plan_create(&spec, reason, size);
 
     return targets->route ? 0 : -1;
 }

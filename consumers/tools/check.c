@@ -240,6 +240,7 @@ check_table(check_t *check, conf_t *conf)
     buf_t                 sql;
     size_t                i;
     PGresult             *res;
+    row_spec_t            spec;
     catalog_t            *catalog;
     row_plan_t           *plan;
     const char           *type, *own, *what;
@@ -279,8 +280,15 @@ check_table(check_t *check, conf_t *conf)
     PQclear(res);
 
     if (rc == 0) {
-        plan = row_plan_create(conf, catalog_types(catalog),
-                               reason, sizeof(reason));
+        spec.columns = conf->columns;
+        spec.types = catalog_types(catalog);
+        spec.ncolumns = conf->ncolumns;
+        spec.format = conf->format;
+        spec.nul = conf->nul;
+        spec.where = &conf->where;
+        spec.key = &conf->key;
+
+        plan = row_plan_create(&spec, reason, sizeof(reason));
         if (plan == NULL) {
             printf("table          would hold: %s\n", reason);
             rc = -1;

@@ -76,25 +76,24 @@ static conf_column_t  whole[] = {
 static const char *const  whole_types[] = { "text" };
 
 
-#define PLAN(list)  .columns = list,                                         \
+static conf_where_t  filter = {
+    .kind = CONF_WHERE_IN, .values = (char *) "[\"a\",1,null]"
+};
+
+
+#define PLAN(list)  .columns = list, .types = list##_types,                  \
                     .ncolumns = sizeof(list) / sizeof(conf_column_t)
 
-static conf_t  confs[] = {
+static const row_spec_t  specs[] = {
     { PLAN(plain) }, { PLAN(times) }, { PLAN(lists) }, { PLAN(changed) },
     { PLAN(plain), .nul = CONF_NUL_STRIP },
     { PLAN(changed), .nul = CONF_NUL_REPLACE },
     { PLAN(times), .format = CONF_FORMAT_CLOUDEVENTS },
     { PLAN(whole), .format = CONF_FORMAT_TEXT },
-    { PLAN(lists), .where = { .kind = CONF_WHERE_IN,
-                              .values = (char *) "[\"a\",1,null]" } }
+    { PLAN(lists), .where = &filter }
 };
 
-static const char *const  *types[] = {
-    plain_types, times_types, lists_types, changed_types, plain_types,
-    changed_types, times_types, whole_types, lists_types
-};
-
-#define PLANS  (sizeof(confs) / sizeof(confs[0]))
+#define PLANS  (sizeof(specs) / sizeof(specs[0]))
 
 
 static row_plan_t  *plans[PLANS];
@@ -102,27 +101,37 @@ static json_doc_t   doc;
 
 
 static void
+prepare_paths(conf_column_t *columns, size_t ncolumns)
+{
+    size_t       i;
+    const char  *wrong;
+
+    for (i = 0; i < ncolumns; i++) {
+        if (columns[i].path) {
+            columns[i].pointer = json_pointer_compile(
+                columns[i].path, strlen(columns[i].path), &wrong);
+        }
+    }
+}
+
+
+#define PREPARE(list)  prepare_paths(list, sizeof(list) / sizeof(list[0]))
+
+static void
 prepare(void)
 {
     char         reason[256];
-    size_t       i, j;
-    conf_t      *conf;
+    size_t       i;
     const char  *wrong;
 
-    confs[PLANS - 1].where.pointer = json_pointer_compile("/w", 2, &wrong);
+    filter.pointer = json_pointer_compile("/w", 2, &wrong);
+    PREPARE(plain);
+    PREPARE(times);
+    PREPARE(lists);
+    PREPARE(changed);
 
     for (i = 0; i < PLANS; i++) {
-        conf = &confs[i];
-
-        for (j = 0; j < conf->ncolumns; j++) {
-            if (conf->columns[j].path && conf->columns[j].pointer == NULL) {
-                conf->columns[j].pointer = json_pointer_compile(
-                    conf->columns[j].path, strlen(conf->columns[j].path),
-                    &wrong);
-            }
-        }
-
-        plans[i] = row_plan_create(conf, types[i], reason, sizeof(reason));
+        plans[i] = row_plan_create(&specs[i], reason, sizeof(reason));
         demand(plans[i] != NULL, reason);
     }
 }
@@ -172,7 +181,7 @@ check_line(const buf_t *line, size_t ncolumns)
 /* The first field is what the pointer and the JSON reader say. */
 
 static void
-check_first(const conf_t *conf, const char *value, size_t len,
+check_first(const row_spec_t *spec, const char *value, size_t len,
     const buf_t *line)
 {
     char                *text;
@@ -182,14 +191,14 @@ check_first(const conf_t *conf, const char *value, size_t len,
     json_error_t         err;
     const json_token_t  *t;
 
-    if (conf->format != CONF_FORMAT_JSON
+    if (spec->format != CONF_FORMAT_JSON
         || json_parse(&doc, value, len, &err) != 0)
     {
         return;
     }
 
     memset(&expected, 0, sizeof(buf_t));
-    i = json_find(&doc, 0, conf->columns[0].pointer);
+    i = json_find(&doc, 0, spec->columns[0].pointer);
     t = i == JSON_NONE ? NULL : &doc.tokens[i];
 
     if (t == NULL || t->type == JSON_NULL) {
@@ -231,8 +240,8 @@ check_record(size_t plan, const record_t *record)
     switch (rc) {
 
     case 0:
-        check_line(&text, confs[plan].ncolumns);
-        check_first(&confs[plan], record->value, record->value_len, &text);
+        check_line(&text, specs[plan].ncolumns);
+        check_first(&specs[plan], record->value, record->value_len, &text);
         demand(row_convert(plans[plan], record, &again, &fault) == 0
                && again.len == text.len
                && memcmp(again.data, text.data, text.len) == 0,

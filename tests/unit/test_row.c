@@ -119,6 +119,18 @@ configure(const char *columns)
 }
 
 
+static row_plan_t *
+plan_of(const conf_t *conf, const char *const *types, char *reason,
+    size_t size)
+{
+    const row_spec_t  spec = {
+        .columns = conf->columns, .types = types, .ncolumns = conf->ncolumns
+    };
+
+    return row_plan_create(&spec, reason, size);
+}
+
+
 static void
 record_of(record_t *record, const char *value)
 {
@@ -154,7 +166,7 @@ test_case(const case_t *tc)
     }
 
     type = conf->columns[0].type ? conf->columns[0].type : tc->type;
-    plan = row_plan_create(conf, &type, reason, sizeof(reason));
+    plan = plan_of(conf, &type, reason, sizeof(reason));
     if (!ok(plan != NULL, "a plan of %s: %s", columns, plan ? "" : reason)) {
         return;
     }
@@ -196,7 +208,7 @@ test_columns(void)
     conf = configure("{ \"id\": { \"generated\": \"identity\" },"
                      " \"a\": \"/a\", \"b\": \"/b\","
                      " \"p\": { \"meta\": \"partition\" } }");
-    plan = row_plan_create(conf, types, reason, sizeof(reason));
+    plan = plan_of(conf, types, reason, sizeof(reason));
     memset(&text, 0, sizeof(text));
 
     record_of(&record, "{\"b\":\"B\",\"a\":\"A\"}");
@@ -265,7 +277,7 @@ test_plans(void)
         snprintf(columns, sizeof(columns), "{ \"c\": %s }", plans[i].column);
         conf = configure(columns);
         reason[0] = '\0';
-        plan = row_plan_create(conf, &plans[i].type, reason, sizeof(reason));
+        plan = plan_of(conf, &plans[i].type, reason, sizeof(reason));
 
         if (plans[i].reason) {
             is_str(reason, plans[i].reason, columns);
