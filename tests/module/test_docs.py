@@ -1,4 +1,4 @@
-"""What docs/reference/module.md shows as configuration is one."""
+"""What docs/how-to/secure.md shows as configuration is one."""
 
 import base64
 import re
@@ -18,12 +18,11 @@ CONF = """
 
 @pytest.fixture
 def served(nginx, topic, directory):
-    """A server with the example of the section "Security"."""
+    """A server with the example against foreign sites."""
     users = directory / "users"
     users.write_text("ann:{PLAIN}x\nbob:{PLAIN}x\n", encoding="ascii")
-    text = (ROOT / "docs/reference/module.md").read_text(encoding="utf-8")
-    section = text.split("\n## Security\n")[1].split("\n## ")[0]
-    example, = re.findall(r"\n\n((?:    .*\n|\n(?=    ))+)", section)
+    text = (ROOT / "docs/how-to/secure.md").read_text(encoding="utf-8")
+    example, = re.findall(r"\n\n((?:    .*\n|\n(?=    ))+)", text)
     assert "server {" in example
     return nginx(CONF, TOPIC=topic, EXAMPLE=example
                  .replace("server {", "server { listen 127.0.0.1:%%PORT%%;")
