@@ -200,27 +200,6 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, intercept_errors),
       NULL },
 
-    { ngx_string("kafka_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
-      ngx_http_kafka_set_status,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
-    { ngx_string("kafka_ready"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
-      ngx_http_kafka_set_ready,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
-    { ngx_string("kafka_live"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_kafka_set_live,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
       ngx_null_command
 };
 
@@ -412,16 +391,6 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
     ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
     ngx_conf_merge_uint_value(conf->max_records, prev->max_records, 1000);
-
-    /* an "if" keeps the handler of its location */
-
-    if (conf->page == 0) {
-        conf->page = prev->page;
-    }
-
-    if (conf->drain.data == NULL) {
-        conf->drain = prev->drain;
-    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 

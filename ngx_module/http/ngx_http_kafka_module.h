@@ -100,8 +100,6 @@ typedef struct {
     ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
-    ngx_uint_t                 page;        /* of kafka_status, 0: none */
-    ngx_str_t                  drain;       /* file of kafka_ready, or none */
 } ngx_http_kafka_loc_conf_t;
 
 
@@ -354,13 +352,6 @@ void ngx_http_kafka_count(ngx_http_kafka_ctx_t *ctx, ngx_uint_t code);
 
 /* Adds to the requests that wait for a report. */
 void ngx_http_kafka_count_waiting(ngx_http_kafka_ctx_t *ctx, ngx_int_t n);
-
-/* ngx_http_kafka_status.c */
-
-char *ngx_http_kafka_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_kafka_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_kafka_set_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
 
 extern ngx_module_t  ngx_http_kafka_module;
 extern ngx_module_t  ngx_kafka_module;

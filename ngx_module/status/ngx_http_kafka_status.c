@@ -3,12 +3,18 @@
 #include "status/ngx_http_kafka_status.h"
 
 
-/* klcf->page */
+/* kslcf->page */
 #define NGX_HTTP_KAFKA_PAGE_UNSET       0
 #define NGX_HTTP_KAFKA_PAGE_ACCEPT      1
 #define NGX_HTTP_KAFKA_PAGE_JSON        2
 #define NGX_HTTP_KAFKA_PAGE_PROMETHEUS  3
 #define NGX_HTTP_KAFKA_PAGE_HTML        4
+
+
+typedef struct {
+    ngx_uint_t                 page;        /* of kafka_status, 0: none */
+    ngx_str_t                  drain;       /* file of kafka_ready, or none */
+} ngx_http_kafka_status_loc_conf_t;
 
 
 static ngx_int_t ngx_http_kafka_status_handler(ngx_http_request_t *r);
@@ -25,8 +31,75 @@ static const char *ngx_http_kafka_draining(ngx_http_request_t *r,
 static ngx_int_t ngx_http_kafka_live_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kafka_send_page(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *type, u_char *text, u_char *last);
+static void *ngx_http_kafka_status_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_kafka_status_merge_loc_conf(ngx_conf_t *cf,
+    void *parent, void *child);
+static char *ngx_http_kafka_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kafka_set_ready(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kafka_set_live(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_kafka_set_page(ngx_conf_t *cf,
     ngx_http_handler_pt handler);
+
+
+static ngx_command_t  ngx_http_kafka_status_commands[] = {
+
+    { ngx_string("kafka_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_ready"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_ready,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kafka_live"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_kafka_set_live,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_kafka_status_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_kafka_status_create_loc_conf, /* create location configuration */
+    ngx_http_kafka_status_merge_loc_conf   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_kafka_status_module = {
+    NGX_MODULE_V1,
+    &ngx_http_kafka_status_module_ctx,     /* module context */
+    ngx_http_kafka_status_commands,        /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
 
 
 static ngx_str_t  ngx_http_kafka_json_type = ngx_string("application/json");
@@ -43,11 +116,11 @@ ngx_http_kafka_status_handler(ngx_http_request_t *r)
     ngx_str_t                  *type, vary;
     ngx_uint_t                  chosen;
     ngx_http_kafka_page_t       page;
-    ngx_http_kafka_loc_conf_t  *klcf;
+    ngx_http_kafka_status_loc_conf_t  *kslcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    kslcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_status_module);
 
-    chosen = klcf->page;
+    chosen = kslcf->page;
 
     if (chosen == NGX_HTTP_KAFKA_PAGE_ACCEPT) {
         chosen = ngx_http_kafka_status_choose(r);
@@ -297,16 +370,16 @@ ngx_http_kafka_ready_handler(ngx_http_request_t *r)
     const char                   *reason;
     ngx_kafka_conf_t            **kcfp;
     ngx_http_kafka_page_t         page;
-    ngx_http_kafka_loc_conf_t    *klcf;
     ngx_http_kafka_main_conf_t   *kmcf;
+    ngx_http_kafka_status_loc_conf_t    *kslcf;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    kslcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_status_module);
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
     kcfp = kmcf->producers.elts;
 
     ngx_http_kafka_page_init(&page, r->pool);
 
-    reason = ngx_http_kafka_draining(r, &klcf->drain);
+    reason = ngx_http_kafka_draining(r, &kslcf->drain);
 
     if (reason) {
         ngx_http_kafka_print(&page, "{\"ready\":false,\"reason\":\"%s\"}\n",
@@ -411,10 +484,40 @@ ngx_http_kafka_send_page(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-char *
+static void *
+ngx_http_kafka_status_create_loc_conf(ngx_conf_t *cf)
+{
+    /* all of it is unset as zeros */
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_kafka_status_loc_conf_t));
+}
+
+
+/* An "if" has the handler of its location. */
+static char *
+ngx_http_kafka_status_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child)
+{
+    ngx_http_kafka_status_loc_conf_t  *prev = parent;
+    ngx_http_kafka_status_loc_conf_t  *conf = child;
+
+    (void) cf;
+
+    if (conf->page == NGX_HTTP_KAFKA_PAGE_UNSET) {
+        conf->page = prev->page;
+    }
+
+    if (conf->drain.data == NULL) {
+        conf->drain = prev->drain;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
 ngx_http_kafka_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_kafka_loc_conf_t  *klcf = conf;
+    ngx_http_kafka_status_loc_conf_t  *kslcf = conf;
 
     ngx_str_t   *value;
     ngx_uint_t   i;
@@ -432,17 +535,17 @@ ngx_http_kafka_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (klcf->page != NGX_HTTP_KAFKA_PAGE_UNSET) {
+    if (kslcf->page != NGX_HTTP_KAFKA_PAGE_UNSET) {
         return "is duplicate";
     }
 
-    klcf->page = NGX_HTTP_KAFKA_PAGE_ACCEPT;
+    kslcf->page = NGX_HTTP_KAFKA_PAGE_ACCEPT;
 
     if (cf->args->nelts == 2) {
 
         for (i = 0; i < 3; i++) {
             if (ngx_strcmp(value[1].data, pages[i].name) == 0) {
-                klcf->page = pages[i].page;
+                kslcf->page = pages[i].page;
                 break;
             }
         }
@@ -459,10 +562,10 @@ ngx_http_kafka_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
+static char *
 ngx_http_kafka_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_kafka_loc_conf_t  *klcf = conf;
+    ngx_http_kafka_status_loc_conf_t  *kslcf = conf;
 
     ngx_str_t  *value;
 
@@ -481,10 +584,10 @@ ngx_http_kafka_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        klcf->drain.data = value[1].data + 6;
-        klcf->drain.len = value[1].len - 6;
+        kslcf->drain.data = value[1].data + 6;
+        kslcf->drain.len = value[1].len - 6;
 
-        if (ngx_conf_full_name(cf->cycle, &klcf->drain, 0) != NGX_OK) {
+        if (ngx_conf_full_name(cf->cycle, &kslcf->drain, 0) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
     }
@@ -493,7 +596,7 @@ ngx_http_kafka_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
+static char *
 ngx_http_kafka_set_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     (void) cmd;

@@ -163,4 +163,7 @@ extern ngx_str_t  ngx_http_kafka_html;
 extern ngx_str_t  ngx_http_kafka_html_policy;
 
 
+extern ngx_module_t  ngx_http_kafka_status_module;
+
+
 #endif
