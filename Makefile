@@ -127,8 +127,8 @@ $(OUT)/test/faults.so: tests/lib/faults.c
 
 # the daemon against a clock, a Kafka and a PostgreSQL of its own
 comma = ,
-simulated = $(addprefix -Wl$(comma)--wrap=,log_clock log_debug log_info \
-    log_warnx log_error log_limited random eventfd read write close)
+simulated = $(addprefix -Wl$(comma)--wrap=,clock_ms log_line log_limited \
+    random eventfd read write close)
 simulate_objects = $(patsubst %.c,$(OUT)/obj/%.o, \
     $(wildcard tests/simulation/*.c)) $(OUT)/test/simulated.a
 
@@ -188,9 +188,11 @@ fuzz_targets = conf inflate json row schema split
 fuzz_sources = $(wildcard common/*/*.c) ngx_module/http/ngx_kafka_inflate.c
 fuzz_split = ngx_module/http/ngx_http_kafka_record.c \
     ngx_module/http/ngx_http_kafka_split.c
-fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c
+fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \
+    consumers/base/clock.c
 fuzz_row = $(filter-out %/tombstone.c,$(wildcard consumers/row/*.c)) \
-    consumers/conf/types.c consumers/conf/units.c consumers/base/buf.c
+    consumers/conf/types.c consumers/conf/units.c consumers/base/buf.c \
+    consumers/base/clock.c consumers/base/text.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \

@@ -8,6 +8,7 @@
 #define SLUICE_BUF_H
 
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -20,43 +21,46 @@ typedef struct {
 } buf_t;
 
 
-/* Makes room for "n" bytes more.  Returns 0, or -1 when memory is short. */
+/*
+ * Makes room for "n" bytes more.  Returns 0, or -1 when memory is short; the
+ * buffer is as it was then.
+ */
 int buf_grow(buf_t *buf, size_t n);
 
 void buf_free(buf_t *buf);
 
 /*
- * Both append; a failure leaves "size" 0 and "data" NULL, and what follows
- * fails as well, so that one check at the end will do: buf_failed().
+ * Append bytes, or a text by printf's format, and a NUL that does not count.
+ * When memory is short the buffer loses its bytes and every later call fails,
+ * so that one buf_failed() at the end is enough; buf_free() makes the buffer
+ * usable again.
  */
 void buf_add(buf_t *buf, const char *data, size_t len);
 void buf_addf(buf_t *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-int buf_failed(const buf_t *buf);
-
-/* Escaped for COPY's text format (PostgreSQL's manual, COPY, File Formats). */
-int buf_add_copy(buf_t *buf, const char *s, size_t len);
-
-/* COPY's null. */
-int buf_add_null(buf_t *buf);
-
-/* bytea in its hex form, the backslash escaped for COPY. */
-int buf_add_bytea(buf_t *buf, const char *s, size_t len);
-
-/* The inside of a JSON string; "s" is UTF-8. */
-void buf_add_json(buf_t *buf, const char *s, size_t len);
-
-/* Whether it is UTF-8 without a zero byte, so that a text column holds it. */
-int buf_is_text(const char *s, size_t len);
-
-/* Digits of a number; "p" has room for 20 bytes.  Returns behind them. */
-char *buf_put_int(char *p, int64_t n);
+bool buf_failed(const buf_t *buf);
 
 
 static inline int
 buf_reserve(buf_t *buf, size_t n)
 {
     return buf->size - buf->len >= n ? 0 : buf_grow(buf, n);
+}
+
+
+/* Appends bytes as they are; -1 with the buffer as it was: memory is short. */
+
+static inline int
+buf_append(buf_t *buf, const char *s, size_t len)
+{
+    if (buf_reserve(buf, len + 1) == -1) {
+        return -1;
+    }
+
+    memcpy(buf->data + buf->len, s, len);
+    buf->len += len;
+
+    return 0;
 }
 
 

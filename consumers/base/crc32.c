@@ -1,4 +1,4 @@
-/* What tells a stored record from another at the same offset. */
+/* CRC-32 of a key and a value, to tell two records apart. */
 
 #include <zlib.h>
 

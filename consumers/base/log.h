@@ -4,7 +4,7 @@
 #define SLUICE_LOG_H
 
 
-#include <stddef.h>
+#include <errno.h>
 #include <stdint.h>
 
 
@@ -16,10 +16,10 @@ typedef enum {
 } log_level_t;
 
 
-/* One repeating message: zero-initialized, owned by who logs it. */
+/* One repeating message: zero-initialized, owned by the code that logs it. */
 typedef struct {
     int64_t   last;        /* ms, monotonic, of the last line */
-    uint64_t  suppressed;  /* since then */
+    uint64_t  suppressed;  /* lines left out since then */
 } log_limit_t;
 
 
@@ -31,32 +31,31 @@ typedef enum {
 } log_format_t;
 
 
+/* Lines above this level are not written; log_init() sets it. */
+extern log_level_t  log_level;
+
 void log_init(log_level_t level, log_format_t format);
 
-void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* Appends ": " and the text of errno. */
-void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * Writes one line, whatever the text holds: line feeds become spaces, other
+ * control characters and what is not UTF-8 question marks.  An "err" other
+ * than 0 appends ": " and the text of that errno.
+ */
+void log_line(log_level_t level, int err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* Only while starting: logs and leaves with exit status 1. */
-void fatal(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2), noreturn));
+/* log_debug() evaluates its arguments only where they are written. */
+#define log_debug(...)                                                       \
+    (log_level >= LOG_LEVEL_DEBUG                                            \
+     ? log_line(LOG_LEVEL_DEBUG, 0, __VA_ARGS__) : (void) 0)
+#define log_info(...)   log_line(LOG_LEVEL_INFO, 0, __VA_ARGS__)
+#define log_warn(...)   log_line(LOG_LEVEL_WARN, errno, __VA_ARGS__)
+#define log_warnx(...)  log_line(LOG_LEVEL_WARN, 0, __VA_ARGS__)
+#define log_error(...)  log_line(LOG_LEVEL_ERROR, 0, __VA_ARGS__)
 
-/* Like log_warnx(), at most once a second; says how many were left out. */
+/* log_warnx() at most once a second; says how many lines were left out. */
 void log_limited(log_limit_t *limit, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-
-/*
- * Copies "len" bytes of a client's or a server's text into "dst" of "size"
- * bytes with everything that is not printable ASCII or UTF-8's upper half as
- * \xHH; cut with "..." where it does not fit.  Returns dst.
- */
-char *log_escape(char *dst, size_t size, const char *src, size_t len);
-
-/* Milliseconds of the monotonic clock. */
-int64_t log_clock(void);
 
 
 #endif

@@ -1,4 +1,9 @@
-/* What the service manager is told: sd_notify(3)'s protocol. */
+/*
+ * Messages to the service manager, by sd_notify(3)'s protocol.
+ *
+ * Not libsystemd's: its sd_notify() waits for a manager that does not read,
+ * and a daemon that waits there stores no records.
+ */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,11 +14,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/text.h"
 
 
 static int64_t notify_period(void);
@@ -68,31 +74,25 @@ notify_open(notify_t *notify)
 }
 
 
-/* A third of the manager's patience: two signs may come late. */
+/* A third of the time the manager waits, so that two signs may come late. */
 
 static int64_t
 notify_period(void)
 {
-    char        *end;
-    long long    usec, pid;
+    int64_t      usec, pid;
     const char  *s;
 
     s = getenv("WATCHDOG_PID");
-    if (s) {
-        pid = strtoll(s, &end, 10);
-        if (*end != '\0' || pid != getpid()) {
-            return 0;
-        }
-    }
 
-    s = getenv("WATCHDOG_USEC");
-    if (s == NULL) {
+    if (s && (text_get_int(s, strlen(s), 8, &pid) != 0 || pid != getpid())) {
         return 0;
     }
 
-    usec = strtoll(s, &end, 10);
+    s = getenv("WATCHDOG_USEC");
 
-    if (*end != '\0' || usec < 3000) {
+    if (s == NULL || text_get_int(s, strlen(s), 8, &usec) != 0
+        || usec < 3000)
+    {
         return 0;
     }
 
@@ -160,17 +160,15 @@ notify_status(notify_t *notify, const char *fmt, ...)
 }
 
 
-/* The time is for managers that know Type=notify-reload. */
+/* Type=notify-reload asks for the time of the message. */
 
 void
 notify_reloading(notify_t *notify)
 {
-    char             lines[64];
-    struct timespec  ts;
+    char  lines[64];
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
     snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
-             (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+             clock_us());
     notify_send(notify, lines);
 }
 

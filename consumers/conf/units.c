@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "conf/units.h"
 
 
@@ -212,18 +212,15 @@ conf_skip(const char **s, const char *any)
 int
 conf_parse_date(const char *s, int64_t *ms)
 {
-    int        millis, scale, sign, hours, minutes;
-    time_t     seconds;
-    struct tm  tm, back;
+    int  year, month, day, hour, minute, second;
+    int  millis, scale, sign, hours, minutes;
 
-    memset(&tm, 0, sizeof(tm));
-
-    if ((tm.tm_year = conf_digits(&s, 4)) == -1 || !conf_skip(&s, "-")
-        || (tm.tm_mon = conf_digits(&s, 2)) == -1 || !conf_skip(&s, "-")
-        || (tm.tm_mday = conf_digits(&s, 2)) == -1 || !conf_skip(&s, "Tt ")
-        || (tm.tm_hour = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
-        || (tm.tm_min = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
-        || (tm.tm_sec = conf_digits(&s, 2)) == -1)
+    if ((year = conf_digits(&s, 4)) == -1 || !conf_skip(&s, "-")
+        || (month = conf_digits(&s, 2)) == -1 || !conf_skip(&s, "-")
+        || (day = conf_digits(&s, 2)) == -1 || !conf_skip(&s, "Tt ")
+        || (hour = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
+        || (minute = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
+        || (second = conf_digits(&s, 2)) == -1)
     {
         return -1;
     }
@@ -255,24 +252,14 @@ conf_parse_date(const char *s, int64_t *ms)
         return -1;
     }
 
-    if (*s != '\0') {
-        return -1;
-    }
-
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    back = tm;
-    seconds = timegm(&back);
-
-    /* timegm() makes the 3rd of March of the 31st of February */
-    if (back.tm_mon != tm.tm_mon || back.tm_mday != tm.tm_mday
-        || back.tm_hour != tm.tm_hour || back.tm_min != tm.tm_min)
+    if (*s != '\0' || !clock_is_date(year, month, day) || hour > 23
+        || minute > 59 || second > 59)
     {
         return -1;
     }
 
-    *ms = ((int64_t) seconds - sign * (hours * 3600 + minutes * 60)) * 1000
-          + millis;
+    *ms = (clock_days(year, month, day) * 86400 + hour * 3600 + minute * 60
+           + second - sign * (hours * 3600 + minutes * 60)) * 1000 + millis;
 
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/daemon_impl.h"
@@ -166,7 +167,7 @@ daemon_name(daemon_t *d)
     uint64_t  id;
 
     if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
-        id = (uint64_t) getpid() << 32 ^ (uint64_t) log_clock();
+        id = (uint64_t) getpid() << 32 ^ (uint64_t) clock_ms();
     }
 
     srandom((unsigned) id);
@@ -187,7 +188,7 @@ daemon_loop(daemon_t *d)
 
     while (!d->done) {
 
-        now = log_clock();
+        now = clock_ms();
         daemon_fds(d, fds);
         timeout = daemon_timeout(d, now);
         daemon_sooner(&timeout, daemon_manage(d, now));
@@ -198,7 +199,7 @@ daemon_loop(daemon_t *d)
             return;
         }
 
-        now = log_clock();
+        now = clock_ms();
 
         if (fds[DAEMON_FD_SIGNALS].revents) {
             daemon_signal(d, now);
@@ -392,7 +393,7 @@ static void
 daemon_exit(daemon_t *d)
 {
     if (lookup_busy(d->lookup) || (d->source && !d->closing)
-        || (d->stopping && log_clock() >= d->stop_deadline))
+        || (d->stopping && clock_ms() >= d->stop_deadline))
     {
         /* a thread or a membership that would be waited for */
         _exit(d->status);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "daemon/daemon_impl.h"
 
 
@@ -13,12 +14,10 @@ daemon_count(daemon_t *d, const batch_t *batch)
     size_t              i;
     int64_t             now;
     metrics_t          *m;
-    struct timespec     ts;
     const batch_row_t  *row;
 
     m = &d->metrics;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    now = clock_wall();
 
     for (i = 0; i < batch->nrows; i++) {
         row = &batch->rows[i];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "daemon/metrics.h"
 
 
@@ -254,9 +255,9 @@ metrics_health(const metrics_t *m, buf_t *out)
 
     buf_addf(out, "{\"status\":\"%s\",\"state\":\"%s\",\"reason\":\"",
              m->held ? "held" : "ok", m->state);
-    reason = buf_is_text(m->reason, strlen(m->reason)) ? m->reason
+    reason = text_is_utf8(m->reason, strlen(m->reason)) ? m->reason
                                                        : "not UTF-8";
-    buf_add_json(out, reason, strlen(reason));
+    text_add_json(out, reason, strlen(reason));
     buf_addf(out, "\",\"kafka\":%s,\"postgres\":%s,\"partitions\":%zu,"
              "\"lag\":%lld}\n", m->kafka_up ? "true" : "false",
              m->postgres_up ? "true" : "false", m->npartitions,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon_impl.h"
 
@@ -281,7 +282,7 @@ daemon_looked_up(daemon_t *d, const lookup_result_t *result)
             snprintf(d->topic.reason, sizeof(d->topic.reason), "%s",
                      result->error);
         }
-        d->topic.until = log_clock() + daemon_backoff(&d->topic, 250, 3000);
+        d->topic.until = clock_ms() + daemon_backoff(&d->topic, 250, 3000);
         return;
     }
 
@@ -499,7 +500,7 @@ daemon_store(daemon_t *d)
         }
     }
 
-    d->since = log_clock();
+    d->since = clock_ms();
     d->work = DAEMON_STORING;
     sink_store(d->sink, d->pg, d->storing, daemon_on_stored, d);
 }
@@ -525,7 +526,7 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
     }
 
     d->storing = NULL;
-    d->wrote += log_clock() - d->since - d->wrote / 8;
+    d->wrote += clock_ms() - d->since - d->wrote / 8;
     daemon_count(d, batch);
     daemon_recover(d, DAEMON_AT_STORE);
 

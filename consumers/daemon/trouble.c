@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon_impl.h"
 
@@ -64,7 +65,7 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
 
     t = &d->trouble;
     pg_take_failure(d->pg, sqlstate);
-    now = log_clock();
+    now = clock_ms();
     told = t->stage != DAEMON_FINE && t->action == outcome->action
            && (outcome->action == SQLSTATE_RECONNECT
                || (t->stage == stage

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/testpoint.h"
+#include "base/text.h"
 #include "conf/owned.h"
 #include "kafka/source_impl.h"
 
@@ -262,7 +263,7 @@ source_json_text(buf_t *out, const char *s, size_t len)
         }
     }
 
-    buf_add_json(out, s, len);
+    text_add_json(out, s, len);
 
     return 0;
 }
@@ -324,7 +325,7 @@ source_headers(const rd_kafka_message_t *rkm, buf_t *out, buf_t *list)
 
         if (source_json_text(out, value, len) == -1 && !buf_failed(out)) {
             out->len = mark;
-            buf_addf(out, "\",\"value_hex\":\"");
+            source_add(out, "\",\"value_hex\":\"");
             for (j = 0; j < len; j++) {
                 buf_addf(out, "%02x", (unsigned char) value[j]);
             }

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "kafka/source_impl.h"
 
@@ -272,7 +273,7 @@ source_assign(source_t *source)
     rd_kafka_message_t               *rkm;
     rd_kafka_topic_partition_list_t  *list;
 
-    now = log_clock();
+    now = clock_ms();
     list = rd_kafka_topic_partition_list_new((int) source->npartitions + 1);
 
     for (i = 0; i < source->npartitions; i++) {
@@ -356,7 +357,7 @@ source_poll(source_t *source)
     uint64_t             n;
     rd_kafka_message_t  *rkm;
 
-    now = log_clock();
+    now = clock_ms();
 
     /* an event that was missed costs a second, not the rest of the day */
     if (read(source->fd, &n, sizeof(n)) == sizeof(n)

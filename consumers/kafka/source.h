@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "conf/conf.h"
 #include "record/record.h"
 
@@ -45,7 +46,7 @@ typedef struct {
     int64_t            eof;         /* the log ended there, or -1 */
     bool               past;        /* it came to the end of a replay */
     bool               verify;      /* the stored record is read first */
-    int64_t            silent;      /* since when, on log_clock(), nothing has
+    int64_t            silent;      /* since when, on clock_ms(), nothing has
                                        come of it; 0: something has */
     int                range;       /* in the batch being filled, or -1 */
 } source_partition_t;

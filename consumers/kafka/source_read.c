@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/crc32.h"
 #include "kafka/source_impl.h"
 
@@ -98,7 +99,7 @@ source_is_silent(source_t *source, source_partition_t *p)
         return false;
     }
 
-    now = log_clock();
+    now = clock_ms();
 
     if (source->status.down) {
         p->silent = now;

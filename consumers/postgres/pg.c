@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "postgres/pg.h"
 
 
@@ -112,7 +114,7 @@ pg_notice(void *data, const PGresult *res)
 
     message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     if (message) {
-        log_debug("PostgreSQL: %s", log_escape(text, sizeof(text), message,
+        log_debug("PostgreSQL: %s", text_escape(text, sizeof(text), message,
                                                strlen(message)));
     }
 }
@@ -135,7 +137,7 @@ pg_connect(pg_t *pg)
     pg_close(pg);
 
     pg->state = PG_CONNECTING;
-    pg->deadline = log_clock() + PG_CONNECT_TIMEOUT;
+    pg->deadline = clock_ms() + PG_CONNECT_TIMEOUT;
     pg->polling = PGRES_POLLING_WRITING;
     pg->conn = PQconnectStartParams(keys, values, 1);
 
@@ -344,7 +346,7 @@ pg_query(pg_t *pg, const char *sql, pg_copy_pt copy, pg_done_pt done,
     pg->copying = false;
     pg->copy_ended = false;
     pg->state = PG_BUSY;
-    pg->since = log_clock();
+    pg->since = clock_ms();
 
     if (PQsendQuery(pg->conn, sql) == 0) {
         /* told from the loop, as every end is */
@@ -383,7 +385,7 @@ pg_io(pg_t *pg, short revents)
         return;
     }
 
-    pg->deadline = log_clock() + PG_STALL_TIMEOUT;
+    pg->deadline = clock_ms() + PG_STALL_TIMEOUT;
 
     if (pg->unflushed) {
         switch (PQflush(pg->conn)) {

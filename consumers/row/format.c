@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "row/row_impl.h"
 
 
@@ -212,7 +213,7 @@ row_clean(row_plan_t *plan, const char **s, size_t *len)
 bool
 row_is_text(row_plan_t *plan, const char *s, size_t len)
 {
-    return row_clean(plan, &s, &len) == 0 && buf_is_text(s, len);
+    return row_clean(plan, &s, &len) == 0 && text_is_utf8(s, len);
 }
 
 
@@ -279,9 +280,9 @@ static void
 row_event_member(buf_t *out, const char *name, const char *value, size_t len)
 {
     buf_add(out, out->len == 1 ? "\"" : ",\"", out->len == 1 ? 1 : 2);
-    buf_add_json(out, name, strlen(name));
+    text_add_json(out, name, strlen(name));
     buf_add(out, "\":\"", 3);
-    buf_add_json(out, value, len);
+    text_add_json(out, value, len);
     buf_add(out, "\"", 1);
 }
 
@@ -367,8 +368,8 @@ row_event_attributes(const record_t *record, buf_t *out,
             continue;
         }
 
-        if (!buf_is_text(h->value, h->len)
-            || !buf_is_text(name, strlen(name)))
+        if (!text_is_utf8(h->value, h->len)
+            || !text_is_utf8(name, strlen(name)))
         {
             return row_fault(fault, "22021", NULL, "an attribute of the "
                              "event is not UTF-8 text");
@@ -405,7 +406,7 @@ row_event_data(const record_t *record, buf_t *out)
     }
 
     if (row_media_type(type, "text/")
-        && buf_is_text(record->value, record->value_len))
+        && text_is_utf8(record->value, record->value_len))
     {
         row_event_member(out, "data", record->value, record->value_len);
         return 0;

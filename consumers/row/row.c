@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "row/copy.h"
 #include "row/row_impl.h"
 
 
@@ -224,7 +226,7 @@ row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
     }
 
     rc = plan->doc.tokens[0].type == JSON_NULL
-         ? buf_add_null(&text) : row_token(plan, &as, 0, &text, &fault);
+         ? copy_add_null(&text) : row_token(plan, &as, 0, &text, &fault);
 
     if (rc == 0 && text.data == NULL) {
         rc = buf_reserve(&text, 1);
@@ -353,7 +355,7 @@ row_absent(const row_column_t *column, bool is_null, buf_t *text,
         return row_from_constant(NULL, column, NULL, text, NULL);
 
     default:
-        return buf_add_null(text);
+        return copy_add_null(text);
     }
 }
 
@@ -362,7 +364,7 @@ int
 row_put(const row_column_t *column, const char *s, size_t len, buf_t *text)
 {
     if (!column->plain) {
-        return buf_add_copy(text, s, len);
+        return copy_add_text(text, s, len);
     }
 
     if (buf_reserve(text, len + 1) == -1) {
@@ -431,7 +433,7 @@ row_from_number(row_plan_t *plan, const row_column_t *column,
         return -1;
     }
 
-    end = buf_put_int(text->data + text->len,
+    end = text_put_int(text->data + text->len,
                       column->slot ? record->partition : record->offset);
 
     if ((column->kind == TYPE_SMALLINT || column->kind == TYPE_INTEGER)
@@ -525,7 +527,7 @@ row_from_timestamp(row_plan_t *plan, const row_column_t *column,
         if (buf_reserve(text, 20) == -1) {
             return -1;
         }
-        text->len = (size_t) (buf_put_int(text->data + text->len,
+        text->len = (size_t) (text_put_int(text->data + text->len,
                                           record->timestamp) - text->data);
         return 0;
     }

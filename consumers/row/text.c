@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+#include "row/copy.h"
 #include "row/row_impl.h"
 
 
@@ -58,42 +60,24 @@ row_text(row_plan_t *plan, const row_column_t *column, const char *s,
 }
 
 
-/* Digits that the type holds, with a sign or without. */
-
 int
 row_integer(const row_column_t *column, const char *s, size_t len,
     record_fault_t *fault)
 {
-    size_t    i;
-    uint64_t  n, max;
+    int64_t  n;
 
-    max = column->kind == TYPE_SMALLINT ? INT16_MAX
-          : column->kind == TYPE_INTEGER ? INT32_MAX : INT64_MAX;
-    i = 0;
+    switch (text_get_int(s, len, column->kind == TYPE_SMALLINT ? 2
+                                 : column->kind == TYPE_INTEGER ? 4 : 8, &n))
+    {
+    case 0:
+        return 0;
 
-    if (len && s[0] == '-') {
-        max++;
-        i++;
-    }
+    case 1:
+        return row_fault(fault, "22003", column, "the number is out of range");
 
-    if (i == len) {
+    default:
         return row_fault(fault, "22P02", column, "not a whole number");
     }
-
-    for (n = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9') {
-            return row_fault(fault, "22P02", column, "not a whole number");
-        }
-
-        if (n > max / 10 || n * 10 > max - (uint64_t) (s[i] - '0')) {
-            return row_fault(fault, "22003", column,
-                             "the number is out of range");
-        }
-
-        n = n * 10 + (uint64_t) (s[i] - '0');
-    }
-
-    return 0;
 }
 
 
@@ -105,7 +89,7 @@ row_put_bytea(const row_column_t *column, const char *s, size_t len,
 
     start = text->len;
 
-    if (buf_add_bytea(text, s, len) == -1) {
+    if (copy_add_bytea(text, s, len) == -1) {
         return -1;
     }
 
@@ -201,7 +185,7 @@ row_bytes(row_plan_t *plan, const row_column_t *column, const char *s,
         if (rc == -1) {
             return -1;
         }
-        if (!buf_is_text(s, len)) {
+        if (!text_is_utf8(s, len)) {
             return row_fault(fault, "22021", column,
                              "not UTF-8 text, or a zero byte in it");
         }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "row/row_impl.h"
 
 
@@ -35,8 +36,6 @@ static const char *row_iso_offset(const char *p, const char *end,
     row_time_t *t);
 static int row_put_time(row_plan_t *plan, const row_column_t *column,
     row_time_t *t, buf_t *text);
-static int64_t row_days(int64_t year, int month, int day);
-static void row_civil(int64_t days, int64_t *year, int *month, int *day);
 
 
 int
@@ -170,11 +169,7 @@ row_iso(const char *s, size_t len, row_time_t *t)
 static const char *
 row_iso_date(const char *p, const char *end, row_time_t *t)
 {
-    int  n, last;
-
-    static const int  days[] = {
-        31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
-    };
+    int  n;
 
     for (n = 0; p + n < end && p[n] >= '0' && p[n] <= '9'; n++) { /* void */ }
 
@@ -197,19 +192,7 @@ row_iso_date(const char *p, const char *end, row_time_t *t)
         return NULL;
     }
 
-    if (t->year < 1 || t->month < 1 || t->month > 12) {
-        return NULL;
-    }
-
-    last = days[t->month - 1];
-
-    if (t->month == 2
-        && (t->year % 4 || (t->year % 100 == 0 && t->year % 400)))
-    {
-        last = 28;
-    }
-
-    return t->day >= 1 && t->day <= last ? p : NULL;
+    return t->year > 0 && clock_is_date(t->year, t->month, t->day) ? p : NULL;
 }
 
 
@@ -310,43 +293,6 @@ row_iso_offset(const char *p, const char *end, row_time_t *t)
 }
 
 
-/* Days since 1970 of a date in the proleptic Gregorian calendar. */
-
-static int64_t
-row_days(int64_t year, int month, int day)
-{
-    int64_t  era, of_era;
-
-    /* years begin in March, so that the leap day is their last */
-
-    year -= month <= 2;
-    era = (year >= 0 ? year : year - 399) / 400;
-    of_era = year - era * 400;
-
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100
-           + (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-           - 719468;
-}
-
-
-static void
-row_civil(int64_t days, int64_t *year, int *month, int *day)
-{
-    int64_t  era, of_era, y, of_year, m;
-
-    days += 719468;
-    era = (days >= 0 ? days : days - 146096) / 146097;
-    of_era = days - era * 146097;
-    y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    of_year = of_era - (365 * y + y / 4 - y / 100);
-    m = (5 * of_year + 2) / 153;
-
-    *day = (int) (of_year - (153 * m + 2) / 5 + 1);
-    *month = (int) (m < 10 ? m + 3 : m - 9);
-    *year = y + era * 400 + (*month <= 2);
-}
-
-
 static char *
 row_two(char *p, int n)
 {
@@ -369,7 +315,7 @@ row_date(row_plan_t *plan, int64_t days)
         return;
     }
 
-    row_civil(days, &year, &month, &day);
+    clock_date(days, &year, &month, &day);
 
     plan->day = days;
     plan->date_bc = year <= 0;
@@ -447,7 +393,7 @@ row_put_time(row_plan_t *plan, const row_column_t *column, row_time_t *t,
         t->nfraction = 9;
     }
 
-    days = t->has_date ? row_days(t->year, t->month, t->day) : 0;
+    days = t->has_date ? clock_days(t->year, t->month, t->day) : 0;
     seconds = t->seconds - t->offset;
 
     /* the end of a day is PostgreSQL's to carry over, for its type time */

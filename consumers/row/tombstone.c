@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "row/row.h"
 #include "row/tombstone.h"
 
@@ -205,7 +206,7 @@ tombstone_value(tombstone_t *t, const record_t *record,
                                "is no JSON object with the table's key in "
                                "it");
 
-    } else if (!buf_is_text(record->key, record->key_len)) {
+    } else if (!text_is_utf8(record->key, record->key_len)) {
         return tombstone_fault(fault, "the record has no value, and its key "
                                "is not UTF-8 text");
 
@@ -243,14 +244,14 @@ tombstone_nest(buf_t *value, const char *path, const char *key, size_t len)
                 one = *++path == '0' ? '~' : '/';
             }
 
-            buf_add_json(value, &one, 1);
+            text_add_json(value, &one, 1);
         }
 
         buf_addf(value, "\":");
     }
 
     buf_add(value, "\"", 1);
-    buf_add_json(value, key, len);
+    text_add_json(value, key, len);
     buf_add(value, "\"", 1);
 
     while (depth--) {

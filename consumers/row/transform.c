@@ -8,6 +8,7 @@
 
 #include <openssl/sha.h>
 
+#include "base/text.h"
 #include "row/row_impl.h"
 
 
@@ -242,10 +243,7 @@ row_mask(size_t keep, const char **s, size_t *len, buf_t *out)
 static int
 row_sha256(bool digest, const char **s, size_t *len, buf_t *out)
 {
-    size_t         i;
     unsigned char  md[SHA256_DIGEST_LENGTH];
-
-    static const char  hex[] = "0123456789abcdef";
 
     if (buf_reserve(out, 2 * sizeof(md)) == -1) {
         return -1;
@@ -257,10 +255,7 @@ row_sha256(bool digest, const char **s, size_t *len, buf_t *out)
         memcpy(out->data, md, sizeof(md));
 
     } else {
-        for (i = 0; i < sizeof(md); i++) {
-            out->data[2 * i] = hex[md[i] >> 4];
-            out->data[2 * i + 1] = hex[md[i] & 15];
-        }
+        text_put_hex(out->data, md, sizeof(md));
     }
 
     *s = out->data;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/crc32.h"
+#include "base/text.h"
 #include "store/batch.h"
 
 
@@ -292,7 +293,7 @@ batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     memcpy(fault->reason, reason, len);
     fault->reason[len] = '\0';
 
-    if (!buf_is_text(reason, len)) {
+    if (!text_is_utf8(reason, len)) {
         for (i = 0; i < len; i++) {
             if ((unsigned char) fault->reason[i] >= 0x80) {
                 fault->reason[i] = '?';

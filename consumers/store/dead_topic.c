@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "kafka/source.h"
 #include "record/headers.h"
@@ -169,7 +170,7 @@ dead_topic_send(dead_topic_t *topic, const batch_t *batch,
 {
     int64_t  now;
 
-    now = log_clock();
+    now = clock_ms();
 
     topic->batch = batch;
     topic->done = done;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/prune.h"
 
@@ -139,7 +140,7 @@ prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
 
     prune->done = done;
     prune->data = data;
-    prune->since = log_clock();
+    prune->since = clock_ms();
     sql = &prune->sql;
     sql->len = 0;
 
@@ -231,7 +232,7 @@ prune_on_reply(void *data, const pg_reply_t *reply)
     outcome_t   outcome;
 
     sql_outcome(&outcome, reply, "could not prune");
-    now = log_clock();
+    now = clock_ms();
     rest = (now - prune->since) * PRUNE_REST;
     wait = PRUNE_EVERY;
 

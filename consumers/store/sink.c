@@ -5,8 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/testpoint.h"
+#include "row/copy.h"
 #include "store/sink_impl.h"
 
 
@@ -154,7 +156,7 @@ sink_prepare_dead(sink_t *sink)
     sink->dead_key.len = 0;
 
     for (i = 0; i < 3; i++) {
-        if (buf_add_copy(&sink->dead_key, key[i], strlen(key[i])) == -1) {
+        if (copy_add_text(&sink->dead_key, key[i], strlen(key[i])) == -1) {
             return -1;
         }
         buf_add(&sink->dead_key, "\t", 1);
@@ -168,11 +170,7 @@ sink_prepare_dead(sink_t *sink)
 static double
 sink_clock(void)
 {
-    struct timespec  ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+    return (double) clock_us() / 1e6;
 }
 
 
@@ -428,7 +426,7 @@ sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
         return 1;
 
     case SQLSTATE_ROW_LATER:
-        now = log_clock();
+        now = clock_ms();
 
         if (sink->later_since == 0) {
             sink->later_since = now;

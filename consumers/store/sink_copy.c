@@ -2,10 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/testpoint.h"
+#include "base/text.h"
+#include "row/copy.h"
 #include "store/sink_impl.h"
+
+
+#define SINK_YEAR_10000  253402300800000    /* ms since 1970 */
 
 
 static int sink_tuple(sink_t *sink, const batch_row_t *row, buf_t *out);
@@ -154,7 +159,7 @@ sink_staged_rows(void *data, const char **chunk)
             return sink_no_memory(sink, chunk);
         }
 
-        out->len = (size_t) (buf_put_int(out->data + out->len,
+        out->len = (size_t) (text_put_int(out->data + out->len,
                                          (int64_t) sink->row)
                              - out->data);
         out->data[out->len++] = '\t';
@@ -217,7 +222,7 @@ sink_bytes(buf_t *out, const char *s, size_t len)
     if (s == NULL) {
         buf_add(out, "\\N", 2);
 
-    } else if (buf_add_bytea(out, s, len) == -1) {
+    } else if (copy_add_bytea(out, s, len) == -1) {
         return -1;
     }
 
@@ -243,7 +248,7 @@ sink_record(buf_t *out, const batch_t *batch, const batch_row_t *row)
     }
 
     if (headers) {
-        if (buf_add_copy(out, headers, row->headers_len) == -1) {
+        if (copy_add_text(out, headers, row->headers_len) == -1) {
             return -1;
         }
         buf_add(out, "\t", 1);
@@ -260,10 +265,8 @@ sink_record(buf_t *out, const batch_t *batch, const batch_row_t *row)
 static int
 sink_dead_letter(sink_t *sink, const batch_row_t *row)
 {
-    char                  date[32];
+    char                  date[CLOCK_PRINTED];
     buf_t                *out;
-    time_t                seconds;
-    struct tm             tm;
     const char           *table;
     const batch_t        *batch;
     const record_fault_t  *fault;
@@ -271,25 +274,22 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
     batch = sink->batch;
     out = &sink->chunk;
     fault = &batch->faults[row->fault - 1];
-    seconds = (time_t) (row->timestamp / 1000);
 
     table = row->target < sink->ntargets
             ? sink->targets[row->target].conf->table : sink->conf->table;
 
     buf_add(out, sink->dead_key.data, sink->dead_key.len);
 
-    if (buf_failed(out) || buf_add_copy(out, table, strlen(table)) == -1) {
+    if (buf_failed(out) || copy_add_text(out, table, strlen(table)) == -1) {
         return -1;
     }
 
     buf_addf(out, "\t%d\t%lld\t", batch->ranges[row->range].partition,
              (long long) row->offset);
 
-    if (row->timestamp >= 0 && gmtime_r(&seconds, &tm)
-        && tm.tm_year <= 9999 - 1900)
-    {
-        strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        buf_addf(out, "%s.%03d+00\t", date, (int) (row->timestamp % 1000));
+    if (row->timestamp >= 0 && row->timestamp < SINK_YEAR_10000) {
+        clock_print(date, row->timestamp, ' ');
+        buf_addf(out, "%s+00\t", date);
 
     } else {
         buf_add(out, "\\N\t", 3);
@@ -305,7 +305,7 @@ sink_dead_letter(sink_t *sink, const batch_row_t *row)
     buf_addf(out, "%s\t", fault->sqlstate);
 
     if (buf_failed(out)
-        || buf_add_copy(out, fault->reason, strlen(fault->reason)) == -1)
+        || copy_add_text(out, fault->reason, strlen(fault->reason)) == -1)
     {
         return -1;
     }

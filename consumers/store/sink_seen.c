@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "store/sink_impl.h"
 
 
@@ -216,11 +217,9 @@ sink_seen_compare(const void *a, const void *b)
 static int
 sink_seen_ask(sink_t *sink)
 {
-    size_t                i, j;
-    buf_t                *sql;
-    const unsigned char  *hash;
-
-    static const char  hex[] = "0123456789abcdef";
+    char    *p;
+    size_t   i;
+    buf_t   *sql;
 
     sql = &sink->sql;
 
@@ -246,14 +245,11 @@ sink_seen_ask(sink_t *sink)
         return -1;
     }
 
-    for (i = 0; i < sink->nkeys; i++) {
-        hash = (const unsigned char *) sink->keys[i].hash;
-
-        for (j = 0; j < RETRY_KEY_LEN; j++) {
-            sql->data[sql->len++] = hex[hash[j] >> 4];
-            sql->data[sql->len++] = hex[hash[j] & 15];
-        }
+    for (i = 0, p = sql->data + sql->len; i < sink->nkeys; i++) {
+        p = text_put_hex(p, sink->keys[i].hash, RETRY_KEY_LEN);
     }
+
+    sql->len = (size_t) (p - sql->data);
 
     buf_addf(sql, "','hex'), n * %d + 1, %d) LIMIT 1) s) ON true",
              RETRY_KEY_LEN, RETRY_KEY_LEN);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "postgres/catalog.h"
+#include "row/copy.h"
 #include "row/row.h"
 #include "row/tombstone.h"
 #include "store/targets.h"
@@ -295,7 +296,7 @@ targets_route_prepare(targets_t *targets, char *reason, size_t size)
 
     for (i = 0; i < conf->nroutes; i++) {
         memset(&value, 0, sizeof(buf_t));
-        if (buf_add_copy(&value, conf->routes[i].value,
+        if (copy_add_text(&value, conf->routes[i].value,
                          strlen(conf->routes[i].value))
             == -1)
         {

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/text.h"
 #include "conf/types.h"
+#include "row/copy.h"
 #include "store/tuples.h"
 
 
@@ -22,7 +25,6 @@ static size_t binary_text(const char *s, size_t len, char *out);
 static size_t binary_bytea(const char *s, size_t len, char *out);
 static size_t binary_integer(const char *s, size_t len, size_t size,
     char *out);
-static size_t binary_refused(size_t size, char *out);
 static size_t binary_time(binary_t *binary, const char *s, size_t len,
     char *out);
 static const char *binary_date(const char *s, const char *end,
@@ -256,7 +258,7 @@ binary_field(binary_t *binary, binary_kind_t kind, const char *s, size_t len,
 }
 
 
-/* Takes back what buf_add_copy() escaped. */
+/* Takes back what copy_add_text() escaped. */
 
 static size_t
 binary_text(const char *s, size_t len, char *out)
@@ -289,65 +291,19 @@ binary_text(const char *s, size_t len, char *out)
 }
 
 
-static int
-binary_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-
-/* "\\x" and hexadecimal digits, as buf_add_bytea() writes them. */
+/* "\\x" and hexadecimal digits, as copy_add_bytea() writes them. */
 
 static size_t
 binary_bytea(const char *s, size_t len, char *out)
 {
-    size_t  i, n;
-
-    for (i = 3, n = 0; i + 1 < len; i += 2) {
-        out[n++] = (char) (binary_digit(s[i]) << 4 | binary_digit(s[i + 1]));
-    }
-
-    return n;
+    return len < 3 ? 0 : (size_t) (text_get_hex(out, s + 3, len - 3) - out);
 }
 
 
 /*
- * A byte too many where it is no number or too large.  PostgreSQL refuses that
- * with 22P03, but a byte too few as a breach of the protocol.
+ * A value of a wrong form becomes one with a byte too many: PostgreSQL refuses
+ * that with 22P03, but a byte too few as a breach of the protocol.
  */
-
-static size_t
-binary_integer(const char *s, size_t len, size_t size, char *out)
-{
-    size_t    i;
-    uint64_t  n, max;
-
-    max = ((uint64_t) 1 << (size * 8 - 1)) - 1;
-    i = len && s[0] == '-';
-    max += i;
-    n = 0;
-
-    if (i == len) {
-        return binary_refused(size, out);
-    }
-
-    for ( /* void */ ; i < len; i++) {
-
-        if (s[i] < '0' || s[i] > '9' || n > max / 10
-            || n * 10 > max - (uint64_t) (s[i] - '0'))
-        {
-            return binary_refused(size, out);
-        }
-
-        n = n * 10 + (uint64_t) (s[i] - '0');
-    }
-
-    binary_put(out, s[0] == '-' ? 0 - n : n, size);
-
-    return size;
-}
-
 
 static size_t
 binary_refused(size_t size, char *out)
@@ -355,6 +311,21 @@ binary_refused(size_t size, char *out)
     memset(out, 0, size + 1);
 
     return size + 1;
+}
+
+
+static size_t
+binary_integer(const char *s, size_t len, size_t size, char *out)
+{
+    int64_t  n;
+
+    if (text_get_int(s, len, size, &n) != 0) {
+        return binary_refused(size, out);
+    }
+
+    binary_put(out, (uint64_t) n, size);
+
+    return size;
 }
 
 
@@ -402,16 +373,13 @@ binary_time(binary_t *binary, const char *s, size_t len, char *out)
 }
 
 
-/*
- * A date of our own writing as days since 1970-01-01, by counting years from
- * March on; returns behind it.
- */
+/* Days since 1970 of a date as clock_print() writes it; returns behind it. */
 
 static const char *
 binary_date(const char *s, const char *end, int64_t *days)
 {
     int      i;
-    int64_t  part[3], year, month;
+    int64_t  part[3];
 
     for (i = 0; i < 3; i++) {
 
@@ -424,11 +392,7 @@ binary_date(const char *s, const char *end, int64_t *days)
         }
     }
 
-    year = part[0] - (part[1] <= 2);
-    month = (part[1] + 9) % 12;
-
-    *days = year * 365 + year / 4 - year / 100 + year / 400
-            + (month * 153 + 2) / 5 + part[2] - 1 - 719468;
+    *days = clock_days(part[0], (int) part[1], (int) part[2]);
 
     return s;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "record/headers.h"
 #include "store/sink.h"
@@ -216,7 +217,7 @@ replay_wait(replay_t *r)
         fd.revents = 0;
 
         (void) poll(&fd, 1, 1000);
-        pg_tick(r->pg, log_clock());
+        pg_tick(r->pg, clock_ms());
         pg_io(r->pg, fd.revents);
     }
 

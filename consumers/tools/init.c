@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "postgres/ddl.h"
 #include "tools/init.h"
 
@@ -408,7 +409,7 @@ init_column(const init_t *init, buf_t *out, uint32_t name)
     }
 
     buf_addf(out, "        \"");
-    buf_add_json(out, decoded, len);
+    text_add_json(out, decoded, len);
     buf_addf(out, "\": { \"path\": \"/");
 
     /* RFC 6901, section 3 */
@@ -421,7 +422,7 @@ init_column(const init_t *init, buf_t *out, uint32_t name)
         }
     }
 
-    buf_add_json(out, path, n);
+    text_add_json(out, path, n);
     buf_addf(out, "\", \"type\": \"%s\"%s },\n", init_type(init, name + 1),
              init->doc.tokens[name + 1].type == JSON_NULL
              ? "" : ", \"required\": true");

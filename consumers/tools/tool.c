@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tools/tool.h"
 
 
@@ -296,7 +297,7 @@ tool_rows_json(buf_t *out, const PGresult *res)
 
             } else {
                 buf_add(out, "\"", 1);
-                buf_add_json(out, value, strlen(value));
+                text_add_json(out, value, strlen(value));
                 buf_add(out, "\"", 1);
             }
         }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "kafka/source.h"
 #include "tools/tool.h"
@@ -129,13 +130,13 @@ topic_compare(tool_t *tool, const PGresult *res,
     rd_kafka_message_t           *rkm;
     rd_kafka_topic_partition_t   *p;
 
-    deadline = log_clock() + TOOL_READ;
+    deadline = clock_ms() + TOOL_READ;
     left = list->cnt;
     rc = 0;
 
     while (rc == 0 && left) {
 
-        if (log_clock() >= deadline) {
+        if (clock_ms() >= deadline) {
             tool_error("could not read topic \"%s\" in time to compare it "
                        "with what was stored", tool->conf->topic);
             return -1;

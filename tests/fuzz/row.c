@@ -4,7 +4,9 @@
  * holds is compared with what the pointers and the JSON reader say.
  */
 
+#include "base/text.h"
 #include "fuzz.h"
+#include "row/copy.h"
 #include "row/row.h"
 
 
@@ -173,7 +175,7 @@ check_line(const buf_t *line, size_t ncolumns)
     }
 
     demand(tabs == ncolumns - 1, "as many fields as columns");
-    demand(buf_is_text(text, n), "it is text");
+    demand(text_is_utf8(text, n), "it is text");
     free(text);
 }
 
@@ -202,16 +204,16 @@ check_first(const row_spec_t *spec, const char *value, size_t len,
     t = i == JSON_NONE ? NULL : &doc.tokens[i];
 
     if (t == NULL || t->type == JSON_NULL) {
-        demand(buf_add_null(&expected) == 0, "memory");
+        demand(copy_add_null(&expected) == 0, "memory");
 
     } else if (t->type == JSON_STRING) {
         text = malloc(t->end - t->start + 1);
         n = json_unescape(&doc, i, text);
-        demand(buf_add_copy(&expected, text, n) == 0, "memory");
+        demand(copy_add_text(&expected, text, n) == 0, "memory");
         free(text);
 
     } else {
-        demand(buf_add_copy(&expected, doc.text + t->start,
+        demand(copy_add_text(&expected, doc.text + t->start,
                             t->end - t->start) == 0, "memory");
     }
 

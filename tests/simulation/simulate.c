@@ -86,11 +86,8 @@ sim_conf(void)
 
 /* In place of the real ones: a clock of this world, and silence. */
 
-int64_t __wrap_log_clock(void);
-void __wrap_log_debug(const char *fmt, ...);
-void __wrap_log_info(const char *fmt, ...);
-void __wrap_log_warnx(const char *fmt, ...);
-void __wrap_log_error(const char *fmt, ...);
+int64_t __wrap_clock_ms(void);
+void __wrap_log_line(log_level_t level, int err, const char *fmt, ...);
 void __wrap_log_limited(log_limit_t *limit, const char *fmt, ...);
 long __wrap_random(void);
 int __wrap_eventfd(unsigned count, int flags);
@@ -100,7 +97,7 @@ int __wrap_close(int fd);
 
 
 int64_t
-__wrap_log_clock(void)
+__wrap_clock_ms(void)
 {
     return sim.now;
 }
@@ -171,21 +168,18 @@ sim_log(const char *fmt, va_list args)
 }
 
 
-#define SIM_LOG(name)                                                         \
-    void                                                                      \
-    __wrap_log_##name(const char *fmt, ...)                                   \
-    {                                                                         \
-        va_list  args;                                                        \
-                                                                              \
-        va_start(args, fmt);                                                  \
-        sim_log(fmt, args);                                                   \
-        va_end(args);                                                         \
-    }
+void
+__wrap_log_line(log_level_t level, int err, const char *fmt, ...)
+{
+    va_list  args;
 
-SIM_LOG(debug)
-SIM_LOG(info)
-SIM_LOG(warnx)
-SIM_LOG(error)
+    (void) level;
+    (void) err;
+
+    va_start(args, fmt);
+    sim_log(fmt, args);
+    va_end(args);
+}
 
 
 void
@@ -859,6 +853,7 @@ main(int argc, char **argv)
 
         case 'v':
             verbose = true;
+            log_level = LOG_LEVEL_DEBUG;
             break;
 
         default:

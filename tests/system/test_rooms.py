@@ -71,12 +71,13 @@ def test_a_call_that_runs_up_is_named(copy):
 
 
 def test_a_circle_of_files_is_named(copy):
-    line = copy.append("consumers/base/buf.c",
-                       "void log_info(const char *fmt, ...);\n"
+    line = copy.append("consumers/base/clock.c",
+                       "void log_line(int level, int err, const char *fmt, "
+                       "...);\n"
                        "void round(void);\n"
-                       'void round(void) { log_info(""); }\n')
+                       'void round(void) { log_line(0, 0, ""); }\n')
     run = copy()
     assert run.returncode == 1
     assert "a circle of 2 files" in run.stdout
-    assert (f"consumers/base/buf.c:{line}:     takes log_info of "
+    assert (f"consumers/base/clock.c:{line}:     takes log_line of "
             "consumers/base/log.c") in run.stdout

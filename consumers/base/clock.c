@@ -1,0 +1,114 @@
+/* Clocks, and the days of the calendar. */
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+
+#define CLOCK_MS_DAY  86400000
+#define CLOCK_1970    719468    /* days from 0000-03-01 to 1970-01-01 */
+
+
+static int64_t
+clock_read(clockid_t id)
+{
+    struct timespec  ts;
+
+    clock_gettime(id, &ts);
+
+    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+int64_t
+clock_ms(void)
+{
+    return clock_read(CLOCK_MONOTONIC) / 1000;
+}
+
+
+int64_t
+clock_us(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+
+int64_t
+clock_wall(void)
+{
+    return clock_read(CLOCK_REALTIME) / 1000;
+}
+
+
+/* Years begin in March here, so that the leap day is their last. */
+
+int64_t
+clock_days(int64_t year, int month, int day)
+{
+    int64_t  era, of_era;
+
+    year -= month <= 2;
+    era = (year >= 0 ? year : year - 399) / 400;
+    of_era = year - era * 400;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100
+           + (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+           - CLOCK_1970;
+}
+
+
+void
+clock_date(int64_t days, int64_t *year, int *month, int *day)
+{
+    int64_t  era, of_era, y, of_year, m;
+
+    days += CLOCK_1970;
+    era = (days >= 0 ? days : days - 146096) / 146097;
+    of_era = days - era * 146097;
+    y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    of_year = of_era - (365 * y + y / 4 - y / 100);
+    m = (5 * of_year + 2) / 153;
+
+    *day = (int) (of_year - (153 * m + 2) / 5 + 1);
+    *month = (int) (m < 10 ? m + 3 : m - 9);
+    *year = y + era * 400 + (*month <= 2);
+}
+
+
+bool
+clock_is_date(int64_t year, int month, int day)
+{
+    bool  leap;
+
+    static const int  days[] = {
+        31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
+    };
+
+    if (month < 1 || month > 12 || day < 1) {
+        return false;
+    }
+
+    leap = year % 4 == 0 && (year % 100 || year % 400 == 0);
+
+    return day <= days[month - 1] + (month == 2 && leap);
+}
+
+
+char *
+clock_print(char *p, int64_t ms, char between)
+{
+    int      month, day, rest;
+    int64_t  days, year;
+
+    days = ms / CLOCK_MS_DAY - (ms % CLOCK_MS_DAY < 0);
+    rest = (int) (ms - days * CLOCK_MS_DAY);
+    clock_date(days, &year, &month, &day);
+
+    return p + snprintf(p, CLOCK_PRINTED,
+                        "%04lld-%02d-%02d%c%02d:%02d:%02d.%03d",
+                        (long long) year, month, day, between,
+                        rest / 3600000, rest / 60000 % 60,
+                        rest / 1000 % 60, rest % 1000);
+}

@@ -1,0 +1,37 @@
+/* Clocks, and the days of the calendar. */
+
+#ifndef SLUICE_CLOCK_H
+#define SLUICE_CLOCK_H
+
+
+#include <stdbool.h>
+#include <stdint.h>
+
+
+/* The monotonic clock, for deadlines and durations: ms and us. */
+int64_t clock_ms(void);
+int64_t clock_us(void);
+
+/* The time of day: ms since 1970. */
+int64_t clock_wall(void);
+
+/*
+ * Days since 1970-01-01 of a date in the proleptic Gregorian calendar (month
+ * 1 to 12, year 0 is 1 BC), and the date of so many days.
+ */
+int64_t clock_days(int64_t year, int month, int day);
+void clock_date(int64_t days, int64_t *year, int *month, int *day);
+
+/* Whether the calendar has that date. */
+bool clock_is_date(int64_t year, int month, int day);
+
+#define CLOCK_PRINTED  32
+
+/*
+ * Writes "2026-01-31T12:34:56.789" of "ms" since 1970, CLOCK_PRINTED bytes at
+ * most with its NUL; "between" is the 'T'.  Returns behind the digits.
+ */
+char *clock_print(char *p, int64_t ms, char between);
+
+
+#endif

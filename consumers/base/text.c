@@ -1,0 +1,196 @@
+/* Text: UTF-8, escapes, hexadecimal and decimal digits. */
+
+#include "base/text.h"
+
+
+static const char  text_hex[] = "0123456789abcdef";
+
+static const char  text_json_escape[256] = {
+    [0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x7f] = 1
+};
+
+
+bool
+text_is_utf8(const char *s, size_t len)
+{
+    size_t          i, n;
+    const uint8_t  *p, *end;
+
+    p = (const uint8_t *) s;
+    end = p + len;
+
+    while (p < end) {
+
+        if (*p < 0x80) {
+            if (*p++ == 0) {
+                return false;
+            }
+            continue;
+        }
+
+        n = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+
+        if (*p < 0xc2 || *p > 0xf4 || (size_t) (end - p) <= n
+            || (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f)
+            || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
+        {
+            return false;
+        }
+
+        for (i = 1; i <= n; i++) {
+            if ((p[i] & 0xc0) != 0x80) {
+                return false;
+            }
+        }
+
+        p += n + 1;
+    }
+
+    return true;
+}
+
+
+void
+text_add_json(buf_t *buf, const char *s, size_t len)
+{
+    size_t  i, run;
+
+    for (i = 0, run = 0; i < len; i++) {
+
+        if (text_json_escape[(unsigned char) s[i]]) {
+            buf_add(buf, s + run, i - run);
+            buf_addf(buf, "\\u%04x", (unsigned char) s[i]);
+            run = i + 1;
+        }
+    }
+
+    buf_add(buf, s + run, len - run);
+}
+
+
+char *
+text_escape(char *dst, size_t size, const char *src, size_t len)
+{
+    char           *p;
+    size_t          i;
+    unsigned char   c;
+
+    for (i = 0, p = dst; i < len; i++) {
+        c = (unsigned char) src[i];
+
+        if ((size_t) (p - dst) + 8 > size) {
+            memcpy(p, "...", 3);
+            p += 3;
+            break;
+        }
+
+        if (c < 0x20 || c == 0x7f || c == '\\') {
+            memcpy(p, "\\x", 2);
+            p = text_put_hex(p + 2, &c, 1);
+
+        } else {
+            *p++ = (char) c;
+        }
+    }
+
+    *p = '\0';
+
+    return dst;
+}
+
+
+char *
+text_put_hex(char *p, const void *bytes, size_t len)
+{
+    size_t                i;
+    const unsigned char  *s = bytes;
+
+    for (i = 0; i < len; i++) {
+        *p++ = text_hex[s[i] >> 4];
+        *p++ = text_hex[s[i] & 15];
+    }
+
+    return p;
+}
+
+
+char *
+text_get_hex(char *p, const char *digits, size_t len)
+{
+    size_t    i;
+    unsigned  byte;
+
+    for (i = 0, byte = 0; i < len; i++) {
+        /* a letter has bit 0x40, and its low bits count from 1 */
+        byte = byte << 4 | ((digits[i] & 15) + (digits[i] & 0x40 ? 9U : 0));
+
+        if (i & 1) {
+            *p++ = (char) byte;
+        }
+    }
+
+    return p;
+}
+
+
+char *
+text_put_int(char *p, int64_t n)
+{
+    char      digits[20];
+    int       i;
+    uint64_t  u;
+
+    u = n < 0 ? 0 - (uint64_t) n : (uint64_t) n;
+
+    if (n < 0) {
+        *p++ = '-';
+    }
+
+    i = 0;
+
+    do {
+        digits[i++] = (char) ('0' + u % 10);
+        u /= 10;
+    } while (u);
+
+    while (i) {
+        *p++ = digits[--i];
+    }
+
+    return p;
+}
+
+
+int
+text_get_int(const char *s, size_t len, size_t size, int64_t *n)
+{
+    size_t    i;
+    unsigned  digit;
+    uint64_t  u, max;
+
+    max = ((uint64_t) 1 << (size * 8 - 1)) - 1;
+    i = len && s[0] == '-';
+    max += i;
+
+    if (i == len) {
+        return -1;
+    }
+
+    for (u = 0; i < len; i++) {
+        digit = (unsigned) (s[i] - '0');
+
+        if (digit > 9) {
+            return -1;
+        }
+
+        if (u > max / 10 || u * 10 > max - digit) {
+            return 1;
+        }
+
+        u = u * 10 + digit;
+    }
+
+    *n = (int64_t) (s[0] == '-' ? 0 - u : u);
+
+    return 0;
+}

@@ -1,0 +1,43 @@
+/* Text: UTF-8, escapes, hexadecimal and decimal digits. */
+
+#ifndef SLUICE_TEXT_H
+#define SLUICE_TEXT_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+
+/* Whether the bytes are UTF-8 (RFC 3629, section 4) without a zero byte. */
+bool text_is_utf8(const char *s, size_t len);
+
+/* Appends the inside of a JSON string (RFC 8259, section 7) for UTF-8. */
+void text_add_json(buf_t *buf, const char *s, size_t len);
+
+/*
+ * Copies "len" bytes of a client's or a server's text for a line of log into
+ * "dst" of "size" bytes: control characters and backslashes become \xHH, and
+ * "..." ends a text that does not fit.  Returns dst.
+ */
+char *text_escape(char *dst, size_t size, const char *src, size_t len);
+
+/* Writes two lower-case hexadecimal digits a byte; returns behind them. */
+char *text_put_hex(char *p, const void *bytes, size_t len);
+
+/* The bytes that "len" hexadecimal digits stand for; returns behind them. */
+char *text_get_hex(char *p, const char *digits, size_t len);
+
+/* Writes a number, at most 20 bytes; returns behind it. */
+char *text_put_int(char *p, int64_t n);
+
+/*
+ * The whole number "s", with or without '-', as a signed integer of "size"
+ * bytes (2, 4 or 8).  Returns 0; 1 if it is out of range; -1 if it is none.
+ */
+int text_get_int(const char *s, size_t len, size_t size, int64_t *n);
+
+
+#endif

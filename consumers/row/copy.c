@@ -1,0 +1,73 @@
+/* Fields of COPY's text format. */
+
+#include "base/text.h"
+#include "row/copy.h"
+
+
+/* What COPY escapes, by its letter; the rest stands for itself. */
+static const char  copy_escapes[256] = {
+    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\v'] = 'v', ['\f'] = 'f',
+    ['\r'] = 'r', ['\\'] = '\\'
+};
+
+
+int
+copy_add_text(buf_t *text, const char *s, size_t len)
+{
+    char        *out;
+    size_t       run;
+    const char  *end;
+
+    if (buf_reserve(text, len * 2 + 1) == -1) {
+        return -1;
+    }
+
+    out = text->data + text->len;
+    end = s + len;
+
+    while (s < end) {
+
+        for (run = 0; s + run < end; run++) {
+            if (copy_escapes[(unsigned char) s[run]]) {
+                break;
+            }
+        }
+
+        memcpy(out, s, run);
+        out += run;
+        s += run;
+
+        if (s < end) {
+            *out++ = '\\';
+            *out++ = copy_escapes[(unsigned char) *s++];
+        }
+    }
+
+    text->len = (size_t) (out - text->data);
+
+    return 0;
+}
+
+
+int
+copy_add_null(buf_t *text)
+{
+    return buf_append(text, "\\N", 2);
+}
+
+
+int
+copy_add_bytea(buf_t *text, const char *s, size_t len)
+{
+    char  *p;
+
+    if (buf_reserve(text, len * 2 + 3) == -1) {
+        return -1;
+    }
+
+    p = text->data + text->len;
+    memcpy(p, "\\\\x", 3);
+    text->len = (size_t) (text_put_hex(p + 3, s, len) - text->data);
+
+    return 0;
+}
