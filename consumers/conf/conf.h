@@ -203,10 +203,6 @@ struct conf_s {
     conf_column_t    *columns;
     size_t            ncolumns;
     bool              columns_auto;       /* they are the table's */
-    bool              by_insert;          /* COPY refuses the table, as the
-                                             catalogue says: a view, RLS */
-    bool              plain;              /* rows of new keys may be copied
-                                             into it, as that says */
     char             *rest;               /* column of the other members */
     conf_format_t     format;
     conf_nul_t        nul;

@@ -33,7 +33,7 @@ enum {
 };
 
 
-static int daemon_init(daemon_t *d, conf_t *conf);
+static int daemon_init(daemon_t *d, const conf_t *conf);
 static void daemon_name(daemon_t *d);
 static void daemon_loop(daemon_t *d);
 static void daemon_fds(daemon_t *d, struct pollfd *fds);
@@ -47,7 +47,7 @@ static int  daemon_status;    /* for the handler of SIGALRM */
 
 
 int
-daemon_run(conf_t *conf, int (*proof)(const conf_t *conf))
+daemon_run(const conf_t *conf, int (*proof)(const conf_t *conf))
 {
     int       status;
     daemon_t  d;
@@ -87,7 +87,7 @@ daemon_run(conf_t *conf, int (*proof)(const conf_t *conf))
 
 
 static int
-daemon_init(daemon_t *d, conf_t *conf)
+daemon_init(daemon_t *d, const conf_t *conf)
 {
     char      err[CONF_ERROR_MAX];
     sigset_t  set;

@@ -21,7 +21,7 @@
  * of a run that went well and says the exit status: what is taken down behind
  * it may take long, and the process ends with it then.
  */
-int daemon_run(conf_t *conf, int (*proof)(const conf_t *conf));
+int daemon_run(const conf_t *conf, int (*proof)(const conf_t *conf));
 
 
 #endif

@@ -341,7 +341,8 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
     }
 
     for (i = 0; i < d->conf->ntargets; i++) {
-        sink_set_binary(d->sink, i, targets_binary(d->targets, i));
+        sink_set_target(d->sink, i, targets_found(d->targets, i),
+                        targets_binary(d->targets, i));
     }
 
     if (sink_prepare(d->sink, pg_conn(d->pg)) == -1) {

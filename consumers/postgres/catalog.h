@@ -1,49 +1,38 @@
-/* Sluice's own tables, and what the catalogue says of the target. */
+/*
+ * One table is made ready on a connection: schema "sluice", then the target
+ * is made where the configuration says so, and looked up.
+ */
 
 #ifndef SLUICE_CATALOG_H
 #define SLUICE_CATALOG_H
 
 
-#include "conf/conf.h"
 #include "postgres/pg.h"
-#include "postgres/sql.h"
+#include "postgres/target.h"
 
 
 typedef struct catalog_s  catalog_t;
 
+/*
+ * SQLSTATE_OK: the table is ready, and catalog_target() tells of it.  Never
+ * SQLSTATE_ROW or SQLSTATE_ROW_LATER.
+ */
 typedef void (*catalog_done_pt)(void *data, const outcome_t *outcome);
 
 
-/* With "columns": "auto" it fills those of "conf" each time it prepares. */
-catalog_t *catalog_create(conf_t *conf);
+/* "conf" must outlive it.  Returns NULL when memory is short. */
+catalog_t *catalog_create(const conf_t *conf);
 void catalog_destroy(catalog_t *catalog);
 
 /*
- * Makes what is missing, reads the target's columns and calls "done" once.
- * "pg" must be idle.
+ * Makes what is missing, looks the table up and calls "done" once.  "pg" must
+ * be idle, and is not to be used until then.
  */
 void catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
     void *data);
 
-/*
- * One type a column of the configuration, as written there or as the table
- * has it.  Valid until the next catalog_prepare().
- */
-const char *const *catalog_types(const catalog_t *catalog);
-
-/*
- * The same as the table has them, NULL where it lacks the column, and their
- * oids in pg_type.
- */
-const char *const *catalog_table_types(const catalog_t *catalog);
-const uint32_t *catalog_type_oids(const catalog_t *catalog);
-
-/* The query for the target's columns. */
-void catalog_query(buf_t *sql, PGconn *conn, const conf_t *conf);
-
-/* Takes that query's result; returns -1 with a reason if it does not fit. */
-int catalog_take(catalog_t *catalog, const PGresult *res, char *reason,
-    size_t size);
+/* What was found.  Each catalog_prepare() replaces the contents. */
+const target_t *catalog_target(const catalog_t *catalog);
 
 
 #endif

@@ -104,8 +104,10 @@ sink_copies(const sink_t *sink)
 
 
 void
-sink_set_binary(sink_t *sink, size_t target, binary_t *binary)
+sink_set_target(sink_t *sink, size_t target, const target_t *found,
+    binary_t *binary)
 {
+    sink->targets[target].found = found;
     sink->targets[target].binary = binary;
 }
 

@@ -51,10 +51,11 @@ sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
 void sink_destroy(sink_t *sink);
 
 /*
- * Lets a table's rows be copied in the binary format, NULL in text.  Without
- * a call it is text; for a new sink_prepare().
+ * What was found of a table, before sink_prepare(); "binary" lets its rows be
+ * copied in the binary format, NULL as text.
  */
-void sink_set_binary(sink_t *sink, size_t target, binary_t *binary);
+void sink_set_target(sink_t *sink, size_t target, const target_t *found,
+    binary_t *binary);
 
 /* Dead letters go there as well, before the commit; NULL: nowhere. */
 void sink_set_dead_topic(sink_t *sink, dead_topic_t *topic);

@@ -19,6 +19,7 @@
 /* The statements of one table. */
 typedef struct {
     const conf_t  *conf;
+    const target_t  *found;      /* what the catalogue says */
     bool           staged;       /* not copied into the table itself */
     unsigned       stage_for;    /* batches more, where others may be */
     char           relation[64]; /* as COPY's error context names it */

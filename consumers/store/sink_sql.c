@@ -18,8 +18,8 @@
 #define SINK_PLAIN_WAIT  100         /* ms; "deadlock_timeout" is 1 s */
 
 
-static void sink_copy(buf_t *sql, PGconn *conn, const conf_t *conf);
-static void sink_columns(buf_t *sql, PGconn *conn, const conf_t *conf);
+static void sink_copy(buf_t *sql, PGconn *conn, const target_t *found);
+static void sink_columns(buf_t *sql, PGconn *conn, const target_t *found);
 static void sink_key(buf_t *sql, PGconn *conn, const conf_t *conf,
     const char *of);
 static void sink_match(buf_t *sql, PGconn *conn, const conf_t *conf,
@@ -28,11 +28,11 @@ static void sink_types(buf_t *sql, PGconn *conn,
     const sink_target_t *target);
 static void sink_plain(sink_target_t *target, PGconn *conn);
 static void sink_stage(sink_target_t *target, PGconn *conn);
-static void sink_into(buf_t *sql, PGconn *conn, const conf_t *conf,
+static void sink_into(buf_t *sql, PGconn *conn, const target_t *found,
     const char *as);
 static void sink_upsert(buf_t *sql, PGconn *conn,
     const sink_target_t *target, const char *where);
-static void sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf);
+static void sink_conflict(buf_t *sql, PGconn *conn, const target_t *found);
 static void sink_delete(buf_t *sql, PGconn *conn,
     const sink_target_t *target);
 static void sink_insert(buf_t *sql, PGconn *conn,
@@ -45,7 +45,8 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
     const conf_t  *conf;
 
     conf = target->conf;
-    target->staged = conf->mode != CONF_MODE_APPEND || conf->by_insert;
+    target->staged = conf->mode != CONF_MODE_APPEND
+                     || target->found->by_insert;
     target->stage.len = 0;
     target->copy.len = 0;
     target->copy_binary.len = 0;
@@ -61,13 +62,13 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
         buf_addf(&target->copy, "COPY pg_temp.%s (" SINK_PLACE ",%s",
                  target->relation, conf->mode == CONF_MODE_UPSERT_DELETE
                  ? SINK_GONE "," : "");
-        sink_columns(&target->copy, conn, conf);
+        sink_columns(&target->copy, conn, target->found);
         buf_addf(&target->copy, ") FROM STDIN");
 
     } else {
         snprintf(target->relation, sizeof(target->relation), "%s",
                  conf->table_name);
-        sink_copy(&target->copy, conn, conf);
+        sink_copy(&target->copy, conn, target->found);
     }
 
     if (target->binary) {
@@ -82,7 +83,7 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
         buf_addf(&target->copy_binary, " (FORMAT binary)");
     }
 
-    if (conf->plain) {
+    if (target->found->plain) {
         sink_plain(target, conn);
     }
 
@@ -116,14 +117,14 @@ sink_target_prepare(sink_target_t *target, PGconn *conn, unsigned n)
 
 
 static void
-sink_columns(buf_t *sql, PGconn *conn, const conf_t *conf)
+sink_columns(buf_t *sql, PGconn *conn, const target_t *found)
 {
     size_t  i, n;
 
-    for (i = 0, n = 0; i < conf->ncolumns; i++) {
-        if (conf->columns[i].from != CONF_FROM_IDENTITY) {
+    for (i = 0, n = 0; i < found->ncolumns; i++) {
+        if (found->columns[i].from != CONF_FROM_IDENTITY) {
             buf_addf(sql, n++ ? "," : "");
-            sql_name(sql, conn, conf->columns[i].name);
+            sql_name(sql, conn, found->columns[i].name);
         }
     }
 }
@@ -165,22 +166,22 @@ sink_match(buf_t *sql, PGconn *conn, const conf_t *conf, const char *a,
 static void
 sink_types(buf_t *sql, PGconn *conn, const sink_target_t *target)
 {
-    size_t         i, n;
-    buf_t          block, table;
-    const conf_t  *conf;
+    size_t           i, n;
+    buf_t            block, table;
+    const target_t  *found;
 
-    conf = target->conf;
+    found = target->found;
     memset(&block, 0, sizeof(buf_t));
     memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, conn, conf);
+    sql_table(&table, conn, found->conf);
 
     buf_addf(&block, "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
              " JOIN (VALUES ");
 
-    for (i = 0, n = 0; i < conf->ncolumns; i++) {
-        if (conf->columns[i].from != CONF_FROM_IDENTITY) {
+    for (i = 0, n = 0; i < found->ncolumns; i++) {
+        if (found->columns[i].from != CONF_FROM_IDENTITY) {
             buf_addf(&block, n ? ",(" : "(");
-            sql_literal(&block, conn, conf->columns[i].name);
+            sql_literal(&block, conn, found->columns[i].name);
             buf_addf(&block, "::name,%" PRIu32 ")",
                      target->binary->oids[n++]);
         }
@@ -214,48 +215,48 @@ sink_types(buf_t *sql, PGconn *conn, const sink_target_t *target)
 static void
 sink_plain(sink_target_t *target, PGconn *conn)
 {
-    size_t         i, n;
-    buf_t         *sql;
-    const conf_t  *conf;
+    size_t           i, n;
+    buf_t           *sql;
+    const target_t  *found;
 
     sql = &target->plain;
-    conf = target->conf;
+    found = target->found;
 
     buf_addf(sql, "SET LOCAL lock_timeout=%d;INSERT INTO ",
              SINK_PLAIN_WAIT);
-    sql_table(sql, conn, conf);
+    sql_table(sql, conn, found->conf);
     buf_addf(sql, " AS sluice_row (");
-    sink_columns(sql, conn, conf);
+    sink_columns(sql, conn, found);
     buf_addf(sql, ") SELECT ");
 
-    for (i = 0, n = 0; i < conf->ncolumns; i++) {
-        if (conf->columns[i].from != CONF_FROM_IDENTITY) {
+    for (i = 0, n = 0; i < found->ncolumns; i++) {
+        if (found->columns[i].from != CONF_FROM_IDENTITY) {
             buf_addf(sql, n++ ? ",NULL" : "NULL");
         }
     }
 
     buf_addf(sql, " WHERE false");
-    sink_conflict(sql, conn, conf);
+    sink_conflict(sql, conn, found);
     buf_addf(sql, ";");
 
     if (target->binary) {
         sink_add(&target->plain_binary, sql);
         sink_types(&target->plain_binary, conn, target);
-        sink_copy(&target->plain_binary, conn, conf);
+        sink_copy(&target->plain_binary, conn, found);
         buf_addf(&target->plain_binary, " (FORMAT binary)");
     }
 
-    sink_copy(sql, conn, conf);
+    sink_copy(sql, conn, found);
 }
 
 
 static void
-sink_copy(buf_t *sql, PGconn *conn, const conf_t *conf)
+sink_copy(buf_t *sql, PGconn *conn, const target_t *found)
 {
     buf_addf(sql, "COPY ");
-    sql_table(sql, conn, conf);
+    sql_table(sql, conn, found->conf);
     buf_addf(sql, " (");
-    sink_columns(sql, conn, conf);
+    sink_columns(sql, conn, found);
     buf_addf(sql, ") FROM STDIN");
 }
 
@@ -282,7 +283,7 @@ sink_stage(sink_target_t *target, PGconn *conn)
              " AS " SINK_PLACE ",%s", target->relation,
              conf->mode == CONF_MODE_UPSERT_DELETE ? "false AS " SINK_GONE ","
                                                    : "");
-    sink_columns(sql, conn, conf);
+    sink_columns(sql, conn, target->found);
     buf_addf(sql, " FROM ");
     sql_table(sql, conn, conf);
     buf_addf(sql, " WITH NO DATA;");
@@ -299,14 +300,14 @@ sink_stage(sink_target_t *target, PGconn *conn)
 
 
 static void
-sink_into(buf_t *sql, PGconn *conn, const conf_t *conf, const char *as)
+sink_into(buf_t *sql, PGconn *conn, const target_t *found, const char *as)
 {
     buf_addf(sql, ";INSERT INTO ");
-    sql_table(sql, conn, conf);
+    sql_table(sql, conn, found->conf);
     buf_addf(sql, "%s (", as);
-    sink_columns(sql, conn, conf);
+    sink_columns(sql, conn, found);
     buf_addf(sql, ") SELECT ");
-    sink_columns(sql, conn, conf);
+    sink_columns(sql, conn, found);
 }
 
 
@@ -320,7 +321,7 @@ sink_upsert(buf_t *sql, PGconn *conn, const sink_target_t *target,
 
     conf = target->conf;
 
-    sink_into(sql, conn, conf, " AS sluice_row");
+    sink_into(sql, conn, target->found, " AS sluice_row");
     buf_addf(sql, " FROM (SELECT DISTINCT ON (");
     sink_key(sql, conn, conf, "s.");
     buf_addf(sql, ") s.* FROM pg_temp.%s s%s ORDER BY ", target->relation,
@@ -335,16 +336,18 @@ sink_upsert(buf_t *sql, PGconn *conn, const sink_target_t *target,
 
     buf_addf(sql, ",s." SINK_PLACE " DESC) s ORDER BY ");
     sink_key(sql, conn, conf, "s.");
-    sink_conflict(sql, conn, conf);
+    sink_conflict(sql, conn, target->found);
 }
 
 
 static void
-sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf)
+sink_conflict(buf_t *sql, PGconn *conn, const target_t *found)
 {
-    size_t       i, n;
-    const char  *name;
+    size_t         i, n;
+    const char    *name;
+    const conf_t  *conf;
 
+    conf = found->conf;
     buf_addf(sql, " ON CONFLICT ");
 
     if (conf->key.n) {
@@ -355,13 +358,13 @@ sink_conflict(buf_t *sql, PGconn *conn, const conf_t *conf)
 
     buf_addf(sql, "DO ");
 
-    for (i = 0, n = 0; conf->mode != CONF_MODE_IGNORE && i < conf->ncolumns;
+    for (i = 0, n = 0; conf->mode != CONF_MODE_IGNORE && i < found->ncolumns;
          i++)
     {
-        name = conf->columns[i].name;
+        name = found->columns[i].name;
 
         if (conf_is_key(conf, name)
-            || conf->columns[i].from == CONF_FROM_IDENTITY)
+            || found->columns[i].from == CONF_FROM_IDENTITY)
         {
             continue;
         }
@@ -448,12 +451,12 @@ sink_insert(buf_t *sql, PGconn *conn, const sink_target_t *target)
 
     conf = target->conf;
 
-    sink_into(sql, conn, conf, "");
+    sink_into(sql, conn, target->found, "");
     buf_addf(sql, " FROM pg_temp.%s s ORDER BY ", target->relation);
     sink_key(sql, conn, conf, "s.");
     buf_addf(sql, "%ss." SINK_PLACE, conf->key.n ? "," : "");
 
     if (conf->mode != CONF_MODE_APPEND) {
-        sink_conflict(sql, conn, conf);
+        sink_conflict(sql, conn, target->found);
     }
 }

@@ -12,12 +12,11 @@
 
 
 typedef struct {
-    conf_t        *conf;
     catalog_t     *catalog;
     row_plan_t    *plan;
     tombstone_t   *tombstone;    /* NULL: a null value is no tombstone */
     binary_t       binary;       /* no kinds: text has to do */
-} target_t;
+} table_t;
 
 
 struct targets_s {
@@ -26,7 +25,7 @@ struct targets_s {
     row_plan_t       *route;         /* NULL: there is one table */
     char            **values;        /* of the routes, as COPY has them */
     buf_t             value;
-    target_t         *list;
+    table_t          *list;
     size_t            n;
     retry_key_t      *retry_key;     /* NULL: nothing asks for it */
     char              retry[RETRY_KEY_LEN];
@@ -39,7 +38,7 @@ struct targets_s {
 
 
 static void targets_on_prepared(void *data, const outcome_t *outcome);
-static int target_plan(target_t *target, char *reason, size_t size);
+static int table_plan(table_t *table, char *reason, size_t size);
 static int targets_route_prepare(targets_t *targets, char *reason,
     size_t size);
 static int targets_route(targets_t *targets, const record_t *record,
@@ -48,7 +47,7 @@ static int targets_retry(targets_t *targets, record_t *record);
 
 
 targets_t *
-targets_create(conf_t *conf)
+targets_create(const conf_t *conf)
 {
     size_t      i;
     targets_t  *targets;
@@ -59,7 +58,7 @@ targets_create(conf_t *conf)
     }
 
     targets->conf = conf;
-    targets->list = calloc(conf->ntargets, sizeof(target_t));
+    targets->list = calloc(conf->ntargets, sizeof(table_t));
 
     if (targets->list == NULL) {
         free(targets);
@@ -69,7 +68,6 @@ targets_create(conf_t *conf)
     targets->n = conf->ntargets;
 
     for (i = 0; i < targets->n; i++) {
-        targets->list[i].conf = conf->targets[i];
         targets->list[i].catalog = catalog_create(conf->targets[i]);
 
         if (targets->list[i].catalog == NULL) {
@@ -155,7 +153,7 @@ targets_on_prepared(void *data, const outcome_t *outcome)
         return;
     }
 
-    if (target_plan(&targets->list[targets->preparing], failed.reason,
+    if (table_plan(&targets->list[targets->preparing], failed.reason,
                     sizeof(failed.reason))
         == -1)
     {
@@ -182,35 +180,31 @@ targets_on_prepared(void *data, const outcome_t *outcome)
 
 
 static int
-target_plan(target_t *target, char *reason, size_t size)
+table_plan(table_t *table, char *reason, size_t size)
 {
-    row_spec_t           spec;
-    const conf_t        *conf;
-    const char *const   *types;
+    row_spec_t       spec;
+    const conf_t    *conf;
+    const target_t  *target;
 
+    target = catalog_target(table->catalog);
     conf = target->conf;
-    types = catalog_types(target->catalog);
 
-    spec.columns = conf->columns;
-    spec.types = types;
-    spec.ncolumns = conf->ncolumns;
+    spec.columns = target->columns;
+    spec.types = target->types;
+    spec.ncolumns = target->ncolumns;
     spec.format = conf->format;
     spec.nul = conf->nul;
     spec.where = &conf->where;
     spec.key = &conf->key;
 
-    row_plan_free(target->plan);
-    target->plan = row_plan_create(&spec, reason, size);
+    row_plan_free(table->plan);
+    table->plan = row_plan_create(&spec, reason, size);
 
-    if (target->plan == NULL) {
+    if (table->plan == NULL) {
         return -1;
     }
 
-    if (binary_prepare(&target->binary, conf, types,
-                       catalog_table_types(target->catalog),
-                       catalog_type_oids(target->catalog))
-        == -1)
-    {
+    if (binary_prepare(&table->binary, target) == -1) {
         snprintf(reason, size, "out of memory");
         return -1;
     }
@@ -219,10 +213,17 @@ target_plan(target_t *target, char *reason, size_t size)
         return 0;
     }
 
-    tombstone_free(target->tombstone);
-    target->tombstone = tombstone_create(&spec, reason, size);
+    tombstone_free(table->tombstone);
+    table->tombstone = tombstone_create(&spec, reason, size);
 
-    return target->tombstone ? 0 : -1;
+    return table->tombstone ? 0 : -1;
+}
+
+
+const target_t *
+targets_found(const targets_t *targets, size_t target)
+{
+    return catalog_target(targets->list[target].catalog);
 }
 
 
@@ -241,8 +242,8 @@ int
 targets_convert(targets_t *targets, const record_t *record,
     buf_t *text, targets_row_t *row)
 {
-    int        rc;
-    target_t  *target;
+    int       rc;
+    table_t  *table;
 
     row->target = 0;
     row->tombstone = false;
@@ -254,15 +255,14 @@ targets_convert(targets_t *targets, const record_t *record,
         }
     }
 
-    target = &targets->list[row->target];
+    table = &targets->list[row->target];
 
-    if (record->value == NULL && target->tombstone) {
+    if (record->value == NULL && table->tombstone) {
         row->tombstone = true;
-        return tombstone_convert(target->tombstone, record, text,
-                                 &row->fault);
+        return tombstone_convert(table->tombstone, record, text, &row->fault);
     }
 
-    return row_convert(target->plan, record, text, &row->fault);
+    return row_convert(table->plan, record, text, &row->fault);
 }
 
 

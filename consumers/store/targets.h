@@ -4,9 +4,8 @@
 #define SLUICE_TARGETS_H
 
 
-#include "conf/conf.h"
 #include "postgres/pg.h"
-#include "postgres/sql.h"
+#include "postgres/target.h"
 #include "store/batch.h"
 #include "store/tuples.h"
 
@@ -24,8 +23,8 @@ typedef struct {
 } targets_row_t;
 
 
-/* "conf" must outlive it; see catalog_create(). */
-targets_t *targets_create(conf_t *conf);
+/* "conf" must outlive it.  Returns NULL when memory is short. */
+targets_t *targets_create(const conf_t *conf);
 void targets_destroy(targets_t *targets);
 
 /* The cluster of the records, before the first one; -1: memory is short. */
@@ -37,6 +36,9 @@ int targets_set_cluster(targets_t *targets, const char *cluster);
  */
 void targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
     void *data);
+
+/* What the catalogue says of a table; valid as targets_binary() is. */
+const target_t *targets_found(const targets_t *targets, size_t target);
 
 /*
  * How lines of a table become tuples of COPY's binary format, NULL where they

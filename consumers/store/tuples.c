@@ -33,38 +33,39 @@ static void binary_put(char *out, uint64_t n, size_t size);
 
 
 int
-binary_prepare(binary_t *binary, const conf_t *conf,
-    const char *const *types, const char *const *table,
-    const uint32_t *oids)
+binary_prepare(binary_t *binary, const target_t *target)
 {
-    int     kind;
-    size_t  i;
+    int          kind;
+    size_t       i;
+    const char  *type, *table;
 
     binary_free(binary);
 
-    binary->kinds = calloc(conf->ncolumns + 1, sizeof(binary_kind_t));
-    binary->oids = calloc(conf->ncolumns + 1, sizeof(uint32_t));
+    binary->kinds = calloc(target->ncolumns + 1, sizeof(binary_kind_t));
+    binary->oids = calloc(target->ncolumns + 1, sizeof(uint32_t));
 
     if (binary->kinds == NULL || binary->oids == NULL) {
         binary_free(binary);
         return -1;
     }
 
-    for (i = 0; i < conf->ncolumns; i++) {
+    for (i = 0; i < target->ncolumns; i++) {
 
-        if (conf->columns[i].from == CONF_FROM_IDENTITY) {
+        if (target->columns[i].from == CONF_FROM_IDENTITY) {
             continue;
         }
 
-        kind = binary_kind(&conf->columns[i], types[i] ? types[i] : "text",
-                           table[i] ? table[i] : "");
+        type = target->types[i];
+        table = target->table_types[i];
+        kind = binary_kind(&target->columns[i], type ? type : "text",
+                           table ? table : "");
         if (kind == -1) {
             binary_free(binary);
             return 0;
         }
 
         binary->kinds[binary->ncolumns] = (binary_kind_t) kind;
-        binary->oids[binary->ncolumns++] = oids[i];
+        binary->oids[binary->ncolumns++] = target->oids[i];
     }
 
     return 1;

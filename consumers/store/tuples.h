@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "conf/conf.h"
+#include "postgres/target.h"
 
 
 /*
@@ -42,14 +42,11 @@ typedef struct {
 
 
 /*
- * Whether every line of a table's columns can become a tuple: "types" is
- * what row_plan_create() was given, "table" what they are in the table, by
- * column of "conf", "oids" the same in pg_type.  Fills "binary" then.  Returns
- * 1, 0 where text has to do, -1 when memory is short.
+ * Whether every line of a table's columns, with the types that the row's plan
+ * was given, can become a tuple.  Fills "binary" then.  Returns 1, 0 where
+ * text has to do, -1 when memory is short.
  */
-int binary_prepare(binary_t *binary, const conf_t *conf,
-    const char *const *types, const char *const *table,
-    const uint32_t *oids);
+int binary_prepare(binary_t *binary, const target_t *target);
 void binary_free(binary_t *binary);
 
 /*

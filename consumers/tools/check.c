@@ -8,8 +8,8 @@
 
 #include "kafka/lookup.h"
 #include "kafka/source.h"
-#include "postgres/catalog.h"
 #include "postgres/ddl.h"
+#include "postgres/target.h"
 #include "row/row.h"
 #include "store/offsets.h"
 #include "tools/check.h"
@@ -30,7 +30,7 @@ typedef struct {
 static int check_kafka(check_t *check);
 static int check_dead_topic(check_t *check);
 static int check_postgres(check_t *check);
-static int check_table(check_t *check, conf_t *conf);
+static int check_table(check_t *check, const conf_t *conf);
 static int check_offsets(check_t *check);
 static PGresult *check_query(check_t *check, buf_t *sql);
 static void check_offset(check_t *check, const lookup_range_t *range,
@@ -38,7 +38,7 @@ static void check_offset(check_t *check, const lookup_range_t *range,
 
 
 int
-check_run(conf_t *conf)
+check_run(const conf_t *conf)
 {
     int      failed;
     size_t   i;
@@ -233,35 +233,29 @@ check_origin(const conf_column_t *column)
 
 
 static int
-check_table(check_t *check, conf_t *conf)
+check_table(check_t *check, const conf_t *conf)
 {
     int                   rc;
     char                  reason[SQL_REASON];
     buf_t                 sql;
     size_t                i;
     PGresult             *res;
+    target_t              target;
     row_spec_t            spec;
-    catalog_t            *catalog;
     row_plan_t           *plan;
     const char           *type, *own, *what;
     const conf_column_t  *column;
 
-    catalog = catalog_create(conf);
-    if (catalog == NULL) {
-        printf("table          out of memory\n");
-        return -1;
-    }
-
     memset(&sql, 0, sizeof(buf_t));
-    catalog_query(&sql, check->conn, conf);
+    target_query(&sql, check->conn, conf);
 
     res = check_query(check, &sql);
     if (res == NULL) {
-        catalog_destroy(catalog);
         return -1;
     }
 
-    rc = catalog_take(catalog, res, reason, sizeof(reason));
+    target_init(&target, conf);
+    rc = target_take(&target, res, reason, sizeof(reason));
 
     if (PQntuples(res) == 0 && conf->create_table) {
         rc = 0;
@@ -280,9 +274,9 @@ check_table(check_t *check, conf_t *conf)
     PQclear(res);
 
     if (rc == 0) {
-        spec.columns = conf->columns;
-        spec.types = catalog_types(catalog);
-        spec.ncolumns = conf->ncolumns;
+        spec.columns = target.columns;
+        spec.types = target.types;
+        spec.ncolumns = target.ncolumns;
         spec.format = conf->format;
         spec.nul = conf->nul;
         spec.where = &conf->where;
@@ -296,10 +290,10 @@ check_table(check_t *check, conf_t *conf)
         row_plan_free(plan);
     }
 
-    for (i = 0; i < conf->ncolumns; i++) {
-        column = &conf->columns[i];
-        type = catalog_types(catalog)[i];
-        own = catalog_table_types(catalog)[i];
+    for (i = 0; i < target.ncolumns; i++) {
+        column = &target.columns[i];
+        type = target.types[i];
+        own = target.table_types[i];
 
         what = column->path ? column->path
                : column->header ? column->header : NULL;
@@ -315,7 +309,7 @@ check_table(check_t *check, conf_t *conf)
                column->fallback ? column->fallback : "");
     }
 
-    catalog_destroy(catalog);
+    target_free(&target);
 
     return rc;
 }

@@ -8,7 +8,7 @@
 
 
 /* Prints what would happen; returns the exit status. */
-int check_run(conf_t *conf);
+int check_run(const conf_t *conf);
 
 
 #endif

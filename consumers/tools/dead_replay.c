@@ -40,7 +40,6 @@ enum {
 typedef struct {
     tool_t               *tool;
     const dead_choice_t  *choice;
-    conf_t               *conf;        /* its own: "auto" fills it */
     targets_t            *targets;
     sink_t               *sink;
     pg_t                 *pg;
@@ -106,21 +105,18 @@ dead_letters_replay(tool_t *tool, const dead_choice_t *choice)
 static int
 replay_open(replay_t *r)
 {
-    char        err[CONF_ERROR_MAX];
-    sink_end_t  end;
+    size_t         i;
+    sink_end_t     end;
+    const conf_t  *conf;
 
-    r->conf = conf_read(r->tool->conf->file, err);
-    if (r->conf == NULL) {
-        tool_error("%s", err);
-        return -1;
-    }
+    conf = r->tool->conf;
 
     end.commit = replay_commit;
     end.data = r;
 
-    r->targets = targets_create(r->conf);
-    r->sink = sink_create(r->conf, NULL, &end);
-    r->pg = pg_create(r->conf->postgres, "sluice:replay", replay_on_ready, r);
+    r->targets = targets_create(conf);
+    r->sink = sink_create(conf, NULL, &end);
+    r->pg = pg_create(conf->postgres, "sluice:replay", replay_on_ready, r);
     r->rows = calloc(REPLAY_ROWS, sizeof(int64_t));
     r->others = calloc(REPLAY_ROWS, sizeof(int64_t));
 
@@ -145,6 +141,10 @@ replay_open(replay_t *r)
         return -1;
     }
 
+    for (i = 0; i < conf->ntargets; i++) {
+        sink_set_target(r->sink, i, targets_found(r->targets, i), NULL);
+    }
+
     if (sink_prepare(r->sink, pg_conn(r->pg)) == -1) {
         tool_error("out of memory");
         return -1;
@@ -160,7 +160,6 @@ replay_close(replay_t *r)
     pg_destroy(r->pg);
     sink_destroy(r->sink);
     targets_destroy(r->targets);
-    conf_free(r->conf);
     batch_free(&r->batch);
     json_doc_free(&r->doc);
     free(r->rows);
@@ -382,7 +381,7 @@ replay_record(replay_t *r, const PGresult *res, int row)
         goto failed;
     }
 
-    record.topic = r->conf->topic;
+    record.topic = r->tool->conf->topic;
     record.key = (const char *) key;
     record.value = (const char *) value;
     record.header = (const record_header_t *) (const void *) list.data;

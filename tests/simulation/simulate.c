@@ -198,20 +198,33 @@ __wrap_log_limited(log_limit_t *limit, const char *fmt, ...)
 /* What the daemon asks of its table, and of backends in its way. */
 
 struct catalog_s {
+    target_t          target;
     catalog_done_pt   done;
     void             *data;
 };
 
-static const char *const  sim_types[] = {
-    "bigint", "text", "integer", "bigint"
-};
 
+/* Of no type in the table that tuples are made for: sim_copy() reads lines. */
 
 catalog_t *
-catalog_create(conf_t *conf)
+catalog_create(const conf_t *conf)
 {
-    (void) conf;
-    return calloc(1, sizeof(catalog_t));
+    catalog_t  *catalog;
+
+    static const char  *types[] = { "bigint", "text", "integer", "bigint" };
+    static const char  *table_types[sizeof(types) / sizeof(types[0])];
+    static uint32_t     oids[sizeof(types) / sizeof(types[0])];
+
+    catalog = calloc(1, sizeof(catalog_t));
+    if (catalog) {
+        target_init(&catalog->target, conf);
+        catalog->target.ncolumns = conf->ncolumns;
+        catalog->target.types = types;
+        catalog->target.table_types = table_types;
+        catalog->target.oids = oids;
+    }
+
+    return catalog;
 }
 
 
@@ -243,33 +256,10 @@ catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
 }
 
 
-const char *const *
-catalog_types(const catalog_t *catalog)
+const target_t *
+catalog_target(const catalog_t *catalog)
 {
-    (void) catalog;
-    return sim_types;
-}
-
-
-/* Of no type that tuples are made for: sim_copy() reads lines. */
-
-const char *const *
-catalog_table_types(const catalog_t *catalog)
-{
-    static const char *const  none[sizeof(sim_types) / sizeof(sim_types[0])];
-
-    (void) catalog;
-    return none;
-}
-
-
-const uint32_t *
-catalog_type_oids(const catalog_t *catalog)
-{
-    static const uint32_t  none[sizeof(sim_types) / sizeof(sim_types[0])];
-
-    (void) catalog;
-    return none;
+    return &catalog->target;
 }
 
 
@@ -284,7 +274,7 @@ unblock_count(const unblock_t *unblock)
 /* Daemons. */
 
 static void
-sim_start(conf_t *conf)
+sim_start(const conf_t *conf)
 {
     daemon_t      *d;
     sim_member_t  *m;

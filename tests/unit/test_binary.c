@@ -143,10 +143,11 @@ static void
 test_prepare(void)
 {
     size_t                i;
-    conf_t                conf;
+    uint32_t              oid = 25;
+    const char           *type, *table;
+    target_t              target;
     binary_t              binary;
     conf_column_t         column;
-    const uint32_t        oid = 25;
 
     static const struct {
         const char   *type;
@@ -171,16 +172,19 @@ test_prepare(void)
     };
 
     memset(&binary, 0, sizeof(binary_t));
-    memset(&conf, 0, sizeof(conf_t));
-    conf.columns = &column;
-    conf.ncolumns = 1;
+    memset(&target, 0, sizeof(target_t));
+    target.columns = &column;
+    target.ncolumns = 1;
+    target.oids = &oid;
 
     for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         memset(&column, 0, sizeof(conf_column_t));
         column.from = pairs[i].from;
-        is(binary_prepare(&binary, &conf, &pairs[i].type, &pairs[i].table,
-                          &oid),
-           pairs[i].wanted, pairs[i].type);
+        type = pairs[i].type;
+        table = pairs[i].table;
+        target.types = &type;
+        target.table_types = &table;
+        is(binary_prepare(&binary, &target), pairs[i].wanted, type);
 
         if (pairs[i].wanted == 1) {
             is(binary.oids[0], oid, "its type");

@@ -1,0 +1,59 @@
+/*
+ * What the catalogue says of one table: its columns, their types, how it takes
+ * rows.  Reads and changes nothing itself: see catalog.h.
+ */
+
+#ifndef SLUICE_TARGET_H
+#define SLUICE_TARGET_H
+
+
+#include "conf/conf.h"
+#include "postgres/sql.h"
+
+
+/* One element a column in each array. */
+typedef struct {
+    const conf_t         *conf;
+    const conf_column_t  *columns;        /* the configuration's or, with
+                                             "auto", the table's */
+    size_t                ncolumns;
+    const char          **types;          /* as written, else the table's */
+    const char          **table_types;    /* NULL: the table has no such
+                                             column */
+    uint32_t             *oids;           /* of the table's, in pg_type */
+    bool                  by_insert;      /* COPY refuses the table: a view,
+                                             row-level security */
+    bool                  plain;          /* COPY of rows with new keys does
+                                             the same as a merge */
+
+    PGresult             *rows;           /* owns the types' text */
+    conf_column_t        *own;            /* "auto": what "columns" is */
+} target_t;
+
+
+/* Of a table that was not looked up; "conf" must outlive it. */
+void target_init(target_t *target, const conf_t *conf);
+void target_free(target_t *target);
+
+/* Appends the query for the table of "conf"; no rows: there is no table. */
+void target_query(buf_t *sql, PGconn *conn, const conf_t *conf);
+
+/*
+ * Replaces what is known by that query's result, which stays the caller's.
+ * Returns -1 with a text in "reason" ("size" bytes) where the table does not
+ * fit the configuration or memory is short.
+ */
+int target_take(target_t *target, const PGresult *rows, char *reason,
+    size_t size);
+
+/*
+ * "columns": "auto": appends the query for the constants among the columns'
+ * defaults; nothing where there are none.
+ */
+void target_defaults_query(buf_t *sql, const target_t *target);
+
+/* Takes that query's result.  Returns -1 when memory is short. */
+int target_defaults_take(target_t *target, const PGresult *values);
+
+
+#endif
