@@ -76,7 +76,6 @@ typedef struct {
 #define NGX_HTTP_KAFKA_COUNTS        (NGX_HTTP_KAFKA_NO_ERROR + 4)
 
 
-
 const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
     ngx_http_kafka_error_e code);
 

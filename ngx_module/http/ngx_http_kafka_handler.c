@@ -341,7 +341,7 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
     ctx->suspended = 1;
 
     ctx->gauges = klcf->producer->gauges;
-    ngx_http_kafka_count_waiting(ctx, 1);
+    ctx->gauges->in_flight++;
 
     ngx_add_timer(&ctx->timer, klcf->timeout);
 
@@ -467,7 +467,7 @@ ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
 static void
 ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_http_kafka_count_waiting(ctx, -1);
+    ctx->gauges->in_flight--;
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);

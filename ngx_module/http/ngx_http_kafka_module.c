@@ -576,7 +576,7 @@ ngx_http_kafka_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_http_kafka_counters_enter(kmcf) != NGX_OK) {
+    if (ngx_kafka_counters_enter(kmcf->zone) != NGX_OK) {
         /* answered 503 by every location */
         return NGX_OK;
     }
@@ -609,5 +609,5 @@ ngx_http_kafka_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_kafka_producers_exit(cycle);
-    ngx_http_kafka_counters_leave(kmcf);
+    ngx_kafka_counters_leave();
 }

@@ -39,10 +39,6 @@
 #define NGX_HTTP_KAFKA_UNKNOWN    3     /* or more than one */
 
 
-/* one worker's gauges in shared memory: ngx_http_kafka_status.h */
-typedef struct ngx_http_kafka_slot_s  ngx_http_kafka_slot_t;
-
-
 typedef struct {
     ngx_array_t                producers;   /* ngx_kafka_conf_t * */
     ngx_array_t                locations;   /* ngx_http_kafka_loc_conf_t * */
@@ -50,8 +46,7 @@ typedef struct {
     ngx_kafka_place_t          drain_place;
     ngx_msec_t                 longest;     /* kafka_timeout of all */
     ngx_kafka_place_t          longest_place;
-    ngx_shm_zone_t            *zone;
-    ngx_http_kafka_slot_t     *slot;        /* of this worker */
+    ngx_shm_zone_t            *zone;        /* of the counters */
     ngx_int_t                  request_id;  /* index of the variable */
 } ngx_http_kafka_main_conf_t;
 
@@ -297,6 +292,9 @@ ngx_int_t ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
+/* A request ended: an error, or one of NGX_HTTP_KAFKA_COUNT_*. */
+void ngx_http_kafka_count(ngx_http_kafka_ctx_t *ctx, ngx_uint_t number);
+
 /* Escapes for a JSON string; invalid UTF-8 becomes U+FFFD. */
 u_char *ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text,
     size_t len);
@@ -337,21 +335,6 @@ ngx_http_variable_value_t *ngx_http_kafka_request_id(ngx_http_request_t *r);
 /* Keeps what the variables say over a redirect to an error_page. */
 ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
 
-/* ngx_http_kafka_counters.c */
-
-/* The counters of each producer and topic: found again, or added. */
-ngx_int_t ngx_http_kafka_counters_zone(ngx_conf_t *cf,
-    ngx_http_kafka_main_conf_t *kmcf);
-
-/* Takes this worker's gauges; NGX_ERROR only without memory. */
-ngx_int_t ngx_http_kafka_counters_enter(ngx_http_kafka_main_conf_t *kmcf);
-void ngx_http_kafka_counters_leave(ngx_http_kafka_main_conf_t *kmcf);
-
-/* A request ended: an error, or one of NGX_HTTP_KAFKA_COUNT_*. */
-void ngx_http_kafka_count(ngx_http_kafka_ctx_t *ctx, ngx_uint_t code);
-
-/* Adds to the requests that wait for a report. */
-void ngx_http_kafka_count_waiting(ngx_http_kafka_ctx_t *ctx, ngx_int_t n);
 
 extern ngx_module_t  ngx_http_kafka_module;
 extern ngx_module_t  ngx_kafka_module;

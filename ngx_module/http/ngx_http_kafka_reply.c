@@ -496,6 +496,24 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 }
 
 
+_Static_assert(NGX_HTTP_KAFKA_COUNTS <= NGX_KAFKA_REQUESTS,
+               "NGX_KAFKA_REQUESTS in ngx_kafka_counters.h is too small");
+
+
+void
+ngx_http_kafka_count(ngx_http_kafka_ctx_t *ctx, ngx_uint_t number)
+{
+    ngx_kafka_topic_counts_t   *counts;
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+
+    counts = ctx->topic ? ctx->topic->counts : &klcf->producer->counts->other;
+
+    (void) ngx_atomic_fetch_add(&counts->requests[number], 1);
+}
+
+
 static ngx_int_t
 ngx_http_kafka_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 {

@@ -101,7 +101,9 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
         }
     }
 
-    if (ngx_http_kafka_counters_zone(cf, kmcf) != NGX_OK) {
+    kmcf->zone = ngx_kafka_counters_zone(cf, &kmcf->producers,
+                                         &ngx_http_kafka_module);
+    if (kmcf->zone == NULL) {
         return NGX_ERROR;
     }
 

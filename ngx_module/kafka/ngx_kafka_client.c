@@ -297,7 +297,7 @@ ngx_kafka_client_serve(ngx_kafka_client_t *client)
         || ngx_kafka_limits_outgrown(client))
     {
         (void) ngx_atomic_fetch_add(
-                   &client->producer->conf->metrics->rebuilds[client->fatal
+                   &client->producer->conf->counts->rebuilds[client->fatal
                        ? NGX_KAFKA_REBUILT_FATAL : NGX_KAFKA_REBUILT_LIMIT],
                    1);
 
@@ -673,7 +673,7 @@ ngx_kafka_client_statistics(rd_kafka_t *rk, char *json, size_t len,
     ngx_kafka_topics_statistics(client, json, len);
 
     if (!client->retiring) {
-        ngx_kafka_metrics_brokers(client->producer->conf->metrics,
+        ngx_kafka_metrics_brokers(client->producer->conf->counts,
                                   client->producer->conf->gauges, json, len);
     }
 

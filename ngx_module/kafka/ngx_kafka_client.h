@@ -120,6 +120,15 @@ void ngx_kafka_client_free(ngx_kafka_client_t *client);
 /* Waits until the helper threads are gone, else ends by _exit() later. */
 void ngx_kafka_clients_wait(ngx_msec_t timeout);
 
+/* ngx_kafka_statistics.c */
+
+/*
+ * Takes the brokers' state and RTT from librdkafka's statistics, a JSON text
+ * of "len" bytes; what cannot be read leaves them unknown.
+ */
+void ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
+    ngx_kafka_gauges_t *gauges, const char *json, size_t len);
+
 /* ngx_kafka_topic.c */
 
 /* Makes the handles of topics that exist, asks for those to create. */

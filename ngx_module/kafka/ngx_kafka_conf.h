@@ -9,7 +9,7 @@
 #include <librdkafka/rdkafka.h>
 #include "json/json.h"
 #include "schema/schema.h"
-#include "kafka/ngx_kafka_metrics.h"
+#include "kafka/ngx_kafka_counters.h"
 
 
 #define NGX_KAFKA_DEFAULT  -1       /* the broker's own default */
@@ -52,7 +52,7 @@ typedef struct {
     ngx_uint_t           create;        /* unsigned  create:1; */
     schema_t            *schema;        /* default of locations, or NULL */
     json_pointer_t      *key;           /* likewise: where the key lies */
-    ngx_kafka_counters_t *counters;     /* shared */
+    ngx_kafka_topic_counts_t *counts;   /* shared */
 } ngx_kafka_topic_conf_t;
 
 
@@ -67,7 +67,7 @@ typedef struct {
     ngx_msec_t                    timeout;
     size_t                        queue;        /* bytes a worker */
     ngx_kafka_topic_state_t      *states;       /* of topics[], shared */
-    ngx_kafka_metrics_t          *metrics;      /* shared */
+    ngx_kafka_producer_counts_t  *counts;       /* shared */
     ngx_kafka_gauges_t           *gauges;       /* of this worker, shared */
     struct ngx_kafka_producer_s  *producer;     /* of this worker, or NULL */
 } ngx_kafka_conf_t;

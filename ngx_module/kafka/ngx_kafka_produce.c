@@ -223,7 +223,7 @@ ngx_kafka_produce_refused(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     topic = kp->conf->topics.elts;
 
     for (i = 0; i < n; i++) {
-        (void) ngx_atomic_fetch_add(&topic[msg[i].topic].counters->refused,
+        (void) ngx_atomic_fetch_add(&topic[msg[i].topic].counts->refused,
                                     1);
     }
 }
@@ -496,25 +496,25 @@ ngx_kafka_abandon(ngx_kafka_record_t *rec)
 static void
 ngx_kafka_record_count(ngx_kafka_record_t *rec, ngx_kafka_outcome_e outcome)
 {
-    ngx_kafka_counters_t    *counters;
-    ngx_kafka_topic_conf_t  *topic;
+    ngx_kafka_topic_conf_t    *topic;
+    ngx_kafka_topic_counts_t  *counts;
 
     topic = rec->producer->conf->topics.elts;
-    counters = topic[rec->msg.topic].counters;
+    counts = topic[rec->msg.topic].counts;
 
     if (outcome == NGX_KAFKA_KEPT) {
-        ngx_kafka_count_kept(counters,
+        ngx_kafka_count_kept(counts,
                              rec->charge - ngx_kafka_overhead(&rec->msg),
                              ngx_current_msec - rec->taken);
         return;
     }
 
     (void) ngx_atomic_fetch_add(outcome == NGX_KAFKA_NOT_KEPT
-                                ? &counters->not_kept : &counters->maybe_kept,
+                                ? &counts->not_kept : &counts->maybe_kept,
                                 1);
 
     if (rec->msg.handler == NULL) {
-        (void) ngx_atomic_fetch_add(&counters->dropped, 1);
+        (void) ngx_atomic_fetch_add(&counts->dropped, 1);
     }
 }
 

@@ -104,7 +104,7 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
         ngx_kafka_topics_serve(kp->client);
 
     } else {
-        (void) ngx_atomic_fetch_add(&kp->conf->metrics->start_failures, 1);
+        (void) ngx_atomic_fetch_add(&kp->conf->counts->start_failures, 1);
     }
 }
 
@@ -194,7 +194,7 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
     kp->stalled = 1;
 
     (void) ngx_atomic_fetch_add(
-               &kp->conf->metrics->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT], 1);
+               &kp->conf->counts->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT], 1);
 
     ngx_kafka_client_retire(kp->client, NGX_KAFKA_OVERDUE_WAIT);
 }
@@ -282,7 +282,7 @@ ngx_kafka_producers_exit(ngx_cycle_t *cycle)
             ngx_del_timer(&kp->drain);
         }
 
-        (void) ngx_atomic_fetch_add(&kp->conf->metrics->unreported,
+        (void) ngx_atomic_fetch_add(&kp->conf->counts->unreported,
                                     kp->records);
         kp->conf->gauges->records = 0;
         kp->conf->gauges->bytes = 0;

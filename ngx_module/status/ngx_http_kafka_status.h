@@ -9,57 +9,6 @@
 
 
 #include "http/ngx_http_kafka_module.h"
-#include "kafka/ngx_kafka_metrics.h"
-
-
-typedef struct ngx_http_kafka_topic_counts_s  ngx_http_kafka_topic_counts_t;
-
-struct ngx_http_kafka_topic_counts_s {
-    ngx_kafka_counters_t             kafka;     /* first: topics point here */
-    ngx_atomic_t                     requests[NGX_HTTP_KAFKA_COUNTS];
-    ngx_http_kafka_topic_counts_t   *next;
-    ngx_str_t                        name;
-};
-
-
-typedef struct ngx_http_kafka_producer_counts_s
-    ngx_http_kafka_producer_counts_t;
-
-struct ngx_http_kafka_producer_counts_s {
-    ngx_kafka_metrics_t                kafka;   /* first, likewise */
-    ngx_http_kafka_topic_counts_t      other;   /* no declared topic */
-    ngx_http_kafka_topic_counts_t     *topics;  /* ever declared */
-    ngx_http_kafka_producer_counts_t  *next;
-    ngx_str_t                          name;
-};
-
-
-/* One producer of one worker. */
-typedef struct {
-    ngx_kafka_gauges_t                 kafka;       /* first, likewise */
-    ngx_atomic_t                       in_flight;   /* suspended requests */
-    ngx_http_kafka_producer_counts_t  *producer;
-} ngx_http_kafka_gauges_t;
-
-
-/* One worker's gauges; those of a dead one do not count. */
-struct ngx_http_kafka_slot_s {
-    ngx_atomic_t               pid;         /* 0: free */
-    uint64_t                   birth;       /* of the process, clock ticks */
-    time_t                     started;     /* s since 1970 */
-    ngx_http_kafka_slot_t     *next;
-    ngx_uint_t                 room;        /* gauges allocated */
-    ngx_uint_t                 n;           /* in use */
-    ngx_http_kafka_gauges_t    gauges[1];
-};
-
-
-/* Lists only grow, at their head or tail, so that nobody locks to read. */
-typedef struct {
-    time_t                             started; /* s since 1970 */
-    ngx_http_kafka_producer_counts_t  *producers;
-    ngx_http_kafka_slot_t             *slots;
-} ngx_http_kafka_shared_t;
 
 
 /* A text that grows in a request's pool; "start" is NULL without memory. */
@@ -73,7 +22,7 @@ typedef struct {
 
 /* What a page shows of a producer: sums over living workers. */
 typedef struct {
-    ngx_http_kafka_producer_counts_t  *counts;
+    ngx_kafka_producer_counts_t  *counts;
     ngx_kafka_conf_t                  *conf;        /* NULL: no more */
     ngx_array_t                       *topics;      /* with something to show:
                                                        …_topic_view_t */
@@ -89,7 +38,7 @@ typedef struct {
 
 /* Of one of its topics; a copy, so that its sums fit together. */
 typedef struct {
-    ngx_http_kafka_topic_counts_t      counts;
+    ngx_kafka_topic_counts_t      counts;
     ngx_kafka_topic_state_t           *state;       /* NULL: no more */
     ngx_uint_t                         kept;        /* records */
     ngx_uint_t                         failed;      /* records */
@@ -107,7 +56,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_http_kafka_shared_t           *shared;
+    ngx_kafka_shared_t           *shared;
     ngx_array_t                        producers;   /* …_producer_view_t */
     ngx_array_t                        slots;       /* of living workers:
                                                        …_slot_t * */
@@ -119,10 +68,6 @@ typedef struct {
     ngx_uint_t                         in_flight;
 } ngx_http_kafka_view_t;
 
-
-/* ngx_http_kafka_counters.c */
-
-ngx_uint_t ngx_http_kafka_slot_alive(ngx_http_kafka_slot_t *slot);
 
 /* ngx_http_kafka_view.c */
 

@@ -81,11 +81,11 @@ ngx_http_kafka_json_producer(ngx_http_kafka_page_t *page,
     ngx_http_kafka_producer_view_t *producer)
 {
     ngx_uint_t                     i;
-    ngx_kafka_metrics_t           *metrics;
+    ngx_kafka_producer_counts_t           *metrics;
     ngx_http_kafka_topic_view_t   *topic;
     ngx_http_kafka_broker_view_t  *broker;
 
-    metrics = &producer->counts->kafka;
+    metrics = producer->counts;
 
     ngx_http_kafka_print(page, "{\"name\":\"");
     ngx_http_kafka_print_json(page, &producer->counts->name);
@@ -151,9 +151,9 @@ ngx_http_kafka_json_topic(ngx_http_kafka_page_t *page,
     char                  *comma;
     ngx_uint_t             i, status;
     const char            *name;
-    ngx_kafka_counters_t  *kafka;
+    ngx_kafka_topic_counts_t  *kafka;
 
-    kafka = &topic->counts.kafka;
+    kafka = &topic->counts;
 
     ngx_http_kafka_print(page, "{\"name\":\"");
     ngx_http_kafka_print_json(page, &topic->counts.name);
@@ -225,7 +225,7 @@ ngx_http_kafka_json_processes(ngx_http_kafka_page_t *page,
     ngx_http_kafka_view_t *view)
 {
     ngx_uint_t               i, s, records, bytes, in_flight, leaving, up;
-    ngx_http_kafka_slot_t  **slot;
+    ngx_kafka_slot_t  **slot;
 
     slot = view->slots.elts;
 
@@ -238,15 +238,15 @@ ngx_http_kafka_json_processes(ngx_http_kafka_page_t *page,
         up = 0;
 
         for (i = 0; i < slot[s]->n; i++) {
-            records += slot[s]->gauges[i].kafka.records;
-            bytes += slot[s]->gauges[i].kafka.bytes;
+            records += slot[s]->gauges[i].records;
+            bytes += slot[s]->gauges[i].bytes;
             in_flight += slot[s]->gauges[i].in_flight;
-            leaving |= slot[s]->gauges[i].kafka.leaving;
-            up += slot[s]->gauges[i].kafka.up;
+            leaving |= slot[s]->gauges[i].leaving;
+            up += slot[s]->gauges[i].up;
         }
 
         ngx_http_kafka_print(page,
-                             "%s{\"pid\":%uA,\"since\":%T,\"leaving\":%s,"
+                             "%s{\"pid\":%P,\"since\":%T,\"leaving\":%s,"
                              "\"connected\":%ui,\"queued\":%ui,"
                              "\"queued_bytes\":%ui,\"in_flight\":%ui}",
                              s ? "," : "", slot[s]->pid, slot[s]->started,

@@ -69,17 +69,17 @@ static const ngx_http_kafka_metric_t  ngx_http_kafka_metrics[] = {
     { "sluice_http_record_bytes_total", "counter",
       "Bytes of kept records: keys, values and headers.",
       ngx_http_kafka_metric_topic, 1,
-      offsetof(ngx_kafka_counters_t, bytes) },
+      offsetof(ngx_kafka_topic_counts_t, bytes) },
 
     { "sluice_http_records_dropped_total", "counter",
       "Records not or perhaps not kept whose report no request waited for.",
       ngx_http_kafka_metric_topic, 1,
-      offsetof(ngx_kafka_counters_t, dropped) },
+      offsetof(ngx_kafka_topic_counts_t, dropped) },
 
     { "sluice_http_records_unreported_total", "counter",
       "Records whose worker ended before Kafka's report.",
       ngx_http_kafka_metric_counter, 0,
-      offsetof(ngx_kafka_metrics_t, unreported) },
+      offsetof(ngx_kafka_producer_counts_t, unreported) },
 
     { "sluice_http_ack_latency_seconds", "histogram",
       "From taking a record to its acknowledgement.",
@@ -111,7 +111,7 @@ static const ngx_http_kafka_metric_t  ngx_http_kafka_metrics[] = {
     { "sluice_http_producer_start_failures_total", "counter",
       "Producers that could not start.",
       ngx_http_kafka_metric_counter, 0,
-      offsetof(ngx_kafka_metrics_t, start_failures) },
+      offsetof(ngx_kafka_producer_counts_t, start_failures) },
 
     { "sluice_http_broker_connected_workers", "gauge",
       "Workers that are connected to the broker.",
@@ -272,9 +272,9 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_requests)
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_records)
 {
     ngx_uint_t             i;
-    ngx_kafka_counters_t  *kafka;
+    ngx_kafka_topic_counts_t  *kafka;
 
-    kafka = &topic->counts.kafka;
+    kafka = &topic->counts;
 
     struct {
         const char         *result;
@@ -298,7 +298,7 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_topic)
 {
     ngx_atomic_t  *value;
 
-    value = (ngx_atomic_t *) ((u_char *) &topic->counts.kafka
+    value = (ngx_atomic_t *) ((u_char *) &topic->counts
                               + metric->offset);
 
     ngx_http_kafka_metric_labels(page, metric->name, "", producer, topic);
@@ -310,9 +310,9 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_latency)
 {
     ngx_uint_t             i;
     ngx_atomic_uint_t      n;
-    ngx_kafka_counters_t  *kafka;
+    ngx_kafka_topic_counts_t  *kafka;
 
-    kafka = &topic->counts.kafka;
+    kafka = &topic->counts;
     n = 0;
 
     for (i = 0; i < NGX_KAFKA_BUCKETS; i++) {
@@ -364,7 +364,7 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_counter)
 {
     ngx_atomic_t  *value;
 
-    value = (ngx_atomic_t *) ((u_char *) &producer->counts->kafka
+    value = (ngx_atomic_t *) ((u_char *) producer->counts
                               + metric->offset);
 
     ngx_http_kafka_metric_labels(page, metric->name, "", producer, topic);
@@ -383,7 +383,7 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_rebuilds)
     for (i = 0; i < NGX_KAFKA_REBUILDS; i++) {
         ngx_http_kafka_metric_labels(page, metric->name, "", producer, topic);
         ngx_http_kafka_print(page, ",reason=\"%s\"} %uA\n", reasons[i],
-                             producer->counts->kafka.rebuilds[i]);
+                             producer->counts->rebuilds[i]);
     }
 }
 

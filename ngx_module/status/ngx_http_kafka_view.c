@@ -4,11 +4,11 @@
 
 
 static ngx_int_t ngx_http_kafka_view_add(ngx_http_request_t *r,
-    ngx_http_kafka_view_t *view, ngx_http_kafka_producer_counts_t *counts);
+    ngx_http_kafka_view_t *view, ngx_kafka_producer_counts_t *counts);
 static ngx_array_t *ngx_http_kafka_view_topics(ngx_http_request_t *r,
     ngx_http_kafka_producer_view_t *producer);
 static ngx_kafka_conf_t *ngx_http_kafka_view_conf(ngx_http_request_t *r,
-    ngx_http_kafka_producer_counts_t *counts);
+    ngx_kafka_producer_counts_t *counts);
 static void ngx_http_kafka_view_gauges(ngx_http_kafka_view_t *view);
 static ngx_array_t *ngx_http_kafka_view_brokers(ngx_http_request_t *r,
     ngx_http_kafka_view_t *view, ngx_http_kafka_producer_view_t *producer);
@@ -21,32 +21,28 @@ static void ngx_http_kafka_view_sum(ngx_http_kafka_topic_view_t *topic);
 ngx_int_t
 ngx_http_kafka_view(ngx_http_request_t *r, ngx_http_kafka_view_t *view)
 {
-    ngx_slab_pool_t                    *shpool;
-    ngx_http_kafka_slot_t              *slot, **slotp;
+    ngx_kafka_slot_t              *slot, **slotp;
     ngx_http_kafka_main_conf_t         *kmcf;
-    ngx_http_kafka_producer_counts_t   *counts;
+    ngx_kafka_producer_counts_t   *counts;
 
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
-    shpool = (ngx_slab_pool_t *) kmcf->zone->shm.addr;
 
     ngx_memzero(view, sizeof(ngx_http_kafka_view_t));
-    view->shared = shpool->data;
+    view->shared = ngx_kafka_counters_shared(kmcf->zone);
 
     if (ngx_array_init(&view->producers, r->pool, 4,
                        sizeof(ngx_http_kafka_producer_view_t))
         != NGX_OK
         || ngx_array_init(&view->slots, r->pool, 8,
-                          sizeof(ngx_http_kafka_slot_t *))
+                          sizeof(ngx_kafka_slot_t *))
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    /* whether one lives takes a look at /proc, so only once */
-
     for (slot = view->shared->slots; slot; slot = slot->next) {
 
-        if (!ngx_http_kafka_slot_alive(slot)) {
+        if (!ngx_kafka_slot_alive(slot)) {
             continue;
         }
 
@@ -72,7 +68,7 @@ ngx_http_kafka_view(ngx_http_request_t *r, ngx_http_kafka_view_t *view)
 
 static ngx_int_t
 ngx_http_kafka_view_add(ngx_http_request_t *r, ngx_http_kafka_view_t *view,
-    ngx_http_kafka_producer_counts_t *counts)
+    ngx_kafka_producer_counts_t *counts)
 {
     ngx_uint_t                       i;
     ngx_array_t                     *topics;
@@ -108,7 +104,7 @@ ngx_http_kafka_view_add(ngx_http_request_t *r, ngx_http_kafka_view_t *view,
         view->failed += topic[i].failed;
     }
 
-    view->failed += counts->kafka.unreported;
+    view->failed += counts->unreported;
 
     return NGX_OK;
 }
@@ -117,7 +113,7 @@ ngx_http_kafka_view_add(ngx_http_request_t *r, ngx_http_kafka_view_t *view,
 /* What this worker's configuration says of a producer, if it still does. */
 static ngx_kafka_conf_t *
 ngx_http_kafka_view_conf(ngx_http_request_t *r,
-    ngx_http_kafka_producer_counts_t *counts)
+    ngx_kafka_producer_counts_t *counts)
 {
     ngx_uint_t                    i;
     ngx_kafka_conf_t            **kcfp;
@@ -127,7 +123,7 @@ ngx_http_kafka_view_conf(ngx_http_request_t *r,
     kcfp = kmcf->producers.elts;
 
     for (i = 0; i < kmcf->producers.nelts; i++) {
-        if (kcfp[i]->metrics == &counts->kafka) {
+        if (kcfp[i]->counts == counts) {
             return kcfp[i];
         }
     }
@@ -140,8 +136,8 @@ static void
 ngx_http_kafka_view_gauges(ngx_http_kafka_view_t *view)
 {
     ngx_uint_t                        i, j, s;
-    ngx_http_kafka_slot_t           **slot;
-    ngx_http_kafka_gauges_t          *gauges;
+    ngx_kafka_slot_t           **slot;
+    ngx_kafka_gauges_t          *gauges;
     ngx_http_kafka_producer_view_t   *producer;
 
     slot = view->slots.elts;
@@ -155,15 +151,15 @@ ngx_http_kafka_view_gauges(ngx_http_kafka_view_t *view)
             for (j = 0; j < view->producers.nelts; j++) {
                 if (producer[j].counts == gauges->producer) {
                     producer[j].workers++;
-                    producer[j].up += gauges->kafka.up;
-                    producer[j].records += gauges->kafka.records;
-                    producer[j].bytes += gauges->kafka.bytes;
+                    producer[j].up += gauges->up;
+                    producer[j].records += gauges->records;
+                    producer[j].bytes += gauges->bytes;
                     producer[j].in_flight += gauges->in_flight;
                 }
             }
 
-            view->records += gauges->kafka.records;
-            view->bytes += gauges->kafka.bytes;
+            view->records += gauges->records;
+            view->bytes += gauges->bytes;
             view->in_flight += gauges->in_flight;
         }
     }
@@ -180,7 +176,7 @@ ngx_http_kafka_view_topics(ngx_http_request_t *r,
     ngx_kafka_conf_t               *kcf;
     ngx_kafka_topic_conf_t         *topic;
     ngx_http_kafka_topic_view_t    *view;
-    ngx_http_kafka_topic_counts_t  *counts;
+    ngx_kafka_topic_counts_t  *counts;
 
     topics = ngx_array_create(r->pool, 8,
                               sizeof(ngx_http_kafka_topic_view_t));
@@ -209,7 +205,7 @@ ngx_http_kafka_view_topics(ngx_http_request_t *r,
         for (i = 0; kcf && i < kcf->topics.nelts; i++) {
             topic = kcf->topics.elts;
 
-            if (topic[i].counters == &counts->kafka
+            if (topic[i].counts == counts
                 && counts != &producer->counts->other)
             {
                 view->state = &kcf->states[i];
@@ -237,9 +233,9 @@ static void
 ngx_http_kafka_view_sum(ngx_http_kafka_topic_view_t *topic)
 {
     ngx_uint_t             i;
-    ngx_kafka_counters_t  *kafka;
+    ngx_kafka_topic_counts_t  *kafka;
 
-    kafka = &topic->counts.kafka;
+    kafka = &topic->counts;
 
     for (i = 0; i < NGX_KAFKA_BUCKETS; i++) {
         topic->kept += kafka->kept[i];
@@ -259,10 +255,10 @@ ngx_http_kafka_view_brokers(ngx_http_request_t *r,
 {
     ngx_uint_t                     i, n;
     ngx_array_t                   *brokers;
-    ngx_kafka_metrics_t           *metrics;
+    ngx_kafka_producer_counts_t           *metrics;
     ngx_http_kafka_broker_view_t  *broker;
 
-    metrics = &producer->counts->kafka;
+    metrics = producer->counts;
 
     brokers = ngx_array_create(r->pool, 4,
                                sizeof(ngx_http_kafka_broker_view_t));
@@ -305,7 +301,7 @@ ngx_http_kafka_view_broker(ngx_http_kafka_view_t *view,
 {
     ngx_uint_t                   j, s, known, rtts;
     ngx_atomic_uint_t            state;
-    ngx_http_kafka_slot_t      **slot;
+    ngx_kafka_slot_t      **slot;
     ngx_kafka_broker_gauges_t   *gauges;
 
     slot = view->slots.elts;
@@ -315,7 +311,7 @@ ngx_http_kafka_view_broker(ngx_http_kafka_view_t *view,
     for (s = 0; s < view->slots.nelts; s++) {
 
         for (j = 0; j < slot[s]->n; j++) {
-            gauges = &slot[s]->gauges[j].kafka.brokers[i];
+            gauges = &slot[s]->gauges[j].brokers[i];
             state = gauges->state;
 
             if (slot[s]->gauges[j].producer != producer->counts

@@ -1,54 +1,16 @@
-/* Counting records, and brokers as librdkafka's statistics show them. */
+/* Brokers as librdkafka's statistics show them. */
 
-#include "kafka/ngx_kafka_metrics.h"
+#include "kafka/ngx_kafka_client.h"
 #include "json/json.h"
 
 
-static ngx_int_t ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics,
+static ngx_int_t ngx_kafka_metrics_broker(ngx_kafka_producer_counts_t *counts,
     json_doc_t *doc, uint32_t token, ngx_kafka_gauges_t *gauges);
-static ngx_uint_t ngx_kafka_metrics_slot(ngx_kafka_metrics_t *metrics,
+static ngx_uint_t ngx_kafka_metrics_slot(ngx_kafka_producer_counts_t *counts,
     ngx_int_t id, ngx_str_t *address);
 static ngx_int_t ngx_kafka_metrics_number(json_doc_t *doc, uint32_t object,
     const char *name);
 static ngx_uint_t ngx_kafka_metrics_state(ngx_str_t *name);
-
-
-const ngx_kafka_latency_t  ngx_kafka_latencies[NGX_KAFKA_BUCKETS - 1] = {
-    { 1, "0.001" },
-    { 2, "0.002" },
-    { 5, "0.005" },
-    { 10, "0.01" },
-    { 20, "0.02" },
-    { 50, "0.05" },
-    { 100, "0.1" },
-    { 200, "0.2" },
-    { 500, "0.5" },
-    { 1000, "1.0" },
-    { 2000, "2.0" },
-    { 5000, "5.0" },
-    { 10000, "10.0" }
-};
-
-
-void
-ngx_kafka_count_kept(ngx_kafka_counters_t *counters, size_t bytes,
-    ngx_msec_t ms)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_KAFKA_BUCKETS - 1; i++) {
-        if (ms <= ngx_kafka_latencies[i].ms) {
-            break;
-        }
-    }
-
-    (void) ngx_atomic_fetch_add(&counters->kept[i], 1);
-    (void) ngx_atomic_fetch_add(&counters->bytes, bytes);
-
-    if (ms) {
-        (void) ngx_atomic_fetch_add(&counters->latency, ms);
-    }
-}
 
 
 /*
@@ -56,7 +18,7 @@ ngx_kafka_count_kept(ngx_kafka_counters_t *counters, size_t bytes,
  * be megabytes.
  */
 void
-ngx_kafka_metrics_brokers(ngx_kafka_metrics_t *metrics,
+ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
     ngx_kafka_gauges_t *gauges, const char *json, size_t len)
 {
     uint8_t       seen[NGX_KAFKA_BROKERS_MAX] = { 0 };
@@ -89,7 +51,7 @@ ngx_kafka_metrics_brokers(ngx_kafka_metrics_t *metrics,
                  member < doc.tokens[0].next;
                  member = doc.tokens[member + 1].next)
             {
-                n = ngx_kafka_metrics_broker(metrics, &doc, member + 1,
+                n = ngx_kafka_metrics_broker(counts, &doc, member + 1,
                                              gauges);
                 if (n >= 0) {
                     seen[n] = 1;
@@ -110,7 +72,7 @@ ngx_kafka_metrics_brokers(ngx_kafka_metrics_t *metrics,
 
 /* The index of a broker of the cluster, or -1. */
 static ngx_int_t
-ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics, json_doc_t *doc,
+ngx_kafka_metrics_broker(ngx_kafka_producer_counts_t *counts, json_doc_t *doc,
     uint32_t token, ngx_kafka_gauges_t *gauges)
 {
     uint32_t                    rtt, name, state;
@@ -132,7 +94,7 @@ ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics, json_doc_t *doc,
     text.data = (u_char *) doc->text + doc->tokens[name].start;
     text.len = doc->tokens[name].end - doc->tokens[name].start;
 
-    i = ngx_kafka_metrics_slot(metrics, id, &text);
+    i = ngx_kafka_metrics_slot(counts, id, &text);
 
     if (i == NGX_KAFKA_BROKERS_MAX) {
         return -1;
@@ -161,7 +123,7 @@ ngx_kafka_metrics_broker(ngx_kafka_metrics_t *metrics, json_doc_t *doc,
 
 /* The index of an id, made where it is new; NGX_KAFKA_BROKERS_MAX: no room. */
 static ngx_uint_t
-ngx_kafka_metrics_slot(ngx_kafka_metrics_t *metrics, ngx_int_t id,
+ngx_kafka_metrics_slot(ngx_kafka_producer_counts_t *counts, ngx_int_t id,
     ngx_str_t *address)
 {
     u_char               text[NGX_KAFKA_ADDRESS], *p, *last;
@@ -177,21 +139,21 @@ ngx_kafka_metrics_slot(ngx_kafka_metrics_t *metrics, ngx_int_t id,
         }
     }
 
-    ngx_shmtx_lock(&metrics->lock->mutex);
+    ngx_shmtx_lock(&counts->lock->mutex);
 
-    broker = metrics->brokers;
+    broker = counts->brokers;
 
-    for (i = 0; i < metrics->nbrokers && broker[i].id != id; i++) {
+    for (i = 0; i < counts->nbrokers && broker[i].id != id; i++) {
         /* void */
     }
 
     if (i < NGX_KAFKA_BROKERS_MAX) {
         broker[i].id = id;
         ngx_memcpy(broker[i].address, text, last - text + 1);
-        metrics->nbrokers = ngx_max(metrics->nbrokers, i + 1);
+        counts->nbrokers = ngx_max(counts->nbrokers, i + 1);
     }
 
-    ngx_shmtx_unlock(&metrics->lock->mutex);
+    ngx_shmtx_unlock(&counts->lock->mutex);
 
     return i;
 }
