@@ -190,7 +190,7 @@ fuzz_split = ngx_module/http/ngx_http_kafka_record.c \
     ngx_module/http/ngx_http_kafka_split.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \
     consumers/base/clock.c
-fuzz_row = $(filter-out %/tombstone.c,$(wildcard consumers/row/*.c)) \
+fuzz_row = $(wildcard consumers/row/*.c consumers/record/*.c) \
     consumers/conf/types.c consumers/conf/units.c consumers/base/buf.c \
     consumers/base/clock.c consumers/base/text.c
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/testpoint.h"
-#include "base/text.h"
 #include "conf/owned.h"
 #include "kafka/source_impl.h"
+#include "record/headers.h"
 
 
 /* Read ahead over all partitions: bytes of records, and how many of them. */
@@ -247,49 +247,16 @@ source_producer_conf(const conf_t *conf, char *err)
 }
 
 
-/* A JSON string's inside; -1 for what jsonb's text cannot hold. */
+/* The headers of a message as a list, and as JSON text if it has any. */
 
 static int
-source_json_text(buf_t *out, const char *s, size_t len)
+source_headers(const rd_kafka_message_t *rkm, buf_t *text, buf_t *list)
 {
-    size_t         i;
-    unsigned char  c;
-
-    for (i = 0; i < len; i++) {
-        c = (unsigned char) s[i];
-
-        if (c == 0 || c >= 0x80) {
-            return -1;
-        }
-    }
-
-    text_add_json(out, s, len);
-
-    return 0;
-}
-
-
-static inline void
-source_add(buf_t *out, const char *s)
-{
-    buf_add(out, s, strlen(s));
-}
-
-
-/*
- * Headers as a JSON array of { "name", "value" }, "value_hex" for bytes that
- * are no plain text; names repeat, so it is no object.
- */
-
-static int
-source_headers(const rd_kafka_message_t *rkm, buf_t *out, buf_t *list)
-{
-    size_t               i, j, len, mark;
-    const char          *name, *value;
-    record_header_t       header;
+    size_t               i;
+    record_header_t      header;
     rd_kafka_headers_t  *headers;
 
-    out->len = 0;
+    text->len = 0;
     list->len = 0;
 
     if (rd_kafka_message_headers(rkm, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -297,46 +264,21 @@ source_headers(const rd_kafka_message_t *rkm, buf_t *out, buf_t *list)
         return 0;
     }
 
-    buf_add(out, "[", 1);
-
-    for (i = 0; rd_kafka_header_get_all(headers, i, &name,
-                                        (const void **) &value, &len)
+    for (i = 0; rd_kafka_header_get_all(headers, i, &header.name,
+                                        (const void **) &header.value,
+                                        &header.len)
                 == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++)
     {
-        header.name = name;
-        header.value = value;
-        header.len = len;
         buf_add(list, (const char *) &header, sizeof(record_header_t));
-
-        source_add(out, i ? ",{\"name\":\"" : "{\"name\":\"");
-
-        if (source_json_text(out, name, strlen(name)) == -1) {
-            buf_add(out, "?", 1);
-        }
-
-        if (value == NULL) {
-            source_add(out, "\",\"value\":null}");
-            continue;
-        }
-
-        mark = out->len;
-        source_add(out, "\",\"value\":\"");
-
-        if (source_json_text(out, value, len) == -1 && !buf_failed(out)) {
-            out->len = mark;
-            source_add(out, "\",\"value_hex\":\"");
-            for (j = 0; j < len; j++) {
-                buf_addf(out, "%02x", (unsigned char) value[j]);
-            }
-        }
-
-        buf_add(out, "\"}", 2);
     }
 
-    buf_add(out, "]", 1);
+    if (buf_failed(list)) {
+        return -1;
+    }
 
-    return buf_failed(out) || buf_failed(list) ? -1 : 0;
+    return headers_write(text, (const record_header_t *) (const void *)
+                         list->data, i);
 }
 
 

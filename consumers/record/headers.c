@@ -1,63 +1,117 @@
-/* Headers of a kept record, back from their JSON. */
+/* A record's headers: as a list, and as the JSON text that is stored. */
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "base/text.h"
 #include "record/headers.h"
 
 
-/* A string token's bytes, of "value_hex" the bytes it stands for. */
+static bool headers_is_ascii(const char *s, size_t len);
+static int headers_read_value(json_doc_t *doc, uint32_t token, bool hex,
+    buf_t *bytes);
 
-static int
-dead_put(buf_t *bytes, const json_doc_t *doc, uint32_t token, bool hex)
+
+const record_header_t *
+headers_find(const record_t *record, const char *name)
 {
-    size_t  i, len;
-    char   *at, digits[3];
+    size_t  i;
 
-    len = doc->tokens[token].end - doc->tokens[token].start;
-
-    if (buf_reserve(bytes, len + 1) == -1) {
-        return -1;
-    }
-
-    at = bytes->data + bytes->len;
-
-    if (!hex) {
-        len = json_unescape(doc, token, at);
-
-    } else {
-        digits[2] = '\0';
-        for (i = 0; i + 1 < len; i += 2) {
-            memcpy(digits, doc->text + doc->tokens[token].start + i, 2);
-            at[i / 2] = (char) strtoul(digits, NULL, 16);
+    for (i = record->nheaders; i--; ) {
+        if (strcmp(record->header[i].name, name) == 0) {
+            return &record->header[i];
         }
-        len /= 2;
     }
 
-    at[len] = '\0';
-    bytes->len += len + 1;
+    return NULL;
+}
 
-    return (int) len;
+
+static inline void
+headers_add(buf_t *text, const char *s)
+{
+    buf_add(text, s, strlen(s));
 }
 
 
 int
-dead_headers(json_doc_t *doc, const char *text, size_t size, buf_t *list,
+headers_write(buf_t *text, const record_header_t *list, size_t n)
+{
+    size_t                  i, len;
+    const record_header_t  *h;
+
+    headers_add(text, "[");
+
+    for (i = 0; i < n; i++) {
+        h = &list[i];
+        len = strlen(h->name);
+
+        headers_add(text, i ? ",{\"name\":\"" : "{\"name\":\"");
+
+        if (headers_is_ascii(h->name, len)) {
+            text_add_json(text, h->name, len);
+        } else {
+            headers_add(text, "?");
+        }
+
+        if (h->value == NULL) {
+            headers_add(text, "\",\"value\":null}");
+            continue;
+        }
+
+        if (headers_is_ascii(h->value, h->len)) {
+            headers_add(text, "\",\"value\":\"");
+            text_add_json(text, h->value, h->len);
+
+        } else {
+            headers_add(text, "\",\"value_hex\":\"");
+            if (buf_reserve(text, 2 * h->len) == -1) {
+                return -1;
+            }
+            text_put_hex(text->data + text->len, h->value, h->len);
+            text->len += 2 * h->len;
+        }
+
+        headers_add(text, "\"}");
+    }
+
+    headers_add(text, "]");
+
+    return buf_failed(text) ? -1 : 0;
+}
+
+
+/* Whether jsonb's text can hold it: no zero byte. */
+
+static bool
+headers_is_ascii(const char *s, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (s[i] == '\0' || (s[i] & 0x80)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+int
+headers_read(json_doc_t *doc, const char *text, size_t len, buf_t *list,
     buf_t *bytes)
 {
-    int                  len;
+    int                  n;
     bool                 name;
     uint32_t             i, member;
     json_error_t         err;
+    record_header_t      header;
     const json_token_t  *t;
-    record_header_t       header;
 
-    if (size == 0 || json_parse(doc, text, size, &err) == -1) {
+    if (len == 0 || json_parse(doc, text, len, &err) == -1) {
         return 0;
     }
 
-    /* at most as long as the text and a NUL each, so that it never moves */
-    if (buf_reserve(bytes, size * 2 + 1) == -1) {
+    /* room for all, with a NUL each: the list points into it */
+    if (buf_reserve(bytes, len * 2 + 1) == -1) {
         return -1;
     }
 
@@ -81,17 +135,44 @@ dead_headers(json_doc_t *doc, const char *text, size_t size, buf_t *list,
                 header.value = bytes->data + bytes->len;
             }
 
-            len = dead_put(bytes, doc, member + 1, !name
-                           && json_equals(doc, member, "value_hex", 9));
-            if (len == -1) {
+            n = headers_read_value(doc, member + 1, !name
+                                   && json_equals(doc, member, "value_hex",
+                                                  9), bytes);
+            if (n == -1) {
                 return -1;
             }
 
-            header.len = name ? header.len : (size_t) len;
+            header.len = name ? header.len : (size_t) n;
         }
 
         buf_add(list, (const char *) &header, sizeof(record_header_t));
     }
 
     return buf_failed(list) ? -1 : 0;
+}
+
+
+/* Appends what a string stands for, and a NUL.  Returns its length, or -1. */
+
+static int
+headers_read_value(json_doc_t *doc, uint32_t token, bool hex, buf_t *bytes)
+{
+    char                *at;
+    size_t               len;
+    const json_token_t  *t;
+
+    t = &doc->tokens[token];
+    len = t->end - t->start;
+
+    if (buf_reserve(bytes, len + 1) == -1) {
+        return -1;
+    }
+
+    at = bytes->data + bytes->len;
+    len = hex ? (size_t) (text_get_hex(at, doc->text + t->start, len) - at)
+              : json_unescape(doc, token, at);
+    at[len] = '\0';
+    bytes->len += len + 1;
+
+    return (int) len;
 }

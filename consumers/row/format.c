@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "record/headers.h"
 #include "row/row_impl.h"
 
 
@@ -255,7 +256,7 @@ row_event(row_plan_t *plan, const record_t *record,
 {
     const record_header_t  *type;
 
-    type = row_header(record, "content-type");
+    type = headers_find(record, "content-type");
 
     if (row_media_type(type, "application/cloudevents")) {
 
@@ -264,7 +265,7 @@ row_event(row_plan_t *plan, const record_t *record,
                              "other than JSON");
         }
 
-    } else if (row_header(record, "ce_specversion")) {
+    } else if (headers_find(record, "ce_specversion")) {
         return row_event_binary(plan, record, fault);
     }
 
@@ -390,7 +391,7 @@ row_event_data(const record_t *record, buf_t *out)
     size_t                 data;
     const record_header_t  *type;
 
-    type = row_header(record, "content-type");
+    type = headers_find(record, "content-type");
 
     if (record->value == NULL) {
         return 0;

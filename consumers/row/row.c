@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "record/headers.h"
 #include "row/copy.h"
 #include "row/row_impl.h"
 
@@ -480,30 +481,13 @@ row_from_value(row_plan_t *plan, const row_column_t *column,
 }
 
 
-/* Kafka lets a name come more than once: the last one counts. */
-
-const record_header_t *
-row_header(const record_t *record, const char *name)
-{
-    size_t  i;
-
-    for (i = record->nheaders; i--; ) {
-        if (strcmp(record->header[i].name, name) == 0) {
-            return &record->header[i];
-        }
-    }
-
-    return NULL;
-}
-
-
 static int
 row_from_header(row_plan_t *plan, const row_column_t *column,
     const record_t *record, buf_t *text, record_fault_t *fault)
 {
     const record_header_t  *header;
 
-    header = row_header(record, column->header);
+    header = headers_find(record, column->header);
 
     if (header == NULL || header->value == NULL) {
         return row_absent(column, header != NULL, text, fault);

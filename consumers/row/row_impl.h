@@ -165,9 +165,4 @@ int row_where_ready(row_plan_t *plan, char *reason, size_t size);
 void row_where_free(row_plan_t *plan);
 bool row_where(row_plan_t *plan, const record_t *record);
 
-/* A record's last header of that name, or NULL. */
-const record_header_t *row_header(const record_t *record,
-    const char *name);
-
-
 #endif

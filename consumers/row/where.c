@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/headers.h"
 #include "row/row_impl.h"
 #include "schema/schema.h"
 
@@ -216,7 +217,7 @@ row_where_header(const row_where_t *where, const record_t *record)
     const row_choice_t    *choice;
     const record_header_t  *header;
 
-    header = row_header(record, where->conf->header);
+    header = headers_find(record, where->conf->header);
 
     if (where->conf->kind != CONF_WHERE_IN) {
         return (header != NULL) == (where->conf->kind == CONF_WHERE_EXISTS);

@@ -312,7 +312,7 @@ dead_topic_headers(dead_topic_t *topic, const batch_row_t *row)
     text = topic->conf->dead_store == CONF_STORE_ALL
            ? batch_headers(topic->batch, row) : NULL;
 
-    if (text && dead_headers(&topic->doc, text, row->headers_len,
+    if (text && headers_read(&topic->doc, text, row->headers_len,
                              &topic->list, &topic->bytes) == -1)
     {
         buf_free(&topic->list);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "postgres/catalog.h"
+#include "record/headers.h"
 #include "row/copy.h"
 #include "row/row.h"
 #include "row/tombstone.h"
@@ -422,41 +423,26 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
 }
 
 
-/*
- * Of several headers with the name the last counts, as in Kafka's clients; an
- * empty one is none.
- */
+/* An empty header is no key. */
 
 static int
 targets_retry(targets_t *targets, record_t *record)
 {
-    size_t                 i;
-    const char            *name;
     const record_header_t  *header;
 
-    name = targets->conf->dedupe_header;
     record->retry = NULL;
 
     if (targets->retry_key == NULL) {
         return 0;
     }
 
-    for (i = record->nheaders; i-- > 0; ) {
-        header = &record->header[i];
-
-        if (strcmp(header->name, name) != 0) {
-            continue;
-        }
-
-        if (header->len == 0) {
-            return 0;
-        }
-
-        record->retry = targets->retry;
-
-        return retry_key_hash(targets->retry_key, header->value, header->len,
-                              (unsigned char *) targets->retry);
+    header = headers_find(record, targets->conf->dedupe_header);
+    if (header == NULL || header->len == 0) {
+        return 0;
     }
 
-    return 0;
+    record->retry = targets->retry;
+
+    return retry_key_hash(targets->retry_key, header->value, header->len,
+                          (unsigned char *) targets->retry);
 }

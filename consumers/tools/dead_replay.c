@@ -375,7 +375,7 @@ replay_record(replay_t *r, const PGresult *res, int row)
     if (replay_bytes(res, row, REPLAY_KEY, &key, &record.key_len) == -1
         || replay_bytes(res, row, REPLAY_VALUE, &value, &record.value_len)
            == -1
-        || dead_headers(&r->doc, headers, strlen(headers), &list, &bytes)
+        || headers_read(&r->doc, headers, strlen(headers), &list, &bytes)
            == -1)
     {
         goto failed;
