@@ -404,3 +404,47 @@ def test_your_own_event_in_three_edits(home):
         assert home.post("/topics/visit", {"seconds": 1}).status == 422
     finally:
         shutil.rmtree(folder)
+
+
+def shape(text):
+    """Numbers, spaces and rules are others each time."""
+    return re.sub(r"\d+", "N", re.sub(r"-{2,}", "-", re.sub(
+        r"\s+", " ", text))).strip()
+
+
+def test_the_tutorial(home):
+    """Its commands in their order, each with the answer it shows."""
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    blocks = re.findall(r"^```(sh|text)\n(.*?)^```", text, re.M | re.S)
+    folder, port = ROOT / "examples" / "reading", free_port()
+    # make up and down are this stack's
+    script = (f'make() {{ env BUILD={home.build} "${{@:2}}" '
+              f'{ROOT}/stack/stack "$1" 9>&-; }}\n'
+              f"[ ! -f {home.build}/stack.env ] || . {home.build}/stack.env\n")
+
+    def run(command):
+        command = command.replace("8888", str(port)).replace(
+            "build/", f"{home.build}/")
+        return subprocess.run(["bash", "-ec", script + command], cwd=ROOT,
+                              check=True, env=environment(home.build),
+                              stdout=subprocess.PIPE, text=True).stdout
+
+    assert len(blocks) > 15
+    try:
+        for (kind, command), (shown, answer) in zip(
+                blocks, blocks[1:] + [("", "")]):
+            if kind != "sh":
+                continue
+            if shown != "text":
+                run(command)
+            elif command.startswith(("psql", "build/consumers/")):
+                wait_for(lambda: shape(run(command)) == shape(answer),
+                         30, f"what the tutorial shows: {answer}")
+            else:
+                assert shape(run(command)) == shape(answer)
+        assert not folder.exists()
+    finally:
+        pid = home.build / "mine" / "nginx.pid"
+        if pid.exists():
+            os.kill(int(pid.read_text()), signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
