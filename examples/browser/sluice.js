@@ -1,5 +1,6 @@
-// Sends records to Sluice from a page: queue, batches, retries by what the
-// server says was kept, and a last beacon when the page goes.
+// Sends records to Sluice from a page.  It queues them, sends batches, retries
+// by what the server says was kept, and sends a last beacon when the page is
+// left.
 //
 //     import { Sluice } from "./sluice.js";
 //     const sluice = new Sluice("https://collect.example.com/events");
@@ -13,15 +14,15 @@ const DEFAULTS = {
   batch: true, // several records a request, as NDJSON; false: one each
   batchRecords: 100,
   batchBytes: 50000,
-  linger: 200, // ms that a record waits for company
+  linger: 200, // ms that a record waits for others
   queueRecords: 1000, // push() refuses above either
   queueBytes: 1000000,
   attempts: 8, // of one record, while the server says it was not kept
   timeout: 10000, // ms for one request
   backoff: 500, // ms, doubled each time, where there is no Retry-After
-  // One record a request, each with an Idempotency-Key; then a record whose
-  // fate is not known is sent again.  Only where a key's second is dropped
-  // behind Kafka: Sluice hands the key on as a header of the record.
+  // One record a request, each with an Idempotency-Key.  A record whose fate
+  // is unknown is then sent again.  Use it only where the consumer drops a
+  // second record of a key ("dedupe"); the key is a header of the record.
   idempotency: false,
   gzip: false, // by CompressionStream, from 1 KiB on
   headers: {},
@@ -56,7 +57,7 @@ export class Sluice {
     }
     this.#type = batch && !idempotency ? "application/x-ndjson"
       : "application/json";
-    // hidden may be the last that a page on a telephone hears
+    // on a telephone "hidden" may be the last event of a page
     addEventListener("visibilitychange", this.#onHidden);
     addEventListener("pagehide", this.#onLeave);
   }
@@ -187,7 +188,8 @@ export class Sluice {
         const kept = code === 202 ? "queued" : true;
         return this.#done(entry, { kept, status: code });
       }
-      // an answer of somebody else's: a 4xx made nothing, a 5xx may have
+      // an answer without "persisted" is not the module's: a 4xx produced
+      // nothing, a 5xx may have
       const persisted = own?.persisted ?? told.persisted
         ?? (code >= 400 && code < 500 ? "no" : "possibly");
       const retry = persisted !== "no" ? this.#set.idempotency
@@ -219,8 +221,8 @@ export class Sluice {
     queueMicrotask(() => this.#set.onFate(entry.record, fate));
   }
 
-  // After silence ask without a body first, so that an outage costs one
-  // request's certainty and not that of every record.
+  // After no answer ask without a body first.  So in an outage the fate of
+  // one request is unknown, and not that of every record.
   async #someoneAnswers() {
     const signal = AbortSignal.timeout(this.#set.timeout);
     const asked = fetch(this.#url, { method: "OPTIONS", signal });
@@ -232,7 +234,7 @@ export class Sluice {
     document.visibilityState === "hidden" && this.flush();
   };
 
-  // Nobody hears the answers.  text/plain needs no time for a preflight.
+  // Nobody reads the answers.  text/plain needs no preflight.
   #onLeave = () => {
     if (!this.#sent) {
       this.#queue.unshift(...this.#flying.splice(0));
