@@ -59,3 +59,8 @@ def test_a_page_without_a_way_to_it_is_named(tree):
 def test_a_name_of_no_page_is_named(tree):
     assert tree(README=f"See `{DOCS}/b.md`.\n") \
         == f"{DOCS}/README.md:1: there is no {DOCS}/b.md\n"
+
+
+def test_a_name_of_no_source_is_named(tree):
+    assert tree(README="See `consumers/base/none.c:12`.\n") \
+        == f"{DOCS}/README.md:1: there is no consumers/base/none.c\n"
