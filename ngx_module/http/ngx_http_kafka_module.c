@@ -608,6 +608,6 @@ ngx_http_kafka_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_kafka_producers_exit(cycle);
+    ngx_kafka_producers_exit();
     ngx_kafka_counters_leave();
 }

@@ -1,6 +1,6 @@
 /* Whether records are likely to be kept: down, stalled, ready. */
 
-#include "kafka/ngx_kafka_client.h"
+#include "kafka/ngx_kafka_impl.h"
 
 
 #define NGX_KAFKA_PROBE_PERIOD   200     /* ms */
@@ -267,13 +267,13 @@ ngx_kafka_producer_note(ngx_kafka_producer_t *kp)
     kp->down = down;
 
     if (down) {
-        ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+        ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                       "kafka_producer \"%V\": %s, answering 503 at once",
                       &kp->conf->name,
                       client->up ? "brokers do not acknowledge"
                                  : "no broker is up");
     } else {
-        ngx_log_error(NGX_LOG_NOTICE, kp->cycle->log, 0,
+        ngx_log_error(NGX_LOG_NOTICE, kp->log, 0,
                       "kafka_producer \"%V\": brokers are up again",
                       &kp->conf->name);
     }

@@ -1,6 +1,6 @@
 /* What the brokers take: each topic's max.message.bytes, and its use. */
 
-#include "kafka/ngx_kafka_client.h"
+#include "kafka/ngx_kafka_impl.h"
 
 
 #define NGX_KAFKA_LIMITS_TIMEOUT  5000      /* ms, of one request */
@@ -237,7 +237,7 @@ ngx_kafka_limits_result(ngx_kafka_client_t *client,
         || err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
     {
         if (ngx_atomic_cmp_set(&state->refused, 0, 1)) {
-            ngx_log_error(NGX_LOG_WARN, client->producer->cycle->log, 0,
+            ngx_log_error(NGX_LOG_WARN, client->producer->log, 0,
                           "could not read max.message.bytes of topic \"%V\": "
                           "%s; allow its principal DescribeConfigs on the "
                           "topic, or see that it is not below "
@@ -325,12 +325,12 @@ ngx_kafka_limits_outgrown(ngx_kafka_client_t *client)
     smallest = ngx_kafka_limits_smallest(kp->conf);
 
     if (smallest == 0 || client->batch <= smallest
-        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LIMITS_LEAVING)
+        || ngx_kafka_destroying() >= NGX_KAFKA_LIMITS_LEAVING)
     {
         return 0;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, kp->cycle->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, kp->log, 0,
                   "kafka_producer \"%V\": a topic takes no more than %uz "
                   "bytes at once, starting anew with batches of that",
                   &kp->conf->name, smallest);

@@ -1,20 +1,15 @@
-/* Records: taken, handed over, parked for their topic, reported. */
+/* Records: checked, handed over to librdkafka, parked for their topic. */
 
-#include "kafka/ngx_kafka_client.h"
+#include "kafka/ngx_kafka_impl.h"
 
 
-/*
- * What librdkafka holds for a record beside key and value, as measured with
- * small ones: a message, its place in queues and the allocator's overhead.
- */
-#define NGX_KAFKA_RECORD_COST    320     /* bytes */
-#define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
-#define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
-
-#define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
 #define NGX_KAFKA_BATCH          128     /* records given over at once */
 
 
+static ngx_kafka_take_e ngx_kafka_produce_check(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_uint_t n, size_t charge);
+static ngx_int_t ngx_kafka_produce_records(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_kafka_take_e ngx_kafka_produce_all(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static void ngx_kafka_produce_refused(ngx_kafka_producer_t *kp,
@@ -29,85 +24,104 @@ static rd_kafka_resp_err_t ngx_kafka_produce_headers(
     ngx_kafka_message_t *msg);
 static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec);
-static void ngx_kafka_record_count(ngx_kafka_record_t *rec,
-    ngx_kafka_outcome_e outcome);
-static size_t ngx_kafka_overhead(const ngx_kafka_message_t *msg);
-static ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
-    ngx_kafka_message_t *msg);
-static ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec,
-    ngx_log_t *log);
-static void ngx_kafka_record_move(ngx_str_t *str, u_char **p);
-static void ngx_kafka_record_free(ngx_kafka_record_t *rec);
-static void ngx_kafka_producer_charge(ngx_kafka_producer_t *kp,
-    ngx_kafka_record_t *rec);
-static void ngx_kafka_producer_release(ngx_kafka_producer_t *kp,
-    ngx_kafka_record_t *rec);
-
-
-/* of this worker */
-static ngx_queue_t   ngx_kafka_free_records;
-static ngx_uint_t    ngx_kafka_silent;       /* no handler is called any more */
-
-
-void
-ngx_kafka_records_silence(void)
-{
-    ngx_kafka_silent = 1;
-}
 
 
 ngx_kafka_take_e
 ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     ngx_uint_t n)
 {
-    size_t            size, charge;
+    size_t            charge;
     ngx_uint_t        i;
     ngx_kafka_take_e  rc;
 
     charge = 0;
 
     for (i = 0; i < n; i++) {
-        size = ngx_kafka_message_size(&msg[i]);
 
         if (!ngx_kafka_limit_fits(kp, &msg[i])) {
             return NGX_KAFKA_TOO_LARGE;
         }
 
-        charge += size + ngx_kafka_overhead(&msg[i]);
+        charge += ngx_kafka_message_size(&msg[i])
+                  + ngx_kafka_record_overhead(&msg[i]);
     }
 
     if (charge > kp->conf->queue) {
         return NGX_KAFKA_TOO_LARGE;
     }
 
+    rc = ngx_kafka_produce_check(kp, msg, n, charge);
+
+    if (rc == NGX_KAFKA_TAKEN) {
+
+        if (ngx_kafka_produce_records(kp, msg, n) == NGX_OK) {
+            rc = ngx_kafka_produce_all(kp, msg, n);
+
+        } else {
+            rc = NGX_KAFKA_QUEUE_FULL;
+        }
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka producer \"%V\" takes %ui records: %d",
+                   &kp->conf->name, n, rc);
+
+    if (rc == NGX_KAFKA_TAKEN) {
+
+        if (ngx_exiting) {
+            /* the drain's own call came when this body was still arriving */
+            ngx_kafka_records_drain(kp);
+        }
+
+    } else if (rc != NGX_KAFKA_TOO_LARGE) {
+        ngx_kafka_produce_refused(kp, msg, n);
+    }
+
+    return rc;
+}
+
+
+/* Whether "n" records of "charge" bytes are likely to be kept. */
+static ngx_kafka_take_e
+ngx_kafka_produce_check(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+    ngx_uint_t n, size_t charge)
+{
+    ngx_uint_t  i;
+
     if (kp->client == NULL) {
-        rc = NGX_KAFKA_NOT_STARTED;
-        goto refused;
+        return NGX_KAFKA_NOT_STARTED;
     }
 
     if (kp->charged + charge > kp->conf->queue) {
-        rc = NGX_KAFKA_QUEUE_FULL;
-        goto refused;
+        return NGX_KAFKA_QUEUE_FULL;
     }
 
     if (ngx_kafka_producer_down(kp) && !ngx_kafka_producer_probe(kp)) {
-        rc = NGX_KAFKA_BROKERS_DOWN;
-        goto refused;
+        return NGX_KAFKA_BROKERS_DOWN;
     }
 
     if (ngx_kafka_producer_overloaded(kp)) {
-        rc = NGX_KAFKA_OVERLOADED;
-        goto refused;
+        return NGX_KAFKA_OVERLOADED;
     }
 
     for (i = 0; i < n; i++) {
         if (kp->client->topics[msg[i].topic] == NULL
             && kp->conf->states[msg[i].topic].error)
         {
-            rc = NGX_KAFKA_TOPIC_MISSING;
-            goto refused;
+            return NGX_KAFKA_TOPIC_MISSING;
         }
     }
+
+    return NGX_KAFKA_TAKEN;
+}
+
+
+/* A record for each message, or none. */
+static ngx_int_t
+ngx_kafka_produce_records(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+    ngx_uint_t n)
+{
+    ngx_uint_t  i;
 
     for (i = 0; i < n; i++) {
         msg[i].record = ngx_kafka_record_get(kp, &msg[i]);
@@ -117,33 +131,11 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
                 ngx_kafka_record_free(msg[--i].record);
             }
 
-            rc = NGX_KAFKA_QUEUE_FULL;
-            goto refused;
+            return NGX_ERROR;
         }
     }
 
-    rc = ngx_kafka_produce_all(kp, msg, n);
-
-    if (rc == NGX_KAFKA_TOO_LARGE) {
-        return rc;
-    }
-
-    if (rc != NGX_KAFKA_TAKEN) {
-        goto refused;
-    }
-
-    if (ngx_exiting) {
-        /* the drain's own call came when this body was still arriving */
-        ngx_kafka_producer_drain(kp);
-    }
-
-    return NGX_KAFKA_TAKEN;
-
-refused:
-
-    ngx_kafka_produce_refused(kp, msg, n);
-
-    return rc;
+    return NGX_OK;
 }
 
 
@@ -194,7 +186,7 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     for (i = 0; i < n; i++) {
         if (msg[i].record) {
-            ngx_kafka_producer_charge(kp, msg[i].record);
+            ngx_kafka_record_charge(msg[i].record);
             taken++;
         }
     }
@@ -389,10 +381,14 @@ static ngx_kafka_take_e
 ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 {
     if (rec->msg.handler == NULL
-        && ngx_kafka_record_keep(rec, kp->cycle->log) != NGX_OK)
+        && ngx_kafka_record_keep(rec, kp->log) != NGX_OK)
     {
         return NGX_KAFKA_QUEUE_FULL;
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka record %p parked for topic %ui", rec,
+                   rec->msg.topic);
 
     rec->parked = 1;
     ngx_queue_insert_tail(&kp->parked, &rec->queue);
@@ -402,7 +398,7 @@ ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 
 
 void
-ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
 {
     ngx_queue_t         *q, *next;
     ngx_kafka_record_t  *rec;
@@ -415,9 +411,13 @@ ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic)
         next = ngx_queue_next(q);
         rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
 
-        if (rec->msg.topic != topic) {
+        if (kp->client->topics[rec->msg.topic] == NULL) {
             continue;
         }
+
+        ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                       "kafka record %p of topic %ui unparked", rec,
+                       rec->msg.topic);
 
         ngx_queue_remove(q);
         rec->parked = 0;
@@ -439,243 +439,34 @@ ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic)
         report.timestamp = -1;
 
         ngx_queue_init(&rec->queue);
-        ngx_kafka_producer_report(kp->client, rec, &report);
+        ngx_kafka_report_record(kp->client, rec, &report);
 
-        /* its handler may have changed the queue */
+        /* the record's handler may have changed the queue */
         next = ngx_queue_head(&kp->parked);
     }
 }
 
 
+/* The others have their request's timer. */
 void
-ngx_kafka_producer_report(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
-    ngx_kafka_report_t *report)
+ngx_kafka_produce_expire(ngx_kafka_producer_t *kp)
 {
-    void                  *data;
-    ngx_kafka_report_pt    handler;
-    ngx_kafka_producer_t  *kp;
-
-    kp = rec->producer;
-    data = rec->msg.data;
-    handler = rec->msg.handler;
-
-    if (report->outcome == NGX_KAFKA_KEPT) {
-        client->up = 1;
-        kp->stalled = 0;
-        ngx_kafka_producer_measure(kp, rec);
-    }
-
-    ngx_kafka_record_count(rec, report->outcome);
-
-    ngx_queue_remove(&rec->queue);
-    ngx_kafka_producer_release(kp, rec);
-
-    if (handler && !ngx_kafka_silent) {
-        handler(data, report);
-    }
-}
-
-
-ngx_uint_t
-ngx_kafka_abandon(ngx_kafka_record_t *rec)
-{
-    if (!rec->parked) {
-        rec->msg.handler = NULL;
-        return 1;
-    }
-
-    ngx_kafka_record_count(rec, NGX_KAFKA_NOT_KEPT);
-
-    ngx_queue_remove(&rec->queue);
-    ngx_kafka_producer_release(rec->producer, rec);
-
-    return 0;
-}
-
-
-static void
-ngx_kafka_record_count(ngx_kafka_record_t *rec, ngx_kafka_outcome_e outcome)
-{
-    ngx_kafka_topic_conf_t    *topic;
-    ngx_kafka_topic_counts_t  *counts;
-
-    topic = rec->producer->conf->topics.elts;
-    counts = topic[rec->msg.topic].counts;
-
-    if (outcome == NGX_KAFKA_KEPT) {
-        ngx_kafka_count_kept(counts,
-                             rec->charge - ngx_kafka_overhead(&rec->msg),
-                             ngx_current_msec - rec->taken);
-        return;
-    }
-
-    (void) ngx_atomic_fetch_add(outcome == NGX_KAFKA_NOT_KEPT
-                                ? &counts->not_kept : &counts->maybe_kept,
-                                1);
-
-    if (rec->msg.handler == NULL) {
-        (void) ngx_atomic_fetch_add(&counts->dropped, 1);
-    }
-}
-
-
-size_t
-ngx_kafka_message_size(const ngx_kafka_message_t *msg)
-{
-    size_t      size;
-    ngx_uint_t  i;
-
-    size = msg->value.len + msg->key.len;
-
-    for (i = 0; i < msg->nheaders; i++) {
-        size += msg->headers[i].name.len + msg->headers[i].value.len;
-    }
-
-    return size;
-}
-
-
-static size_t
-ngx_kafka_overhead(const ngx_kafka_message_t *msg)
-{
-    return NGX_KAFKA_RECORD_COST
-           + (msg->nheaders ? NGX_KAFKA_HEADERS_COST
-                              + msg->nheaders * NGX_KAFKA_HEADER_COST
-                            : 0);
-}
-
-
-static ngx_kafka_record_t *
-ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
-{
-    ngx_uint_t           i;
-    ngx_queue_t         *q;
+    ngx_queue_t         *q, *next;
     ngx_kafka_record_t  *rec;
 
-    if (ngx_kafka_free_records.next == NULL) {
-        ngx_queue_init(&ngx_kafka_free_records);
-    }
+    for (q = ngx_queue_head(&kp->parked);
+         q != ngx_queue_sentinel(&kp->parked);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
 
-    if (ngx_queue_empty(&ngx_kafka_free_records)) {
-
-        rec = ngx_calloc(NGX_KAFKA_RECORD_BLOCK * sizeof(ngx_kafka_record_t),
-                         kp->cycle->log);
-        if (rec == NULL) {
-            return NULL;
+        if (ngx_current_msec - rec->taken < kp->conf->timeout) {
+            break;
         }
 
-        for (i = 0; i < NGX_KAFKA_RECORD_BLOCK; i++) {
-            ngx_queue_insert_head(&ngx_kafka_free_records, &rec[i].queue);
+        if (rec->msg.handler == NULL) {
+            (void) ngx_kafka_abandon(rec);
         }
-    }
-
-    q = ngx_queue_head(&ngx_kafka_free_records);
-    ngx_queue_remove(q);
-
-    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
-
-    rec->producer = kp;
-    rec->msg = *msg;
-    rec->copy = NULL;
-    rec->charge = ngx_kafka_message_size(msg) + ngx_kafka_overhead(msg);
-    rec->taken = ngx_current_msec;
-    rec->parked = 0;
-
-    return rec;
-}
-
-
-/* Copies what a record points to: its request is answered and gone. */
-static ngx_int_t
-ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log)
-{
-    u_char               *p;
-    ngx_uint_t            i;
-    ngx_kafka_header_t   *h;
-    ngx_kafka_message_t  *msg;
-
-    msg = &rec->msg;
-
-    p = ngx_alloc(msg->nheaders * sizeof(ngx_kafka_header_t)
-                  + ngx_kafka_message_size(msg) + 1, log);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    rec->copy = p;
-
-    h = (ngx_kafka_header_t *) p;
-    p += msg->nheaders * sizeof(ngx_kafka_header_t);
-
-    for (i = 0; i < msg->nheaders; i++) {
-        h[i] = msg->headers[i];
-        ngx_kafka_record_move(&h[i].name, &p);
-        ngx_kafka_record_move(&h[i].value, &p);
-    }
-
-    msg->headers = h;
-    ngx_kafka_record_move(&msg->value, &p);
-
-    if (msg->key.data) {
-        ngx_kafka_record_move(&msg->key, &p);
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_kafka_record_move(ngx_str_t *str, u_char **p)
-{
-    u_char  *data;
-
-    data = *p;
-    *p = ngx_cpymem(data, str->data, str->len);
-    str->data = data;
-}
-
-
-static void
-ngx_kafka_record_free(ngx_kafka_record_t *rec)
-{
-    if (rec->copy) {
-        ngx_free(rec->copy);
-    }
-
-    ngx_queue_insert_head(&ngx_kafka_free_records, &rec->queue);
-}
-
-
-static void
-ngx_kafka_producer_charge(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
-{
-    if (kp->records == 0) {
-        kp->rate = 0;
-        kp->previous = 0;
-        kp->sample = 0;
-        kp->fresh = 0;
-        kp->measured = ngx_current_msec;
-    }
-
-    kp->charged += rec->charge;
-    kp->records++;
-    kp->conf->gauges->bytes = kp->charged;
-    kp->conf->gauges->records = kp->records;
-}
-
-
-/* Ends a record that was taken; it is in no queue any more. */
-static void
-ngx_kafka_producer_release(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
-{
-    kp->charged -= rec->charge;
-    kp->records--;
-    kp->conf->gauges->bytes = kp->charged;
-    kp->conf->gauges->records = kp->records;
-
-    ngx_kafka_record_free(rec);
-
-    if (kp->records == 0 && kp->drain.timer_set) {
-        ngx_del_timer(&kp->drain);
     }
 }

@@ -1,6 +1,6 @@
 /* A producer in its worker: started, watched, drained, ended. */
 
-#include "kafka/ngx_kafka_client.h"
+#include "kafka/ngx_kafka_impl.h"
 
 
 #define NGX_KAFKA_RESTART_WAIT   1000    /* ms */
@@ -14,9 +14,17 @@
 #define NGX_KAFKA_EXIT_DESTROY   300     /* ms */
 
 
+static void ngx_kafka_producer_restart(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_topics(ngx_kafka_client_t *client);
+static void ngx_kafka_producer_wake(ngx_kafka_client_t *client,
+    ngx_uint_t closing);
+static void ngx_kafka_producer_event(ngx_kafka_client_t *client,
+    rd_kafka_event_t *event);
+static void ngx_kafka_producer_serve(ngx_kafka_client_t *client);
+static void ngx_kafka_producer_retire(ngx_kafka_client_t *client,
+    ngx_kafka_rebuilt_e reason, ngx_msec_t wait);
 static void ngx_kafka_producer_tick(ngx_event_t *ev);
 static void ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp);
-static void ngx_kafka_producer_expire(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_drained(ngx_event_t *ev);
 static void ngx_kafka_producers_flush(void);
 
@@ -27,6 +35,14 @@ typedef struct ngx_kafka_sent_s  ngx_kafka_sent_t;
 struct ngx_kafka_sent_s {
     uint64_t           time;        /* see kp->sent */
     ngx_kafka_sent_t  *next;
+};
+
+
+static const ngx_kafka_client_calls_t  ngx_kafka_producer_calls = {
+    ngx_kafka_producer_wake,
+    ngx_kafka_producer_event,
+    ngx_kafka_report,
+    ngx_kafka_statistics
 };
 
 
@@ -61,7 +77,7 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     kp->sent = &sent->time;
 
     kp->conf = kcf;
-    kp->cycle = cycle;
+    kp->log = cycle->log;
     kp->limit = kcf->queue;
     kp->start = ngx_current_msec;
     kp->create = ngx_current_msec;
@@ -88,20 +104,22 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 }
 
 
-void
+static void
 ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 {
     if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0
-        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LEAVING)
+        || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING)
     {
         return;
     }
 
     kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
-    kp->client = ngx_kafka_client_start(kp);
+
+    kp->client = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
+                                        ngx_kafka_limits_smallest(kp->conf));
 
     if (kp->client) {
-        ngx_kafka_topics_serve(kp->client);
+        ngx_kafka_producer_topics(kp->client);
 
     } else {
         (void) ngx_atomic_fetch_add(&kp->conf->counts->start_failures, 1);
@@ -109,10 +127,116 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 }
 
 
+static void
+ngx_kafka_producer_topics(ngx_kafka_client_t *client)
+{
+    if (ngx_kafka_topics_serve(client)) {
+        ngx_kafka_produce_parked(client->producer);
+    }
+
+    ngx_kafka_limits_serve(client);
+}
+
+
 size_t
 ngx_kafka_room(ngx_kafka_producer_t *kp)
 {
     return kp->conf->queue;
+}
+
+
+static void
+ngx_kafka_producer_wake(ngx_kafka_client_t *client, ngx_uint_t closing)
+{
+    if (closing) {
+        ngx_kafka_records_drain(client->producer);
+    }
+
+    ngx_kafka_producer_serve(client);
+}
+
+
+static void
+ngx_kafka_producer_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
+{
+    if (ngx_kafka_topics_event(client, event) == NGX_OK) {
+        ngx_kafka_producer_topics(client);
+    }
+
+    ngx_kafka_limits_event(client, event);
+}
+
+
+/* May replace or free the client. */
+static void
+ngx_kafka_producer_serve(ngx_kafka_client_t *client)
+{
+    ngx_msec_t  timeout;
+
+    timeout = client->producer->conf->timeout;
+
+    ngx_kafka_client_poll(client);
+
+    if (!client->retiring) {
+
+        if (client->fatal) {
+            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_FATAL,
+                                      timeout);
+
+        } else if (ngx_kafka_limits_outgrown(client)) {
+            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_LIMIT,
+                                      timeout);
+        }
+
+        return;
+    }
+
+    if (ngx_queue_empty(&client->records)) {
+        ngx_kafka_client_free(client);
+        return;
+    }
+
+    if (!client->purged
+        && (ngx_msec_int_t) (ngx_current_msec - client->deadline) >= 0)
+    {
+        ngx_log_debug1(NGX_LOG_DEBUG_CORE, client->producer->log, 0,
+                       "kafka client %p purged", client);
+
+        client->purged = 1;
+        (void) rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE
+                                          |RD_KAFKA_PURGE_F_INFLIGHT
+                                          |RD_KAFKA_PURGE_F_NON_BLOCKING);
+    }
+}
+
+
+/*
+ * Starts a successor.  The client takes no more records, and what it has is
+ * purged after "wait" ms.
+ */
+static void
+ngx_kafka_producer_retire(ngx_kafka_client_t *client,
+    ngx_kafka_rebuilt_e reason, ngx_msec_t wait)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka client %p retires, reason:%d", client, reason);
+
+    (void) ngx_atomic_fetch_add(&kp->conf->counts->rebuilds[reason], 1);
+
+    client->retiring = 1;
+    client->deadline = ngx_current_msec + wait;
+
+    kp->client = NULL;
+    ngx_kafka_producer_restart(kp);
+
+    if (kp->client) {
+        kp->client->seen_up = client->seen_up;
+        kp->client->up = client->up && !kp->stalled;
+    }
 }
 
 
@@ -138,7 +262,7 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
         next = ngx_queue_next(q);
         client = ngx_queue_data(q, ngx_kafka_client_t, queue);
         waiting |= client->retiring;
-        ngx_kafka_client_serve(client);
+        ngx_kafka_producer_serve(client);
     }
 
     if (kp->client == NULL) {
@@ -146,13 +270,13 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
     }
 
     if (kp->client) {
-        ngx_kafka_topics_serve(kp->client);
+        ngx_kafka_producer_topics(kp->client);
         waiting |= ngx_kafka_topics_waiting(kp->client);
         ngx_kafka_producer_note(kp);
         ngx_kafka_promise_serve(kp->client);
     }
 
-    ngx_kafka_producer_expire(kp);
+    ngx_kafka_produce_expire(kp);
 
     kp->conf->gauges->up = kp->client && kp->client->up;
     kp->conf->gauges->leaving = ngx_exiting;
@@ -180,12 +304,12 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
     rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
 
     if (ngx_current_msec - rec->taken < kp->conf->timeout
-        || ngx_kafka_clients_leaving() >= NGX_KAFKA_LEAVING)
+        || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING)
     {
         return;
     }
 
-    ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+    ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                   "kafka_producer \"%V\": records were not acknowledged "
                   "within \"timeout\" of %Mms, starting anew",
                   &kp->conf->name, kp->conf->timeout);
@@ -193,46 +317,8 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
     /* until one is acknowledged, only probes may pass */
     kp->stalled = 1;
 
-    (void) ngx_atomic_fetch_add(
-               &kp->conf->counts->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT], 1);
-
-    ngx_kafka_client_retire(kp->client, NGX_KAFKA_OVERDUE_WAIT);
-}
-
-
-/* Parked records nobody waits for; the others have their request's timer. */
-static void
-ngx_kafka_producer_expire(ngx_kafka_producer_t *kp)
-{
-    ngx_queue_t         *q, *next;
-    ngx_kafka_record_t  *rec;
-
-    for (q = ngx_queue_head(&kp->parked);
-         q != ngx_queue_sentinel(&kp->parked);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
-
-        if (ngx_current_msec - rec->taken < kp->conf->timeout) {
-            break;
-        }
-
-        if (rec->msg.handler == NULL) {
-            (void) ngx_kafka_abandon(rec);
-        }
-    }
-}
-
-
-void
-ngx_kafka_producer_drain(ngx_kafka_producer_t *kp)
-{
-    if (!ngx_exiting || kp->records == 0 || kp->drained) {
-        return;
-    }
-
-    ngx_add_timer(&kp->drain, kp->drain_timeout);
+    ngx_kafka_producer_retire(kp->client, NGX_KAFKA_REBUILT_TIMEOUT,
+                              NGX_KAFKA_OVERDUE_WAIT);
 }
 
 
@@ -244,7 +330,7 @@ ngx_kafka_producer_drained(ngx_event_t *ev)
     kp = ev->data;
     kp->drained = 1;
 
-    ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+    ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                   "kafka_producer \"%V\": %ui records were not reported "
                   "within kafka_drain_timeout",
                   &kp->conf->name, kp->records);
@@ -252,19 +338,17 @@ ngx_kafka_producer_drained(ngx_event_t *ev)
 
 
 void
-ngx_kafka_producers_exit(ngx_cycle_t *cycle)
+ngx_kafka_producers_exit(void)
 {
     ngx_queue_t           *q, *c;
     ngx_kafka_producer_t  *kp;
-
-    (void) cycle;
 
     if (ngx_kafka_producers.next == NULL) {
         return;
     }
 
     /* requests may still be there, but nobody will send their answers */
-    ngx_kafka_records_silence();
+    ngx_kafka_reports_silence();
 
     ngx_kafka_producers_flush();
 
@@ -294,7 +378,7 @@ ngx_kafka_producers_exit(ngx_cycle_t *cycle)
         }
     }
 
-    ngx_kafka_clients_wait(NGX_KAFKA_EXIT_DESTROY);
+    ngx_kafka_destroy_wait(NGX_KAFKA_EXIT_DESTROY);
 }
 
 

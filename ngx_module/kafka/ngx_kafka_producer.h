@@ -82,7 +82,7 @@ ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
     ngx_kafka_conf_t *kcf, ngx_msec_t drain);
 
 /* At the end of the process: a bounded flush of all, then leaves them. */
-void ngx_kafka_producers_exit(ngx_cycle_t *cycle);
+void ngx_kafka_producers_exit(void);
 
 /*
  * Takes the "n" records of one request, all or none: only where librdkafka

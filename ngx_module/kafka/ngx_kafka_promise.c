@@ -1,6 +1,6 @@
 /* Whether topics are kept as a 200 says: replicas, in-sync ones, elections. */
 
-#include "kafka/ngx_kafka_client.h"
+#include "kafka/ngx_kafka_impl.h"
 #include <pthread.h>
 
 
@@ -100,7 +100,7 @@ ngx_kafka_promise_look(ngx_kafka_client_t *client)
     (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
 
     if (err) {
-        ngx_log_error(NGX_LOG_ERR, client->producer->cycle->log, err,
+        ngx_log_error(NGX_LOG_ERR, client->producer->log, err,
                       "pthread_create() failed");
         return;
     }
@@ -224,13 +224,13 @@ ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic)
     }
 
     if (weak == 0) {
-        ngx_log_error(NGX_LOG_NOTICE, kp->cycle->log, 0,
+        ngx_log_error(NGX_LOG_NOTICE, kp->log, 0,
                       "topic \"%V\": a 200 is kept as promised again",
                       &conf[topic].name);
         return;
     }
 
-    ngx_log_error(NGX_LOG_WARN, kp->cycle->log, 0,
+    ngx_log_error(NGX_LOG_WARN, kp->log, 0,
                   "topic \"%V\": a 200 promises less than it says: %*s",
                   &conf[topic].name,
                   (size_t) (ngx_kafka_promise_text(state, text, sizeof(text))

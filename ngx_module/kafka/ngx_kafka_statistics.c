@@ -1,25 +1,175 @@
-/* Brokers as librdkafka's statistics show them. */
+/*
+ * What librdkafka's statistics tell (its STATISTICS.md): connections and
+ * round trips of brokers, partitions of topics.
+ */
 
-#include "kafka/ngx_kafka_client.h"
+#include "kafka/ngx_kafka_impl.h"
 #include "json/json.h"
 
 
-static ngx_int_t ngx_kafka_metrics_broker(ngx_kafka_producer_counts_t *counts,
-    json_doc_t *doc, uint32_t token, ngx_kafka_gauges_t *gauges);
-static ngx_uint_t ngx_kafka_metrics_slot(ngx_kafka_producer_counts_t *counts,
-    ngx_int_t id, ngx_str_t *address);
-static ngx_int_t ngx_kafka_metrics_number(json_doc_t *doc, uint32_t object,
+static void ngx_kafka_statistics_up(ngx_kafka_client_t *client,
+    const char *json, size_t len);
+static ngx_uint_t ngx_kafka_statistics_wanted(ngx_kafka_client_t *client);
+static void ngx_kafka_statistics_topics(ngx_kafka_client_t *client,
+    const char *json, size_t len);
+static ngx_int_t ngx_kafka_statistics_partitions(json_doc_t *doc,
+    ngx_str_t *name);
+static void ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf,
+    const char *json, size_t len);
+static ngx_int_t ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf,
+    json_doc_t *doc, uint32_t object);
+static ngx_uint_t ngx_kafka_statistics_index(
+    ngx_kafka_producer_counts_t *counts, ngx_int_t id, ngx_str_t *address);
+static ngx_str_t ngx_kafka_statistics_text(json_doc_t *doc, uint32_t token);
+static ngx_int_t ngx_kafka_statistics_number(json_doc_t *doc, uint32_t object,
     const char *name);
-static ngx_uint_t ngx_kafka_metrics_state(ngx_str_t *name);
+static ngx_kafka_broker_e ngx_kafka_statistics_state(ngx_str_t *name);
+
+
+void
+ngx_kafka_statistics(ngx_kafka_client_t *client, const char *json, size_t len)
+{
+    ngx_kafka_statistics_up(client, json, len);
+
+    if (ngx_kafka_statistics_wanted(client)) {
+        ngx_kafka_statistics_topics(client, json, len);
+    }
+
+    if (!client->retiring) {
+        ngx_kafka_statistics_brokers(client->producer->conf, json, len);
+    }
+}
 
 
 /*
- * Only the part about brokers is read: what follows, a line a partition, may
- * be megabytes.
+ * A connection that a broker closes for idleness is made again within a
+ * second: only the third look without one means that brokers are down.  The
+ * state is of brokers only: elsewhere it is "fetch_state" or in lower case.
  */
-void
-ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
-    ngx_kafka_gauges_t *gauges, const char *json, size_t len)
+static void
+ngx_kafka_statistics_up(ngx_kafka_client_t *client, const char *json,
+    size_t len)
+{
+    ngx_uint_t  up;
+
+    up = client->up;
+
+    if (memmem(json, len, "\"state\":\"UP\"", 12) != NULL) {
+        client->up = 1;
+        client->seen_up = 1;
+        client->missed = 0;
+
+    } else if (client->missed < 2) {
+        client->missed++;
+
+    } else {
+        client->up = 0;
+    }
+
+    if (client->up != up) {
+        ngx_log_debug2(NGX_LOG_DEBUG_CORE, client->producer->log, 0,
+                       "kafka client %p %s", client,
+                       client->up ? "connected" : "disconnected");
+    }
+}
+
+
+/* Whether some topic is not known to have its partitions. */
+static ngx_uint_t
+ngx_kafka_statistics_wanted(ngx_kafka_client_t *client)
+{
+    ngx_uint_t               i;
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = client->producer->conf->topics.elts;
+
+    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
+        if (topic[i].partitions > 0
+            && client->partitions[i] < topic[i].partitions)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_kafka_statistics_topics(ngx_kafka_client_t *client, const char *json,
+    size_t len)
+{
+    ngx_int_t                n;
+    ngx_uint_t               i;
+    json_doc_t               doc;
+    json_error_t             err;
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = client->producer->conf->topics.elts;
+
+    ngx_memzero(&doc, sizeof(json_doc_t));
+
+    if (json_parse(&doc, json, len, &err) != 0) {
+        json_doc_free(&doc);
+        return;
+    }
+
+    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
+
+        n = ngx_kafka_statistics_partitions(&doc, &topic[i].name);
+
+        if (n > 0 && n < topic[i].partitions && client->partitions[i] == 0) {
+            ngx_log_error(NGX_LOG_ERR, client->producer->log, 0,
+                          "topic \"%V\" has %i partitions, fewer than the "
+                          "%i declared: add them with kafka-topics --alter, "
+                          "or declare less", &topic[i].name, n,
+                          topic[i].partitions);
+        }
+
+        client->partitions[i] = n;
+    }
+
+    json_doc_free(&doc);
+}
+
+
+/* Members of /topics/NAME/partitions but "-1", which is no partition. */
+static ngx_int_t
+ngx_kafka_statistics_partitions(json_doc_t *doc, ngx_str_t *name)
+{
+    uint32_t   token, member;
+    ngx_int_t  n;
+
+    token = json_member(doc, 0, "topics", 6);
+    token = json_member(doc, token, (char *) name->data, name->len);
+    token = json_member(doc, token, "partitions", 10);
+
+    if (token == JSON_NONE || doc->tokens[token].type != JSON_OBJECT) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (member = token + 1;
+         member < doc->tokens[token].next;
+         member = doc->tokens[member + 1].next)
+    {
+        if (doc->text[doc->tokens[member].start] != '-') {
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * Only the object of brokers is read: what follows, a line a partition, may
+ * be megabytes.  Brokers that are not in the object are not known.
+ */
+static void
+ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, const char *json,
+    size_t len)
 {
     uint8_t       seen[NGX_KAFKA_BROKERS_MAX] = { 0 };
     uint32_t      member;
@@ -30,18 +180,13 @@ ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
     json_error_t  err;
 
     start = memmem(json, len, "\"brokers\":", 10);
-    end = NULL;
-
-    if (start) {
-        start += 10;
-        end = memmem(start, json + len - start, "\"topics\":", 9);
-    }
+    end = start ? memmem(start, json + len - start, "\"topics\":", 9) : NULL;
 
     ngx_memzero(&doc, sizeof(json_doc_t));
 
     if (end) {
-        while (end > start && *end != '}') {
-            end--;
+        for (start += 10; end > start && *end != '}'; end--) {
+            /* void */
         }
 
         if (json_parse(&doc, start, end + 1 - start, &err) == 0
@@ -51,8 +196,7 @@ ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
                  member < doc.tokens[0].next;
                  member = doc.tokens[member + 1].next)
             {
-                n = ngx_kafka_metrics_broker(counts, &doc, member + 1,
-                                             gauges);
+                n = ngx_kafka_statistics_broker(kcf, &doc, member + 1);
                 if (n >= 0) {
                     seen[n] = 1;
                 }
@@ -64,7 +208,7 @@ ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
 
     for (i = 0; i < NGX_KAFKA_BROKERS_MAX; i++) {
         if (!seen[i]) {
-            gauges->brokers[i].state = NGX_KAFKA_BROKER_UNKNOWN;
+            kcf->gauges->brokers[i].state = NGX_KAFKA_BROKER_UNKNOWN;
         }
     }
 }
@@ -72,8 +216,8 @@ ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
 
 /* The index of a broker of the cluster, or -1. */
 static ngx_int_t
-ngx_kafka_metrics_broker(ngx_kafka_producer_counts_t *counts, json_doc_t *doc,
-    uint32_t token, ngx_kafka_gauges_t *gauges)
+ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf, json_doc_t *doc,
+    uint32_t object)
 {
     uint32_t                    rtt, name, state;
     ngx_int_t                   id;
@@ -83,47 +227,44 @@ ngx_kafka_metrics_broker(ngx_kafka_producer_counts_t *counts, json_doc_t *doc,
 
     /* bootstrap servers have no id, and are also there with theirs */
 
-    id = ngx_kafka_metrics_number(doc, token, "nodeid");
-    name = json_member(doc, token, "nodename", 8);
-    state = json_member(doc, token, "state", 5);
+    id = ngx_kafka_statistics_number(doc, object, "nodeid");
+    name = json_member(doc, object, "nodename", 8);
+    state = json_member(doc, object, "state", 5);
 
     if (id < 0 || name == JSON_NONE || state == JSON_NONE) {
         return -1;
     }
 
-    text.data = (u_char *) doc->text + doc->tokens[name].start;
-    text.len = doc->tokens[name].end - doc->tokens[name].start;
-
-    i = ngx_kafka_metrics_slot(counts, id, &text);
+    text = ngx_kafka_statistics_text(doc, name);
+    i = ngx_kafka_statistics_index(kcf->counts, id, &text);
 
     if (i == NGX_KAFKA_BROKERS_MAX) {
         return -1;
     }
 
-    broker = &gauges->brokers[i];
+    broker = &kcf->gauges->brokers[i];
 
-    text.data = (u_char *) doc->text + doc->tokens[state].start;
-    text.len = doc->tokens[state].end - doc->tokens[state].start;
+    text = ngx_kafka_statistics_text(doc, state);
+    broker->state = ngx_kafka_statistics_state(&text);
 
-    broker->state = ngx_kafka_metrics_state(&text);
-
-    rtt = json_member(doc, token, "rtt", 3);
+    rtt = json_member(doc, object, "rtt", 3);
 
     /* without a request in the last period the one before still holds */
 
-    if (rtt != JSON_NONE && ngx_kafka_metrics_number(doc, rtt, "cnt") > 0) {
-        broker->rtt = ngx_max(ngx_kafka_metrics_number(doc, rtt, "avg"), 0);
-        broker->rtt_p99 = ngx_max(ngx_kafka_metrics_number(doc, rtt, "p99"),
-                                  0);
+    if (ngx_kafka_statistics_number(doc, rtt, "cnt") > 0) {
+        broker->rtt = ngx_max(ngx_kafka_statistics_number(doc, rtt, "avg"),
+                              0);
+        broker->rtt_p99 = ngx_max(ngx_kafka_statistics_number(doc, rtt,
+                                                              "p99"), 0);
     }
 
     return i;
 }
 
 
-/* The index of an id, made where it is new; NGX_KAFKA_BROKERS_MAX: no room. */
+/* The index of an id, or a new one; NGX_KAFKA_BROKERS_MAX: no room. */
 static ngx_uint_t
-ngx_kafka_metrics_slot(ngx_kafka_producer_counts_t *counts, ngx_int_t id,
+ngx_kafka_statistics_index(ngx_kafka_producer_counts_t *counts, ngx_int_t id,
     ngx_str_t *address)
 {
     u_char               text[NGX_KAFKA_ADDRESS], *p, *last;
@@ -159,11 +300,25 @@ ngx_kafka_metrics_slot(ngx_kafka_producer_counts_t *counts, ngx_int_t id,
 }
 
 
+static ngx_str_t
+ngx_kafka_statistics_text(json_doc_t *doc, uint32_t token)
+{
+    ngx_str_t  text;
+
+    text.data = (u_char *) doc->text + doc->tokens[token].start;
+    text.len = doc->tokens[token].end - doc->tokens[token].start;
+
+    return text;
+}
+
+
 /* A whole number that is not negative, or NGX_ERROR. */
 static ngx_int_t
-ngx_kafka_metrics_number(json_doc_t *doc, uint32_t object, const char *name)
+ngx_kafka_statistics_number(json_doc_t *doc, uint32_t object,
+    const char *name)
 {
-    uint32_t  token;
+    uint32_t   token;
+    ngx_str_t  text;
 
     token = json_member(doc, object, name, ngx_strlen(name));
 
@@ -171,13 +326,14 @@ ngx_kafka_metrics_number(json_doc_t *doc, uint32_t object, const char *name)
         return NGX_ERROR;
     }
 
-    return ngx_atoi((u_char *) doc->text + doc->tokens[token].start,
-                    doc->tokens[token].end - doc->tokens[token].start);
+    text = ngx_kafka_statistics_text(doc, token);
+
+    return ngx_atoi(text.data, text.len);
 }
 
 
-static ngx_uint_t
-ngx_kafka_metrics_state(ngx_str_t *name)
+static ngx_kafka_broker_e
+ngx_kafka_statistics_state(ngx_str_t *name)
 {
     ngx_uint_t  i;
 

@@ -1,7 +1,9 @@
-/* Topics: created once before any handle exists, then watched. */
+/*
+ * Topics of a client: each is created where it is to be, and has a handle
+ * only when it exists.
+ */
 
-#include "kafka/ngx_kafka_client.h"
-#include "json/json.h"
+#include "kafka/ngx_kafka_impl.h"
 
 
 #define NGX_KAFKA_CREATE_TIMEOUT   10000    /* ms, of one request */
@@ -24,13 +26,12 @@ static ngx_int_t ngx_kafka_topic_result(ngx_kafka_client_t *client,
 static const char *ngx_kafka_topic_remedy(rd_kafka_resp_err_t err);
 static void ngx_kafka_topics_retry(ngx_kafka_client_t *client,
     ngx_uint_t failed);
-static ngx_int_t ngx_kafka_topic_partitions(json_doc_t *doc, ngx_str_t *name);
 
 
-void
+ngx_uint_t
 ngx_kafka_topics_serve(ngx_kafka_client_t *client)
 {
-    ngx_uint_t               i, n;
+    ngx_uint_t               i, n, handles;
     ngx_msec_t               made;
     ngx_kafka_producer_t    *kp;
     rd_kafka_topic_conf_t   *tconf;
@@ -39,6 +40,7 @@ ngx_kafka_topics_serve(ngx_kafka_client_t *client)
     kp = client->producer;
     topic = kp->conf->topics.elts;
     n = 0;
+    handles = 0;
 
     for (i = 0; i < kp->conf->topics.nelts; i++) {
 
@@ -66,13 +68,16 @@ ngx_kafka_topics_serve(ngx_kafka_client_t *client)
                                                (char *) topic[i].name.data,
                                                tconf);
         if (client->topics[i] == NULL) {
-            ngx_log_error(NGX_LOG_ERR, kp->cycle->log, 0,
+            ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                           "could not use topic \"%V\": %s", &topic[i].name,
                           rd_kafka_err2str(rd_kafka_last_error()));
             continue;
         }
 
-        ngx_kafka_producer_unpark(kp, i);
+        ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                       "kafka client %p uses topic \"%V\"", client,
+                       &topic[i].name);
+        handles++;
     }
 
     /* one worker asks; the others see its result in shared memory */
@@ -83,7 +88,7 @@ ngx_kafka_topics_serve(ngx_kafka_client_t *client)
         ngx_kafka_topics_create(client);
     }
 
-    ngx_kafka_limits_serve(client);
+    return handles;
 }
 
 
@@ -116,7 +121,7 @@ ngx_kafka_topics_create(ngx_kafka_client_t *client)
     topic = kp->conf->topics.elts;
 
     list = ngx_alloc(kp->conf->topics.nelts * sizeof(rd_kafka_NewTopic_t *),
-                     kp->cycle->log);
+                     kp->log);
     if (list == NULL) {
         return;
     }
@@ -166,7 +171,7 @@ ngx_kafka_topic_new(ngx_kafka_client_t *client, ngx_kafka_topic_conf_t *topic)
                                 (int) topic->replication,
                                 errstr, sizeof(errstr));
     if (new == NULL) {
-        ngx_log_error(NGX_LOG_ERR, client->producer->cycle->log, 0,
+        ngx_log_error(NGX_LOG_ERR, client->producer->log, 0,
                       "could not create topic \"%V\": %s", &topic->name,
                       errstr);
         return NULL;
@@ -182,7 +187,7 @@ ngx_kafka_topic_new(ngx_kafka_client_t *client, ngx_kafka_topic_conf_t *topic)
 }
 
 
-void
+ngx_int_t
 ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
 {
     size_t                               i, n;
@@ -193,15 +198,15 @@ ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
 
     result = rd_kafka_event_CreateTopics_result(event);
     if (result == NULL) {
-        return;
+        return NGX_DECLINED;
     }
 
     client->asking = 0;
-    log = client->producer->cycle->log;
+    log = client->producer->log;
 
     if (client->retiring) {
         /* its successor asks again */
-        return;
+        return NGX_DECLINED;
     }
 
     if (rd_kafka_event_error(event)) {
@@ -210,7 +215,7 @@ ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
                       &client->producer->conf->name,
                       rd_kafka_event_error_string(event));
         ngx_kafka_topics_retry(client, 1);
-        return;
+        return NGX_DECLINED;
     }
 
     results = rd_kafka_CreateTopics_result_topics(result, &n);
@@ -223,7 +228,8 @@ ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
 
     /* first the back-off, or the next request would follow at once */
     ngx_kafka_topics_retry(client, failed);
-    ngx_kafka_topics_serve(client);
+
+    return NGX_OK;
 }
 
 
@@ -238,7 +244,7 @@ ngx_kafka_topic_result(ngx_kafka_client_t *client,
     rd_kafka_resp_err_t      err;
     ngx_kafka_topic_state_t *state;
 
-    log = client->producer->cycle->log;
+    log = client->producer->log;
 
     name.data = (u_char *) rd_kafka_topic_result_name(result);
     name.len = ngx_strlen(name.data);
@@ -319,82 +325,4 @@ ngx_kafka_topics_retry(ngx_kafka_client_t *client, ngx_uint_t failed)
                       : NGX_KAFKA_CREATE_WAIT;
 
     kp->create = ngx_current_msec + kp->create_wait;
-}
-
-
-void
-ngx_kafka_topics_statistics(ngx_kafka_client_t *client, const char *json,
-    size_t len)
-{
-    ngx_int_t                n;
-    ngx_uint_t               i, wanted;
-    json_doc_t               doc;
-    json_error_t             err;
-    ngx_kafka_topic_conf_t  *topic;
-
-    topic = client->producer->conf->topics.elts;
-    wanted = 0;
-
-    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
-        wanted += topic[i].partitions > 0
-                  && client->partitions[i] < topic[i].partitions;
-    }
-
-    if (wanted == 0) {
-        return;
-    }
-
-    ngx_memzero(&doc, sizeof(json_doc_t));
-
-    if (json_parse(&doc, json, len, &err) == 0) {
-
-        for (i = 0; i < client->producer->conf->topics.nelts; i++) {
-
-            n = ngx_kafka_topic_partitions(&doc, &topic[i].name);
-
-            if (n > 0 && n < topic[i].partitions
-                && client->partitions[i] == 0)
-            {
-                ngx_log_error(NGX_LOG_ERR, client->producer->cycle->log, 0,
-                              "topic \"%V\" has %i partitions, fewer than "
-                              "the %i declared: add them with "
-                              "kafka-topics --alter, or declare less",
-                              &topic[i].name, n, topic[i].partitions);
-            }
-
-            client->partitions[i] = n;
-        }
-    }
-
-    json_doc_free(&doc);
-}
-
-
-/* Members of /topics/NAME/partitions but "-1", which is no partition. */
-static ngx_int_t
-ngx_kafka_topic_partitions(json_doc_t *doc, ngx_str_t *name)
-{
-    uint32_t   token, member;
-    ngx_int_t  n;
-
-    token = json_member(doc, 0, "topics", 6);
-    token = json_member(doc, token, (char *) name->data, name->len);
-    token = json_member(doc, token, "partitions", 10);
-
-    if (token == JSON_NONE || doc->tokens[token].type != JSON_OBJECT) {
-        return 0;
-    }
-
-    n = 0;
-
-    for (member = token + 1;
-         member < doc->tokens[token].next;
-         member = doc->tokens[member + 1].next)
-    {
-        if (doc->text[doc->tokens[member].start] != '-') {
-            n++;
-        }
-    }
-
-    return n;
 }

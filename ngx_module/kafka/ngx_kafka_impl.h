@@ -1,7 +1,10 @@
-/* One rd_kafka_t and its eventfd, between producer, topics and client. */
+/*
+ * A producer from the inside: its clients and its records.  Units of this
+ * room stand here bottom up; each uses only what is above it in this file.
+ */
 
-#ifndef NGX_KAFKA_CLIENT_H
-#define NGX_KAFKA_CLIENT_H
+#ifndef NGX_KAFKA_IMPL_H
+#define NGX_KAFKA_IMPL_H
 
 
 #include <ngx_config.h>
@@ -11,19 +14,41 @@
 #include "kafka/ngx_kafka_producer.h"
 
 
+typedef struct ngx_kafka_client_s  ngx_kafka_client_t;
+
+
+/* What a client calls, always on the worker's own thread. */
+typedef struct {
+    /* its queues hold something, or the worker begins to close */
+    void                 (*wake)(ngx_kafka_client_t *client,
+                               ngx_uint_t closing);
+    /* the answer to an admin request, which the client destroys then */
+    void                 (*event)(ngx_kafka_client_t *client,
+                               rd_kafka_event_t *event);
+    /* what became of a record */
+    void                 (*report)(ngx_kafka_client_t *client,
+                               const rd_kafka_message_t *rkm);
+    /* librdkafka's statistics, JSON */
+    void                 (*statistics)(ngx_kafka_client_t *client,
+                               const char *json, size_t len);
+} ngx_kafka_client_calls_t;
+
+
 /* What threads of ours may know of a client; the last one frees it. */
 typedef struct {
     rd_kafka_t            *rk;
     pthread_t              thread;      /* while looking */
     ngx_uint_t             looking;     /* unsigned  looking:1; */
-    ngx_uint_t             seen;        /* by it, set last */
+    ngx_uint_t             seen;        /* by the thread, set last */
     const struct rd_kafka_metadata  *metadata;  /* NULL: failed */
 } ngx_kafka_handle_t;
 
 
-typedef struct {
+/* One rd_kafka_t. */
+struct ngx_kafka_client_s {
     ngx_queue_t            queue;       /* producer->clients */
     ngx_kafka_producer_t  *producer;
+    const ngx_kafka_client_calls_t  *calls;
     rd_kafka_t            *rk;          /* also handle->rk */
     ngx_kafka_handle_t    *handle;
     rd_kafka_queue_t      *main;
@@ -48,7 +73,7 @@ typedef struct {
     unsigned               up:1;        /* some broker is, by statistics */
     unsigned               asking:1;    /* a topic creation is under way */
     unsigned               describing:1;    /* a look at limits is */
-} ngx_kafka_client_t;
+};
 
 
 struct ngx_kafka_record_s {
@@ -64,7 +89,7 @@ struct ngx_kafka_record_s {
 
 struct ngx_kafka_producer_s {
     ngx_kafka_conf_t      *conf;
-    ngx_cycle_t           *cycle;
+    ngx_log_t             *log;
     ngx_kafka_client_t    *client;      /* NULL while it cannot start */
     ngx_queue_t            clients;     /* that one, and retiring ones */
     ngx_queue_t            parked;      /* records that wait for a topic */
@@ -91,57 +116,101 @@ struct ngx_kafka_producer_s {
                                            outlives them */
     ngx_msec_t             create_wait; /* back-off, ms */
     unsigned               down:1;      /* as last logged */
-    unsigned               fresh:1;     /* one was taken and kept within the
-                                           window */
+    unsigned               fresh:1;     /* a record was taken and kept within
+                                           the window */
     unsigned               stalled:1;   /* taken, but not acknowledged */
     unsigned               drained:1;   /* drain timeout is over */
 };
 
 
-/* ngx_kafka_client.c */
+/* ngx_kafka_promise.c: replicas of topics, and whether a 200 holds */
 
-ngx_kafka_client_t *ngx_kafka_client_start(ngx_kafka_producer_t *kp);
+/* Asks for replicas that are not known, or old; takes what has come. */
+void ngx_kafka_promise_serve(ngx_kafka_client_t *client);
 
-/* Serves callbacks; may replace or free the client. */
-void ngx_kafka_client_serve(ngx_kafka_client_t *client);
+/* Waits for the thread, if there is one; without "kp" nothing is taken. */
+void ngx_kafka_promise_end(ngx_kafka_handle_t *handle,
+    ngx_kafka_producer_t *kp);
+
+/* Logs where a topic's configuration has become weaker than the promise. */
+void ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+
+
+/* ngx_kafka_destroy.c: rd_kafka_destroy(), which blocks, on a helper thread */
+
+/* Takes the handle over.  It may be destroyed after this returned. */
+void ngx_kafka_destroy(ngx_kafka_handle_t *handle, ngx_log_t *log);
+
+/* Helper threads that are not done. */
+ngx_uint_t ngx_kafka_destroying(void);
+
+/* Waits, ms, until there is none, else makes the process end by _exit(). */
+void ngx_kafka_destroy_wait(ngx_msec_t timeout);
+
+
+/* ngx_kafka_client.c: one rd_kafka_t and its eventfd */
 
 /*
- * Starts a successor; the client takes no more records, and what it has is
- * purged after "wait" ms.
+ * Starts a client of the producer, with batches of at most "batch" bytes, 0:
+ * librdkafka's own.  NULL: logged.
  */
-void ngx_kafka_client_retire(ngx_kafka_client_t *client, ngx_msec_t wait);
+ngx_kafka_client_t *ngx_kafka_client_start(ngx_kafka_producer_t *kp,
+    const ngx_kafka_client_calls_t *calls, size_t batch);
 
-/* Helper threads that are not done with destroying a client. */
-ngx_uint_t ngx_kafka_clients_leaving(void);
+/* Calls back for what waits in the client's queues. */
+void ngx_kafka_client_poll(ngx_kafka_client_t *client);
 
 /* Gives the client to a helper thread that destroys it. */
 void ngx_kafka_client_free(ngx_kafka_client_t *client);
 
-/* Waits until the helper threads are gone, else ends by _exit() later. */
-void ngx_kafka_clients_wait(ngx_msec_t timeout);
 
 /* ngx_kafka_statistics.c */
 
-/*
- * Takes the brokers' state and RTT from librdkafka's statistics, a JSON text
- * of "len" bytes; what cannot be read leaves them unknown.
- */
-void ngx_kafka_metrics_brokers(ngx_kafka_producer_counts_t *counts,
-    ngx_kafka_gauges_t *gauges, const char *json, size_t len);
-
-/* ngx_kafka_topic.c */
-
-/* Makes the handles of topics that exist, asks for those to create. */
-void ngx_kafka_topics_serve(ngx_kafka_client_t *client);
-void ngx_kafka_topics_event(ngx_kafka_client_t *client,
-    rd_kafka_event_t *event);
-
-/* Takes partition counts from librdkafka's statistics. */
-void ngx_kafka_topics_statistics(ngx_kafka_client_t *client, const char *json,
+/* What librdkafka's statistics tell: connections, brokers, partitions. */
+void ngx_kafka_statistics(ngx_kafka_client_t *client, const char *json,
     size_t len);
+
+
+/* ngx_kafka_topic.c: topics that exist, or are created */
+
+/*
+ * Asks for the creation of topics that do not exist.  Returns how many
+ * handles were made of topics that do: their parked records can go.
+ */
+ngx_uint_t ngx_kafka_topics_serve(ngx_kafka_client_t *client);
+
+/* NGX_OK when topics were created or refused: they can be served again. */
+ngx_int_t ngx_kafka_topics_event(ngx_kafka_client_t *client,
+    rd_kafka_event_t *event);
 ngx_uint_t ngx_kafka_topics_waiting(ngx_kafka_client_t *client);
 
-/* ngx_kafka_limits.c */
+
+/* ngx_kafka_record.c: memory of records, and what they are charged */
+
+/* A record of the message, which is not charged yet; NULL without memory. */
+ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg);
+
+/* Bytes charged for a message above its own. */
+size_t ngx_kafka_record_overhead(const ngx_kafka_message_t *msg);
+
+/* Copies what a record points to, for when its request is gone. */
+ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log);
+
+/* The record is taken: it counts until it is released. */
+void ngx_kafka_record_charge(ngx_kafka_record_t *rec);
+
+/* Removes a charged record from its queue, and frees it. */
+void ngx_kafka_record_release(ngx_kafka_record_t *rec);
+
+/* Frees one that was not charged. */
+void ngx_kafka_record_free(ngx_kafka_record_t *rec);
+
+/* Lets an exiting worker wait for outstanding records. */
+void ngx_kafka_records_drain(ngx_kafka_producer_t *kp);
+
+
+/* ngx_kafka_limits.c: max.message.bytes of topics */
 
 /* The smallest known max.message.bytes of a block's topics, or 0. */
 size_t ngx_kafka_limits_smallest(ngx_kafka_conf_t *kcf);
@@ -160,19 +229,8 @@ void ngx_kafka_limits_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
  */
 ngx_uint_t ngx_kafka_limits_outgrown(ngx_kafka_client_t *client);
 
-/* ngx_kafka_promise.c */
 
-/* Asks for replicas that are not known, or old; takes what has come. */
-void ngx_kafka_promise_serve(ngx_kafka_client_t *client);
-
-/* Waits for the thread, if there is one; without "kp" nothing is taken. */
-void ngx_kafka_promise_end(ngx_kafka_handle_t *handle,
-    ngx_kafka_producer_t *kp);
-
-/* Logs where a topic's configuration has become weaker than the promise. */
-void ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic);
-
-/* ngx_kafka_health.c */
+/* ngx_kafka_health.c: whether records are likely to be kept */
 
 ngx_uint_t ngx_kafka_producer_down(ngx_kafka_producer_t *kp);
 
@@ -189,19 +247,28 @@ ngx_uint_t ngx_kafka_producer_probe(ngx_kafka_producer_t *kp);
 /* Logs a change between up and down. */
 void ngx_kafka_producer_note(ngx_kafka_producer_t *kp);
 
-/* ngx_kafka_produce.c */
 
-void ngx_kafka_producer_report(ngx_kafka_client_t *client,
+/* ngx_kafka_report.c: what became of a record */
+
+/* A delivery report of librdkafka. */
+void ngx_kafka_report(ngx_kafka_client_t *client,
+    const rd_kafka_message_t *rkm);
+
+/* Counts and ends a record, calls its handler. */
+void ngx_kafka_report_record(ngx_kafka_client_t *client,
     ngx_kafka_record_t *rec, ngx_kafka_report_t *report);
-void ngx_kafka_producer_unpark(ngx_kafka_producer_t *kp, ngx_uint_t topic);
 
 /* From now on no request hears of its records. */
-void ngx_kafka_records_silence(void);
+void ngx_kafka_reports_silence(void);
 
-/* ngx_kafka_producer.c */
 
-void ngx_kafka_producer_restart(ngx_kafka_producer_t *kp);
-void ngx_kafka_producer_drain(ngx_kafka_producer_t *kp);
+/* ngx_kafka_produce.c: records taken, handed over, parked for their topic */
+
+/* Produces what was parked for topics that have a handle now. */
+void ngx_kafka_produce_parked(ngx_kafka_producer_t *kp);
+
+/* Ends parked records that are too old and have no request. */
+void ngx_kafka_produce_expire(ngx_kafka_producer_t *kp);
 
 
 #endif

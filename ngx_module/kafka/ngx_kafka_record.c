@@ -1,0 +1,219 @@
+/*
+ * Records from being taken to their end: their memory, and what they are
+ * charged.  What becomes of one is decided elsewhere.
+ */
+
+#include "kafka/ngx_kafka_impl.h"
+
+
+/*
+ * What librdkafka holds for a record beside key and value, as measured with
+ * small ones: a message, its place in queues and the allocator's overhead.
+ */
+#define NGX_KAFKA_RECORD_COST    320     /* bytes */
+#define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
+#define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
+
+#define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
+
+
+static void ngx_kafka_record_move(ngx_str_t *str, u_char **p);
+static void ngx_kafka_record_gauges(ngx_kafka_producer_t *kp);
+
+
+/* of this worker */
+static ngx_queue_t  ngx_kafka_free_records;
+
+
+size_t
+ngx_kafka_message_size(const ngx_kafka_message_t *msg)
+{
+    size_t      size;
+    ngx_uint_t  i;
+
+    size = msg->value.len + msg->key.len;
+
+    for (i = 0; i < msg->nheaders; i++) {
+        size += msg->headers[i].name.len + msg->headers[i].value.len;
+    }
+
+    return size;
+}
+
+
+size_t
+ngx_kafka_record_overhead(const ngx_kafka_message_t *msg)
+{
+    return NGX_KAFKA_RECORD_COST
+           + (msg->nheaders ? NGX_KAFKA_HEADERS_COST
+                              + msg->nheaders * NGX_KAFKA_HEADER_COST
+                            : 0);
+}
+
+
+ngx_kafka_record_t *
+ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
+{
+    ngx_uint_t           i;
+    ngx_queue_t         *q;
+    ngx_kafka_record_t  *rec;
+
+    if (ngx_kafka_free_records.next == NULL) {
+        ngx_queue_init(&ngx_kafka_free_records);
+    }
+
+    if (ngx_queue_empty(&ngx_kafka_free_records)) {
+
+        rec = ngx_calloc(NGX_KAFKA_RECORD_BLOCK * sizeof(ngx_kafka_record_t),
+                         kp->log);
+        if (rec == NULL) {
+            return NULL;
+        }
+
+        for (i = 0; i < NGX_KAFKA_RECORD_BLOCK; i++) {
+            ngx_queue_insert_head(&ngx_kafka_free_records, &rec[i].queue);
+        }
+    }
+
+    q = ngx_queue_head(&ngx_kafka_free_records);
+    ngx_queue_remove(q);
+
+    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+
+    rec->producer = kp;
+    rec->msg = *msg;
+    rec->copy = NULL;
+    rec->charge = ngx_kafka_message_size(msg) + ngx_kafka_record_overhead(msg);
+    rec->taken = ngx_current_msec;
+    rec->parked = 0;
+
+    return rec;
+}
+
+
+void
+ngx_kafka_record_free(ngx_kafka_record_t *rec)
+{
+    if (rec->copy) {
+        ngx_free(rec->copy);
+    }
+
+    ngx_queue_insert_head(&ngx_kafka_free_records, &rec->queue);
+}
+
+
+ngx_int_t
+ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log)
+{
+    u_char               *p;
+    ngx_uint_t            i;
+    ngx_kafka_header_t   *h;
+    ngx_kafka_message_t  *msg;
+
+    msg = &rec->msg;
+
+    p = ngx_alloc(msg->nheaders * sizeof(ngx_kafka_header_t)
+                  + ngx_kafka_message_size(msg) + 1, log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    rec->copy = p;
+
+    h = (ngx_kafka_header_t *) p;
+    p += msg->nheaders * sizeof(ngx_kafka_header_t);
+
+    for (i = 0; i < msg->nheaders; i++) {
+        h[i] = msg->headers[i];
+        ngx_kafka_record_move(&h[i].name, &p);
+        ngx_kafka_record_move(&h[i].value, &p);
+    }
+
+    msg->headers = h;
+    ngx_kafka_record_move(&msg->value, &p);
+
+    if (msg->key.data) {
+        ngx_kafka_record_move(&msg->key, &p);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_kafka_record_move(ngx_str_t *str, u_char **p)
+{
+    u_char  *data;
+
+    data = *p;
+    *p = ngx_cpymem(data, str->data, str->len);
+    str->data = data;
+}
+
+
+void
+ngx_kafka_record_charge(ngx_kafka_record_t *rec)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = rec->producer;
+
+    if (kp->records == 0) {
+        kp->rate = 0;
+        kp->previous = 0;
+        kp->sample = 0;
+        kp->fresh = 0;
+        kp->measured = ngx_current_msec;
+    }
+
+    kp->charged += rec->charge;
+    kp->records++;
+
+    ngx_kafka_record_gauges(kp);
+}
+
+
+void
+ngx_kafka_record_release(ngx_kafka_record_t *rec)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = rec->producer;
+
+    kp->charged -= rec->charge;
+    kp->records--;
+
+    ngx_kafka_record_gauges(kp);
+
+    ngx_queue_remove(&rec->queue);
+    ngx_kafka_record_free(rec);
+
+    if (kp->records == 0 && kp->drain.timer_set) {
+        ngx_log_debug1(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                       "kafka producer \"%V\" drained", &kp->conf->name);
+        ngx_del_timer(&kp->drain);
+    }
+}
+
+
+static void
+ngx_kafka_record_gauges(ngx_kafka_producer_t *kp)
+{
+    kp->conf->gauges->bytes = kp->charged;
+    kp->conf->gauges->records = kp->records;
+}
+
+
+void
+ngx_kafka_records_drain(ngx_kafka_producer_t *kp)
+{
+    if (!ngx_exiting || kp->records == 0 || kp->drained) {
+        return;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka producer \"%V\" drains %ui records",
+                   &kp->conf->name, kp->records);
+
+    ngx_add_timer(&kp->drain, kp->drain_timeout);
+}

@@ -1,0 +1,173 @@
+/* What became of records: kept, not kept, or maybe kept. */
+
+#include "kafka/ngx_kafka_impl.h"
+
+
+static ngx_uint_t ngx_kafka_report_never_kept(ngx_kafka_record_t *rec,
+    rd_kafka_resp_err_t err);
+static void ngx_kafka_report_count(ngx_kafka_record_t *rec,
+    ngx_kafka_outcome_e outcome);
+
+
+static ngx_uint_t  ngx_kafka_silent;    /* no handler is called any more */
+
+
+void
+ngx_kafka_reports_silence(void)
+{
+    ngx_kafka_silent = 1;
+}
+
+
+void
+ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
+{
+    ngx_kafka_record_t  *rec;
+    ngx_kafka_report_t   report;
+
+    rec = rkm->_private;
+
+    report.outcome = NGX_KAFKA_MAYBE_KEPT;
+    report.error = rkm->err;
+    report.partition = rkm->partition;
+    report.offset = -1;
+    report.timestamp = rd_kafka_message_timestamp(rkm, NULL);
+
+    switch (rd_kafka_message_status(rkm)) {
+
+    case RD_KAFKA_MSG_STATUS_PERSISTED:
+        /*
+         * Without an offset the broker called the sequence number a
+         * duplicate.  It knows the last five batches, as many as are in
+         * flight, so the one before may as well be missing: when a new
+         * topic is not ready for the first batch but for the second.
+         */
+        if (rkm->offset >= 0) {
+            report.outcome = NGX_KAFKA_KEPT;
+        }
+
+        report.offset = rkm->offset;
+        client->seen_up = 1;
+        client->heard = ngx_current_msec;
+        break;
+
+    case RD_KAFKA_MSG_STATUS_NOT_PERSISTED:
+        if (rkm->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            ngx_kafka_limits_refused(client, rec->msg.topic);
+        }
+
+        if (ngx_kafka_report_never_kept(rec, rkm->err)) {
+            report.outcome = NGX_KAFKA_NOT_KEPT;
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    ngx_kafka_report_record(client, rec, &report);
+}
+
+
+/*
+ * librdkafka also calls a record not persisted that timed out in its queue
+ * after a retriable error; Kafka gives some of those, as NOT_LEADER, after
+ * the record was appended.  "No" is said where no request can have held the
+ * record, or where the broker refuses before it appends.
+ */
+static ngx_uint_t
+ngx_kafka_report_never_kept(ngx_kafka_record_t *rec, rd_kafka_resp_err_t err)
+{
+    uint64_t  sent;
+
+    switch (err) {
+
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS:
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return 1;
+
+    default:
+        sent = __atomic_load_n(rec->producer->sent, __ATOMIC_RELAXED);
+        return sent == 0
+               || (ngx_msec_int_t) ((ngx_msec_t) sent - rec->taken) < 0;
+    }
+}
+
+
+void
+ngx_kafka_report_record(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
+    ngx_kafka_report_t *report)
+{
+    void                  *data;
+    ngx_kafka_report_pt    handler;
+    ngx_kafka_producer_t  *kp;
+
+    kp = rec->producer;
+    data = rec->msg.data;
+    handler = rec->msg.handler;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka record %p reported: outcome:%d error:%d offset:%L",
+                   rec, report->outcome, report->error, report->offset);
+
+    if (report->outcome == NGX_KAFKA_KEPT) {
+        client->up = 1;
+        kp->stalled = 0;
+        ngx_kafka_producer_measure(kp, rec);
+    }
+
+    ngx_kafka_report_count(rec, report->outcome);
+    ngx_kafka_record_release(rec);
+
+    if (handler && !ngx_kafka_silent) {
+        handler(data, report);
+    }
+}
+
+
+ngx_uint_t
+ngx_kafka_abandon(ngx_kafka_record_t *rec)
+{
+    if (!rec->parked) {
+        rec->msg.handler = NULL;
+        return 1;
+    }
+
+    ngx_kafka_report_count(rec, NGX_KAFKA_NOT_KEPT);
+    ngx_kafka_record_release(rec);
+
+    return 0;
+}
+
+
+static void
+ngx_kafka_report_count(ngx_kafka_record_t *rec, ngx_kafka_outcome_e outcome)
+{
+    ngx_kafka_topic_conf_t    *topic;
+    ngx_kafka_topic_counts_t  *counts;
+
+    topic = rec->producer->conf->topics.elts;
+    counts = topic[rec->msg.topic].counts;
+
+    if (outcome == NGX_KAFKA_KEPT) {
+        ngx_kafka_count_kept(counts, rec->charge
+                                     - ngx_kafka_record_overhead(&rec->msg),
+                             ngx_current_msec - rec->taken);
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(outcome == NGX_KAFKA_NOT_KEPT
+                                ? &counts->not_kept : &counts->maybe_kept,
+                                1);
+
+    if (rec->msg.handler == NULL) {
+        (void) ngx_atomic_fetch_add(&counts->dropped, 1);
+    }
+}
