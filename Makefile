@@ -288,9 +288,9 @@ HISTORIES ?= 1000000
 simulate: $(OUT)/test/simulate ## histories of the daemon (SEED=, HISTORIES=)
 	@$(OUT)/test/simulate --seed $(SEED) --histories $(HISTORIES)
 
-# each rule taken out of a copy: a history has to go wrong without it
-mutants: $(OUT)/test/simulate
-	@tests/simulation/mutants '$(subst -o $@ $<,,$(compile))' \
+# a history has to go wrong without each of them
+mutants: $(OUT)/test/simulate ## take rules out of copies (RULE=text: some)
+	@tests/simulation/mutants '$(RULE)' '$(subst -o $@ $<,,$(compile))' \
 	    '$(CC) $(cflags) $(simulated)' \
 	    '$(pkg_libs) -lz -lm -lpthread' $(simulate_objects)
 

@@ -329,7 +329,6 @@ daemon_on_connected(void *data, const char *error, const char *sqlstate)
 static void
 daemon_on_prepared(void *data, const outcome_t *outcome)
 {
-    size_t      i;
     daemon_t   *d = data;
     outcome_t   failed;
 
@@ -340,12 +339,7 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
         return;
     }
 
-    for (i = 0; i < d->conf->ntargets; i++) {
-        sink_set_target(d->sink, i, targets_found(d->targets, i),
-                        targets_binary(d->targets, i));
-    }
-
-    if (sink_prepare(d->sink, pg_conn(d->pg)) == -1) {
+    if (sink_prepare(d->sink, pg_conn(d->pg), d->targets) == -1) {
         failed.action = SQLSTATE_RECONNECT;
         snprintf(failed.reason, sizeof(failed.reason), "out of memory");
         daemon_fail(d, DAEMON_AT_PREPARE, &failed);

@@ -77,6 +77,15 @@ sql_table(buf_t *sql, PGconn *conn, const conf_t *conf)
 
 
 void
+sql_do(buf_t *sql, PGconn *conn, buf_t *block)
+{
+    buf_addf(sql, "DO ");
+    sql_literal(sql, conn, buf_failed(block) ? "" : block->data);
+    buf_free(block);
+}
+
+
+void
 sql_begin(buf_t *sql)
 {
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"

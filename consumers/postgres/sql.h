@@ -29,6 +29,12 @@ void sql_name(buf_t *sql, PGconn *conn, const char *s);
 void sql_table(buf_t *sql, PGconn *conn, const conf_t *conf);
 
 /*
+ * Appends DO with the block of PL/pgSQL, which is freed.  Where memory was
+ * short the block is empty: a syntax error, so what follows is not done.
+ */
+void sql_do(buf_t *sql, PGconn *conn, buf_t *block);
+
+/*
  * Opens a transaction: READ COMMITTED, bounded in time on the server.  The
  * longest wait for a lock must outlast the removal of a blocking backend.
  */

@@ -466,14 +466,15 @@ batch_duplicate(batch_t *batch, size_t row)
 
 
 size_t
-batch_line(const batch_t *batch, unsigned target, size_t first, size_t end,
-    uint64_t line)
+batch_line(const batch_t *batch, const batch_span_t *span, uint64_t line)
 {
-    for ( /* void */ ; first < end; first++) {
-        if (batch_is_stored(&batch->rows[first], target) && --line == 0) {
+    size_t  row;
+
+    for (row = span->first; row < span->end; row++) {
+        if (batch_is_stored(&batch->rows[row], span->target) && --line == 0) {
             break;
         }
     }
 
-    return first;
+    return row;
 }

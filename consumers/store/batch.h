@@ -38,6 +38,14 @@ typedef struct {
 } batch_row_t;
 
 
+/* Rows [first, end) of one table. */
+typedef struct {
+    size_t    first;
+    size_t    end;
+    unsigned  target;
+} batch_span_t;
+
+
 /* What one partition has in the batch. */
 typedef struct {
     int32_t   partition;
@@ -192,11 +200,11 @@ batch_is_stored(const batch_row_t *row, unsigned target)
 
 
 /*
- * The "line"th (from 1) row to be stored in "target" among rows
- * [first, end); returns "end" if there are fewer.
+ * The "line"th (from 1) row to be stored of a span; returns its end if there
+ * are fewer.
  */
-size_t batch_line(const batch_t *batch, unsigned target, size_t first,
-    size_t end, uint64_t line);
+size_t batch_line(const batch_t *batch, const batch_span_t *span,
+    uint64_t line);
 
 
 #endif

@@ -181,9 +181,6 @@ offsets_assert(offsets_t *o, PGconn *conn, const batch_t *batch, buf_t *sql)
     }
 
     buf_addf(&block, "END");
-    buf_addf(sql, "DO ");
-    sql_literal(sql, conn, buf_failed(&block) ? "" : block.data);
-    buf_add(sql, ";", 1);
-
-    buf_free(&block);
+    sql_do(sql, conn, &block);
+    buf_addf(sql, ";");
 }

@@ -1,40 +1,102 @@
-/* One batch, one transaction: rows, dead letters, offsets. */
+/*
+ * One batch, one transaction: the states of it.  Each state sends a query
+ * string and its reply leads to the next one, or there is nothing to send.
+ */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/testpoint.h"
-#include "row/copy.h"
 #include "store/sink_impl.h"
 
 
-#define SINK_LATER  5000    /* ms a missing foreign key is waited for */
-
-#define SINK_STAGE  100     /* batches behind one that was not plain */
+#define SINK_SEEN_TRIES  3    /* the first may have been without asking */
 
 
-static int sink_prepare_dead(sink_t *sink);
-static void sink_next_target(sink_t *sink);
-static bool sink_tombstones(const sink_t *sink);
-static bool sink_not_plain(sink_t *sink, const pg_reply_t *reply);
-static void sink_outcome(const sink_t *sink, outcome_t *outcome,
-    const pg_reply_t *reply, const char *what);
-static void sink_on_rows(void *data, const pg_reply_t *reply);
-static void sink_on_dead(void *data, const pg_reply_t *reply);
+static void sink_step(sink_t *sink, sink_state_t next);
+static void sink_on_reply(void *data, const pg_reply_t *reply);
+static double sink_clock(void);
+static sink_state_t sink_begin(sink_t *sink);
+static void sink_open(sink_t *sink);
+static sink_state_t sink_ask(sink_t *sink);
+static sink_state_t sink_on_seen(sink_t *sink, const pg_reply_t *reply);
+static sink_state_t sink_add_keys(sink_t *sink);
+static sink_state_t sink_on_keys(sink_t *sink, const pg_reply_t *reply);
+static sink_state_t sink_seen_failed(sink_t *sink, const pg_reply_t *reply,
+    const outcome_t *outcome);
+static sink_state_t sink_copy_dead(sink_t *sink);
+static sink_state_t sink_on_dead(sink_t *sink, const pg_reply_t *reply);
+static sink_state_t sink_produce_dead(sink_t *sink);
 static void sink_on_topic(void *data, const outcome_t *outcome);
-static void sink_commit(sink_t *sink);
-static void sink_on_commit(void *data, const pg_reply_t *reply);
-static void sink_on_rolled_back(void *data, const pg_reply_t *reply);
+static sink_state_t sink_commit(sink_t *sink);
+static sink_state_t sink_on_commit(sink_t *sink, const pg_reply_t *reply);
+static sink_state_t sink_roll_back(sink_t *sink);
+static sink_state_t sink_on_rolled_back(sink_t *sink,
+    const pg_reply_t *reply);
+static sink_state_t sink_hand_back(sink_t *sink);
+
+
+/*
+ * The transaction.  Statements without a reply of their own are sent with the
+ * next query, so BEGIN and the first COPY are one string.
+ */
+static const struct {
+    sink_state_t  (*send)(sink_t *sink);
+    sink_state_t  (*reply)(sink_t *sink, const pg_reply_t *reply);
+} sink_states[] = {
+    /* BEGIN */
+    [SINK_BEGIN]    = { sink_begin,        NULL },
+
+    /* SELECT: which idempotency keys are known; COPY sluice.seen: the others */
+    [SINK_SEEN]     = { sink_ask,          sink_on_seen },
+    [SINK_KEYS]     = { sink_add_keys,     sink_on_keys },
+
+    /* COPY the rows, table by table */
+    [SINK_ROWS]     = { sink_copy_table,   sink_on_table },
+
+    /* or, with a row at fault, part by part behind a savepoint */
+    [SINK_STAGE]    = { sink_stage,        NULL },
+    [SINK_LOOK]     = { sink_copy_part,    sink_on_part },
+
+    /* COPY sluice.dead_letters, and the same into a topic */
+    [SINK_DEAD]     = { sink_copy_dead,    sink_on_dead },
+    [SINK_TOPIC]    = { sink_produce_dead, NULL },
+
+    /* UPDATE sluice.offsets; COMMIT */
+    [SINK_COMMIT]   = { sink_commit,       sink_on_commit },
+
+    /* unless it was committed */
+    [SINK_ROLLBACK] = { sink_roll_back,    sink_on_rolled_back },
+    [SINK_DONE]     = { sink_hand_back,    NULL }
+};
+
+
+static void
+sink_step(sink_t *sink, sink_state_t next)
+{
+    while (next != SINK_WAIT) {
+        sink->state = next;
+        next = sink_states[next].send(sink);
+    }
+}
+
+
+static void
+sink_on_reply(void *data, const pg_reply_t *reply)
+{
+    sink_t  *sink = data;
+
+    sink->sql.len = 0;
+    sink_step(sink, sink_states[sink->state].reply(sink, reply));
+}
 
 
 sink_t *
 sink_create(const conf_t *conf, offsets_t *offsets, const sink_end_t *end)
 {
-    size_t   i;
     sink_t  *sink;
 
     sink = calloc(1, sizeof(sink_t));
@@ -44,9 +106,11 @@ sink_create(const conf_t *conf, offsets_t *offsets, const sink_end_t *end)
 
     sink->conf = conf;
     sink->offsets = offsets;
-    sink->targets = calloc(conf->ntargets, sizeof(sink_target_t));
+    sink->reply = sink_on_reply;
+    sink->seen.window = conf->dedupe_window;
+    sink->tables = calloc(conf->ntargets, sizeof(sink_table_t));
 
-    if (sink->targets == NULL) {
+    if (sink->tables == NULL) {
         free(sink);
         return NULL;
     }
@@ -55,11 +119,7 @@ sink_create(const conf_t *conf, offsets_t *offsets, const sink_end_t *end)
         sink->end = *end;
     }
 
-    for (i = 0; i < conf->ntargets; i++) {
-        sink->targets[i].conf = conf->targets[i];
-    }
-
-    sink->ntargets = (unsigned) conf->ntargets;
+    sink->ntables = (unsigned) conf->ntargets;
 
     return sink;
 }
@@ -74,24 +134,16 @@ sink_destroy(sink_t *sink)
         return;
     }
 
-    for (i = 0; i < sink->ntargets; i++) {
-        buf_free(&sink->targets[i].stage);
-        buf_free(&sink->targets[i].copy);
-        buf_free(&sink->targets[i].copy_binary);
-        buf_free(&sink->targets[i].plain);
-        buf_free(&sink->targets[i].plain_binary);
-        buf_free(&sink->targets[i].apply);
-        buf_free(&sink->targets[i].apply_delete);
+    for (i = 0; i < sink->ntables; i++) {
+        statements_free(&sink->tables[i].sql);
     }
 
-    buf_free(&sink->dead_sql);
-    buf_free(&sink->dead_key);
+    dead_table_free(&sink->dead);
+    seen_free(&sink->seen);
+    bisect_free(&sink->bisect);
     buf_free(&sink->sql);
     buf_free(&sink->chunk);
-    free(sink->keys);
-    free(sink->repeats);
-    free(sink->targets);
-    free(sink->todo);
+    free(sink->tables);
     free(sink);
 }
 
@@ -103,12 +155,10 @@ sink_copies(const sink_t *sink)
 }
 
 
-void
-sink_set_target(sink_t *sink, size_t target, const target_t *found,
-    binary_t *binary)
+const sink_times_t *
+sink_times(const sink_t *sink)
 {
-    sink->targets[target].found = found;
-    sink->targets[target].binary = binary;
+    return &sink->times;
 }
 
 
@@ -120,52 +170,28 @@ sink_set_dead_topic(sink_t *sink, dead_topic_t *topic)
 
 
 int
-sink_prepare(sink_t *sink, PGconn *conn)
+sink_prepare(sink_t *sink, PGconn *conn, targets_t *targets)
 {
-    unsigned  i;
+    unsigned       i;
+    sink_table_t  *table;
 
-    for (i = 0; i < sink->ntargets; i++) {
-        if (sink_target_prepare(&sink->targets[i], conn, i) == -1) {
+    /* another end of the transaction takes lines and keeps no dead letters */
+
+    for (i = 0; i < sink->ntables; i++) {
+        table = &sink->tables[i];
+        table->binary = sink->end.commit ? NULL : targets_binary(targets, i);
+
+        if (statements_prepare(&table->sql, conn, targets_found(targets, i),
+                               table->binary, i)
+            == -1)
+        {
             return -1;
         }
     }
 
-    /* another end of the transaction keeps no dead letters */
-
-    if (sink->end.commit) {
-        return 0;
-    }
-
-    return sink_prepare_dead(sink);
-}
-
-
-static int
-sink_prepare_dead(sink_t *sink)
-{
-    size_t       i;
-    const char  *key[3];
-
-    sink->dead_sql.len = 0;
-    buf_addf(&sink->dead_sql, "COPY sluice.dead_letters (cluster_id,"
-             "group_id,topic,table_name,partition,\"offset\",\"timestamp\","
-             "key,headers,value,sqlstate,reason%s) FROM STDIN",
-             sink->conf->dead_store == CONF_STORE_REASON ? ",stripped" : "");
-
-    key[0] = offsets_cluster(sink->offsets);
-    key[1] = sink->conf->group;
-    key[2] = sink->conf->topic;
-    sink->dead_key.len = 0;
-
-    for (i = 0; i < 3; i++) {
-        if (copy_add_text(&sink->dead_key, key[i], strlen(key[i])) == -1) {
-            return -1;
-        }
-        buf_add(&sink->dead_key, "\t", 1);
-    }
-
-    return buf_failed(&sink->dead_sql) || buf_failed(&sink->dead_key) ? -1
-                                                                      : 0;
+    return sink->end.commit ? 0
+           : dead_table_prepare(&sink->dead, sink->conf,
+                                offsets_cluster(sink->offsets));
 }
 
 
@@ -173,13 +199,6 @@ static double
 sink_clock(void)
 {
     return (double) clock_us() / 1e6;
-}
-
-
-const sink_times_t *
-sink_times(const sink_t *sink)
-{
-    return &sink->times;
 }
 
 
@@ -194,25 +213,43 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     sink->careful = false;
     sink->looked = false;
     sink->not_plain = false;
-    sink->hint = SIZE_MAX;
+    sink->bisect.hint = BISECT_NONE;
     sink->seen_tries = 0;
-    sink->span.target = 0;
+
+    log_debug("batch: taken: %zu rows, %zu of them dead letters, %zu records "
+              "left out", batch->nrows, batch->dead, batch->filtered);
 
     batch_forget_faults(batch);
     testpoint("before-copy");
 
     sink->began = sink_clock();
-
-    sink->sql.len = 0;
-    sink_begin(sink);
-    sink_seen(sink);
+    sink_step(sink, SINK_BEGIN);
 }
 
 
-/* Looking for bad rows takes long: then it is asked whose they are. */
-
-void
+static sink_state_t
 sink_begin(sink_t *sink)
+{
+    log_debug("batch: begun%s", sink->careful ? " again, to find bad rows"
+                                              : "");
+
+    sink->span.target = 0;
+    sink->sql.len = 0;
+
+    if (PQtransactionStatus(pg_conn(sink->pg)) == PQTRANS_INERROR) {
+        buf_addf(&sink->sql, "ROLLBACK;");
+    }
+
+    sink_open(sink);
+
+    return SINK_SEEN;
+}
+
+
+/* To look for bad rows takes long: whose they are is asked first. */
+
+static void
+sink_open(sink_t *sink)
 {
     sql_begin(&sink->sql);
 
@@ -223,412 +260,227 @@ sink_begin(sink_t *sink)
 }
 
 
-/* The way on once it is known which rows are a client's retries. */
-
-void
-sink_open(sink_t *sink)
+static sink_state_t
+sink_ask(sink_t *sink)
 {
-    if (sink->careful) {
-        sink_look_on(sink);
-        return;
-    }
+    int64_t       n;
+    sink_state_t  rows;
 
-    sink_next_target(sink);
-}
+    rows = sink->careful ? SINK_STAGE : SINK_ROWS;
 
-
-/* The text so far is kept: it may hold the beginning of the transaction. */
-
-static void
-sink_next_target(sink_t *sink)
-{
-    size_t          n;
-    sink_target_t  *target;
-
-    n = sink->batch->nrows;
-
-    while (sink->span.target < sink->ntargets
-           && batch_line(sink->batch, sink->span.target, 0, n, 1) == n)
+    if (sink->end.commit || sink->conf->dedupe_header == NULL
+        || sink->batch->retries == 0)
     {
-        sink->span.target++;
+        return rows;
     }
 
-    if (sink->span.target == sink->ntargets) {
-        sink_store_dead(sink);
-        return;
+    batch_forget_duplicates(sink->batch);
+    n = seen_collect(&sink->seen, sink->batch);
+
+    if (n == 0) {
+        /* of records that cannot become rows anyway */
+        return rows;
     }
 
-    sink->span.first = 0;
-    sink->span.end = n;
-
-    target = &sink->targets[sink->span.target];
-    sink->plain = target->plain.len && target->stage_for == 0
-                  && !sink->not_plain && !sink_tombstones(sink);
-
-    if (!sink->plain) {
-        target->stage_for -= target->stage_for != 0;
-        sink_add(&sink->sql, &target->stage);
+    if (n == -1 || seen_query(&sink->seen, &sink->sql) == -1) {
+        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
     }
 
-    sink_copy_rows(sink, sink_on_rows);
+    return sink_send(sink, false);
 }
 
 
-/* Whether the span deletes. */
-
-static bool
-sink_tombstones(const sink_t *sink)
+static sink_state_t
+sink_on_seen(sink_t *sink, const pg_reply_t *reply)
 {
-    size_t              i;
-    const batch_row_t  *row;
+    seen_t     *seen;
+    outcome_t   outcome;
 
-    if (sink->targets[sink->span.target].apply_delete.len == 0) {
-        return false;
+    seen = &sink->seen;
+    sql_outcome(&outcome, reply, "could not look for retries");
+
+    if (outcome.action != SQLSTATE_OK) {
+        return sink_seen_failed(sink, reply, &outcome);
     }
 
-    for (i = sink->span.first; i < sink->span.end; i++) {
-        row = &sink->batch->rows[i];
-
-        if (row->tombstone && batch_is_stored(row, sink->span.target)) {
-            return true;
-        }
+    if (reply->rows == NULL || PQntuples(reply->rows) == 0) {
+        return sink_stop(sink, SQLSTATE_RETRY,
+                         "the query for retries is empty");
     }
 
-    return false;
+    seen_take(seen, sink->batch, reply->rows);
+    log_debug("batch: %zu of %zu idempotency keys are new, %zu rows are "
+              "retries", seen->nnew, seen->nkeys, sink->batch->duplicates);
+
+    /* of its own, so that no lock is held while others are waited for */
+
+    if (seen->expired) {
+        seen_delete_expired(seen, reply->rows, &sink->sql);
+        buf_addf(&sink->sql, "COMMIT;");
+        sink_open(sink);
+    }
+
+    if (seen->own) {
+        seen_renew_own(seen, reply->rows, &sink->sql);
+    }
+
+    if (seen->nnew) {
+        seen_copy(seen, &sink->sql);
+    }
+
+    return SINK_KEYS;
 }
 
 
-/* The span's rows into its table, in one string. */
-
-void
-sink_copy_rows(sink_t *sink, pg_done_pt done)
+static sink_state_t
+sink_add_keys(sink_t *sink)
 {
-    sink_target_t  *target;
-
-    target = &sink->targets[sink->span.target];
-
-    /* text while a bad row is looked for: of it errors name the line */
-
-    sink->binary = target->binary && !sink->careful;
-
-    if (sink->plain) {
-        sink_add(&sink->sql, sink->binary ? &target->plain_binary
-                                          : &target->plain);
-
-    } else {
-        sink_add(&sink->sql, sink->binary ? &target->copy_binary
-                                          : &target->copy);
-        sink_add(&sink->sql, sink_tombstones(sink) ? &target->apply_delete
-                                                   : &target->apply);
+    if (sink->sql.len == 0) {
+        return sink->careful ? SINK_STAGE : SINK_ROWS;
     }
 
-    sink->copies++;
-    sink_send(sink, sink->binary ? sink_binary_rows
-                    : target->staged && !sink->plain ? sink_staged_rows
-                                                     : sink_rows, done);
+    return sink_send(sink, sink->seen.nnew != 0);
 }
 
 
-void
-sink_send(sink_t *sink, pg_copy_pt copy, pg_done_pt done)
+static sink_state_t
+sink_on_keys(sink_t *sink, const pg_reply_t *reply)
 {
-    sink->row = sink->span.first;
-    sink->no_memory = false;
-
-    if (buf_failed(&sink->sql)) {
-        memset(&sink->sql, 0, sizeof(buf_t));
-        sink_stop(sink, SQLSTATE_RECONNECT, "out of memory");
-        return;
-    }
-
-    if (sink->careful) {
-        pg_keep_failed(sink->pg);
-    }
-
-    pg_query(sink->pg, sink->sql.data, copy, done, sink);
-}
-
-
-/* Hands the batch back, once no transaction is open any more. */
-
-void
-sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason)
-{
-    /* a time in which nothing could be stored is no time to wait for a row */
-
-    if (action != SQLSTATE_RETRY) {
-        sink->later_since = 0;
-    }
-
-    sink->outcome.action = action;
-    snprintf(sink->outcome.reason, sizeof(sink->outcome.reason), "%s",
-             reason);
-
-    if (pg_state(sink->pg) == PG_IDLE
-        && PQtransactionStatus(pg_conn(sink->pg)) != PQTRANS_IDLE)
-    {
-        pg_query(sink->pg, "ROLLBACK", NULL, sink_on_rolled_back, sink);
-        return;
-    }
-
-    sink_on_rolled_back(sink, NULL);
-}
-
-
-static void
-sink_on_rolled_back(void *data, const pg_reply_t *reply)
-{
-    sink_t   *sink = data;
-    batch_t  *batch;
-
-    if (reply && reply->lost) {
-        sink->outcome.action = SQLSTATE_RECONNECT;
-    }
-
-    batch = sink->batch;
-    sink->batch = NULL;
-    sink->done(sink->data, batch, &sink->outcome);
-}
-
-
-/* What was sent for want of memory is refused, and no row's fault. */
-
-static void
-sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,
-    const char *what)
-{
-    sql_outcome(outcome, reply, what);
-
-    if (sink->no_memory && outcome->action == SQLSTATE_ROW) {
-        outcome->action = SQLSTATE_RETRY;
-        snprintf(outcome->reason, sizeof(outcome->reason), "out of memory");
-    }
-}
-
-
-/*
- * Returns 0 when all went well, 1 when rows are at fault, -1 when the batch
- * has ended.
- */
-
-int
-sink_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
-{
-    int64_t    now;
     outcome_t  outcome;
 
-    sink_outcome(sink, &outcome, reply, what);
+    sql_outcome(&outcome, reply, "could not add clients' keys");
 
-    switch (outcome.action) {
+    if (outcome.action == SQLSTATE_OK) {
+        seen_added(&sink->seen);
+        return sink->careful ? SINK_STAGE : SINK_ROWS;
+    }
 
-    case SQLSTATE_OK:
-        return 0;
+    if (!reply->lost && strcmp(reply->sqlstate, "23505") == 0) {
 
-    case SQLSTATE_ROW:
-        return 1;
-
-    case SQLSTATE_ROW_LATER:
-        now = clock_ms();
-
-        if (sink->later_since == 0) {
-            sink->later_since = now;
-        }
-
-        if (now - sink->later_since >= SINK_LATER) {
-            return 1;
+        if (++sink->seen_tries < SINK_SEEN_TRIES) {
+            seen_collided(&sink->seen);
+            return SINK_BEGIN;
         }
 
         outcome.action = SQLSTATE_RETRY;
-        break;
-
-    default:
-        break;
     }
 
-    sink_stop(sink, outcome.action, outcome.reason);
-
-    return -1;
+    return sink_seen_failed(sink, reply, &outcome);
 }
 
 
-/*
- * A key is there already, or twice in the batch, or another daemon is about
- * to add it, or a row is bad: the batch again, by way of temporary tables, and
- * the next ones of that table, since what failed leaves dead rows behind.
- * What the server cannot do now is not tried again at once.
- */
+/* No row is at fault here; a broken tuple says that memory was short. */
 
-static bool
-sink_not_plain(sink_t *sink, const pg_reply_t *reply)
+static sink_state_t
+sink_seen_failed(sink_t *sink, const pg_reply_t *reply,
+    const outcome_t *outcome)
 {
-    outcome_t  outcome;
+    sqlstate_action_t  action;
 
-    sink_outcome(sink, &outcome, reply, "");
+    action = outcome->action;
 
-    if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_RECONNECT)
-    {
-        return false;
+    if (action == SQLSTATE_ROW || action == SQLSTATE_ROW_LATER) {
+        action = strncmp(reply->sqlstate, "22", 2) == 0 ? SQLSTATE_RETRY
+                                                        : SQLSTATE_HOLD;
     }
 
-    sink->targets[sink->span.target].stage_for = SINK_STAGE;
-
-    /* no key was there, or its error had come first */
-
-    if (outcome.action == SQLSTATE_ROW_LATER) {
-        return false;
-    }
-
-    if (outcome.action == SQLSTATE_RETRY
-        && strcmp(reply->sqlstate, "55P03") != 0
-        && strncmp(reply->sqlstate, "40", 2) != 0)
-    {
-        return false;
-    }
-
-    sink->hint = sink_named(sink, reply);
-    sink->hint_target = sink->span.target;
-    memcpy(sink->hint_state, reply->sqlstate, sizeof(sink->hint_state));
-    memcpy(sink->hint_constraint, reply->constraint,
-           sizeof(sink->hint_constraint));
-
-    sink->not_plain = true;
-    sink->span.target = 0;
-    sink->sql.len = 0;
-    sink_begin(sink);
-    sink_seen(sink);
-
-    return true;
+    return sink_stop(sink, action, outcome->reason);
 }
 
 
-static void
-sink_on_rows(void *data, const pg_reply_t *reply)
+static sink_state_t
+sink_copy_dead(sink_t *sink)
 {
-    sink_t  *sink = data;
-
-    if (sink->plain && sink_not_plain(sink, reply)) {
-        return;
-    }
-
-    switch (sink_failed(sink, reply, "could not store rows")) {
-
-    case 0:
-        testpoint("after-copy");
-        sink->sql.len = 0;
-
-        if (sink->plain) {
-            buf_addf(&sink->sql, "SET LOCAL lock_timeout=%d;",
-                     SQL_LOCK_TIMEOUT);
-        }
-
-        sink->span.target++;
-        sink_next_target(sink);
-        return;
-
-    case 1:
-        sink_look(sink, reply, false);
-        return;
-
-    default:
-        return;
-    }
-}
-
-
-void
-sink_store_dead(sink_t *sink)
-{
-    sink_window_t  window;
-
     sink->times.copy = sink_clock() - sink->began;
-    window = sink->window;
 
     if (sink->end.commit) {
-        sink_commit(sink);
-        return;
+        return SINK_COMMIT;
     }
 
-    if (sink_window_add(&window, sink->batch, sink->conf->hold_above) == -1) {
-        sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
-        return;
+    if (sink_too_many(sink)) {
+        return sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
     }
 
     if (sink->batch->dead == 0) {
-        sink_commit(sink);
-        return;
+        return SINK_COMMIT;
     }
 
     sink->span.first = 0;
-    sink->span.end = sink->batch->nrows;
     sink->careful = false;
+    buf_add(&sink->sql, sink->dead.sql.data, sink->dead.sql.len);
 
-    buf_addf(&sink->sql, "%s", sink->dead_sql.data);
-    sink_send(sink, sink_dead_letters, sink_on_dead);
+    return sink_send(sink, true);
 }
 
 
-static void
-sink_on_dead(void *data, const pg_reply_t *reply)
+static sink_state_t
+sink_on_dead(sink_t *sink, const pg_reply_t *reply)
 {
-    sink_t  *sink = data;
+    switch (sink_judge(sink, reply, "could not store dead letters")) {
 
-    switch (sink_failed(sink, reply, "could not store dead letters")) {
+    case SQLSTATE_OK:
+        log_debug("batch: %zu dead letters stored", sink->batch->dead);
+        return SINK_TOPIC;
 
-    case 0:
-        sink->sql.len = 0;
-
-        if (sink->dead_topic) {
-            dead_topic_send(sink->dead_topic, sink->batch, sink_on_topic,
-                            sink);
-            return;
-        }
-
-        sink_commit(sink);
-        return;
-
-    case 1:
-        sink_stop(sink, SQLSTATE_HOLD, reply->reason);
-        return;
+    case SQLSTATE_ROW:
+        return sink_stop(sink, SQLSTATE_HOLD, reply->reason);
 
     default:
-        return;
+        return SINK_ROLLBACK;
     }
 }
 
 
-/* The session stood idle meanwhile, so its end was told to nobody here. */
+static sink_state_t
+sink_produce_dead(sink_t *sink)
+{
+    if (sink->dead_topic == NULL) {
+        return SINK_COMMIT;
+    }
+
+    dead_topic_send(sink->dead_topic, sink->batch, sink_on_topic, sink);
+
+    return SINK_WAIT;
+}
+
+
+/* The session was idle meanwhile, so nobody here was told of its end. */
 
 static void
 sink_on_topic(void *data, const outcome_t *outcome)
 {
-    sink_t  *sink = data;
+    sink_t        *sink = data;
+    sink_state_t   next;
 
     if (pg_state(sink->pg) != PG_IDLE
         || PQtransactionStatus(pg_conn(sink->pg)) != PQTRANS_INTRANS)
     {
-        sink_stop(sink, SQLSTATE_RECONNECT, "the session ended while dead "
-                  "letters went to their topic");
-        return;
+        next = sink_stop(sink, SQLSTATE_RECONNECT, "the session ended while "
+                         "dead letters went to their topic");
+
+    } else if (outcome->action != SQLSTATE_OK) {
+        next = sink_stop(sink, outcome->action, outcome->reason);
+
+    } else {
+        log_debug("batch: %zu dead letters are in their topic",
+                  sink->batch->dead);
+        next = SINK_COMMIT;
     }
 
-    if (outcome->action != SQLSTATE_OK) {
-        sink_stop(sink, outcome->action, outcome->reason);
-        return;
-    }
-
-    sink_commit(sink);
+    sink_step(sink, next);
 }
 
 
 /* One string, so that no pause of this process parts UPDATE and COMMIT. */
 
-static void
+static sink_state_t
 sink_commit(sink_t *sink)
 {
+    sink_state_t  next;
+
     testpoint("before-commit");
 
     sink->began = sink_clock();
-
     sink->careful = false;
 
     if (sink->end.commit) {
@@ -639,35 +491,77 @@ sink_commit(sink_t *sink)
                         &sink->sql);
     }
 
-    sink_send(sink, NULL, sink_on_commit);
+    log_debug("batch: offsets of %zu partitions and COMMIT",
+              sink->batch->nranges);
+    next = sink_send(sink, false);
 
     testpoint("after-commit");
+
+    return next;
 }
 
 
-static void
-sink_on_commit(void *data, const pg_reply_t *reply)
+static sink_state_t
+sink_on_commit(sink_t *sink, const pg_reply_t *reply)
 {
-    sink_t  *sink = data;
+    switch (sink_judge(sink, reply, "could not commit")) {
 
-    switch (sink_failed(sink, reply, "could not commit")) {
-
-    case 0:
+    case SQLSTATE_OK:
         sink->times.commit = sink_clock() - sink->began;
-        (void) sink_window_add(&sink->window, sink->batch, 2);
-        sink_stop(sink, SQLSTATE_OK, "");
-        return;
+        (void) dead_window_add(&sink->window, sink->batch, 2);
+        return sink_stop(sink, SQLSTATE_OK, "");
 
-    case 1:
+    case SQLSTATE_ROW:
         /* a constraint that is checked at the end of the transaction */
-        if (sink->looked) {
-            sink_stop(sink, SQLSTATE_HOLD, reply->reason);
-            return;
-        }
-        sink_look(sink, reply, true);
-        return;
+        return sink->looked ? sink_stop(sink, SQLSTATE_HOLD, reply->reason)
+                            : sink_look(sink, reply, NULL);
 
     default:
-        return;
+        return SINK_ROLLBACK;
     }
+}
+
+
+static sink_state_t
+sink_roll_back(sink_t *sink)
+{
+    if (pg_state(sink->pg) != PG_IDLE
+        || PQtransactionStatus(pg_conn(sink->pg)) == PQTRANS_IDLE)
+    {
+        return SINK_DONE;
+    }
+
+    pg_query(sink->pg, "ROLLBACK", NULL, sink->reply, sink);
+
+    return SINK_WAIT;
+}
+
+
+static sink_state_t
+sink_on_rolled_back(sink_t *sink, const pg_reply_t *reply)
+{
+    if (reply->lost) {
+        sink->outcome.action = SQLSTATE_RECONNECT;
+    }
+
+    return SINK_DONE;
+}
+
+
+static sink_state_t
+sink_hand_back(sink_t *sink)
+{
+    batch_t  *batch;
+
+    if (sink->outcome.action == SQLSTATE_OK) {
+        log_debug("batch: committed");
+    } else {
+        log_debug("batch: not committed: %s", sink->outcome.reason);
+    }
+
+    batch = sink->batch;
+    sink->batch = NULL;
+    sink->done(sink->data, batch, &sink->outcome);
+
+    return SINK_WAIT;
 }

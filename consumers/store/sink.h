@@ -10,17 +10,16 @@
 
 #include "conf/conf.h"
 #include "postgres/pg.h"
-#include "postgres/sql.h"
 #include "store/batch.h"
 #include "store/dead_topic.h"
 #include "store/offsets.h"
-#include "store/tuples.h"
+#include "store/targets.h"
 
 
 typedef struct sink_s  sink_t;
 
 
-/* Seconds that the batch stored last took. */
+/* Seconds that the last stored batch took. */
 typedef struct {
     double  copy;       /* from BEGIN until its rows were copied */
     double  commit;     /* its last string */
@@ -45,25 +44,28 @@ typedef struct {
 } sink_end_t;
 
 
-/* "end" may be NULL. */
+/*
+ * "conf" and "offsets" must outlive the sink; "end" may be NULL.  Returns
+ * NULL when memory is short.  Freed by sink_destroy(), which takes NULL.
+ */
 sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
     const sink_end_t *end);
 void sink_destroy(sink_t *sink);
 
-/*
- * What was found of a table, before sink_prepare(); "binary" lets its rows be
- * copied in the binary format, NULL as text.
- */
-void sink_set_target(sink_t *sink, size_t target, const target_t *found,
-    binary_t *binary);
-
-/* Dead letters go there as well, before the commit; NULL: nowhere. */
+/* Dead letters go to the topic as well, before the commit; NULL: none. */
 void sink_set_dead_topic(sink_t *sink, dead_topic_t *topic);
 
-/* The names are quoted anew for every connection. */
-int sink_prepare(sink_t *sink, PGconn *conn);
+/*
+ * Words the statements for the tables as they were found, with names quoted
+ * for the connection.  "targets" must stay as it is until the next call.
+ * Returns -1 when memory is short.
+ */
+int sink_prepare(sink_t *sink, PGconn *conn, targets_t *targets);
 
-/* Stores a batch with at least one row; "pg" must be idle. */
+/*
+ * Stores a batch with at least one record and calls "done" once; the batch
+ * must stay until then.  "pg" must be idle.
+ */
 void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     void *data);
 

@@ -105,7 +105,6 @@ dead_letters_replay(tool_t *tool, const dead_choice_t *choice)
 static int
 replay_open(replay_t *r)
 {
-    size_t         i;
     sink_end_t     end;
     const conf_t  *conf;
 
@@ -141,11 +140,7 @@ replay_open(replay_t *r)
         return -1;
     }
 
-    for (i = 0; i < conf->ntargets; i++) {
-        sink_set_target(r->sink, i, targets_found(r->targets, i), NULL);
-    }
-
-    if (sink_prepare(r->sink, pg_conn(r->pg)) == -1) {
+    if (sink_prepare(r->sink, pg_conn(r->pg), r->targets) == -1) {
         tool_error("out of memory");
         return -1;
     }

@@ -2,7 +2,8 @@
 
 #include "base/crc32.h"
 #include "store/batch.h"
-#include "store/sink_impl.h"
+#include "store/bisect.h"
+#include "store/dead_table.h"
 #include "tap.h"
 
 
@@ -31,6 +32,19 @@ add(unsigned range, int64_t offset, const char *value, const char *line)
     }
 
     return batch_add(&batch, range, &record, text);
+}
+
+
+static size_t
+line(size_t first, size_t end, uint64_t number)
+{
+    batch_span_t  span;
+
+    span.first = first;
+    span.end = end;
+    span.target = 0;
+
+    return batch_line(&batch, &span, number);
 }
 
 
@@ -160,15 +174,15 @@ test_faults(void)
     is(batch.dead, 1, "a row without a line is dead");
     is(batch.rows[1].text_len, 0, "and has no text");
 
-    is(batch_line(&batch, 0, 0, 6, 1), 0, "line 1 is row 0");
-    is(batch_line(&batch, 0, 0, 6, 2), 2, "dead rows have no line");
-    is(batch_line(&batch, 0, 3, 6, 2), 4, "lines count from the span's start");
-    is(batch_line(&batch, 0, 0, 6, 6), 6, "a line behind the last: none");
+    is(line(0, 6, 1), 0, "line 1 is row 0");
+    is(line(0, 6, 2), 2, "dead rows have no line");
+    is(line(3, 6, 2), 4, "lines count from the span's start");
+    is(line(0, 6, 6), 6, "a line behind the last: none");
 
     batch_fault(&batch, 4, "23505", "duplicate");
     batch_fault(&batch, 4, "23505", "again");
     is(batch.dead, 2, "a row dies once");
-    is(batch_line(&batch, 0, 0, 6, 4), 5, "rows found bad have no line either");
+    is(line(0, 6, 4), 5, "rows found bad have no line either");
 
     batch_forget_faults(&batch);
     is(batch.dead, 1, "what SQL found is forgotten");
@@ -196,7 +210,7 @@ test_window(void)
 {
     int            i, rc;
     unsigned       r;
-    sink_window_t  window;
+    dead_window_t  window;
 
     batch_init(&batch, 2000, 16 * 1024 * 1024, 20);
     r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
@@ -209,13 +223,13 @@ test_window(void)
         }
     }
 
-    is(sink_window_add(&window, &batch, 0.2), 0, "200 of 1000 may be bad");
+    is(dead_window_add(&window, &batch, 0.2), 0, "200 of 1000 may be bad");
     is(window.count, 200, "they are counted");
 
     batch_reset(&batch, 0);
     r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
     add(r, 0, "v", "line\n");
-    rc = sink_window_add(&window, &batch, 0.2);
+    rc = dead_window_add(&window, &batch, 0.2);
     is(rc, 0, "a good one pushes a bad one out");
     is(window.count, 199, "of the last thousand");
 
@@ -228,9 +242,9 @@ test_window(void)
     }
 
     memset(&window, 0, sizeof(window));
-    is(sink_window_add(&window, &batch, 0.2), -1, "201 bad ones hold");
+    is(dead_window_add(&window, &batch, 0.2), -1, "201 bad ones hold");
     memset(&window, 0, sizeof(window));
-    is(sink_window_add(&window, &batch, 1), 0, "unless that is allowed");
+    is(dead_window_add(&window, &batch, 1), 0, "unless that is allowed");
 
     batch_free(&batch);
 }
@@ -306,9 +320,9 @@ test_context(void)
     };
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        is(sink_context_line("post", cases[i].context, false),
+        is(bisect_context_line("post", cases[i].context, false),
            cases[i].line, cases[i].context);
-        is(sink_context_line("post", cases[i].context, true), cases[i].last,
+        is(bisect_context_line("post", cases[i].context, true), cases[i].last,
            "and for a constraint");
     }
 }

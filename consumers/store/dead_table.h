@@ -1,0 +1,49 @@
+/* Dead letters into sluice.dead_letters, in the transaction of the rows. */
+
+#ifndef SLUICE_DEAD_TABLE_H
+#define SLUICE_DEAD_TABLE_H
+
+
+#include "conf/conf.h"
+#include "store/batch.h"
+
+
+#define DEAD_WINDOW  1000    /* records "hold_above" looks back at */
+
+
+typedef struct {
+    const conf_t  *conf;
+    buf_t          sql;      /* the COPY */
+    buf_t          key;      /* the fields that all have, as COPY takes them */
+} dead_table_t;
+
+
+/* Which of the last accounted records were bad. */
+typedef struct {
+    uint8_t   bad[DEAD_WINDOW];
+    unsigned  next;
+    unsigned  count;
+} dead_window_t;
+
+
+/* Words the COPY; -1: memory is short. */
+int dead_table_prepare(dead_table_t *dead, const conf_t *conf,
+    const char *cluster);
+void dead_table_free(dead_table_t *dead);
+
+/*
+ * Appends dead letters of the batch to "out", from "row" on, and sets "row"
+ * behind them; none at the end.  Returns -1 when memory is short.
+ */
+int dead_table_chunk(const dead_table_t *dead, const batch_t *batch,
+    size_t *row, buf_t *out);
+
+/*
+ * Accounts the batch; returns -1 once more than "limit", a share, of the last
+ * records are bad.
+ */
+int dead_window_add(dead_window_t *window, const batch_t *batch,
+    double limit);
+
+
+#endif

@@ -1,0 +1,430 @@
+/*
+ * Which rows of a batch are a client's retries, by an idempotency key: a key
+ * that was seen within the window takes no effect again.  The keys lie in a
+ * table of their own, written in the transaction of the rows, so that any
+ * target table can do without retries, also a partitioned one or one without
+ * a key.
+ *
+ * Retries are few, so one COPY adds all keys of a batch without asking.  Where
+ * it meets a known one, the transaction begins again with a query for the
+ * known ones, and the next batches ask first.  A key that another daemon is
+ * about to add makes the COPY wait for it, and the same follows.
+ */
+
+#include <endian.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/seen.h"
+#include "store/stream.h"
+
+
+#define SEEN_ASK  100    /* batches behind one with a known key */
+
+/* us from 1970-01-01 to PostgreSQL's 2000-01-01 */
+#define SEEN_EPOCH  INT64_C(946684800000000)
+
+
+/* A key of the batch. */
+struct seen_key_s {
+    uint64_t     order;       /* the hash's first bytes, as a number */
+    const char  *hash;
+    size_t       row;         /* the one that counts: the first */
+    size_t       repeats;     /* the others begin here in seen->repeats */
+    size_t       nrepeats;
+    bool         add;
+    bool         own;         /* known, by a record of this batch */
+};
+
+
+/* The columns of seen_query(). */
+enum {
+    SEEN_ENDS = 0,
+    SEEN_KEY,
+    SEEN_PARTITION,
+    SEEN_OFFSET,
+    SEEN_LIVES,
+    SEEN_PLACE
+};
+
+
+static int seen_reserve(seen_t *seen, size_t n);
+static int seen_compare(const void *a, const void *b);
+static void seen_merge(seen_t *seen);
+static bool seen_is_own(seen_t *seen, const batch_t *batch, seen_key_t *key,
+    const PGresult *res, int answer);
+static void seen_places(const seen_t *seen, const PGresult *res, bool own,
+    buf_t *sql);
+
+
+void
+seen_free(seen_t *seen)
+{
+    free(seen->keys);
+    free(seen->repeats);
+}
+
+
+static int
+seen_reserve(seen_t *seen, size_t n)
+{
+    size_t      *repeats;
+    seen_key_t  *keys;
+
+    if (n <= seen->size) {
+        return 0;
+    }
+
+    keys = realloc(seen->keys, n * sizeof(seen_key_t));
+    if (keys == NULL) {
+        return -1;
+    }
+    seen->keys = keys;
+
+    repeats = realloc(seen->repeats, n * sizeof(size_t));
+    if (repeats == NULL) {
+        return -1;
+    }
+    seen->repeats = repeats;
+
+    seen->size = n;
+
+    return 0;
+}
+
+
+/*
+ * Keys are added in one order, so that two daemons never wait for each
+ * other: the second one waits until the first has committed or not.
+ */
+
+int64_t
+seen_collect(seen_t *seen, const batch_t *batch)
+{
+    size_t              i;
+    seen_key_t         *key;
+    const batch_row_t  *row;
+
+    seen->nkeys = 0;
+
+    if (seen_reserve(seen, batch->retries) == -1) {
+        return -1;
+    }
+
+    for (i = 0; i < batch->nrows; i++) {
+        row = &batch->rows[i];
+
+        if (row->retry && row->text_len) {
+            key = &seen->keys[seen->nkeys++];
+            memset(key, 0, sizeof(seen_key_t));
+            key->hash = batch_retry(batch, row);
+            memcpy(&key->order, key->hash, sizeof(key->order));
+            key->order = be64toh(key->order);
+            key->row = i;
+            key->add = true;
+        }
+    }
+
+    if (seen->nkeys) {
+        qsort(seen->keys, seen->nkeys, sizeof(seen_key_t), seen_compare);
+        seen_merge(seen);
+    }
+
+    return (int64_t) seen->nkeys;
+}
+
+
+static int
+seen_compare(const void *a, const void *b)
+{
+    int                rc;
+    const seen_key_t  *p = a, *q = b;
+
+    if (p->order != q->order) {
+        return p->order < q->order ? -1 : 1;
+    }
+
+    rc = memcmp(p->hash, q->hash, RETRY_KEY_LEN);
+
+    return rc ? rc : (p->row > q->row) - (p->row < q->row);
+}
+
+
+/* Each key once; the rows that repeat it are kept beside. */
+
+static void
+seen_merge(seen_t *seen)
+{
+    size_t       i, repeats;
+    seen_key_t  *key, *next;
+
+    for (i = 1, repeats = 0, key = seen->keys; i < seen->nkeys; i++) {
+        next = &seen->keys[i];
+
+        if (memcmp(key->hash, next->hash, RETRY_KEY_LEN) == 0) {
+            seen->repeats[repeats++] = next->row;
+            key->nrepeats++;
+
+        } else {
+            *++key = *next;
+            key->repeats = repeats;
+        }
+    }
+
+    seen->nkeys = (size_t) (key - seen->keys) + 1;
+}
+
+
+/*
+ * The first column says when keys that are added now expire; it is there
+ * without a known key as well.  One literal for all keys is read far faster
+ * than an array.  LIMIT keeps the plan at one look into the index for each
+ * key, whatever the statistics say; to compile the plan would take longer
+ * than to run it.
+ */
+
+int
+seen_query(const seen_t *seen, buf_t *sql)
+{
+    char    *p;
+    size_t   i;
+
+    buf_addf(sql, "%sSELECT (extract(epoch FROM now()) * 1000000)::bigint"
+             " + %" PRId64 " - %" PRId64,
+             seen->ask ? "SET LOCAL jit=off;" : "", seen->window * 1000,
+             SEEN_EPOCH);
+
+    if (seen->ask == 0) {
+        return buf_failed(sql) ? -1 : 0;
+    }
+
+    buf_addf(sql, ", n, partition, \"offset\", lives, place"
+             " FROM (VALUES (0)) one LEFT JOIN (generate_series(0, %zu) n"
+             " CROSS JOIN LATERAL (SELECT partition, \"offset\","
+             " expires_at > now() AS lives, ctid AS place"
+             " FROM sluice.seen WHERE key = substr(decode('",
+             seen->nkeys - 1);
+
+    if (buf_failed(sql)
+        || buf_reserve(sql, seen->nkeys * RETRY_KEY_LEN * 2) == -1)
+    {
+        return -1;
+    }
+
+    for (i = 0, p = sql->data + sql->len; i < seen->nkeys; i++) {
+        p = text_put_hex(p, seen->keys[i].hash, RETRY_KEY_LEN);
+    }
+
+    sql->len = (size_t) (p - sql->data);
+
+    buf_addf(sql, "','hex'), n * %d + 1, %d) LIMIT 1) s) ON true",
+             RETRY_KEY_LEN, RETRY_KEY_LEN);
+
+    return buf_failed(sql) ? -1 : 0;
+}
+
+
+void
+seen_take(seen_t *seen, batch_t *batch, const PGresult *res)
+{
+    int          answer;
+    size_t       i;
+    seen_key_t  *key;
+
+    seen->ends = sql_number(res, 0, SEEN_ENDS);
+    seen->nnew = seen->nkeys;
+    seen->expired = false;
+    seen->own = false;
+
+    if (seen->ask && !PQgetisnull(res, 0, SEEN_KEY)) {
+
+        seen->ask = SEEN_ASK;
+
+        for (answer = 0; answer < PQntuples(res); answer++) {
+            key = &seen->keys[sql_number(res, answer, SEEN_KEY)];
+
+            if (PQgetvalue(res, answer, SEEN_LIVES)[0] != 't') {
+                seen->expired = true;
+                continue;
+            }
+
+            seen->nnew--;
+            key->add = false;
+            key->own = seen_is_own(seen, batch, key, res, answer);
+            seen->own |= key->own;
+
+            if (!key->own) {
+                batch_duplicate(batch, key->row);
+            }
+        }
+    }
+
+    key = &seen->keys[seen->nkeys - 1];
+
+    for (i = 0; i < key->repeats + key->nrepeats; i++) {
+        batch_duplicate(batch, seen->repeats[i]);
+    }
+}
+
+
+static bool
+seen_is_at(const batch_t *batch, size_t row, int64_t partition,
+    int64_t offset)
+{
+    const batch_row_t  *r;
+
+    r = &batch->rows[row];
+
+    return r->offset == offset
+           && batch->ranges[r->range].partition == partition;
+}
+
+
+/*
+ * A record that is read again is no retry of its own.  If it is not the first
+ * of the batch with its key, as one of another partition may be read before
+ * it, it counts instead of that one.
+ */
+
+static bool
+seen_is_own(seen_t *seen, const batch_t *batch, seen_key_t *key,
+    const PGresult *res, int answer)
+{
+    size_t   i, *repeat, first;
+    int64_t  partition, offset;
+
+    partition = sql_number(res, answer, SEEN_PARTITION);
+    offset = sql_number(res, answer, SEEN_OFFSET);
+
+    if (seen_is_at(batch, key->row, partition, offset)) {
+        return true;
+    }
+
+    for (i = 0; i < key->nrepeats; i++) {
+        repeat = &seen->repeats[key->repeats + i];
+
+        if (seen_is_at(batch, *repeat, partition, offset)) {
+            first = key->row;
+            key->row = *repeat;
+            *repeat = first;
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Another key may lie at a place by now, so it has to be expired as well. */
+
+void
+seen_delete_expired(const seen_t *seen, const PGresult *res, buf_t *sql)
+{
+    buf_addf(sql, "DELETE FROM sluice.seen WHERE expires_at <= now() AND");
+    seen_places(seen, res, false, sql);
+}
+
+
+void
+seen_renew_own(const seen_t *seen, const PGresult *res, buf_t *sql)
+{
+    buf_addf(sql, "UPDATE sluice.seen SET expires_at = now() + %" PRId64
+             " * interval '1 ms' WHERE", seen->window);
+    seen_places(seen, res, true, sql);
+}
+
+
+/* The end of a statement: of the batch's own keys, or of those expired. */
+
+static void
+seen_places(const seen_t *seen, const PGresult *res, bool own, buf_t *sql)
+{
+    int                answer, n;
+    const seen_key_t  *key;
+
+    buf_addf(sql, " ctid = ANY ('{");
+
+    for (answer = 0, n = 0; answer < PQntuples(res); answer++) {
+        key = &seen->keys[sql_number(res, answer, SEEN_KEY)];
+
+        if (own ? key->own : key->add) {
+            buf_addf(sql, "%s\"%s\"", n++ ? "," : "",
+                     PQgetvalue(res, answer, SEEN_PLACE));
+        }
+    }
+
+    buf_addf(sql, "}'::tid[]);");
+}
+
+
+void
+seen_copy(seen_t *seen, buf_t *sql)
+{
+    buf_addf(sql, "COPY sluice.seen (key, partition, \"offset\","
+             " expires_at) FROM STDIN (FORMAT binary)");
+    seen->next = 0;
+}
+
+
+/* PostgreSQL's manual, COPY, Binary Format: fields behind their lengths. */
+
+int
+seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out)
+{
+    const seen_key_t   *key;
+    const batch_row_t  *row;
+
+    struct {
+        uint16_t  fields;
+        uint32_t  key_len;
+        char      key[RETRY_KEY_LEN];
+        uint32_t  partition_len;
+        uint32_t  partition;
+        uint32_t  offset_len;
+        uint64_t  offset;
+        uint32_t  ends_len;
+        uint64_t  ends;
+    } __attribute__((packed))  tuple;
+
+    tuple.fields = htobe16(4);
+    tuple.key_len = htobe32(sizeof(tuple.key));
+    tuple.partition_len = htobe32(sizeof(tuple.partition));
+    tuple.offset_len = htobe32(sizeof(tuple.offset));
+    tuple.ends_len = htobe32(sizeof(tuple.ends));
+    tuple.ends = htobe64((uint64_t) seen->ends);
+
+    if (seen->next == 0) {
+        buf_add(out, BINARY_HEADER, BINARY_HEADER_LEN);
+    }
+
+    while (seen->next < seen->nkeys && out->len < STREAM_CHUNK) {
+        key = &seen->keys[seen->next++];
+
+        if (key->add) {
+            row = &batch->rows[key->row];
+            memcpy(tuple.key, key->hash, sizeof(tuple.key));
+            tuple.partition
+                = htobe32((uint32_t) batch->ranges[row->range].partition);
+            tuple.offset = htobe64((uint64_t) row->offset);
+            buf_add(out, (const char *) &tuple, sizeof(tuple));
+        }
+    }
+
+    return buf_failed(out) ? -1 : 0;
+}
+
+
+void
+seen_added(seen_t *seen)
+{
+    seen->ask -= seen->ask != 0;
+}
+
+
+void
+seen_collided(seen_t *seen)
+{
+    seen->ask = SEEN_ASK;
+}

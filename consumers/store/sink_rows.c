@@ -1,0 +1,338 @@
+/*
+ * The rows of a batch: table by table, each in one COPY.  With a row at fault
+ * the batch again, still in one transaction, with deferred constraints checked
+ * at once: part by part behind a savepoint, as bisect.c says.
+ */
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/testpoint.h"
+#include "store/sink_impl.h"
+
+
+#define SINK_STAGED  100    /* batches behind one that could not go plainly */
+
+#define SINK_SWEEP   64     /* bad rows between two sweeps */
+
+
+static bool sink_deletes(const sink_t *sink);
+static sink_state_t sink_copy(sink_t *sink);
+static bool sink_is_plain(sink_t *sink, const pg_reply_t *reply);
+static size_t sink_named(const sink_t *sink, const pg_reply_t *reply);
+static void sink_sweep(sink_t *sink);
+
+
+sink_state_t
+sink_copy_table(sink_t *sink)
+{
+    sink_table_t  *table;
+
+    sink->span.first = 0;
+    sink->span.end = sink->batch->nrows;
+
+    while (sink->span.target < sink->ntables
+           && batch_line(sink->batch, &sink->span, 1) == sink->span.end)
+    {
+        sink->span.target++;
+    }
+
+    if (sink->span.target == sink->ntables) {
+        return SINK_DEAD;
+    }
+
+    table = &sink->tables[sink->span.target];
+    sink->plain = table->sql.sql[STATEMENT_PLAIN].len && table->stage_for == 0
+                  && !sink->not_plain && !sink_deletes(sink);
+
+    if (!sink->plain) {
+        table->stage_for -= table->stage_for != 0;
+        statements_add(&table->sql, STATEMENT_STAGE, &sink->sql);
+    }
+
+    return sink_copy(sink);
+}
+
+
+/* Whether the span deletes. */
+
+static bool
+sink_deletes(const sink_t *sink)
+{
+    size_t              i;
+    const batch_row_t  *row;
+
+    if (!sink->tables[sink->span.target].sql.gone) {
+        return false;
+    }
+
+    for (i = sink->span.first; i < sink->span.end; i++) {
+        row = &sink->batch->rows[i];
+
+        if (row->tombstone && batch_is_stored(row, sink->span.target)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* The span's rows into its table, in one string. */
+
+static sink_state_t
+sink_copy(sink_t *sink)
+{
+    sink_table_t  *table;
+
+    table = &sink->tables[sink->span.target];
+
+    /* lines while a bad row is looked for: of them errors name the number */
+
+    sink->form.binary = sink->careful ? NULL : table->binary;
+    sink->form.staged = table->sql.staged && !sink->plain;
+    sink->form.gone = table->sql.gone;
+
+    if (sink->plain) {
+        statements_add(&table->sql, sink->form.binary
+                       ? STATEMENT_PLAIN_BINARY : STATEMENT_PLAIN,
+                       &sink->sql);
+
+    } else {
+        statements_add(&table->sql, sink->form.binary
+                       ? STATEMENT_COPY_BINARY : STATEMENT_COPY, &sink->sql);
+        statements_add(&table->sql, sink_deletes(sink)
+                       ? STATEMENT_APPLY_DELETE : STATEMENT_APPLY,
+                       &sink->sql);
+    }
+
+    sink->copies++;
+
+    return sink_send(sink, true);
+}
+
+
+sink_state_t
+sink_on_table(sink_t *sink, const pg_reply_t *reply)
+{
+    const char  *table;
+
+    table = sink->conf->targets[sink->span.target]->table;
+
+    if (sink->plain && !sink_is_plain(sink, reply)) {
+        log_debug("batch: rows of \"%s\" need a temporary table: %s (%s)",
+                  table, reply->reason, reply->sqlstate);
+        return SINK_BEGIN;
+    }
+
+    switch (sink_judge(sink, reply, "could not store rows")) {
+
+    case SQLSTATE_OK:
+        testpoint("after-copy");
+        log_debug("batch: rows of \"%s\" copied", table);
+
+        if (sink->plain) {
+            buf_addf(&sink->sql, "SET LOCAL lock_timeout=%d;",
+                     SQL_LOCK_TIMEOUT);
+        }
+
+        sink->span.target++;
+        return SINK_ROWS;
+
+    case SQLSTATE_ROW:
+        return sink_look(sink, reply, &sink->span);
+
+    default:
+        return SINK_ROLLBACK;
+    }
+}
+
+
+/*
+ * Not where a key is in the table already, or twice in the batch, or another
+ * daemon is about to add it, or a row is bad: the batch again, by way of
+ * temporary tables, and the next ones of that table, since what failed leaves
+ * dead rows behind.  What the server cannot do now is not tried again at once.
+ */
+
+static bool
+sink_is_plain(sink_t *sink, const pg_reply_t *reply)
+{
+    outcome_t  outcome;
+
+    sink_outcome(sink, &outcome, reply, "");
+
+    if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_RECONNECT)
+    {
+        return true;
+    }
+
+    sink->tables[sink->span.target].stage_for = SINK_STAGED;
+
+    /* no key was there, or its error had come first */
+
+    if (outcome.action == SQLSTATE_ROW_LATER) {
+        return true;
+    }
+
+    if (outcome.action == SQLSTATE_RETRY
+        && strcmp(reply->sqlstate, "55P03") != 0
+        && strncmp(reply->sqlstate, "40", 2) != 0)
+    {
+        return true;
+    }
+
+    bisect_hint(&sink->bisect, sink->span.target, sink_named(sink, reply),
+                reply);
+    sink->not_plain = true;
+
+    return false;
+}
+
+
+static size_t
+sink_named(const sink_t *sink, const pg_reply_t *reply)
+{
+    const char  *relation;
+
+    relation = sink->plain
+               ? sink->conf->targets[sink->span.target]->table_name
+               : sink->tables[sink->span.target].sql.relation;
+
+    return bisect_named(sink->batch, &sink->span, relation, reply);
+}
+
+
+sink_state_t
+sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
+{
+    bool    sure;
+    size_t  row;
+
+    row = failed ? sink_named(sink, reply) : BISECT_NONE;
+
+    /* what is no tuple, as COPY says then, may be a line that goes well */
+    sure = failed == NULL || sink->form.binary == NULL
+           || strstr(reply->context, "COPY ") == NULL;
+
+    log_debug("batch: a row is at fault: %s (%s)", reply->reason,
+              reply->sqlstate);
+
+    sink->careful = true;
+    sink->looked = true;
+    sink->plain = false;
+
+    if (bisect_begin(&sink->bisect, sink->batch, sink->ntables, failed, row,
+                     sure, reply)
+        == -1)
+    {
+        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+    }
+
+    if (row != BISECT_NONE && sink_too_many(sink)) {
+        return sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
+    }
+
+    return SINK_BEGIN;
+}
+
+
+/* Behind the transaction's beginning. */
+
+sink_state_t
+sink_stage(sink_t *sink)
+{
+    unsigned  i;
+
+    for (i = 0; i < sink->ntables; i++) {
+        statements_add(&sink->tables[i].sql, STATEMENT_STAGE, &sink->sql);
+    }
+
+    buf_addf(&sink->sql, "SET CONSTRAINTS ALL IMMEDIATE;SAVEPOINT sluice;");
+
+    return SINK_LOOK;
+}
+
+
+sink_state_t
+sink_copy_part(sink_t *sink)
+{
+    switch (bisect_next(&sink->bisect, sink->batch)) {
+
+    case 0:
+        return SINK_DEAD;
+
+    case 1:
+        sink->span = sink->bisect.part.rows;
+        return sink_copy(sink);
+
+    default:
+        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+    }
+}
+
+
+sink_state_t
+sink_on_part(sink_t *sink, const pg_reply_t *reply)
+{
+    size_t  row;
+
+    switch (sink_judge(sink, reply, "could not store rows")) {
+
+    case SQLSTATE_OK:
+        log_debug("batch: rows %zu to %zu copied", sink->span.first,
+                  sink->span.end - 1);
+        bisect_passed(&sink->bisect);
+        sink_sweep(sink);
+        return SINK_LOOK;
+
+    case SQLSTATE_ROW:
+        break;
+
+    default:
+        return SINK_ROLLBACK;
+    }
+
+    row = sink_named(sink, reply);
+    log_debug("batch: of rows %zu to %zu %s is at fault: %s (%s)",
+              sink->span.first, sink->span.end - 1,
+              row == BISECT_NONE ? "one" : "a named one", reply->reason,
+              reply->sqlstate);
+    buf_addf(&sink->sql, "ROLLBACK TO sluice;");
+
+    if (sink->bisect.found % SINK_SWEEP == SINK_SWEEP - 1) {
+        sink_sweep(sink);
+    }
+
+    if (bisect_failed(&sink->bisect, sink->batch, row, reply) == -1) {
+        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+    }
+
+    if (row != BISECT_NONE && sink_too_many(sink)) {
+        return sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
+    }
+
+    return SINK_LOOK;
+}
+
+
+/*
+ * Empties the temporary table, of what failed tries left in it, too: in the
+ * transaction that made it that is done in place.
+ */
+
+static void
+sink_sweep(sink_t *sink)
+{
+    const statements_t  *table;
+
+    table = &sink->tables[sink->span.target].sql;
+
+    buf_addf(&sink->sql, "RELEASE sluice;");
+
+    if (table->staged) {
+        buf_addf(&sink->sql, "TRUNCATE pg_temp.%s;", table->relation);
+    }
+
+    buf_addf(&sink->sql, "SAVEPOINT sluice;");
+}

@@ -1,0 +1,178 @@
+/* What the sink's states share: sending a query, and what its reply means. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/testpoint.h"
+#include "store/sink_impl.h"
+
+
+#define SINK_LATER  5000                 /* ms, for a missing foreign key */
+
+#define SINK_TRIM   (4 * 1024 * 1024)    /* bytes a chunk may keep */
+
+
+static size_t sink_chunk(void *data, const char **chunk);
+
+
+sink_state_t
+sink_send(sink_t *sink, bool copy)
+{
+    sink->row = sink->span.first;
+    sink->no_memory = false;
+
+    if (buf_failed(&sink->sql)) {
+        memset(&sink->sql, 0, sizeof(buf_t));
+        return sink_stop(sink, SQLSTATE_RECONNECT, SINK_MEMORY);
+    }
+
+    if (sink->careful) {
+        pg_keep_failed(sink->pg);
+    }
+
+    pg_query(sink->pg, sink->sql.data, copy ? sink_chunk : NULL, sink->reply,
+             sink);
+
+    return SINK_WAIT;
+}
+
+
+/*
+ * The next bytes of the state's COPY.  Where memory is short another text is
+ * sent: it is no tuple, and no line of a table with a number, so it is refused
+ * and nothing is stored.
+ */
+
+static size_t
+sink_chunk(void *data, const char **chunk)
+{
+    int      rc;
+    size_t   len;
+    buf_t   *out;
+    sink_t  *sink = data;
+
+    out = &sink->chunk;
+    out->len = 0;
+
+    switch (sink->state) {
+
+    case SINK_KEYS:
+        rc = seen_chunk(&sink->seen, sink->batch, out);
+        break;
+
+    case SINK_DEAD:
+        rc = dead_table_chunk(&sink->dead, sink->batch, &sink->row, out);
+        break;
+
+    default:
+        if (sink->form.binary == NULL && !sink->form.staged) {
+            len = stream_lines(sink->batch, &sink->span, &sink->row, chunk);
+            testpoint_copy(sink->row);
+            return len;
+        }
+
+        rc = stream_rows(sink->batch, &sink->span, &sink->form, &sink->row,
+                       out);
+        testpoint_copy(sink->row);
+        break;
+    }
+
+    if (rc == -1) {
+        sink->no_memory = true;
+        buf_free(out);
+        *chunk = SINK_MEMORY "\n";
+        return strlen(*chunk);
+    }
+
+    /* one huge record may have grown it far beyond its bound */
+
+    if (out->size > SINK_TRIM && out->len == 0) {
+        buf_free(out);
+    }
+
+    *chunk = out->data;
+
+    return out->len;
+}
+
+
+/* What was sent for want of memory is refused, and no row's fault. */
+
+void
+sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,
+    const char *what)
+{
+    sql_outcome(outcome, reply, what);
+
+    if (sink->no_memory && outcome->action == SQLSTATE_ROW) {
+        outcome->action = SQLSTATE_RETRY;
+        snprintf(outcome->reason, sizeof(outcome->reason), SINK_MEMORY);
+    }
+}
+
+
+sqlstate_action_t
+sink_judge(sink_t *sink, const pg_reply_t *reply, const char *what)
+{
+    int64_t    now;
+    outcome_t  outcome;
+
+    sink_outcome(sink, &outcome, reply, what);
+
+    if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_ROW) {
+        return outcome.action;
+    }
+
+    if (outcome.action == SQLSTATE_ROW_LATER) {
+        now = clock_ms();
+
+        if (sink->later_since == 0) {
+            sink->later_since = now;
+        }
+
+        if (now - sink->later_since >= SINK_LATER) {
+            return SQLSTATE_ROW;
+        }
+
+        outcome.action = SQLSTATE_RETRY;
+    }
+
+    (void) sink_stop(sink, outcome.action, outcome.reason);
+
+    return outcome.action;
+}
+
+
+sink_state_t
+sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason)
+{
+    /* a time in which nothing could be stored is no time to wait for a row */
+
+    if (action != SQLSTATE_RETRY) {
+        sink->later_since = 0;
+    }
+
+    sink->outcome.action = action;
+    snprintf(sink->outcome.reason, sizeof(sink->outcome.reason), "%s",
+             reason);
+
+    return SINK_ROLLBACK;
+}
+
+
+bool
+sink_too_many(const sink_t *sink)
+{
+    dead_window_t  window;
+
+    if (sink->end.commit || sink->conf->hold_above >= 1) {
+        return false;
+    }
+
+    window = sink->window;
+
+    return dead_window_add(&window, sink->batch, sink->conf->hold_above)
+           == -1;
+}

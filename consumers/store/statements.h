@@ -1,0 +1,47 @@
+/* The SQL that stores rows in one table, by its mode. */
+
+#ifndef SLUICE_STATEMENTS_H
+#define SLUICE_STATEMENTS_H
+
+
+#include "postgres/target.h"
+#include "store/tuples.h"
+
+
+typedef enum {
+    STATEMENT_STAGE = 0,      /* makes the temporary table; or empty */
+    STATEMENT_COPY,           /* of rows as lines */
+    STATEMENT_COPY_BINARY,    /* of rows as tuples; or empty */
+    STATEMENT_PLAIN,          /* of new rows into the table; or empty */
+    STATEMENT_PLAIN_BINARY,
+    STATEMENT_APPLY,          /* the temporary table into the table; or empty */
+    STATEMENT_APPLY_DELETE,   /* the same where tombstones are among it */
+    STATEMENTS
+} statement_t;
+
+
+typedef struct {
+    bool   staged;          /* rows go by way of a temporary table, */
+    bool   gone;            /* which says of each whether it is a tombstone */
+    char   relation[64];    /* as COPY's error context names it */
+    buf_t  sql[STATEMENTS];
+} statements_t;
+
+
+/*
+ * Words the statements for a table, with names quoted for "conn": those of
+ * tuples, too, unless "binary" is NULL.  "number" is the table's own in a
+ * transaction.  Returns -1 when memory is short.
+ */
+int statements_prepare(statements_t *statements, PGconn *conn,
+    const target_t *target, const binary_t *binary, unsigned number);
+void statements_free(statements_t *statements);
+
+static inline void
+statements_add(const statements_t *statements, statement_t which, buf_t *sql)
+{
+    buf_add(sql, statements->sql[which].data, statements->sql[which].len);
+}
+
+
+#endif
