@@ -5,6 +5,13 @@
 
 static const char  text_hex[] = "0123456789abcdef";
 
+static const char  text_values[256] = {
+    ['1'] = 1, ['2'] = 2, ['3'] = 3, ['4'] = 4, ['5'] = 5, ['6'] = 6,
+    ['7'] = 7, ['8'] = 8, ['9'] = 9,
+    ['a'] = 10, ['b'] = 11, ['c'] = 12, ['d'] = 13, ['e'] = 14, ['f'] = 15,
+    ['A'] = 10, ['B'] = 11, ['C'] = 12, ['D'] = 13, ['E'] = 14, ['F'] = 15
+};
+
 static const char  text_json_escape[256] = {
     [0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x7f] = 1
 };
@@ -117,16 +124,11 @@ text_put_hex(char *p, const void *bytes, size_t len)
 char *
 text_get_hex(char *p, const char *digits, size_t len)
 {
-    size_t    i;
-    unsigned  byte;
+    const char  *end;
 
-    for (i = 0, byte = 0; i < len; i++) {
-        /* a letter has bit 0x40, and its low bits count from 1 */
-        byte = byte << 4 | ((digits[i] & 15) + (digits[i] & 0x40 ? 9U : 0));
-
-        if (i & 1) {
-            *p++ = (char) byte;
-        }
+    for (end = digits + (len & ~(size_t) 1); digits < end; digits += 2) {
+        *p++ = (char) (text_values[(unsigned char) digits[0]] << 4
+                       | text_values[(unsigned char) digits[1]]);
     }
 
     return p;
