@@ -1,5 +1,5 @@
 /*
- * A record of the topic as it came, and why one is dead.
+ * A record as Kafka gave it, and why one cannot become a row.
  *
  * Room: a record as it came, its headers and its retry key.
  */
@@ -13,23 +13,23 @@
 #include <stdint.h>
 
 
-#define RECORD_REASON  256
+#define RECORD_REASON  256    /* bytes, with the NUL */
 
 
 typedef struct {
     const char  *name;         /* ends with a NUL */
     const char  *value;        /* NULL: null */
-    size_t       len;
+    size_t       len;          /* of the value */
 } record_header_t;
 
 
-/* A record as it came; the pointers are the caller's. */
+/* The bytes are the caller's and outlive the record's use. */
 typedef struct {
     const char  *topic;
     const char  *key;          /* NULL: null */
     const char  *value;        /* NULL: null */
-    const char  *headers;      /* JSON array as text; NULL: none */
-    const char  *retry;        /* the client's idempotency key, hashed:
+    const char  *headers;      /* as JSON text (headers.h); NULL: none */
+    const char  *retry;        /* hash of the client's idempotency key,
                                   RETRY_KEY_LEN bytes; NULL: none */
     size_t       key_len;
     size_t       value_len;
@@ -38,16 +38,24 @@ typedef struct {
     int64_t      timestamp;    /* ms since 1970; -1: none */
     int32_t      partition;
 
-    const record_header_t  *header;       /* the same, one by one */
-    size_t                 nheaders;
+    const record_header_t  *header;       /* the headers as a list */
+    size_t                  nheaders;
 } record_t;
 
 
-/* Why a record is dead. */
+/* Why a record cannot become a row. */
 typedef struct {
     char  sqlstate[6];
     char  reason[RECORD_REASON];
 } record_fault_t;
+
+
+/*
+ * Fills a fault with an SQLSTATE of five characters and a reason, which is
+ * cut where it does not fit.  Returns 1.
+ */
+int record_fault(record_fault_t *fault, const char *sqlstate, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
 
 
 #endif

@@ -1,32 +1,30 @@
 /* A record's value, or its event, as one JSON document. */
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/evp.h>
+
 #include "base/text.h"
 #include "record/headers.h"
-#include "row/row_impl.h"
+#include "row/format.h"
+#include "row/text.h"
 
 
-#define ROW_REPLACEMENT  "\xef\xbf\xbd"    /* U+FFFD */
-
-
-static int row_parse(row_plan_t *plan, const char *s, size_t len,
-    record_fault_t *fault);
-static int row_clean_json(row_plan_t *plan, const char *s, size_t len);
-static int row_event(row_plan_t *plan, const record_t *record,
-    record_fault_t *fault);
-static int row_event_binary(row_plan_t *plan, const record_t *record,
-    record_fault_t *fault);
-static int row_event_attributes(const record_t *record, buf_t *out,
-    record_fault_t *fault);
+static int row_parse(row_ctx_t *ctx, row_format_t *format, const char *s,
+    size_t len);
+static int row_parse_cleaned(row_ctx_t *ctx, row_format_t *format,
+    const char *s, size_t len, json_error_t *err);
+static int row_event(row_ctx_t *ctx, row_format_t *format);
+static int row_event_binary(row_ctx_t *ctx, row_format_t *format);
+static int row_event_attributes(row_ctx_t *ctx, buf_t *out);
 static size_t row_event_data(const record_t *record, buf_t *out);
-static bool row_event_is_whole(const json_doc_t *doc, size_t data);
-static int row_event_check(row_plan_t *plan, record_fault_t *fault);
+static void row_event_base64(buf_t *out, const char *s, size_t len);
 static void row_event_member(buf_t *out, const char *name, const char *value,
     size_t len);
-static void row_event_base64(buf_t *out, const char *s, size_t len);
+static bool row_event_is_whole(const json_doc_t *doc, size_t data);
+static int row_event_check(row_ctx_t *ctx, const row_format_t *format,
+    const row_paths_t *paths);
 static bool row_media_type(const record_header_t *header, const char *type);
 
 
@@ -37,19 +35,16 @@ static const char *const  row_event_names[] = {
 
 
 int
-row_format_ready(row_plan_t *plan)
+row_format_init(row_format_t *format, conf_format_t which,
+    row_paths_t *paths)
 {
     size_t  i;
 
-    if (plan->spec.format != CONF_FORMAT_CLOUDEVENTS) {
-        return 0;
-    }
+    format->format = which;
 
-    plan->parse = true;
-
-    for (i = 0; i < 4; i++) {
-        plan->event[i] = row_path_add_name(plan, row_event_names[i]);
-        if (plan->event[i] == JSON_NONE) {
+    for (i = 0; which == CONF_FORMAT_CLOUDEVENTS && i < 4; i++) {
+        format->event[i] = row_path_add_name(paths, row_event_names[i]);
+        if (format->event[i] == JSON_NONE) {
             return -1;
         }
     }
@@ -58,88 +53,80 @@ row_format_ready(row_plan_t *plan)
 }
 
 
-int
-row_document(row_plan_t *plan, const record_t *record,
-    record_fault_t *fault)
+void
+row_format_free(row_format_t *format)
 {
-    int  rc;
+    buf_free(&format->text);
+    buf_free(&format->cleaned);
+}
 
-    if (plan->spec.format == CONF_FORMAT_CLOUDEVENTS) {
-        rc = row_event(plan, record, fault);
 
-    } else if (record->value == NULL) {
-        return row_fault(fault, "22004", NULL, "the value is null");
+int
+row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths)
+{
+    int         rc;
+    const bool  event = format->format == CONF_FORMAT_CLOUDEVENTS;
 
-    } else {
-        rc = row_parse(plan, record->value, record->value_len, fault);
-    }
-
+    rc = event ? row_event(ctx, format)
+               : row_parse(ctx, format, ctx->record->value,
+                           ctx->record->value_len);
     if (rc != 0) {
         return rc;
     }
 
-    row_path_resolve(plan);
+    row_paths_resolve(paths, &ctx->doc);
 
-    return plan->spec.format == CONF_FORMAT_CLOUDEVENTS
-           ? row_event_check(plan, fault) : 0;
+    return event ? row_event_check(ctx, format, paths) : 0;
 }
 
 
 static int
-row_parse(row_plan_t *plan, const char *s, size_t len, record_fault_t *fault)
+row_parse(row_ctx_t *ctx, row_format_t *format, const char *s, size_t len)
 {
-    int           rc;
     json_error_t  err;
 
-    rc = json_parse(&plan->doc, s, len, &err);
-
-    if (rc == -1 && plan->spec.nul != CONF_NUL_REJECT
-        && err.reason != json_no_memory)
-    {
-        rc = row_clean_json(plan, s, len);
-        if (rc == -1) {
-            return -1;
-        }
-        rc = rc == 0 ? -1 : json_parse(&plan->doc, plan->cleaned.data,
-                                       plan->cleaned.len, &err);
+    if (s == NULL) {
+        return row_fault(ctx, NULL, "22004", "the value is null");
     }
 
-    if (rc == 0) {
+    if (json_parse(&ctx->doc, s, len, &err) == 0
+        || row_parse_cleaned(ctx, format, s, len, &err) == 0)
+    {
         return 0;
     }
 
-    if (err.reason == json_no_memory) {
-        return -1;
-    }
-
-    snprintf(fault->sqlstate, sizeof(fault->sqlstate), "22032");
-    snprintf(fault->reason, RECORD_REASON,
-             "the value is not JSON: %s at byte %zu", err.reason, err.offset);
-
-    return 1;
+    return err.reason == json_no_memory
+           ? -1 : row_fault(ctx, NULL, "22032",
+                            "the value is not JSON: %s at byte %zu",
+                            err.reason, err.offset);
 }
 
 
 /*
- * A copy whose strings have neither zero bytes nor \u0000.  Returns 1, 0
- * where there are none, -1 when memory is short.
+ * Parses a copy without the zero bytes that strings hold, as bytes and as
+ * \u0000, where "nul" allows that.  Else "err" stays as it is.
  */
 
 static int
-row_clean_json(row_plan_t *plan, const char *s, size_t len)
+row_parse_cleaned(row_ctx_t *ctx, row_format_t *format, const char *s,
+    size_t len, json_error_t *err)
 {
-    bool         string;
-    char        *p;
-    size_t       i, n, found;
-    const bool   replace = plan->spec.nul == CONF_NUL_REPLACE;
+    bool     string;
+    char    *p;
+    size_t   i, n, found;
 
-    plan->cleaned.len = 0;
-
-    if (buf_reserve(&plan->cleaned, len * 3 + 1) == -1) {
+    if (ctx->nul == CONF_NUL_REJECT || err->reason == json_no_memory) {
         return -1;
     }
 
-    p = plan->cleaned.data;
+    format->cleaned.len = 0;
+
+    if (buf_reserve(&format->cleaned, len * 3 + 1) == -1) {
+        err->reason = json_no_memory;
+        return -1;
+    }
+
+    p = format->cleaned.data;
     string = false;
     found = 0;
 
@@ -155,7 +142,7 @@ row_clean_json(row_plan_t *plan, const char *s, size_t len)
 
         if (string && (n == 6 || s[i] == '\0')) {
             found++;
-            if (replace) {
+            if (ctx->nul == CONF_NUL_REPLACE) {
                 memcpy(p, ROW_REPLACEMENT, 3);
                 p += 3;
             }
@@ -167,54 +154,34 @@ row_clean_json(row_plan_t *plan, const char *s, size_t len)
         p += n;
     }
 
-    plan->cleaned.len = (size_t) (p - plan->cleaned.data);
-
-    return found != 0;
+    return found == 0 ? -1
+           : json_parse(&ctx->doc, format->cleaned.data,
+                        (size_t) (p - format->cleaned.data), err);
 }
 
 
-int
-row_clean(row_plan_t *plan, const char **s, size_t *len)
+/* Kafka protocol binding for CloudEvents 1.0.2, section 3. */
+
+static int
+row_event(row_ctx_t *ctx, row_format_t *format)
 {
-    size_t   i;
-    buf_t   *out;
+    const record_t         *record = ctx->record;
+    const record_header_t  *type;
 
-    if (*len == 0 || memchr(*s, '\0', *len) == NULL) {
-        return 0;
-    }
+    type = headers_find(record, "content-type");
 
-    if (plan->spec.nul == CONF_NUL_REJECT) {
-        return 1;
-    }
+    if (row_media_type(type, "application/cloudevents")) {
 
-    out = &plan->clean_text;
-    out->len = 0;
-
-    if (buf_reserve(out, *len * 3 + 1) == -1) {
-        return -1;
-    }
-
-    for (i = 0; i < *len; i++) {
-        if ((*s)[i]) {
-            out->data[out->len++] = (*s)[i];
-
-        } else if (plan->spec.nul == CONF_NUL_REPLACE) {
-            memcpy(out->data + out->len, ROW_REPLACEMENT, 3);
-            out->len += 3;
+        if (!row_media_type(type, "application/cloudevents+json")) {
+            return row_fault(ctx, NULL, "22023", "the event is in a format "
+                             "other than JSON");
         }
+
+    } else if (headers_find(record, "ce_specversion")) {
+        return row_event_binary(ctx, format);
     }
 
-    *s = out->data;
-    *len = out->len;
-
-    return 0;
-}
-
-
-bool
-row_is_text(row_plan_t *plan, const char *s, size_t len)
-{
-    return row_clean(plan, &s, &len) == 0 && text_is_utf8(s, len);
+    return row_parse(ctx, format, record->value, record->value_len);
 }
 
 
@@ -237,7 +204,7 @@ row_media_type(const record_header_t *header, const char *type)
 
     n = strlen(type);
 
-    /* "+json" and "/json" end a type, the others are whole */
+    /* "+json" and "/json" end a type, the others begin one */
 
     if (type[0] == '+' || type[0] == '/') {
         return len > n
@@ -248,32 +215,65 @@ row_media_type(const record_header_t *header, const char *type)
 }
 
 
-/* Kafka protocol binding for CloudEvents 1.0.2, section 3. */
+/* The same event as the JSON format would hold it, so that paths fit both. */
 
 static int
-row_event(row_plan_t *plan, const record_t *record,
-    record_fault_t *fault)
+row_event_binary(row_ctx_t *ctx, row_format_t *format)
 {
-    const record_header_t  *type;
+    int      rc;
+    buf_t   *out = &format->text;
+    size_t   data;
 
-    type = headers_find(record, "content-type");
+    out->len = 0;
+    buf_add(out, "{", 1);
 
-    if (row_media_type(type, "application/cloudevents")) {
+    if (row_event_attributes(ctx, out) == 1) {
+        return 1;
+    }
 
-        if (!row_media_type(type, "application/cloudevents+json")) {
-            return row_fault(fault, "22023", NULL, "the event is in a format "
-                             "other than JSON");
+    data = row_event_data(ctx->record, out);
+    buf_add(out, "}", 1);
+
+    if (buf_failed(out)) {
+        buf_free(out);
+        return -1;
+    }
+
+    rc = row_parse(ctx, format, out->data, out->len);
+
+    return rc != 0 || data == 0 || row_event_is_whole(&ctx->doc, data)
+           ? rc : row_fault(ctx, NULL, "22032",
+                            "the event's data is not JSON");
+}
+
+
+static int
+row_event_attributes(row_ctx_t *ctx, buf_t *out)
+{
+    size_t                  i;
+    const char             *name;
+    const record_header_t  *h;
+
+    for (i = 0; i < ctx->record->nheaders; i++) {
+        h = &ctx->record->header[i];
+        name = strcmp(h->name, "content-type") == 0 ? "datacontenttype"
+               : strncmp(h->name, "ce_", 3) == 0 ? h->name + 3 : NULL;
+
+        if (name == NULL || h->value == NULL) {
+            continue;
         }
 
-    } else if (headers_find(record, "ce_specversion")) {
-        return row_event_binary(plan, record, fault);
+        if (!text_is_utf8(h->value, h->len)
+            || !text_is_utf8(name, strlen(name)))
+        {
+            return row_fault(ctx, NULL, "22021", "an attribute of the event "
+                             "is not UTF-8 text");
+        }
+
+        row_event_member(out, name, h->value, h->len);
     }
 
-    if (record->value == NULL) {
-        return row_fault(fault, "22004", NULL, "the value is null");
-    }
-
-    return row_parse(plan, record->value, record->value_len, fault);
+    return 0;
 }
 
 
@@ -288,107 +288,12 @@ row_event_member(buf_t *out, const char *name, const char *value, size_t len)
 }
 
 
-static void
-row_event_base64(buf_t *out, const char *s, size_t len)
-{
-    char           four[4];
-    size_t         i, n;
-    uint32_t       bits;
-    unsigned char  c;
-
-    static const char  digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (i = 0; i < len; i += 3) {
-        for (bits = 0, n = 0; n < 3; n++) {
-            c = i + n < len ? (unsigned char) s[i + n] : 0;
-            bits = bits << 8 | c;
-        }
-
-        four[0] = digits[bits >> 18];
-        four[1] = digits[bits >> 12 & 63];
-        four[2] = i + 1 < len ? digits[bits >> 6 & 63] : '=';
-        four[3] = i + 2 < len ? digits[bits & 63] : '=';
-        buf_add(out, four, 4);
-    }
-}
-
-
-/* The same event as the JSON format would hold it, so that paths fit both. */
-
-static int
-row_event_binary(row_plan_t *plan, const record_t *record,
-    record_fault_t *fault)
-{
-    int      rc;
-    buf_t   *out;
-    size_t   data;
-
-    out = &plan->event_text;
-    out->len = 0;
-    buf_add(out, "{", 1);
-
-    if (row_event_attributes(record, out, fault) == 1) {
-        return 1;
-    }
-
-    data = row_event_data(record, out);
-    buf_add(out, "}", 1);
-
-    if (buf_failed(out)) {
-        memset(out, 0, sizeof(buf_t));
-        return -1;
-    }
-
-    rc = row_parse(plan, out->data, out->len, fault);
-
-    if (rc != 0 || data == 0) {
-        return rc;
-    }
-
-    return row_event_is_whole(&plan->doc, data)
-           ? 0 : row_fault(fault, "22032", NULL,
-                           "the event's data is not JSON");
-}
-
-
-static int
-row_event_attributes(const record_t *record, buf_t *out,
-    record_fault_t *fault)
-{
-    size_t                 i;
-    const char            *name;
-    const record_header_t  *h;
-
-    for (i = 0; i < record->nheaders; i++) {
-        h = &record->header[i];
-        name = strcmp(h->name, "content-type") == 0 ? "datacontenttype"
-               : strncmp(h->name, "ce_", 3) == 0 ? h->name + 3 : NULL;
-
-        if (name == NULL || h->value == NULL) {
-            continue;
-        }
-
-        if (!text_is_utf8(h->value, h->len)
-            || !text_is_utf8(name, strlen(name)))
-        {
-            return row_fault(fault, "22021", NULL, "an attribute of the "
-                             "event is not UTF-8 text");
-        }
-
-        row_event_member(out, name, h->value, h->len);
-    }
-
-    return 0;
-}
-
-
 /* Where JSON data begins in "out"; 0: there is none that is JSON. */
 
 static size_t
 row_event_data(const record_t *record, buf_t *out)
 {
-    size_t                 data;
+    size_t                  data;
     const record_header_t  *type;
 
     type = headers_find(record, "content-type");
@@ -410,18 +315,35 @@ row_event_data(const record_t *record, buf_t *out)
         && text_is_utf8(record->value, record->value_len))
     {
         row_event_member(out, "data", record->value, record->value_len);
-        return 0;
-    }
 
-    buf_add(out, ",\"data_base64\":\"", 16);
-    row_event_base64(out, record->value, record->value_len);
-    buf_add(out, "\"", 1);
+    } else {
+        row_event_base64(out, record->value, record->value_len);
+    }
 
     return 0;
 }
 
 
-/* The data has to be one value, not one and the members behind it. */
+static void
+row_event_base64(buf_t *out, const char *s, size_t len)
+{
+    int            n;
+    size_t         i;
+    unsigned char  chunk[65];
+
+    buf_add(out, ",\"data_base64\":\"", 16);
+
+    for (i = 0; i < len; i += 48) {
+        n = EVP_EncodeBlock(chunk, (const unsigned char *) s + i,
+                            len - i < 48 ? (int) (len - i) : 48);
+        buf_add(out, (const char *) chunk, (size_t) n);
+    }
+
+    buf_add(out, "\"", 1);
+}
+
+
+/* Whether the data is one value, not one and members behind it. */
 
 static bool
 row_event_is_whole(const json_doc_t *doc, size_t data)
@@ -450,30 +372,26 @@ row_event_is_whole(const json_doc_t *doc, size_t data)
 
 
 static int
-row_event_check(row_plan_t *plan, record_fault_t *fault)
+row_event_check(row_ctx_t *ctx, const row_format_t *format,
+    const row_paths_t *paths)
 {
-    char                 what[96];
     size_t               i;
     uint32_t             token;
     const json_token_t  *t;
 
     for (i = 0; i < 4; i++) {
-        token = plan->found[plan->event[i]];
-        t = token == JSON_NONE ? NULL : &plan->doc.tokens[token];
+        token = paths->found[format->event[i]];
+        t = token == JSON_NONE ? NULL : &ctx->doc.tokens[token];
 
         if (t == NULL || t->type != JSON_STRING || t->start == t->end) {
-            snprintf(what, sizeof(what), "no CloudEvent: attribute \"%s\" is "
-                     "missing", row_event_names[i]);
-            return row_fault(fault, "22023", NULL, what);
+            return row_fault(ctx, NULL, "22023", "no CloudEvent: attribute "
+                             "\"%s\" is missing", row_event_names[i]);
         }
     }
 
-    token = plan->found[plan->event[0]];
+    t = &ctx->doc.tokens[paths->found[format->event[0]]];
 
-    if (plan->doc.text[plan->doc.tokens[token].start] != '1') {
-        return row_fault(fault, "22023", NULL, "the CloudEvent is of another "
-                         "specversion than 1.0");
-    }
-
-    return 0;
+    return ctx->doc.text[t->start] == '1'
+           ? 0 : row_fault(ctx, NULL, "22023", "the CloudEvent is of another "
+                           "specversion than 1.0");
 }

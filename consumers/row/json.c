@@ -1,24 +1,26 @@
 /* A JSON value becomes a field, by the column's type. */
 
-#include <stdio.h>
-#include <string.h>
+#include "row/json.h"
+#include "row/text.h"
+#include "row/time.h"
+#include "row/transform.h"
 
-#include "row/row_impl.h"
 
-
-static int row_string(row_plan_t *plan, const row_column_t *column,
-    uint32_t token, buf_t *text, record_fault_t *fault);
-static int row_scalar(row_plan_t *plan, const row_column_t *column,
-    const json_token_t *token, buf_t *text, record_fault_t *fault);
-static int row_transformed(row_plan_t *plan, const row_column_t *column,
-    uint32_t token, buf_t *text, record_fault_t *fault);
-static int row_decode(row_plan_t *plan, uint32_t token, const char **s,
+static int row_string(row_ctx_t *ctx, const row_column_t *column,
+    uint32_t token);
+static int row_scalar(row_ctx_t *ctx, const row_column_t *column,
+    const json_token_t *token);
+static bool row_fits(type_kind_t kind, const json_token_t *token);
+static int row_transformed(row_ctx_t *ctx, const row_column_t *column,
+    uint32_t token);
+static int row_unescape(row_ctx_t *ctx, uint32_t token, const char **s,
     size_t *len);
-static int row_elements(row_plan_t *plan, const row_column_t *element,
-    uint32_t token, record_fault_t *fault);
-static int row_quote(buf_t *out, const buf_t *element);
-static int row_misfit(const row_column_t *column, const json_token_t *token,
-    record_fault_t *fault);
+static int row_array(row_ctx_t *ctx, const row_column_t *column,
+    uint32_t token);
+static int row_elements(row_ctx_t *ctx, const row_column_t *element,
+    uint32_t token);
+static int row_element(row_ctx_t *ctx, const row_column_t *element,
+    uint32_t token);
 
 
 static const char *const  row_json_names[] = {
@@ -27,319 +29,264 @@ static const char *const  row_json_names[] = {
 
 
 int
-row_token(row_plan_t *plan, const row_column_t *column, uint32_t token,
-    buf_t *text, record_fault_t *fault)
+row_token(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
     uint32_t             quote;
     const json_token_t  *t;
 
-    t = &plan->doc.tokens[token];
+    t = &ctx->doc.tokens[token];
 
     if (column->kind == TYPE_JSON) {
         /* a string's token lies between its quotes */
         quote = t->type == JSON_STRING;
-        return row_put(column, plan->doc.text + t->start - quote,
-                       t->end - t->start + 2 * quote, text);
+        return row_put(ctx, column, ctx->doc.text + t->start - quote,
+                       t->end - t->start + 2 * quote);
     }
 
     if (column->kind == TYPE_ARRAY && t->type == JSON_ARRAY) {
-        return row_array(plan, column, token, text, fault);
+        return row_array(ctx, column, token);
     }
 
     if (column->ntransforms) {
-        return row_transformed(plan, column, token, text, fault);
+        return row_transformed(ctx, column, token);
     }
 
-    if (t->type == JSON_STRING) {
-        return row_string(plan, column, token, text, fault);
-    }
-
-    return row_scalar(plan, column, t, text, fault);
-}
-
-
-/* The text of a string; decoded into "scratch" where it has escapes. */
-
-static int
-row_decode(row_plan_t *plan, uint32_t token, const char **s, size_t *len)
-{
-    const json_token_t  *t;
-
-    t = &plan->doc.tokens[token];
-    *s = plan->doc.text + t->start;
-    *len = t->end - t->start;
-
-    if (t->escaped) {
-        plan->scratch.len = 0;
-        if (buf_reserve(&plan->scratch, *len + 1) == -1) {
-            return -1;
-        }
-        *len = json_unescape(&plan->doc, token, plan->scratch.data);
-        *s = plan->scratch.data;
-    }
-
-    return 0;
+    return t->type == JSON_STRING ? row_string(ctx, column, token)
+                                  : row_scalar(ctx, column, t);
 }
 
 
 static int
-row_string(row_plan_t *plan, const row_column_t *column, uint32_t token,
-    buf_t *text, record_fault_t *fault)
+row_string(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
     size_t               len;
     const char          *s;
     const json_token_t  *t;
 
-    t = &plan->doc.tokens[token];
+    t = &ctx->doc.tokens[token];
 
     if (!t->escaped
         && (column->kind == TYPE_TEXT || column->kind == TYPE_OTHER
             || column->kind == TYPE_STRING))
     {
         /* no control character and no backslash: nothing for COPY to escape */
-
-        len = t->end - t->start;
-
-        if (buf_reserve(text, len + 1) == -1) {
-            return -1;
-        }
-
-        memcpy(text->data + text->len, plan->doc.text + t->start, len);
-        text->len += len;
-
-        return 0;
+        return buf_append(ctx->text, ctx->doc.text + t->start,
+                          t->end - t->start);
     }
 
-    if (row_decode(plan, token, &s, &len) == -1) {
-        return -1;
-    }
-
-    return row_text(plan, column, s, len, text, fault);
+    return row_unescape(ctx, token, &s, &len) == -1
+           ? -1 : row_text(ctx, column, s, len);
 }
 
 
+/* The text of a string; copied only where it has escapes. */
+
 static int
-row_misfit(const row_column_t *column, const json_token_t *token,
-    record_fault_t *fault)
+row_unescape(row_ctx_t *ctx, uint32_t token, const char **s, size_t *len)
 {
-    char  what[128];
+    const json_token_t  *t;
 
-    snprintf(what, sizeof(what), "%s does not fit type %s",
-             row_json_names[token->type], column->type);
+    t = &ctx->doc.tokens[token];
+    *s = ctx->doc.text + t->start;
+    *len = t->end - t->start;
 
-    return row_fault(fault, "22P02", column, what);
+    if (t->escaped) {
+        ctx->unescaped.len = 0;
+        if (buf_reserve(&ctx->unescaped, *len + 1) == -1) {
+            return -1;
+        }
+        *len = json_unescape(&ctx->doc, token, ctx->unescaped.data);
+        *s = ctx->unescaped.data;
+    }
+
+    return 0;
 }
 
 
 /* Numbers, true, false, arrays and objects. */
 
 static int
-row_scalar(row_plan_t *plan, const row_column_t *column,
-    const json_token_t *token, buf_t *text, record_fault_t *fault)
+row_scalar(row_ctx_t *ctx, const row_column_t *column,
+    const json_token_t *token)
 {
-    bool         fits;
-    size_t       len;
-    const char  *s;
+    size_t             len;
+    const char        *s;
+    const type_kind_t  kind = column->kind;
 
-    s = plan->doc.text + token->start;
+    s = ctx->doc.text + token->start;
     len = token->end - token->start;
 
-    switch (column->kind) {
+    if (!row_fits(kind, token)) {
+        return row_fault(ctx, column, "22P02", "%s does not fit type %s",
+                         row_json_names[token->type], column->type);
+    }
 
-    case TYPE_SMALLINT:
-    case TYPE_INTEGER:
-    case TYPE_BIGINT:
-        fits = token->type == JSON_NUMBER;
-        if (fits && row_integer(column, s, len, fault)) {
-            return 1;
-        }
-        break;
+    if (kind >= TYPE_SMALLINT && kind <= TYPE_BIGINT) {
+        return row_text(ctx, column, s, len);
+    }
 
-    case TYPE_NUMERIC:
-    case TYPE_FLOAT:
-        fits = token->type == JSON_NUMBER;
-        break;
+    if (type_is_time(kind)) {
+        return row_time(ctx, column, s, len);
+    }
+
+    /* a number, true or false has nothing to escape */
+
+    return token->type < JSON_ARRAY ? buf_append(ctx->text, s, len)
+                                    : row_put(ctx, column, s, len);
+}
+
+
+/* Whether a type takes a value that is no string. */
+
+static bool
+row_fits(type_kind_t kind, const json_token_t *token)
+{
+    switch (kind) {
+
+    case TYPE_OTHER:
+    case TYPE_TEXT:
+    case TYPE_JSON:
+        return true;
 
     case TYPE_BOOLEAN:
-        fits = token->type == JSON_TRUE || token->type == JSON_FALSE;
-        break;
-
-    case TYPE_TIMESTAMPTZ:
-    case TYPE_TIMESTAMP:
-    case TYPE_DATE:
-    case TYPE_TIME:
-        if (token->type == JSON_NUMBER) {
-            return row_time(plan, column, s, len, text, fault);
-        }
-        fits = false;
-        break;
+        return token->type == JSON_TRUE || token->type == JSON_FALSE;
 
     case TYPE_STRING:
     case TYPE_BYTEA:
     case TYPE_ARRAY:
-        fits = false;
-        break;
+        return false;
 
     default:
-        fits = true;
-        break;
+        return token->type == JSON_NUMBER;
     }
-
-    if (!fits) {
-        return row_misfit(column, token, fault);
-    }
-
-    if (token->type < JSON_ARRAY) {
-        /* nothing to escape in a number, true and false */
-
-        if (buf_reserve(text, len) == -1) {
-            return -1;
-        }
-
-        memcpy(text->data + text->len, s, len);
-        text->len += len;
-
-        return 0;
-    }
-
-    return row_put(column, s, len, text);
 }
 
 
-/* What is no string is transformed as it was written. */
+/* A value that is no string is transformed as it was written. */
 
 static int
-row_transformed(row_plan_t *plan, const row_column_t *column, uint32_t token,
-    buf_t *text, record_fault_t *fault)
+row_transformed(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
     int                  rc;
     size_t               len;
     const char          *s;
     const json_token_t  *t;
 
-    t = &plan->doc.tokens[token];
+    t = &ctx->doc.tokens[token];
+    s = ctx->doc.text + t->start;
+    len = t->end - t->start;
 
-    if (t->type == JSON_STRING) {
-        if (row_decode(plan, token, &s, &len) == -1) {
-            return -1;
-        }
-
-    } else {
-        s = plan->doc.text + t->start;
-        len = t->end - t->start;
+    if (t->type == JSON_STRING && row_unescape(ctx, token, &s, &len) == -1) {
+        return -1;
     }
 
-    rc = row_transform(plan, column, &s, &len, fault);
+    rc = row_transform(ctx, column, &s, &len);
     if (rc != 0) {
         return rc;
     }
 
-    return column->digest ? row_put_bytea(column, s, len, text)
-                          : row_text(plan, column, s, len, text, fault);
+    return column->digest ? row_put_bytea(ctx, column, s, len)
+                          : row_text(ctx, column, s, len);
 }
 
 
 /* PostgreSQL's manual, "Array Input and Output Syntax". */
 
-int
-row_array(row_plan_t *plan, const row_column_t *column, uint32_t token,
-    buf_t *text, record_fault_t *fault)
+static int
+row_array(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
-    int           rc;
-    row_column_t  element;
+    int            rc;
+    buf_t         *text;
+    row_column_t   element;
 
     element = *column;
     element.kind = column->element;
     element.plain = true;
 
-    plan->array.len = 0;
-    rc = row_elements(plan, &element, token, fault);
+    text = ctx->text;
+    ctx->text = &ctx->element;
+    ctx->array.len = 0;
 
-    return rc ? rc : row_put(column, plan->array.data, plan->array.len, text);
+    rc = row_elements(ctx, &element, token);
+
+    ctx->text = text;
+
+    return rc ? rc : row_put(ctx, column, ctx->array.data, ctx->array.len);
 }
 
 
 static int
-row_elements(row_plan_t *plan, const row_column_t *element, uint32_t token,
-    record_fault_t *fault)
+row_elements(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
 {
-    int        rc;
-    char       before;
-    uint32_t   i, end;
-    uint8_t    type;
+    int         rc;
+    char        before;
+    uint32_t    i, end;
 
-    end = plan->doc.tokens[token].next;
+    end = ctx->doc.tokens[token].next;
     before = '{';
-    rc = 0;
 
-    for (i = token + 1; i < end; i = plan->doc.tokens[i].next) {
+    for (i = token + 1; i < end; i = ctx->doc.tokens[i].next) {
 
-        if (buf_reserve(&plan->array, 8) == -1) {
+        if (buf_append(&ctx->array, &before, 1) == -1) {
             return -1;
         }
 
-        plan->array.data[plan->array.len++] = before;
         before = ',';
-        type = plan->doc.tokens[i].type;
-
-        if (type == JSON_NULL && element->kind != TYPE_JSON) {
-            memcpy(plan->array.data + plan->array.len, "NULL", 4);
-            plan->array.len += 4;
-            continue;
-        }
-
-        if (type == JSON_ARRAY && element->kind != TYPE_JSON) {
-            rc = row_elements(plan, element, i, fault);
-
-        } else {
-            plan->element.len = 0;
-            rc = row_token(plan, element, i, &plan->element, fault);
-            if (rc == 0) {
-                rc = row_quote(&plan->array, &plan->element);
-            }
-        }
-
+        rc = row_element(ctx, element, i);
         if (rc != 0) {
             return rc;
         }
     }
 
-    if (buf_reserve(&plan->array, 2) == -1) {
-        return -1;
-    }
-
-    if (before == '{') {
-        plan->array.data[plan->array.len++] = '{';
-    }
-
-    plan->array.data[plan->array.len++] = '}';
-
-    return 0;
+    return buf_append(&ctx->array, before == '{' ? "{}" : "}",
+                      before == '{' ? 2 : 1);
 }
 
 
-static int
-row_quote(buf_t *out, const buf_t *element)
-{
-    char    *p;
-    size_t   i;
+/* An array, NULL, or a value in quotes. */
 
-    if (buf_reserve(out, element->len * 2 + 2) == -1) {
+static int
+row_element(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
+{
+    int           rc;
+    char         *p;
+    size_t        i;
+    buf_t        *array = &ctx->array;
+    const char   *s;
+    const uint8_t type = ctx->doc.tokens[token].type;
+
+    if (element->kind != TYPE_JSON && type == JSON_NULL) {
+        return buf_append(array, "NULL", 4);
+    }
+
+    if (element->kind != TYPE_JSON && type == JSON_ARRAY) {
+        return row_elements(ctx, element, token);
+    }
+
+    ctx->text->len = 0;
+
+    rc = row_token(ctx, element, token);
+    if (rc != 0) {
+        return rc;
+    }
+
+    if (buf_reserve(array, ctx->text->len * 2 + 2) == -1) {
         return -1;
     }
 
-    p = out->data + out->len;
+    s = ctx->text->data;
+    p = array->data + array->len;
     *p++ = '"';
 
-    for (i = 0; i < element->len; i++) {
-        if (element->data[i] == '"' || element->data[i] == '\\') {
+    for (i = 0; i < ctx->text->len; i++) {
+        if (s[i] == '"' || s[i] == '\\') {
             *p++ = '\\';
         }
-        *p++ = element->data[i];
+        *p++ = s[i];
     }
 
     *p++ = '"';
-    out->len = (size_t) (p - out->data);
+    array->len = (size_t) (p - array->data);
 
     return 0;
 }

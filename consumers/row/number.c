@@ -1,17 +1,86 @@
 /* Decimal numbers as they are written, without a trip through a double. */
 
-#include "row/row_impl.h"
+#include "base/text.h"
+#include "row/number.h"
 
 
 #define ROW_EXPONENT  100000    /* beyond any number that could fit */
-#define ROW_DIGITS    40        /* of an integer, more than any type holds */
+#define ROW_DIGITS    41        /* of an integer, more than any type holds */
 
 
+/* A number apart, without zeros at either end of its digits. */
+typedef struct {
+    bool    negative;
+    char   *digits;      /* before them is room for a sign */
+    size_t  n;           /* 0: the number is zero */
+    long    exponent;    /* of the last digit */
+} row_number_t;
+
+
+static int row_number(const char *s, size_t len, buf_t *out,
+    row_number_t *number);
 static int row_exponent(const char *p, const char *end, long *exponent);
 static int row_scale(int64_t *n, long exponent);
 
 
-/* What stands behind the digits: nothing, or "e" and a number. */
+int
+row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us)
+{
+    int          scale;
+    bool         point, negative;
+    long         exponent;
+    int64_t      n;
+    const char  *p, *end, *digits;
+
+    /* exponents of the units in microseconds */
+    static const int  units[] = {
+        [CONF_UNIT_S] = 6, [CONF_UNIT_MS] = 3, [CONF_UNIT_US] = 0,
+        [CONF_UNIT_NS] = -3
+    };
+
+    end = s + len;
+    negative = len && *s == '-';
+    digits = s + negative;
+    point = false;
+    n = 0;
+    scale = units[unit];
+
+    for (p = digits; p < end && *p != 'e' && *p != 'E'; p++) {
+
+        if (*p == '.' && !point && p > digits && p + 1 < end) {
+            point = true;
+            continue;
+        }
+
+        if (*p < '0' || *p > '9') {
+            return -1;
+        }
+
+        if (n > INT64_MAX / 10 - 1) {
+            /* beyond the eighteenth digit a fraction is nothing */
+            scale += !point;
+            continue;
+        }
+
+        n = n * 10 + (*p - '0');
+        scale -= point;
+    }
+
+    if (p == digits || row_exponent(p, end, &exponent) == -1) {
+        return -1;
+    }
+
+    if (row_scale(&n, exponent + scale) == 1) {
+        return 1;
+    }
+
+    *us = negative ? -n : n;
+
+    return 0;
+}
+
+
+/* The exponent behind the digits: nothing, or "e" and a number. */
 
 static int
 row_exponent(const char *p, const char *end, long *exponent)
@@ -70,131 +139,113 @@ row_scale(int64_t *n, long exponent)
 
 
 int
-row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us)
+row_whole(const char **s, size_t *len, buf_t *out)
 {
-    int          scale;
-    bool         point, negative;
-    long         exponent;
-    int64_t      n;
-    const char  *p, *end, *digits;
+    int           rc;
+    row_number_t  number;
 
-    /* of the units' exponents, microseconds being 0 */
-    static const int  units[] = {
-        [CONF_UNIT_S] = 6, [CONF_UNIT_MS] = 3, [CONF_UNIT_US] = 0,
-        [CONF_UNIT_NS] = -3
-    };
-
-    p = s;
-    end = s + len;
-    negative = p < end && *p == '-';
-    p += negative;
-    digits = p;
-    point = false;
-    n = 0;
-    scale = units[unit];
-
-    for ( /* void */ ; p < end && *p != 'e' && *p != 'E'; p++) {
-
-        if (*p == '.' && !point && p > digits && p + 1 < end) {
-            point = true;
-            continue;
-        }
-
-        if (*p < '0' || *p > '9') {
-            return -1;
-        }
-
-        if (n > INT64_MAX / 10 - 1) {
-            /* digits beyond the eighteenth: of a fraction they are nothing */
-            scale += !point;
-            continue;
-        }
-
-        n = n * 10 + (*p - '0');
-        scale -= point;
+    rc = row_number(*s, *len, out, &number);
+    if (rc != 0) {
+        return rc;
     }
 
-    if (p == digits || row_exponent(p, end, &exponent) == -1) {
-        return -1;
+    if (number.n == 0) {
+        *s = "0";
+        *len = 1;
+        return 0;
     }
 
-    if (row_scale(&n, exponent + scale) == 1) {
+    if (number.exponent < 0
+        || (long) number.n + number.exponent > ROW_DIGITS)
+    {
         return 1;
     }
 
-    *us = negative ? -n : n;
+    memset(number.digits + number.n, '0', (size_t) number.exponent);
+    number.digits[-1] = '-';
+
+    *s = number.digits - number.negative;
+    *len = number.n + (size_t) number.exponent + number.negative;
 
     return 0;
 }
 
 
 int
-row_exact(const char **s, size_t *len, buf_t *out)
+row_canonical(const char **s, size_t *len, buf_t *out)
 {
-    bool         negative;
-    long         point, exponent;
-    size_t       n, first;
-    const char  *p, *end;
+    int           rc;
+    char         *end;
+    row_number_t  number;
 
-    p = *s;
-    end = p + *len;
-    negative = p < end && *p == '-';
-    p += p < end && (*p == '-' || *p == '+');
+    rc = row_number(*s, *len, out, &number);
+    if (rc != 0) {
+        return rc;
+    }
 
-    if (buf_reserve(out, *len + ROW_DIGITS + 8) == -1) {
+    number.digits[-1] = '-';
+    number.negative &= number.n != 0;
+    end = number.digits + number.n;
+    *end++ = 'e';
+    end = text_put_int(end, number.n ? number.exponent : 0);
+
+    *s = number.digits - number.negative;
+    *len = (size_t) (end - *s);
+
+    return 0;
+}
+
+
+/* 0; 1 if it is no number; -1 when memory is short. */
+
+static int
+row_number(const char *s, size_t len, buf_t *out, row_number_t *number)
+{
+    char        *first, *last;
+    const char  *p, *end, *point;
+
+    if (buf_reserve(out, len + ROW_DIGITS + 8) == -1) {
         return -1;
     }
 
-    /* the digits, behind a place for the sign; "point" of them before it */
+    p = s;
+    end = s + len;
+    number->negative = p < end && *p == '-';
+    p += p < end && (*p == '-' || *p == '+');
 
-    n = 1;
-    point = -1;
+    first = out->data + 1;
+    last = first;
+    point = NULL;
 
     for ( /* void */ ; p < end && *p != 'e' && *p != 'E'; p++) {
-        if (*p == '.' && point == -1) {
-            point = (long) n - 1;
+        if (*p == '.' && point == NULL) {
+            point = p + 1;
 
         } else if (*p < '0' || *p > '9') {
             return 1;
 
         } else {
-            out->data[n++] = *p;
+            *last++ = *p;
         }
     }
 
-    if (n == 1 || row_exponent(p, end, &exponent) == -1) {
+    if (last == first || row_exponent(p, end, &number->exponent) == -1) {
         return 1;
     }
 
-    point = (point == -1 ? (long) n - 1 : point) + exponent;
+    number->exponent -= point ? p - point : 0;
 
-    for (first = 1; first < n && out->data[first] == '0'; first++) {
-        /* void */
+    while (first < last && *first == '0') {
+        first++;
     }
 
-    while (n > first && out->data[n - 1] == '0') {
-        n--;
+    while (last > first && last[-1] == '0') {
+        last--;
+        number->exponent++;
     }
 
-    if (first == n) {
-        *s = "0";
-        *len = 1;
-        return 0;
-    }
-
-    if (point < (long) n - 1 || point - (long) first > ROW_DIGITS) {
-        return 1;
-    }
-
-    while ((long) n - 1 < point) {
-        out->data[n++] = '0';
-    }
-
-    out->data[--first] = '-';
-    first += !negative;
-
-    *s = out->data + first;
-    *len = n - first;
+    number->digits = first;
+    number->n = (size_t) (last - first);
 
     return 0;
 }

@@ -1,19 +1,54 @@
-/* The columns' JSON Pointers as one tree, resolved in one walk. */
+/* The JSON Pointers of a plan as one tree, resolved in one walk. */
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "row/row_impl.h"
+#include "row/path.h"
 
 
 static row_node_t *row_node(row_node_t *parent, const char *name, size_t len,
     uint32_t index);
-static void row_walk(row_plan_t *plan, const row_node_t *node,
-    uint32_t token);
+static void row_node_free(row_node_t *node);
+static uint32_t row_slot(row_paths_t *paths, row_node_t *node);
+static void row_walk(row_paths_t *paths, const json_doc_t *doc,
+    const row_node_t *node, uint32_t token);
+static void row_walk_object(row_paths_t *paths, const json_doc_t *doc,
+    const row_node_t *node, uint32_t token);
 static const row_node_t *row_member(const json_doc_t *doc,
     const row_node_t *node, size_t at, uint32_t name);
-static uint32_t row_slot(row_plan_t *plan, row_node_t *node);
 
+
+void
+row_paths_init(row_paths_t *paths)
+{
+    memset(paths, 0, sizeof(row_paths_t));
+    paths->root.slot = JSON_NONE;
+}
+
+
+void
+row_paths_free(row_paths_t *paths)
+{
+    row_node_free(&paths->root);
+    free(paths->found);
+    free(paths->rest);
+}
+
+
+static void
+row_node_free(row_node_t *node)
+{
+    size_t  i;
+
+    for (i = 0; i < node->nchildren; i++) {
+        row_node_free(&node->children[i]);
+    }
+
+    free(node->children);
+}
+
+
+/* The child of that name, made where it is new; NULL: memory is short. */
 
 static row_node_t *
 row_node(row_node_t *parent, const char *name, size_t len, uint32_t index)
@@ -48,10 +83,10 @@ row_node(row_node_t *parent, const char *name, size_t len, uint32_t index)
 
 
 static uint32_t
-row_slot(row_plan_t *plan, row_node_t *node)
+row_slot(row_paths_t *paths, row_node_t *node)
 {
     if (node && node->slot == JSON_NONE) {
-        node->slot = plan->nslots++;
+        node->slot = paths->nslots++;
     }
 
     return node ? node->slot : JSON_NONE;
@@ -59,65 +94,116 @@ row_slot(row_plan_t *plan, row_node_t *node)
 
 
 uint32_t
-row_path_add(row_plan_t *plan, const json_pointer_t *pointer)
+row_path_add(row_paths_t *paths, const json_pointer_t *pointer)
 {
     size_t       len;
     uint32_t     i, index;
     const char  *name;
     row_node_t  *node;
 
-    node = &plan->root;
+    node = &paths->root;
 
     for (i = 0; node && i < json_pointer_count(pointer); i++) {
         name = json_pointer_ref(pointer, i, &len, &index);
         node = row_node(node, name, len, index);
     }
 
-    return row_slot(plan, node);
+    return row_slot(paths, node);
 }
 
 
 uint32_t
-row_path_add_name(row_plan_t *plan, const char *name)
+row_path_add_name(row_paths_t *paths, const char *name)
 {
-    return row_slot(plan, row_node(&plan->root, name, strlen(name),
-                                   JSON_NONE));
+    return row_slot(paths, row_node(&paths->root, name, strlen(name),
+                                    JSON_NONE));
 }
 
 
 int
-row_path_ready(row_plan_t *plan, bool rest)
+row_paths_ready(row_paths_t *paths, bool rest)
 {
-    plan->found = malloc((plan->nslots + 1) * sizeof(uint32_t));
+    paths->found = malloc((paths->nslots + 1) * sizeof(uint32_t));
 
     if (rest) {
-        plan->rest = malloc(JSON_MAX_MEMBERS * sizeof(uint32_t));
+        paths->rest = malloc(JSON_MAX_MEMBERS * sizeof(uint32_t));
     }
 
-    return plan->found && (plan->rest || !rest) ? 0 : -1;
+    return paths->found && (paths->rest || !rest) ? 0 : -1;
 }
 
 
 void
-row_path_free(row_node_t *node)
+row_paths_resolve(row_paths_t *paths, const json_doc_t *doc)
 {
-    size_t  i;
+    memset(paths->found, 0xff, paths->nslots * sizeof(uint32_t));
+    paths->nrest = 0;
 
-    for (i = 0; i < node->nchildren; i++) {
-        row_path_free(&node->children[i]);
-    }
-
-    free(node->children);
+    row_walk(paths, doc, &paths->root, 0);
 }
 
 
-void
-row_path_resolve(row_plan_t *plan)
+static void
+row_walk(row_paths_t *paths, const json_doc_t *doc, const row_node_t *node,
+    uint32_t token)
 {
-    memset(plan->found, 0xff, plan->nslots * sizeof(uint32_t));
-    plan->nrest = 0;
+    size_t    at, left;
+    uint32_t  i, n, end;
 
-    row_walk(plan, &plan->root, 0);
+    if (node->slot != JSON_NONE) {
+        paths->found[node->slot] = token;
+    }
+
+    if (doc->tokens[token].type == JSON_OBJECT) {
+        row_walk_object(paths, doc, node, token);
+        return;
+    }
+
+    if (doc->tokens[token].type != JSON_ARRAY) {
+        return;
+    }
+
+    end = doc->tokens[token].next;
+    left = node->nchildren;
+    n = 0;
+
+    for (i = token + 1; i < end && left; i = doc->tokens[i].next, n++) {
+        for (at = 0; at < node->nchildren; at++) {
+            if (node->children[at].index == n) {
+                row_walk(paths, doc, &node->children[at], i);
+                left--;
+            }
+        }
+    }
+}
+
+
+static void
+row_walk_object(row_paths_t *paths, const json_doc_t *doc,
+    const row_node_t *node, uint32_t token)
+{
+    size_t             at, left;
+    uint32_t           i, end;
+    const bool         all = paths->rest && node == &paths->root;
+    const row_node_t  *child;
+
+    end = doc->tokens[token].next;
+    left = node->nchildren;
+    at = 0;
+
+    for (i = token + 1; i < end && (left || all); i = doc->tokens[i + 1].next)
+    {
+        child = row_member(doc, node, at, i);
+
+        if (child) {
+            row_walk(paths, doc, child, i + 1);
+            at = (size_t) (child - node->children) + 1;
+            left--;
+
+        } else if (all) {
+            paths->rest[paths->nrest++] = i;
+        }
+    }
 }
 
 
@@ -159,92 +245,33 @@ row_member(const json_doc_t *doc, const row_node_t *node, size_t at,
 }
 
 
-static void
-row_walk(row_plan_t *plan, const row_node_t *node, uint32_t token)
-{
-    size_t               at, left;
-    uint32_t             i, n, end;
-    json_doc_t          *doc;
-    const bool           all = plan->rest && node == &plan->root;
-    const row_node_t    *child;
-
-    doc = &plan->doc;
-
-    if (node->slot != JSON_NONE) {
-        plan->found[node->slot] = token;
-    }
-
-    end = doc->tokens[token].next;
-    left = node->nchildren;
-
-    if (doc->tokens[token].type == JSON_OBJECT) {
-
-        at = 0;
-
-        for (i = token + 1; i < end && (left || all);
-             i = doc->tokens[i + 1].next)
-        {
-            child = row_member(doc, node, at, i);
-
-            if (child) {
-                row_walk(plan, child, i + 1);
-                at = (size_t) (child - node->children) + 1;
-                left--;
-
-            } else if (all) {
-                plan->rest[plan->nrest++] = i;
-            }
-        }
-
-    } else if (doc->tokens[token].type == JSON_ARRAY) {
-
-        n = 0;
-
-        for (i = token + 1; i < end && left; i = doc->tokens[i].next, n++) {
-            for (at = 0; at < node->nchildren; at++) {
-                if (node->children[at].index == n) {
-                    row_walk(plan, &node->children[at], i);
-                    left--;
-                }
-            }
-        }
-    }
-}
-
-
-/* The members that no column takes, in their order, as they were written. */
-
 int
-row_rest(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
+row_rest(row_ctx_t *ctx, const row_paths_t *paths, const row_column_t *column)
 {
     int                  rc;
     size_t               i, start;
     const json_token_t  *name, *value;
 
-    (void) record;
-
-    if (plan->doc.tokens[0].type != JSON_OBJECT) {
-        return row_fault(fault, "22032", column, "the value is no object");
+    if (ctx->doc.tokens[0].type != JSON_OBJECT) {
+        return row_fault(ctx, column, "22032", "the value is no object");
     }
 
-    rc = row_put(column, "{", 1, text);
+    rc = row_put(ctx, column, "{", 1);
 
-    for (i = 0; rc == 0 && i < plan->nrest; i++) {
-        name = &plan->doc.tokens[plan->rest[i]];
+    for (i = 0; rc == 0 && i < paths->nrest; i++) {
+        name = &ctx->doc.tokens[paths->rest[i]];
         value = name + 1;
         start = name->start - 1;
 
         if (i) {
-            rc = row_put(column, ",", 1, text);
+            rc = row_put(ctx, column, ",", 1);
         }
 
         if (rc == 0) {
-            rc = row_put(column, plan->doc.text + start,
-                         value->end + (value->type == JSON_STRING) - start,
-                         text);
+            rc = row_put(ctx, column, ctx->doc.text + start,
+                         value->end + (value->type == JSON_STRING) - start);
         }
     }
 
-    return rc ? rc : row_put(column, "}", 1, text);
+    return rc ? rc : row_put(ctx, column, "}", 1);
 }

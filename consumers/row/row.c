@@ -1,58 +1,54 @@
-/* A record becomes a line of COPY's text format: the plan, and its columns. */
+/* A record becomes a line of COPY's text format: the plan of its columns. */
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "record/headers.h"
 #include "row/copy.h"
-#include "row/row_impl.h"
+#include "row/format.h"
+#include "row/json.h"
+#include "row/path.h"
+#include "row/row.h"
+#include "row/text.h"
+#include "row/time.h"
+#include "row/transform.h"
+#include "row/where.h"
 
 
-static int row_plan_column(row_plan_t *plan, const conf_column_t *cc,
-    const char *type, char *reason, size_t size);
-static int row_plan_fits(const row_column_t *column, const conf_column_t *cc,
+struct row_plan_s {
+    row_spec_t     spec;
+    row_column_t  *columns;     /* those of "spec" that a COPY has */
+    size_t         ncolumns;
+    bool           parse;       /* something comes from inside the value */
+    row_ctx_t      ctx;
+    row_paths_t    paths;
+    row_format_t   format;
+    row_where_t   *where;       /* NULL: every record is stored */
+};
+
+
+static int row_plan_columns(row_plan_t *plan, char *reason, size_t size);
+static int row_plan_column(row_plan_t *plan, row_column_t *column,
     char *reason, size_t size);
+static int row_plan_fits(const row_column_t *column, char *reason,
+    size_t size);
 static int row_plan_fixed(row_plan_t *plan, row_column_t *column,
     const char *json, const char *key, char *reason, size_t size);
-static int row_from_path(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_number(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_topic(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_key(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_value(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_header(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_timestamp(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-static int row_from_constant(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault);
-
-
-static const row_field_pt  row_fields[] = {
-    [CONF_FROM_PATH] = row_from_path,
-    [CONF_FROM_TOPIC] = row_from_topic,
-    [CONF_FROM_PARTITION] = row_from_number,
-    [CONF_FROM_OFFSET] = row_from_number,
-    [CONF_FROM_TIMESTAMP] = row_from_timestamp,
-    [CONF_FROM_KEY] = row_from_key,
-    [CONF_FROM_VALUE] = row_from_value,
-    [CONF_FROM_HEADER] = row_from_header,
-    [CONF_FROM_CONSTANT] = row_from_constant,
-    [CONF_FROM_REST] = row_rest
-};
+static int row_plan_value(row_plan_t *plan, char *reason, size_t size);
+static int row_field(row_plan_t *plan, const row_column_t *column);
+static int row_from_path(row_plan_t *plan, const row_column_t *column);
+static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
+    const char *s, size_t len);
+static int row_from_header(row_ctx_t *ctx, const row_column_t *column);
+static int row_from_number(row_ctx_t *ctx, const row_column_t *column,
+    int64_t n);
+static int row_from_timestamp(row_ctx_t *ctx, const row_column_t *column);
 
 
 row_plan_t *
 row_plan_create(const row_spec_t *spec, char *reason, size_t size)
 {
-    bool         rest;
-    size_t       i;
     row_plan_t  *plan;
 
     snprintf(reason, size, "out of memory");
@@ -63,64 +59,86 @@ row_plan_create(const row_spec_t *spec, char *reason, size_t size)
     }
 
     plan->spec = *spec;
-    plan->day = INT64_MIN;
-    plan->root.slot = JSON_NONE;
-    plan->columns = calloc(spec->ncolumns + 1, sizeof(row_column_t));
-    rest = false;
+    plan->ctx.nul = spec->nul;
+    row_paths_init(&plan->paths);
 
-    if (plan->columns == NULL) {
-        goto failed;
-    }
-
-    for (i = 0; i < spec->ncolumns; i++) {
-        if (spec->columns[i].from != CONF_FROM_IDENTITY
-            && row_plan_column(plan, &spec->columns[i], spec->types[i],
-                               reason, size)
-               == -1)
-        {
-            goto failed;
-        }
-
-        rest |= spec->columns[i].from == CONF_FROM_REST;
-    }
-
-    if (row_where_ready(plan, reason, size) == -1
-        || row_format_ready(plan) == -1 || row_path_ready(plan, rest) == -1)
+    if (row_plan_columns(plan, reason, size) == -1
+        || row_plan_value(plan, reason, size) == -1)
     {
-        goto failed;
+        row_plan_free(plan);
+        return NULL;
     }
 
     return plan;
+}
 
-failed:
 
-    row_plan_free(plan);
+void
+row_plan_free(row_plan_t *plan)
+{
+    size_t  i;
 
-    return NULL;
+    if (plan == NULL) {
+        return;
+    }
+
+    for (i = 0; i < plan->ncolumns; i++) {
+        free(plan->columns[i].fallback);
+    }
+
+    row_where_free(plan->where);
+    row_format_free(&plan->format);
+    row_paths_free(&plan->paths);
+    row_ctx_free(&plan->ctx);
+    free(plan->columns);
+    free(plan);
 }
 
 
 static int
-row_plan_column(row_plan_t *plan, const conf_column_t *cc, const char *type,
-    char *reason, size_t size)
+row_plan_columns(row_plan_t *plan, char *reason, size_t size)
 {
-    row_column_t  *column;
+    size_t                i;
+    row_column_t         *column;
+    const conf_column_t  *cc;
 
-    column = &plan->columns[plan->ncolumns++];
+    plan->columns = calloc(plan->spec.ncolumns + 1, sizeof(row_column_t));
+    if (plan->columns == NULL) {
+        return -1;
+    }
 
-    column->field = row_fields[cc->from];
-    column->name = cc->name;
-    column->type = type ? type : "text";
+    for (i = 0; i < plan->spec.ncolumns; i++) {
+        cc = &plan->spec.columns[i];
+
+        if (cc->from == CONF_FROM_IDENTITY) {
+            continue;
+        }
+
+        column = &plan->columns[plan->ncolumns++];
+        column->conf = cc;
+        column->type = plan->spec.types[i] ? plan->spec.types[i] : "text";
+
+        if (row_plan_column(plan, column, reason, size) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
+    size_t size)
+{
+    const conf_column_t  *cc = column->conf;
+
     column->kind = type_kind(column->type);
     column->element = type_element(column->type);
-    column->unit = cc->unit;
-    column->header = cc->header;
-    column->transforms = cc->transforms;
     column->ntransforms = cc->ntransforms;
     column->digest = cc->ntransforms && column->kind == TYPE_BYTEA
                      && cc->transforms[cc->ntransforms - 1].kind
                         == CONF_SHA256;
-    column->slot = cc->from == CONF_FROM_PARTITION;
     column->missing = cc->on_missing ? cc->on_missing
                       : cc->required ? CONF_ON_REJECT
                       : cc->fallback ? CONF_ON_DEFAULT : CONF_ON_NULL;
@@ -128,17 +146,16 @@ row_plan_column(row_plan_t *plan, const conf_column_t *cc, const char *type,
                    : cc->required ? CONF_ON_REJECT : CONF_ON_NULL;
 
     if (cc->from == CONF_FROM_PATH) {
-        plan->parse = true;
-        column->slot = row_path_add(plan, cc->pointer);
+        column->slot = row_path_add(&plan->paths, cc->pointer);
         if (column->slot == JSON_NONE) {
             return -1;
         }
     }
 
-    plan->parse |= cc->from == CONF_FROM_REST;
+    plan->parse |= cc->from == CONF_FROM_PATH || cc->from == CONF_FROM_REST;
 
-    if (row_plan_fits(column, cc, reason, size) == -1
-        || row_transform_ready(plan, column, reason, size) == -1)
+    if (row_plan_fits(column, reason, size) == -1
+        || row_transform_ready(&plan->ctx, column, reason, size) == -1)
     {
         return -1;
     }
@@ -154,48 +171,47 @@ row_plan_column(row_plan_t *plan, const conf_column_t *cc, const char *type,
 }
 
 
-/* What only the table's type can tell. */
+/* Whether the source of a column goes with its type, known only now. */
 
 static int
-row_plan_fits(const row_column_t *column, const conf_column_t *cc,
-    char *reason, size_t size)
+row_plan_fits(const row_column_t *column, char *reason, size_t size)
 {
-    bool         number;
-    type_kind_t  kind;
+    bool                  number, time;
+    type_kind_t           kind;
+    const conf_column_t  *cc = column->conf;
 
     kind = column->kind == TYPE_ARRAY ? column->element : column->kind;
+    number = cc->from == CONF_FROM_OFFSET || cc->from == CONF_FROM_PARTITION;
+    time = cc->from == CONF_FROM_TIMESTAMP;
 
     if (cc->unit && !type_is_time(kind)) {
         snprintf(reason, size, "column \"%s\": \"unit\" goes with a date or "
-                 "time, not with type %s", column->name, column->type);
+                 "time, not with type %s", cc->name, column->type);
         return -1;
     }
 
-    number = cc->from == CONF_FROM_OFFSET || cc->from == CONF_FROM_PARTITION;
-
     if ((number && (kind == TYPE_BOOLEAN || kind > TYPE_FLOAT)
          && kind != TYPE_JSON)
-        || (cc->from == CONF_FROM_TIMESTAMP && !type_is_time(kind)
-            && kind != TYPE_TEXT && kind != TYPE_OTHER && kind != TYPE_BIGINT
+        || (time && !type_is_time(kind) && kind != TYPE_TEXT
+            && kind != TYPE_OTHER && kind != TYPE_BIGINT
             && kind != TYPE_NUMERIC)
-        || ((number || cc->from == CONF_FROM_TIMESTAMP)
-            && column->kind == TYPE_ARRAY))
+        || ((number || time) && column->kind == TYPE_ARRAY))
     {
         snprintf(reason, size, "column \"%s\": the record's %s does not fit "
-                 "type %s", column->name, number ? "number" : "timestamp",
+                 "type %s", cc->name, number ? "number" : "timestamp",
                  column->type);
         return -1;
     }
 
     if (cc->from == CONF_FROM_REST && column->kind != TYPE_JSON) {
         snprintf(reason, size, "column \"%s\": the rest goes into json or "
-                 "jsonb, not into type %s", column->name, column->type);
+                 "jsonb, not into type %s", cc->name, column->type);
         return -1;
     }
 
     if (cc->ntransforms && kind == TYPE_JSON) {
         snprintf(reason, size, "column \"%s\": \"transform\" makes text, not "
-                 "type %s", column->name, column->type);
+                 "type %s", cc->name, column->type);
         return -1;
     }
 
@@ -209,30 +225,28 @@ static int
 row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
     const char *key, char *reason, size_t size)
 {
-    int            rc;
-    buf_t          text;
-    row_column_t   as;
-    json_error_t   err;
+    int             rc;
+    buf_t           text;
+    row_ctx_t      *ctx = &plan->ctx;
+    row_column_t    as;
+    json_error_t    err;
     record_fault_t  fault;
 
     as = *column;
     as.ntransforms = 0;
     as.digest = false;
     memset(&text, 0, sizeof(buf_t));
+    ctx->text = &text;
+    ctx->fault = &fault;
 
-    if (json_parse(&plan->doc, json, strlen(json), &err) == -1) {
-        snprintf(reason, size, "column \"%s\": \"%s\": %s", column->name,
-                 key, err.reason);
+    if (json_parse(&ctx->doc, json, strlen(json), &err) == -1) {
+        snprintf(reason, size, "column \"%s\": \"%s\": %s",
+                 column->conf->name, key, err.reason);
         return -1;
     }
 
-    rc = plan->doc.tokens[0].type == JSON_NULL
-         ? copy_add_null(&text) : row_token(plan, &as, 0, &text, &fault);
-
-    if (rc == 0 && text.data == NULL) {
-        rc = buf_reserve(&text, 1);
-    }
-
+    rc = ctx->doc.tokens[0].type == JSON_NULL ? copy_add_null(&text)
+                                              : row_token(ctx, &as, 0);
     if (rc != 0) {
         snprintf(reason, size, "\"%s\" of %s", key,
                  rc == 1 ? fault.reason : "a column: out of memory");
@@ -247,35 +261,31 @@ row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
 }
 
 
-void
-row_plan_free(row_plan_t *plan)
+/* What the filter and the format look for in the value. */
+
+static int
+row_plan_value(row_plan_t *plan, char *reason, size_t size)
 {
-    size_t  i;
+    size_t               i;
+    bool                 rest;
+    const conf_where_t  *where = plan->spec.where;
 
-    if (plan == NULL) {
-        return;
+    if (where && (where->pointer || where->header)) {
+        plan->where = row_where_create(where, &plan->paths, reason, size);
+        if (plan->where == NULL) {
+            return -1;
+        }
+        plan->parse |= where->pointer != NULL;
     }
 
-    for (i = 0; plan->columns && i < plan->ncolumns; i++) {
-        free(plan->columns[i].fallback);
+    plan->parse |= plan->spec.format == CONF_FORMAT_CLOUDEVENTS;
+
+    for (i = 0, rest = false; i < plan->ncolumns; i++) {
+        rest |= plan->columns[i].conf->from == CONF_FROM_REST;
     }
 
-    row_where_free(plan);
-    row_path_free(&plan->root);
-    row_transform_free(plan);
-    free(plan->columns);
-    free(plan->found);
-    free(plan->rest);
-    buf_free(&plan->scratch);
-    buf_free(&plan->work[0]);
-    buf_free(&plan->work[1]);
-    buf_free(&plan->cleaned);
-    buf_free(&plan->clean_text);
-    buf_free(&plan->event_text);
-    buf_free(&plan->array);
-    buf_free(&plan->element);
-    json_doc_free(&plan->doc);
-    free(plan);
+    return row_format_init(&plan->format, plan->spec.format, &plan->paths)
+           || row_paths_ready(&plan->paths, rest) ? -1 : 0;
 }
 
 
@@ -283,33 +293,43 @@ int
 row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
     record_fault_t *fault)
 {
-    int            rc;
-    size_t         i, start;
-    row_column_t  *column;
+    int          rc;
+    size_t       i, len, start;
+    row_ctx_t   *ctx = &plan->ctx;
+    const char  *s;
+
+    ctx->record = record;
+    ctx->text = text;
+    ctx->fault = fault;
 
     if (plan->parse) {
-        rc = row_document(plan, record, fault);
+        rc = row_document(ctx, &plan->format, &plan->paths);
         if (rc != 0) {
             return rc;
         }
 
-    } else if (plan->spec.format == CONF_FORMAT_TEXT && record->value
-               && !row_is_text(plan, record->value, record->value_len))
-    {
-        return row_fault(fault, "22021", NULL, "the value is not UTF-8 text, "
-                         "or has a zero byte in it");
+    } else if (plan->spec.format == CONF_FORMAT_TEXT && record->value) {
+        s = record->value;
+        len = record->value_len;
+        rc = row_clean(ctx, &s, &len);
+        if (rc != 0) {
+            return rc == -1 ? -1
+                   : row_fault(ctx, NULL, "22021", "the value is not UTF-8 "
+                               "text, or has a zero byte in it");
+        }
     }
 
-    if (plan->where && !row_where(plan, record)) {
-        return ROW_FILTERED;
+    if (plan->where) {
+        rc = row_where(plan->where, ctx, &plan->paths);
+        if (rc != 1) {
+            return rc == 0 ? ROW_FILTERED : -1;
+        }
     }
 
     start = text->len;
 
     for (i = 0; i < plan->ncolumns; i++) {
-        column = &plan->columns[i];
-
-        rc = column->field(plan, column, record, text, fault);
+        rc = row_field(plan, &plan->columns[i]);
 
         if (rc != 0 || buf_reserve(text, 1) == -1) {
             text->len = start;
@@ -325,202 +345,127 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
 }
 
 
-int
-row_fault(record_fault_t *fault, const char *sqlstate,
-    const row_column_t *column, const char *what)
+static int
+row_field(row_plan_t *plan, const row_column_t *column)
 {
-    snprintf(fault->sqlstate, sizeof(fault->sqlstate), "%s", sqlstate);
+    row_ctx_t       *ctx = &plan->ctx;
+    const record_t  *record = ctx->record;
 
-    if (column) {
-        snprintf(fault->reason, RECORD_REASON, "column \"%s\": %s",
-                 column->name, what);
-    } else {
-        snprintf(fault->reason, RECORD_REASON, "%s", what);
-    }
+    switch (column->conf->from) {
 
-    return 1;
-}
+    case CONF_FROM_PATH:
+        return row_from_path(plan, column);
 
+    case CONF_FROM_TOPIC:
+        return row_from_bytes(ctx, column, record->topic,
+                              strlen(record->topic));
 
-int
-row_absent(const row_column_t *column, bool is_null, buf_t *text,
-    record_fault_t *fault)
-{
-    switch (is_null ? column->null : column->missing) {
+    case CONF_FROM_PARTITION:
+        return row_from_number(ctx, column, record->partition);
 
-    case CONF_ON_REJECT:
-        return row_fault(fault, "23502", column, is_null
-                         ? "the value is null" : "the value is missing");
+    case CONF_FROM_OFFSET:
+        return row_from_number(ctx, column, record->offset);
 
-    case CONF_ON_DEFAULT:
-        return row_from_constant(NULL, column, NULL, text, NULL);
+    case CONF_FROM_TIMESTAMP:
+        return row_from_timestamp(ctx, column);
+
+    case CONF_FROM_KEY:
+        return row_from_bytes(ctx, column, record->key, record->key_len);
+
+    case CONF_FROM_VALUE:
+        return row_from_bytes(ctx, column, record->value, record->value_len);
+
+    case CONF_FROM_HEADER:
+        return row_from_header(ctx, column);
+
+    case CONF_FROM_REST:
+        return row_rest(ctx, &plan->paths, column);
 
     default:
-        return copy_add_null(text);
+        return buf_append(ctx->text, column->fallback, column->fallback_len);
     }
-}
-
-
-int
-row_put(const row_column_t *column, const char *s, size_t len, buf_t *text)
-{
-    if (!column->plain) {
-        return copy_add_text(text, s, len);
-    }
-
-    if (buf_reserve(text, len + 1) == -1) {
-        return -1;
-    }
-
-    memcpy(text->data + text->len, s, len);
-    text->len += len;
-
-    return 0;
 }
 
 
 static int
-row_from_path(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
+row_from_path(row_plan_t *plan, const row_column_t *column)
 {
     uint32_t  token;
 
-    (void) record;
-
-    token = plan->found[column->slot];
+    token = plan->paths.found[column->slot];
 
     if (token == JSON_NONE) {
-        return row_absent(column, false, text, fault);
+        return row_absent(&plan->ctx, column, false);
     }
 
-    if (plan->doc.tokens[token].type == JSON_NULL) {
-        return row_absent(column, true, text, fault);
-    }
-
-    return row_token(plan, column, token, text, fault);
+    return plan->ctx.doc.tokens[token].type == JSON_NULL
+           ? row_absent(&plan->ctx, column, true)
+           : row_token(&plan->ctx, column, token);
 }
 
 
 static int
-row_from_constant(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
+row_from_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
-    (void) plan;
-    (void) record;
-    (void) fault;
-
-    if (buf_reserve(text, column->fallback_len + 1) == -1) {
-        return -1;
-    }
-
-    memcpy(text->data + text->len, column->fallback, column->fallback_len);
-    text->len += column->fallback_len;
-
-    return 0;
+    return s ? row_bytes(ctx, column, s, len)
+             : row_absent(ctx, column, true);
 }
 
 
-/* The partition (slot 1) or the offset (slot 0). */
+static int
+row_from_header(row_ctx_t *ctx, const row_column_t *column)
+{
+    const record_header_t  *header;
+
+    header = headers_find(ctx->record, column->conf->header);
+
+    return header ? row_from_bytes(ctx, column, header->value, header->len)
+                  : row_absent(ctx, column, false);
+}
+
 
 static int
-row_from_number(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
+row_from_number(row_ctx_t *ctx, const row_column_t *column, int64_t n)
 {
-    char  *end;
+    char   *s;
+    size_t  len;
 
-    (void) plan;
-
-    if (buf_reserve(text, 20) == -1) {
+    if (buf_reserve(ctx->text, 20) == -1) {
         return -1;
     }
 
-    end = text_put_int(text->data + text->len,
-                      column->slot ? record->partition : record->offset);
+    s = ctx->text->data + ctx->text->len;
+    len = (size_t) (text_put_int(s, n) - s);
 
     if ((column->kind == TYPE_SMALLINT || column->kind == TYPE_INTEGER)
-        && row_integer(column, text->data + text->len,
-                       (size_t) (end - text->data) - text->len, fault))
+        && row_integer(ctx, column, s, len))
     {
         return 1;
     }
 
-    text->len = (size_t) (end - text->data);
+    ctx->text->len += len;
 
     return 0;
-}
-
-
-static int
-row_from_topic(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
-{
-    return row_bytes(plan, column, record->topic, strlen(record->topic), text,
-                     fault);
-}
-
-
-static int
-row_from_key(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
-{
-    return record->key
-           ? row_bytes(plan, column, record->key, record->key_len, text,
-                       fault)
-           : row_absent(column, true, text, fault);
-}
-
-
-static int
-row_from_value(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
-{
-    return record->value
-           ? row_bytes(plan, column, record->value, record->value_len, text,
-                       fault)
-           : row_absent(column, true, text, fault);
-}
-
-
-static int
-row_from_header(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
-{
-    const record_header_t  *header;
-
-    header = headers_find(record, column->header);
-
-    if (header == NULL || header->value == NULL) {
-        return row_absent(column, header != NULL, text, fault);
-    }
-
-    return row_bytes(plan, column, header->value, header->len, text, fault);
 }
 
 
 /* A time, or milliseconds for a number's type. */
 
 static int
-row_from_timestamp(row_plan_t *plan, const row_column_t *column,
-    const record_t *record, buf_t *text, record_fault_t *fault)
+row_from_timestamp(row_ctx_t *ctx, const row_column_t *column)
 {
-    if (record->timestamp < 0) {
-        return row_absent(column, true, text, fault);
+    int64_t  ms = ctx->record->timestamp;
+
+    if (ms < 0) {
+        return row_absent(ctx, column, true);
     }
 
     if (column->kind == TYPE_BIGINT || column->kind == TYPE_NUMERIC) {
-        if (buf_reserve(text, 20) == -1) {
-            return -1;
-        }
-        text->len = (size_t) (text_put_int(text->data + text->len,
-                                          record->timestamp) - text->data);
-        return 0;
+        return row_from_number(ctx, column, ms);
     }
 
-    if (record->timestamp > INT64_MAX / 1000) {
-        return row_fault(fault, "22008", column,
-                         "the timestamp is out of range");
-    }
-
-    return row_instant(plan, column, record->timestamp * 1000, 3, text,
-                       fault);
+    return ms > INT64_MAX / 1000
+           ? row_fault(ctx, column, "22008", "the timestamp is out of range")
+           : row_instant(ctx, column, ms * 1000, 3);
 }

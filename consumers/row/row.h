@@ -1,5 +1,5 @@
 /*
- * A record becomes a line of COPY's text format.
+ * A record becomes a line of COPY's text format, by the plan of its table.
  *
  * Room: a record becomes a line of COPY; knows no Kafka and no SQL.
  */
@@ -45,7 +45,7 @@ void row_plan_free(row_plan_t *plan);
 /*
  * Appends the record's line, with its line feed, to "text".  Returns 0; 1
  * with *fault set and nothing appended where the record cannot become a row;
- * ROW_FILTERED where "where" leaves it out; -1 when memory is short.
+ * ROW_FILTERED where "where" leaves the record out; -1 when memory is short.
  */
 int row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
     record_fault_t *fault);

@@ -1,14 +1,14 @@
 /* Text and bytes become a field, by the column's type. */
 
-#include <string.h>
-
 #include "base/text.h"
 #include "row/copy.h"
-#include "row/row_impl.h"
+#include "row/text.h"
+#include "row/time.h"
+#include "row/transform.h"
 
 
-static int row_base64(const row_column_t *column, const char *s, size_t len,
-    buf_t *text, record_fault_t *fault);
+static int row_base64(row_ctx_t *ctx, const row_column_t *column,
+    const char *s, size_t len);
 
 
 /* RFC 4648, sections 4 and 5, from 1; 0: not of the alphabet. */
@@ -30,90 +30,100 @@ static const uint8_t  row_base64_digits[256] = {
 
 
 int
-row_text(row_plan_t *plan, const row_column_t *column, const char *s,
-    size_t len, buf_t *text, record_fault_t *fault)
+row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
     switch (column->kind) {
 
     case TYPE_SMALLINT:
     case TYPE_INTEGER:
     case TYPE_BIGINT:
-        if (row_integer(column, s, len, fault)) {
-            return 1;
-        }
-        break;
+        return row_integer(ctx, column, s, len)
+               ? 1 : buf_append(ctx->text, s, len);
 
     case TYPE_TIMESTAMPTZ:
     case TYPE_TIMESTAMP:
     case TYPE_DATE:
     case TYPE_TIME:
-        return row_time(plan, column, s, len, text, fault);
+        return row_time(ctx, column, s, len);
 
     case TYPE_BYTEA:
-        return row_base64(column, s, len, text, fault);
+        return row_base64(ctx, column, s, len);
 
     default:
-        break;
+        return row_put(ctx, column, s, len);
     }
-
-    return row_put(column, s, len, text);
 }
 
 
 int
-row_integer(const row_column_t *column, const char *s, size_t len,
-    record_fault_t *fault)
+row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
-    int64_t  n;
+    int  rc;
 
-    switch (text_get_int(s, len, column->kind == TYPE_SMALLINT ? 2
-                                 : column->kind == TYPE_INTEGER ? 4 : 8, &n))
+    if (column->kind == TYPE_BYTEA && column->ntransforms == 0) {
+        return row_put_bytea(ctx, column, s, len);
+    }
+
+    /* SHA-256 takes bytes, the other transforms take text */
+
+    if (column->ntransforms == 0
+        || column->conf->transforms[0].kind != CONF_SHA256)
     {
-    case 0:
-        return 0;
-
-    case 1:
-        return row_fault(fault, "22003", column, "the number is out of range");
-
-    default:
-        return row_fault(fault, "22P02", column, "not a whole number");
+        rc = row_clean(ctx, &s, &len);
+        if (rc != 0) {
+            return rc == -1 ? -1
+                   : row_fault(ctx, column, "22021",
+                               "not UTF-8 text, or a zero byte in it");
+        }
     }
+
+    if (column->ntransforms) {
+        rc = row_transform(ctx, column, &s, &len);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
+    return column->kind == TYPE_BYTEA ? row_put_bytea(ctx, column, s, len)
+                                      : row_text(ctx, column, s, len);
 }
 
 
 int
-row_put_bytea(const row_column_t *column, const char *s, size_t len,
-    buf_t *text)
+row_put_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
-    size_t  start;
+    char  *p;
 
-    start = text->len;
+    if (!column->plain) {
+        return copy_add_bytea(ctx->text, s, len);
+    }
 
-    if (copy_add_bytea(text, s, len) == -1) {
+    if (buf_reserve(ctx->text, len * 2 + 2) == -1) {
         return -1;
     }
 
-    if (column->plain) {
-        /* without the backslash that escapes the other for COPY */
-        text->len--;
-        memmove(text->data + start, text->data + start + 1,
-                text->len - start);
-    }
+    p = ctx->text->data + ctx->text->len;
+    memcpy(p, "\\x", 2);
+    text_put_hex(p + 2, s, len);
+    ctx->text->len += len * 2 + 2;
 
     return 0;
 }
 
 
+/* "s" may lie in the buffer of unescaped strings, but not in "decoded". */
+
 static int
-row_base64(const row_column_t *column, const char *s, size_t len, buf_t *text,
-    record_fault_t *fault)
+row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
     char      *p;
     size_t     i, padding;
     uint8_t    digit;
     uint32_t   bits, n;
-
-    static const char  hex[] = "0123456789abcdef";
 
     padding = 0;
 
@@ -122,22 +132,13 @@ row_base64(const row_column_t *column, const char *s, size_t len, buf_t *text,
         len--;
     }
 
-    if (len % 4 == 1 || (padding && (len + padding) % 4)) {
-        return row_fault(fault, "22P02", column, "not base64");
-    }
+    ctx->decoded.len = 0;
 
-    if (buf_reserve(text, 3 + len / 4 * 6 + 6) == -1) {
+    if (buf_reserve(&ctx->decoded, len / 4 * 3 + 3) == -1) {
         return -1;
     }
 
-    p = text->data + text->len;
-    memcpy(p, "\\\\x", 3);
-    p += column->plain ? 2 : 3;
-
-    if (column->plain) {
-        p[-1] = 'x';
-    }
-
+    p = ctx->decoded.data;
     bits = 0;
     n = 0;
 
@@ -145,7 +146,7 @@ row_base64(const row_column_t *column, const char *s, size_t len, buf_t *text,
         digit = row_base64_digits[(unsigned char) s[i]];
 
         if (digit == 0) {
-            return row_fault(fault, "22P02", column, "not base64");
+            break;
         }
 
         bits = bits << 6 | (uint32_t) (digit - 1);
@@ -153,52 +154,67 @@ row_base64(const row_column_t *column, const char *s, size_t len, buf_t *text,
 
         if (n >= 8) {
             n -= 8;
-            *p++ = hex[bits >> (n + 4) & 15];
-            *p++ = hex[bits >> n & 15];
+            *p++ = (char) (bits >> n);
         }
     }
 
-    text->len = (size_t) (p - text->data);
+    if (i < len || len % 4 == 1 || (padding && (len + padding) % 4)) {
+        return row_fault(ctx, column, "22P02", "not base64");
+    }
 
-    return 0;
+    return row_put_bytea(ctx, column, ctx->decoded.data,
+                         (size_t) (p - ctx->decoded.data));
 }
 
 
-/* A key, a header, a whole value: bytes, unless the column wants text. */
+int
+row_integer(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
+{
+    int      rc;
+    int64_t  n;
+
+    rc = text_get_int(s, len, column->kind == TYPE_SMALLINT ? 2
+                              : column->kind == TYPE_INTEGER ? 4 : 8, &n);
+
+    return rc == 0 ? 0
+           : rc == 1 ? row_fault(ctx, column, "22003",
+                                 "the number is out of range")
+           : row_fault(ctx, column, "22P02", "not a whole number");
+}
+
 
 int
-row_bytes(row_plan_t *plan, const row_column_t *column, const char *s,
-    size_t len, buf_t *text, record_fault_t *fault)
+row_clean(row_ctx_t *ctx, const char **s, size_t *len)
 {
-    int  rc;
+    size_t   i;
+    buf_t   *out;
 
-    if (column->kind == TYPE_BYTEA && column->ntransforms == 0) {
-        return row_put_bytea(column, s, len, text);
-    }
-
-    /* a digest is one of bytes */
-
-    if (column->ntransforms == 0
-        || column->transforms[0].kind != CONF_SHA256)
+    if (ctx->nul == CONF_NUL_REJECT || *len == 0
+        || memchr(*s, '\0', *len) == NULL)
     {
-        rc = row_clean(plan, &s, &len);
-        if (rc == -1) {
-            return -1;
-        }
-        if (!text_is_utf8(s, len)) {
-            return row_fault(fault, "22021", column,
-                             "not UTF-8 text, or a zero byte in it");
+        return text_is_utf8(*s, *len) ? 0 : 1;
+    }
+
+    out = &ctx->cleaned;
+    out->len = 0;
+
+    if (buf_reserve(out, *len * 3 + 1) == -1) {
+        return -1;
+    }
+
+    for (i = 0; i < *len; i++) {
+        if ((*s)[i]) {
+            out->data[out->len++] = (*s)[i];
+
+        } else if (ctx->nul == CONF_NUL_REPLACE) {
+            memcpy(out->data + out->len, ROW_REPLACEMENT, 3);
+            out->len += 3;
         }
     }
 
-    if (column->ntransforms) {
-        rc = row_transform(plan, column, &s, &len, fault);
-        if (rc != 0) {
-            return rc;
-        }
-    }
+    *s = out->data;
+    *len = out->len;
 
-    return column->kind == TYPE_BYTEA
-           ? row_put_bytea(column, s, len, text)
-           : row_text(plan, column, s, len, text, fault);
+    return text_is_utf8(*s, *len) ? 0 : 1;
 }

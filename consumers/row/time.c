@@ -1,17 +1,17 @@
 /* Times: ISO 8601 as it is written, Unix time in its unit, both in UTC. */
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "row/row_impl.h"
+#include "row/number.h"
+#include "row/time.h"
 
 
-#define ROW_US_DAY  86400000000LL
+#define ROW_US_DAY    86400000000LL
+#define ROW_FRACTION  9    /* digits that PostgreSQL reads; it keeps six */
 
 
-/* As written; a part that is absent is 0. */
+/* As written; an absent part is 0. */
 typedef struct {
     int          year;
     int          month;
@@ -23,7 +23,7 @@ typedef struct {
     bool         has_offset;
     const char  *fraction;       /* digits */
     size_t       nfraction;
-    bool         usual;          /* as PostgreSQL takes it too */
+    bool         usual;          /* in a form that PostgreSQL reads too */
 } row_time_t;
 
 
@@ -34,60 +34,56 @@ static const char *row_iso_time(const char *p, const char *end,
     row_time_t *t);
 static const char *row_iso_offset(const char *p, const char *end,
     row_time_t *t);
-static int row_put_time(row_plan_t *plan, const row_column_t *column,
-    row_time_t *t, buf_t *text);
+static int row_put_time(row_ctx_t *ctx, const row_column_t *column,
+    const row_time_t *t);
+static int row_put_parts(row_ctx_t *ctx, const row_column_t *column,
+    int64_t days, int seconds, const char *fraction, size_t nfraction);
 
 
 int
-row_time(row_plan_t *plan, const row_column_t *column, const char *s,
-    size_t len, buf_t *text, record_fault_t *fault)
+row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
-    int         rc;
-    int64_t     us;
-    row_time_t  t;
+    int                 rc;
+    int64_t             us;
+    row_time_t          t;
+    const conf_epoch_t  unit = column->conf->unit;
 
-    rc = row_iso(s, len, &t);
-
-    if (rc == 0) {
+    if (row_iso(s, len, &t) == 0) {
 
         if (t.has_date ? column->kind == TYPE_TIME && !t.has_time
                        : column->kind != TYPE_TIME)
         {
-            return row_fault(fault, "22007", column, t.has_date
+            return row_fault(ctx, column, "22007", t.has_date
                              ? "a date without a time"
                              : "a time without a date");
         }
 
-        /* exactly what PostgreSQL would make of it by itself */
-
         if (t.usual && column->kind == TYPE_TIMESTAMPTZ && t.has_offset) {
-            return row_put(column, s, len, text);
+            return row_put(ctx, column, s, len);
         }
 
-        return row_put_time(plan, column, &t, text);
+        return row_put_time(ctx, column, &t);
     }
 
-    if (column->unit) {
-        rc = row_unix(s, len, column->unit, &us);
+    rc = row_unix(s, len, unit ? unit : CONF_UNIT_US, &us);
 
-        if (rc == 0) {
-            return row_instant(plan, column, us, 6, text, fault);
-        }
-
-        return row_fault(fault, rc == 1 ? "22008" : "22007", column,
-                         rc == 1 ? "the time is out of range"
-                         : "neither a number nor an ISO 8601 time");
+    if (unit) {
+        return rc == 0 ? row_instant(ctx, column, us, 6)
+               : rc == 1 ? row_fault(ctx, column, "22008",
+                                     "the time is out of range")
+               : row_fault(ctx, column, "22007",
+                           "neither a number nor an ISO 8601 time");
     }
 
     if (((len == 8 && memcmp(s, "infinity", 8) == 0)
          || (len == 9 && memcmp(s, "-infinity", 9) == 0))
         && column->kind != TYPE_TIME)
     {
-        return row_put(column, s, len, text);
+        return row_put(ctx, column, s, len);
     }
 
-    return row_fault(fault, "22007", column,
-                     row_unix(s, len, CONF_UNIT_US, &us) == 0
+    return row_fault(ctx, column, "22007", rc == 0
                      ? "a number is a time only with \"unit\""
                      : "not an ISO 8601 time");
 }
@@ -117,7 +113,7 @@ row_digits(const char *p, const char *end, int n)
 
 /*
  * ISO 8601-1, sections 5.2 to 5.4: calendar dates, in the extended and in
- * the basic form; no week and no ordinal dates.
+ * the basic form; no week dates and no ordinal dates.
  */
 
 static int
@@ -133,14 +129,10 @@ row_iso(const char *s, size_t len, row_time_t *t)
     if (len < 3 || s[2] != ':') {
 
         p = row_iso_date(s, end, t);
-        if (p == NULL) {
-            return -1;
-        }
-
         t->has_date = true;
 
-        if (p == end) {
-            return 0;
+        if (p == NULL || p == end) {
+            return p ? 0 : -1;
         }
 
         if (*p != 'T' && *p != 't' && *p != ' ') {
@@ -151,13 +143,9 @@ row_iso(const char *s, size_t len, row_time_t *t)
     }
 
     p = row_iso_time(p, end, t);
-    if (p == NULL) {
-        return -1;
-    }
-
     t->has_time = true;
 
-    if (p < end) {
+    if (p && p < end) {
         p = row_iso_offset(p, end, t);
         t->has_offset = true;
     }
@@ -237,14 +225,13 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
                 return NULL;
             }
 
-            /* PostgreSQL reads no longer word; it keeps six of them */
-            t->usual &= t->nfraction <= 9;
+            t->usual &= t->nfraction <= ROW_FRACTION;
         }
     }
 
     t->seconds = hours * 3600 + minutes * 60 + seconds;
 
-    /* a leap second is the next minute's first */
+    /* a leap second is the first of the next minute */
 
     return minutes > 59 || seconds > 60 || t->seconds > 86400
            || (t->seconds == 86400 && t->nfraction) ? NULL : p;
@@ -293,6 +280,57 @@ row_iso_offset(const char *p, const char *end, row_time_t *t)
 }
 
 
+static int
+row_put_time(row_ctx_t *ctx, const row_column_t *column, const row_time_t *t)
+{
+    int      seconds;
+    int64_t  days;
+
+    days = t->has_date ? clock_days(t->year, t->month, t->day) : 0;
+    seconds = t->seconds - t->offset;
+
+    /* of the type time, PostgreSQL takes the end of a day as it is */
+
+    if (seconds < 0 || seconds > 86400
+        || (seconds == 86400 && (t->offset || column->kind != TYPE_TIME)))
+    {
+        days += seconds < 0 ? -1 : 1;
+        seconds += seconds < 0 ? 86400 : -86400;
+    }
+
+    return row_put_parts(ctx, column, days, seconds, t->fraction,
+                         t->nfraction < ROW_FRACTION ? t->nfraction
+                                                     : ROW_FRACTION);
+}
+
+
+int
+row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
+    size_t digits)
+{
+    int      i;
+    char     fraction[6];
+    int64_t  days, rest, part;
+
+    days = us / ROW_US_DAY;
+    rest = us % ROW_US_DAY;
+
+    if (rest < 0) {
+        days--;
+        rest += ROW_US_DAY;
+    }
+
+    part = rest % 1000000;
+
+    for (i = 6; i--; part /= 10) {
+        fraction[i] = (char) ('0' + part % 10);
+    }
+
+    return row_put_parts(ctx, column, days, (int) (rest / 1000000), fraction,
+                         digits);
+}
+
+
 static char *
 row_two(char *p, int n)
 {
@@ -306,47 +344,48 @@ row_two(char *p, int n)
 /* The date of a day, printed once for all the rows of that day. */
 
 static void
-row_date(row_plan_t *plan, int64_t days)
+row_date(row_ctx_t *ctx, int64_t days)
 {
     int      month, day;
     int64_t  year;
 
-    if (plan->day == days) {
+    if (ctx->date_len && ctx->day == days) {
         return;
     }
 
     clock_date(days, &year, &month, &day);
 
-    plan->day = days;
-    plan->date_bc = year <= 0;
-    plan->date_len = (size_t) snprintf(plan->date, sizeof(plan->date),
-                                       "%04lld-%02d-%02d",
-                                       (long long) (year <= 0 ? 1 - year
-                                                              : year),
-                                       month, day);
+    ctx->day = days;
+    ctx->date_bc = year <= 0;
+    ctx->date_len = (size_t) snprintf(ctx->date, sizeof(ctx->date),
+                                      "%04lld-%02d-%02d",
+                                      (long long) (year > 0 ? year
+                                                            : 1 - year),
+                                      month, day);
 }
 
 
 /* Appends the parts the type has: date, time of day, offset of UTC. */
 
 static int
-row_put_parts(row_plan_t *plan, const row_column_t *column, int64_t days,
-    int seconds, const char *fraction, size_t nfraction, buf_t *text)
+row_put_parts(row_ctx_t *ctx, const row_column_t *column, int64_t days,
+    int seconds, const char *fraction, size_t nfraction)
 {
     char               *p;
+    buf_t              *text = ctx->text;
     const type_kind_t   kind = column->kind;
 
-    row_date(plan, days);
+    row_date(ctx, days);
 
-    if (buf_reserve(text, plan->date_len + nfraction + 24) == -1) {
+    if (buf_reserve(text, ctx->date_len + nfraction + 24) == -1) {
         return -1;
     }
 
     p = text->data + text->len;
 
     if (kind != TYPE_TIME) {
-        memcpy(p, plan->date, plan->date_len);
-        p += plan->date_len;
+        memcpy(p, ctx->date, ctx->date_len);
+        p += ctx->date_len;
     }
 
     if (kind != TYPE_DATE) {
@@ -372,7 +411,7 @@ row_put_parts(row_plan_t *plan, const row_column_t *column, int64_t days,
         }
     }
 
-    if (plan->date_bc && kind != TYPE_TIME) {
+    if (ctx->date_bc && kind != TYPE_TIME) {
         memcpy(p, " BC", 3);
         p += 3;
     }
@@ -380,62 +419,4 @@ row_put_parts(row_plan_t *plan, const row_column_t *column, int64_t days,
     text->len = (size_t) (p - text->data);
 
     return 0;
-}
-
-
-static int
-row_put_time(row_plan_t *plan, const row_column_t *column, row_time_t *t,
-    buf_t *text)
-{
-    int64_t  days, seconds;
-
-    if (t->nfraction > 9) {
-        t->nfraction = 9;
-    }
-
-    days = t->has_date ? clock_days(t->year, t->month, t->day) : 0;
-    seconds = t->seconds - t->offset;
-
-    /* the end of a day is PostgreSQL's to carry over, for its type time */
-
-    if (seconds < 0 || seconds > 86400
-        || (seconds == 86400 && (t->offset || column->kind != TYPE_TIME)))
-    {
-        days += seconds < 0 ? -1 : 1;
-        seconds += seconds < 0 ? 86400 : -86400;
-    }
-
-    return row_put_parts(plan, column, days, (int) seconds, t->fraction,
-                         t->nfraction, text);
-}
-
-
-/* "us" since 1970, with so many (3 or 6) digits of its fraction. */
-
-int
-row_instant(row_plan_t *plan, const row_column_t *column, int64_t us,
-    int digits, buf_t *text, record_fault_t *fault)
-{
-    int      i;
-    char     fraction[6];
-    int64_t  days, rest, part;
-
-    (void) fault;
-
-    days = us / ROW_US_DAY;
-    rest = us % ROW_US_DAY;
-
-    if (rest < 0) {
-        days--;
-        rest += ROW_US_DAY;
-    }
-
-    part = rest % 1000000;
-
-    for (i = 6; i--; part /= 10) {
-        fraction[i] = (char) ('0' + part % 10);
-    }
-
-    return row_put_parts(plan, column, days, (int) (rest / 1000000),
-                         fraction, (size_t) digits, text);
 }

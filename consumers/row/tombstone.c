@@ -1,23 +1,21 @@
-/* A record without a value: the key's columns of the row that goes. */
+/* A record without a value: the line of the row that is deleted. */
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/text.h"
-#include "row/row.h"
 #include "row/tombstone.h"
 
 
 struct tombstone_s {
-    conf_column_t    *columns;     /* the table's, all but its key null */
-    const char      **types;
-    row_plan_t       *plan;
-    json_pointer_t   *nothing;     /* names no member of any value */
-    unsigned          paths;       /* key columns out of the value */
-    const conf_column_t  *path;    /* the last one of these */
-    json_doc_t        doc;
-    buf_t             value;
+    row_plan_t           *plan;
+    conf_column_t        *columns;     /* the table's, null but for the key */
+    const char          **types;
+    json_pointer_t       *nothing;     /* names no member of any value */
+    unsigned              paths;       /* key columns out of the value */
+    const conf_column_t  *path;        /* the last one of these */
+    json_doc_t            doc;
+    buf_t                 value;
 };
 
 
@@ -25,9 +23,8 @@ static int tombstone_columns(tombstone_t *t, const row_spec_t *spec);
 static bool tombstone_is_key(const row_spec_t *spec, const char *name);
 static int tombstone_value(tombstone_t *t, const record_t *record,
     record_fault_t *fault);
-static int tombstone_nest(buf_t *value, const char *path, const char *key,
-    size_t len);
-static int tombstone_fault(record_fault_t *fault, const char *reason);
+static void tombstone_nest(buf_t *value, const json_pointer_t *pointer,
+    const char *key, size_t len);
 
 
 tombstone_t *
@@ -149,8 +146,8 @@ tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
     record_fault_t *fault)
 {
     int             rc;
-    record_fault_t   other;
-    record_t  made;
+    record_t        made;
+    record_fault_t  other;
 
     made = *record;
     made.value = "{}";
@@ -177,18 +174,18 @@ tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
 }
 
 
-/* A value that has the key's columns where they are looked for. */
+/* A value that has the key's columns where the plan looks for them. */
 
 static int
-tombstone_value(tombstone_t *t, const record_t *record,
-    record_fault_t *fault)
+tombstone_value(tombstone_t *t, const record_t *record, record_fault_t *fault)
 {
-    int           object;
+    bool          object;
     json_error_t  err;
 
     if (record->key == NULL || record->key_len == 0) {
-        return tombstone_fault(fault, "the record has neither a value nor a "
-                               "key, so nothing says which row it is about");
+        return record_fault(fault, "22004", "the record has neither a value "
+                            "nor a key, so nothing says which row it is "
+                            "about");
     }
 
     object = json_parse(&t->doc, record->key, record->key_len, &err) == 0
@@ -202,23 +199,21 @@ tombstone_value(tombstone_t *t, const record_t *record,
         buf_add(&t->value, record->key, record->key_len);
 
     } else if (t->paths > 1) {
-        return tombstone_fault(fault, "the record has no value, and its key "
-                               "is no JSON object with the table's key in "
-                               "it");
+        return record_fault(fault, "22004", "the record has no value, and "
+                            "its key is no JSON object with the table's key "
+                            "in it");
 
     } else if (!text_is_utf8(record->key, record->key_len)) {
-        return tombstone_fault(fault, "the record has no value, and its key "
-                               "is not UTF-8 text");
+        return record_fault(fault, "22004", "the record has no value, and "
+                            "its key is not UTF-8 text");
 
-    } else if (tombstone_nest(&t->value, t->path->path, record->key,
-                              record->key_len)
-               == -1)
-    {
-        return -1;
+    } else {
+        tombstone_nest(&t->value, t->path->pointer, record->key,
+                       record->key_len);
     }
 
     if (buf_failed(&t->value)) {
-        memset(&t->value, 0, sizeof(buf_t));
+        buf_free(&t->value);
         return -1;
     }
 
@@ -228,45 +223,28 @@ tombstone_value(tombstone_t *t, const record_t *record,
 
 /* {"order":{"id":"key"}} for /order/id */
 
-static int
-tombstone_nest(buf_t *value, const char *path, const char *key, size_t len)
+static void
+tombstone_nest(buf_t *value, const json_pointer_t *pointer, const char *key,
+    size_t len)
 {
-    char         one;
-    size_t       depth;
+    size_t       n;
+    uint32_t     i, index, depth;
+    const char  *name;
 
-    for (depth = 0; *path == '/'; depth++) {
-        buf_addf(value, "{\"");
+    depth = json_pointer_count(pointer);
 
-        for (path++; *path && *path != '/'; path++) {
-            one = *path;
-
-            if (one == '~') {
-                one = *++path == '0' ? '~' : '/';
-            }
-
-            text_add_json(value, &one, 1);
-        }
-
-        buf_addf(value, "\":");
+    for (i = 0; i < depth; i++) {
+        name = json_pointer_ref(pointer, i, &n, &index);
+        buf_add(value, "{\"", 2);
+        text_add_json(value, name, n);
+        buf_add(value, "\":", 2);
     }
 
     buf_add(value, "\"", 1);
     text_add_json(value, key, len);
     buf_add(value, "\"", 1);
 
-    while (depth--) {
+    for (i = 0; i < depth; i++) {
         buf_add(value, "}", 1);
     }
-
-    return buf_failed(value) ? -1 : 0;
-}
-
-
-static int
-tombstone_fault(record_fault_t *fault, const char *reason)
-{
-    snprintf(fault->sqlstate, sizeof(fault->sqlstate), "22004");
-    snprintf(fault->reason, RECORD_REASON, "%s", reason);
-
-    return 1;
 }

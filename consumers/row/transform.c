@@ -1,47 +1,46 @@
-/* The few transforms of a column: each makes text of text. */
+/* The transforms of a column: each makes text of text. */
 
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <wctype.h>
 
 #include <openssl/sha.h>
 
 #include "base/text.h"
-#include "row/row_impl.h"
+#include "row/number.h"
+#include "row/transform.h"
 
 
-static int row_case(row_plan_t *plan, bool upper, const char **s,
-    size_t *len, buf_t *out);
+/* Each replaces *s and *len, by memory of "out" or by a part of the text. */
+static void row_trim(const char **s, size_t *len);
+static int row_case(locale_t locale, bool upper, const char **s, size_t *len,
+    buf_t *out);
 static int row_mask(size_t keep, const char **s, size_t *len, buf_t *out);
 static int row_sha256(bool digest, const char **s, size_t *len, buf_t *out);
 static int row_cast(const row_column_t *column, const char **s, size_t *len,
     buf_t *out);
-static void row_trim(const char **s, size_t *len);
-static size_t row_code_point(const char *s, wint_t *c);
-static char *row_utf8(char *p, wint_t c);
 
 
 int
-row_transform_ready(row_plan_t *plan, const row_column_t *column,
-    char *reason, size_t size)
+row_transform_ready(row_ctx_t *ctx, const row_column_t *column, char *reason,
+    size_t size)
 {
     size_t                 i;
     conf_transform_kind_t  kind;
 
     for (i = 0; i < column->ntransforms; i++) {
-        kind = column->transforms[i].kind;
+        kind = column->conf->transforms[i].kind;
 
-        if ((kind != CONF_LOWER && kind != CONF_UPPER) || plan->locale) {
+        if ((kind != CONF_LOWER && kind != CONF_UPPER) || ctx->locale) {
             continue;
         }
 
-        plan->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
+        ctx->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
 
-        if (plan->locale == NULL) {
+        if (ctx->locale == (locale_t) 0) {
             snprintf(reason, size, "column \"%s\": the system has no locale "
-                     "C.UTF-8, which lower and upper need", column->name);
+                     "C.UTF-8, which lower and upper need",
+                     column->conf->name);
             return -1;
         }
     }
@@ -50,25 +49,9 @@ row_transform_ready(row_plan_t *plan, const row_column_t *column,
 }
 
 
-void
-row_transform_free(row_plan_t *plan)
-{
-    if (plan->locale) {
-        freelocale(plan->locale);
-    }
-}
-
-
-static bool
-row_lies_in(const buf_t *buf, const char *s)
-{
-    return (uintptr_t) s - (uintptr_t) buf->data < buf->size;
-}
-
-
 int
-row_transform(row_plan_t *plan, const row_column_t *column, const char **s,
-    size_t *len, record_fault_t *fault)
+row_transform(row_ctx_t *ctx, const row_column_t *column, const char **s,
+    size_t *len)
 {
     int                      rc;
     size_t                   i;
@@ -76,9 +59,11 @@ row_transform(row_plan_t *plan, const row_column_t *column, const char **s,
     const conf_transform_t  *t;
 
     for (i = 0, rc = 0; rc == 0 && i < column->ntransforms; i++) {
-        t = &column->transforms[i];
-        /* never the one that the text lies in: not every step moves it */
-        out = &plan->work[row_lies_in(&plan->work[0], *s)];
+        t = &column->conf->transforms[i];
+
+        /* the one of the two that the text does not lie in */
+        out = &ctx->changed[(uintptr_t) *s - (uintptr_t) ctx->changed[0].data
+                            < ctx->changed[0].size];
         out->len = 0;
 
         switch (t->kind) {
@@ -89,7 +74,7 @@ row_transform(row_plan_t *plan, const row_column_t *column, const char **s,
 
         case CONF_LOWER:
         case CONF_UPPER:
-            rc = row_case(plan, t->kind == CONF_UPPER, s, len, out);
+            rc = row_case(ctx->locale, t->kind == CONF_UPPER, s, len, out);
             break;
 
         case CONF_SHA256:
@@ -107,29 +92,34 @@ row_transform(row_plan_t *plan, const row_column_t *column, const char **s,
         }
     }
 
-    return rc == 1 ? row_fault(fault, "22P02", column,
+    return rc == 1 ? row_fault(ctx, column, "22P02",
                                "the value cannot be cast")
                    : rc;
+}
+
+
+static bool
+row_is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 
 static void
 row_trim(const char **s, size_t *len)
 {
-    while (*len && strchr(" \t\n\v\f\r", (*s)[0]) && (*s)[0]) {
+    while (*len && row_is_space((*s)[0])) {
         (*s)++;
         (*len)--;
     }
 
-    while (*len && strchr(" \t\n\v\f\r", (*s)[*len - 1])
-           && (*s)[*len - 1])
-    {
+    while (*len && row_is_space((*s)[*len - 1])) {
         (*len)--;
     }
 }
 
 
-/* The text was checked: bytes that begin a code point hold its length. */
+/* The first byte of a code point holds its length. */
 
 static size_t
 row_code_point(const char *s, wint_t *c)
@@ -150,36 +140,27 @@ row_code_point(const char *s, wint_t *c)
 
 
 static char *
-row_utf8(char *p, wint_t c)
+row_put_code_point(char *p, wint_t c)
 {
-    if (c < 0x80) {
-        *p++ = (char) c;
+    size_t  i, n;
 
-    } else if (c < 0x800) {
-        *p++ = (char) (0xc0 | c >> 6);
-        *p++ = (char) (0x80 | (c & 0x3f));
+    n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 
-    } else if (c < 0x10000) {
-        *p++ = (char) (0xe0 | c >> 12);
-        *p++ = (char) (0x80 | (c >> 6 & 0x3f));
-        *p++ = (char) (0x80 | (c & 0x3f));
-
-    } else {
-        *p++ = (char) (0xf0 | c >> 18);
-        *p++ = (char) (0x80 | (c >> 12 & 0x3f));
-        *p++ = (char) (0x80 | (c >> 6 & 0x3f));
-        *p++ = (char) (0x80 | (c & 0x3f));
+    for (i = n - 1; i; i--) {
+        p[i] = (char) (0x80 | (c & 0x3f));
+        c >>= 6;
     }
 
-    return p;
+    p[0] = (char) (n == 1 ? c : (0xf00U >> n & 0xff) | c);
+
+    return p + n;
 }
 
 
 /* By Unicode's simple mappings: one code point for one. */
 
 static int
-row_case(row_plan_t *plan, bool upper, const char **s, size_t *len,
-    buf_t *out)
+row_case(locale_t locale, bool upper, const char **s, size_t *len, buf_t *out)
 {
     char    *p;
     size_t   i;
@@ -195,16 +176,18 @@ row_case(row_plan_t *plan, bool upper, const char **s, size_t *len,
 
     for (i = 0; i < *len; ) {
         i += row_code_point(*s + i, &c);
-        c = upper ? towupper_l(c, plan->locale) : towlower_l(c, plan->locale);
-        p = row_utf8(p, c);
+        p = row_put_code_point(p, upper ? towupper_l(c, locale)
+                                        : towlower_l(c, locale));
     }
 
     *s = out->data;
-    *len = out->len = (size_t) (p - out->data);
+    *len = (size_t) (p - out->data);
 
     return 0;
 }
 
+
+/* Stars for all but the last "keep" characters, or for all of a short text. */
 
 static int
 row_mask(size_t keep, const char **s, size_t *len, buf_t *out)
@@ -215,26 +198,23 @@ row_mask(size_t keep, const char **s, size_t *len, buf_t *out)
         points += ((*s)[i] & 0xc0) != 0x80;
     }
 
-    /* of a short text nothing is left to see */
-
     n = points > keep ? points - keep : points;
 
-    for (i = 0; i < *len && (n || ((*s)[i] & 0xc0) == 0x80); i++) {
-        if (((*s)[i] & 0xc0) != 0x80) {
-            buf_add(out, "*", 1);
-            n--;
-        }
-    }
-
-    buf_add(out, *s + i, *len - i);
-
-    if (buf_failed(out)) {
-        memset(out, 0, sizeof(buf_t));
+    if (buf_reserve(out, *len + 1) == -1) {
         return -1;
     }
 
+    memset(out->data, '*', n);
+    out->len = n;
+
+    for (i = 0; i < *len && (n || ((*s)[i] & 0xc0) == 0x80); i++) {
+        n -= ((*s)[i] & 0xc0) != 0x80;
+    }
+
+    memcpy(out->data + out->len, *s + i, *len - i);
+
     *s = out->data;
-    *len = out->len;
+    *len = out->len + *len - i;
 
     return 0;
 }
@@ -245,27 +225,33 @@ row_sha256(bool digest, const char **s, size_t *len, buf_t *out)
 {
     unsigned char  md[SHA256_DIGEST_LENGTH];
 
+    SHA256((const unsigned char *) *s, *len, md);
+
     if (buf_reserve(out, 2 * sizeof(md)) == -1) {
         return -1;
     }
 
-    SHA256((const unsigned char *) *s, *len, md);
-
     if (digest) {
         memcpy(out->data, md, sizeof(md));
-
     } else {
         text_put_hex(out->data, md, sizeof(md));
     }
 
     *s = out->data;
-    *len = out->len = digest ? sizeof(md) : 2 * sizeof(md);
+    *len = digest ? sizeof(md) : 2 * sizeof(md);
 
     return 0;
 }
 
 
-/* Numbers and truths however they are written, where nothing is lost. */
+static bool
+row_is(const char *s, size_t len, const char *word)
+{
+    return len == strlen(word) && memcmp(s, word, len) == 0;
+}
+
+
+/* Numbers, true and false in any spelling, where nothing is lost. */
 
 static int
 row_cast(const row_column_t *column, const char **s, size_t *len, buf_t *out)
@@ -283,19 +269,13 @@ row_cast(const row_column_t *column, const char **s, size_t *len, buf_t *out)
     case TYPE_SMALLINT:
     case TYPE_INTEGER:
     case TYPE_BIGINT:
-        if (*len == 4 && memcmp(*s, "true", 4) == 0) {
-            *s = "1";
+        if (row_is(*s, *len, "true") || row_is(*s, *len, "false")) {
+            *s = **s == 't' ? "1" : "0";
             *len = 1;
             return 0;
         }
 
-        if (*len == 5 && memcmp(*s, "false", 5) == 0) {
-            *s = "0";
-            *len = 1;
-            return 0;
-        }
-
-        return row_exact(s, len, out);
+        return row_whole(s, len, out);
 
     case TYPE_NUMERIC:
     case TYPE_FLOAT:
@@ -306,13 +286,8 @@ row_cast(const row_column_t *column, const char **s, size_t *len, buf_t *out)
         return 0;
 
     case TYPE_BOOLEAN:
-        if (row_exact(s, len, out) == 0) {
-            if (*len == 1 && ((*s)[0] == '0' || (*s)[0] == '1')) {
-                return 0;
-            }
-            return 1;
-        }
-        return 0;
+        return row_whole(s, len, out) == 0 && !row_is(*s, *len, "0")
+               && !row_is(*s, *len, "1");
 
     default:
         return 0;

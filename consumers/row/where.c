@@ -1,18 +1,17 @@
-/* The filter: which records become rows at all. */
+/* The filter "where": which records become rows at all. */
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "record/headers.h"
-#include "row/row_impl.h"
-#include "schema/schema.h"
+#include "row/number.h"
+#include "row/where.h"
 
 
-/* A value of "in"; numbers are the schema's. */
+/* A value that "in" lists. */
 typedef struct {
     json_type_t   type;
-    char         *text;      /* of a string, decoded */
+    char         *text;      /* of a string or, canonical, of a number */
     size_t        len;
 } row_choice_t;
 
@@ -22,118 +21,93 @@ struct row_where_s {
     uint32_t             slot;
     row_choice_t        *choices;
     size_t               nchoices;
-    schema_t            *numbers;    /* { "enum": [...] }, or NULL */
+    buf_t                number;      /* working memory */
 };
 
 
-static int row_where_values(row_plan_t *plan, row_where_t *where,
-    char *reason, size_t size);
-static bool row_where_token(row_plan_t *plan, const row_where_t *where);
+static int row_where_values(row_where_t *where, const json_doc_t *doc);
+static int row_where_token(row_where_t *where, const json_doc_t *doc,
+    uint32_t token);
 static bool row_where_header(const row_where_t *where,
-    const record_t *record);
+    const record_header_t *header);
 
 
-int
-row_where_ready(row_plan_t *plan, char *reason, size_t size)
+row_where_t *
+row_where_create(const conf_where_t *conf, row_paths_t *paths, char *reason,
+    size_t size)
 {
-    row_where_t         *where;
-    const conf_where_t  *conf;
-
-    conf = plan->spec.where;
-
-    if (conf == NULL || (conf->pointer == NULL && conf->header == NULL)) {
-        return 0;
-    }
+    int           rc;
+    json_doc_t    doc;
+    row_where_t  *where;
+    json_error_t  err;
 
     where = calloc(1, sizeof(row_where_t));
     if (where == NULL) {
-        return -1;
+        return NULL;
     }
 
-    plan->where = where;
+    memset(&doc, 0, sizeof(json_doc_t));
     where->conf = conf;
+    where->slot = conf->pointer ? row_path_add(paths, conf->pointer) : 0;
+    rc = where->slot == JSON_NONE ? -1 : 0;
 
-    if (conf->pointer) {
-        plan->parse = true;
-        where->slot = row_path_add(plan, conf->pointer);
-        if (where->slot == JSON_NONE) {
-            return -1;
+    if (rc == 0 && conf->kind == CONF_WHERE_IN) {
+        rc = json_parse(&doc, conf->values, strlen(conf->values), &err);
+
+        if (rc == 0) {
+            rc = row_where_values(where, &doc);
+        } else {
+            snprintf(reason, size, "\"where\": %s", err.reason);
         }
     }
 
-    return conf->kind == CONF_WHERE_IN
-           ? row_where_values(plan, where, reason, size) : 0;
+    json_doc_free(&doc);
+
+    if (rc == -1) {
+        row_where_free(where);
+        return NULL;
+    }
+
+    return where;
 }
 
 
 static int
-row_where_values(row_plan_t *plan, row_where_t *where, char *reason,
-    size_t size)
+row_where_values(row_where_t *where, const json_doc_t *doc)
 {
-    buf_t                schema;
-    uint32_t             i, n;
-    json_doc_t          *doc;
+    uint32_t             i;
+    const char          *s;
     row_choice_t        *choice;
-    json_error_t         err;
-    schema_error_t       wrong;
     const json_token_t  *t;
-
-    doc = &plan->doc;
-
-    if (json_parse(doc, where->conf->values, strlen(where->conf->values),
-                   &err)
-        == -1)
-    {
-        snprintf(reason, size, "\"where\": %s", err.reason);
-        return -1;
-    }
 
     where->choices = calloc(doc->count, sizeof(row_choice_t));
     if (where->choices == NULL) {
         return -1;
     }
 
-    memset(&schema, 0, sizeof(buf_t));
-    n = 0;
-
     for (i = 1; i < doc->count; i = doc->tokens[i].next) {
         t = &doc->tokens[i];
-
-        if (t->type == JSON_NUMBER) {
-            buf_addf(&schema, "%s%.*s", n++ ? "," : "{\"enum\":[",
-                     (int) (t->end - t->start), doc->text + t->start);
-            continue;
-        }
-
         choice = &where->choices[where->nchoices++];
         choice->type = (json_type_t) t->type;
+        s = doc->text + t->start;
+        choice->len = t->end - t->start;
+
+        if (t->type == JSON_NUMBER
+            && row_canonical(&s, &choice->len, &where->number) != 0)
+        {
+            return -1;
+        }
+
+        choice->text = malloc(choice->len + 1);
+        if (choice->text == NULL) {
+            return -1;
+        }
 
         if (t->type == JSON_STRING) {
-            choice->text = malloc(t->end - t->start + 1);
-            if (choice->text == NULL) {
-                buf_free(&schema);
-                return -1;
-            }
             choice->len = json_unescape(doc, i, choice->text);
+        } else {
+            memcpy(choice->text, s, choice->len);
         }
-    }
-
-    if (n == 0) {
-        return 0;
-    }
-
-    buf_addf(&schema, "]}");
-
-    if (buf_failed(&schema)) {
-        return -1;
-    }
-
-    where->numbers = schema_compile(schema.data, schema.len, &wrong);
-    buf_free(&schema);
-
-    if (where->numbers == NULL) {
-        snprintf(reason, size, "\"where\": %s", wrong.reason);
-        return -1;
     }
 
     return 0;
@@ -141,91 +115,91 @@ row_where_values(row_plan_t *plan, row_where_t *where, char *reason,
 
 
 void
-row_where_free(row_plan_t *plan)
+row_where_free(row_where_t *where)
 {
     size_t  i;
 
-    if (plan->where == NULL) {
+    if (where == NULL) {
         return;
     }
 
-    for (i = 0; i < plan->where->nchoices; i++) {
-        free(plan->where->choices[i].text);
+    for (i = 0; i < where->nchoices; i++) {
+        free(where->choices[i].text);
     }
 
-    free(plan->where->choices);
-    schema_free(plan->where->numbers);
-    free(plan->where);
+    buf_free(&where->number);
+    free(where->choices);
+    free(where);
 }
 
 
-bool
-row_where(row_plan_t *plan, const record_t *record)
+int
+row_where(row_where_t *where, const row_ctx_t *ctx, const row_paths_t *paths)
 {
-    return plan->where->conf->pointer ? row_where_token(plan, plan->where)
-                                      : row_where_header(plan->where, record);
+    bool                    exists;
+    uint32_t                token;
+    const record_header_t  *header;
+
+    header = NULL;
+    token = JSON_NONE;
+
+    if (where->conf->pointer) {
+        token = paths->found[where->slot];
+        exists = token != JSON_NONE;
+
+    } else {
+        header = headers_find(ctx->record, where->conf->header);
+        exists = header != NULL;
+    }
+
+    if (where->conf->kind != CONF_WHERE_IN) {
+        return exists == (where->conf->kind == CONF_WHERE_EXISTS);
+    }
+
+    return !exists ? 0
+           : header ? row_where_header(where, header)
+           : row_where_token(where, &ctx->doc, token);
 }
 
 
-static bool
-row_where_token(row_plan_t *plan, const row_where_t *where)
+static int
+row_where_token(row_where_t *where, const json_doc_t *doc, uint32_t token)
 {
-    size_t               i;
-    uint32_t             token;
-    schema_violation_t   violation;
+    size_t               i, len;
+    const char          *s;
     const row_choice_t  *choice;
     const json_token_t  *t;
 
-    token = plan->found[where->slot];
+    t = &doc->tokens[token];
+    s = doc->text + t->start;
+    len = t->end - t->start;
 
-    if (where->conf->kind != CONF_WHERE_IN) {
-        return (token != JSON_NONE)
-               == (where->conf->kind == CONF_WHERE_EXISTS);
-    }
-
-    if (token == JSON_NONE) {
-        return false;
-    }
-
-    t = &plan->doc.tokens[token];
-
-    if (t->type == JSON_NUMBER) {
-        return where->numbers
-               && schema_check(where->numbers, &plan->doc, token, &violation)
-                  == 0;
+    if (t->type == JSON_NUMBER && row_canonical(&s, &len, &where->number) != 0)
+    {
+        return -1;
     }
 
     for (i = 0; i < where->nchoices; i++) {
         choice = &where->choices[i];
 
         if (choice->type == t->type
-            && (t->type != JSON_STRING
-                || json_equals(&plan->doc, token, choice->text, choice->len)))
+            && (t->type == JSON_STRING
+                ? json_equals(doc, token, choice->text, choice->len)
+                : choice->len == len && memcmp(choice->text, s, len) == 0))
         {
-            return true;
+            return 1;
         }
     }
 
-    return false;
+    return 0;
 }
 
 
 static bool
-row_where_header(const row_where_t *where, const record_t *record)
+row_where_header(const row_where_t *where, const record_header_t *header)
 {
-    size_t                 i;
-    const row_choice_t    *choice;
-    const record_header_t  *header;
-
-    header = headers_find(record, where->conf->header);
-
-    if (where->conf->kind != CONF_WHERE_IN) {
-        return (header != NULL) == (where->conf->kind == CONF_WHERE_EXISTS);
-    }
-
-    if (header == NULL) {
-        return false;
-    }
+    size_t               i;
+    const row_choice_t  *choice;
 
     for (i = 0; i < where->nchoices; i++) {
         choice = &where->choices[i];

@@ -1,0 +1,68 @@
+/* A field of a row: its bytes, its absence, and why there is none. */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "row/copy.h"
+#include "row/field.h"
+
+
+int
+row_fault(row_ctx_t *ctx, const row_column_t *column, const char *sqlstate,
+    const char *fmt, ...)
+{
+    char     what[RECORD_REASON];
+    va_list  ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+
+    return column ? record_fault(ctx->fault, sqlstate, "column \"%s\": %s",
+                                 column->conf->name, what)
+                  : record_fault(ctx->fault, sqlstate, "%s", what);
+}
+
+
+int
+row_absent(row_ctx_t *ctx, const row_column_t *column, bool is_null)
+{
+    switch (is_null ? column->null : column->missing) {
+
+    case CONF_ON_REJECT:
+        return row_fault(ctx, column, "23502", is_null
+                         ? "the value is null" : "the value is missing");
+
+    case CONF_ON_DEFAULT:
+        return buf_append(ctx->text, column->fallback, column->fallback_len);
+
+    default:
+        return copy_add_null(ctx->text);
+    }
+}
+
+
+int
+row_put(row_ctx_t *ctx, const row_column_t *column, const char *s, size_t len)
+{
+    return column->plain ? buf_append(ctx->text, s, len)
+                         : copy_add_text(ctx->text, s, len);
+}
+
+
+void
+row_ctx_free(row_ctx_t *ctx)
+{
+    if (ctx->locale) {
+        freelocale(ctx->locale);
+    }
+
+    json_doc_free(&ctx->doc);
+    buf_free(&ctx->cleaned);
+    buf_free(&ctx->decoded);
+    buf_free(&ctx->unescaped);
+    buf_free(&ctx->array);
+    buf_free(&ctx->element);
+    buf_free(&ctx->changed[0]);
+    buf_free(&ctx->changed[1]);
+}

@@ -1,0 +1,27 @@
+/* A record's value, or its event, as one JSON document. */
+
+#ifndef SLUICE_FORMAT_H
+#define SLUICE_FORMAT_H
+
+
+#include "row/path.h"
+
+
+typedef struct {
+    conf_format_t  format;
+    uint32_t       event[4];    /* slots of what every CloudEvent has */
+    buf_t          text;        /* of an event that came as headers */
+    buf_t          cleaned;     /* the value without zero bytes */
+} row_format_t;
+
+
+/* Adds the paths that the format needs.  Returns -1: memory is short. */
+int row_format_init(row_format_t *format, conf_format_t which,
+    row_paths_t *paths);
+void row_format_free(row_format_t *format);
+
+/* Parses the record's value, or its event, into ctx->doc, checked. */
+int row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths);
+
+
+#endif

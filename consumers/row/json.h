@@ -1,0 +1,14 @@
+/* A JSON value becomes a field, by the column's type. */
+
+#ifndef SLUICE_ROW_JSON_H
+#define SLUICE_ROW_JSON_H
+
+
+#include "row/field.h"
+
+
+/* The value at a token of ctx->doc, which is not null unless for jsonb. */
+int row_token(row_ctx_t *ctx, const row_column_t *column, uint32_t token);
+
+
+#endif

@@ -1,0 +1,31 @@
+/* Decimal numbers as they are written, without a trip through a double. */
+
+#ifndef SLUICE_NUMBER_H
+#define SLUICE_NUMBER_H
+
+
+#include "base/buf.h"
+#include "conf/conf.h"
+
+
+/*
+ * The microseconds that "s" is in its unit, rounded to the nearest.  Returns
+ * 0; 1 if they are out of range; -1 if "s" is no number.
+ */
+int row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us);
+
+/*
+ * The same number in its shortest form, in "out": "12" of "12.00", "+12" and
+ * "1.2e1".  Returns 0; 1 if "s" is no number, or not whole, or has more than
+ * 41 digits; -1 when memory is short.
+ */
+int row_whole(const char **s, size_t *len, buf_t *out);
+
+/*
+ * The same for any number of JSON, so that equal numbers are equal texts:
+ * "-12e-1" of "-1.20".
+ */
+int row_canonical(const char **s, size_t *len, buf_t *out);
+
+
+#endif

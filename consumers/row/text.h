@@ -1,0 +1,39 @@
+/* Text and bytes become a field, by the column's type. */
+
+#ifndef SLUICE_ROW_TEXT_H
+#define SLUICE_ROW_TEXT_H
+
+
+#include "row/field.h"
+
+
+/* UTF-8 without a zero byte, as a string of JSON would hold it. */
+int row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len);
+
+/*
+ * Any bytes (a key, a header, a whole value): transformed, and text unless
+ * the column is of bytea.
+ */
+int row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len);
+
+/* Appends bytes in bytea's hex form. */
+int row_put_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len);
+
+/* 1 with a fault where "s" is no integer of the column's type; appends none. */
+int row_integer(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len);
+
+/*
+ * Takes zero bytes out of *s as "nul" says, in memory of "ctx"; sets no fault.
+ * Returns 0; 1 if it is no UTF-8 then, or has a zero byte that "nul" rejects;
+ * -1 when memory is short.
+ */
+int row_clean(row_ctx_t *ctx, const char **s, size_t *len);
+
+#define ROW_REPLACEMENT  "\xef\xbf\xbd"    /* U+FFFD, of CONF_NUL_REPLACE */
+
+
+#endif
