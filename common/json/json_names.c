@@ -2,9 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
+#include "json/json_hash.h"
 #include "json/json_impl.h"
 
 
@@ -14,9 +13,6 @@
 
 _Static_assert(JSON_SLOTS >= 2 * JSON_MAX_MEMBERS,
                "a table is at most half full");
-
-
-__extension__ typedef unsigned __int128  json_uint128_t;
 
 
 typedef struct {
@@ -32,8 +28,7 @@ typedef struct {
  * each text: names cannot be chosen to collide.
  */
 struct json_keys_s {
-    uint64_t      seed;
-    uint64_t      factor;
+    json_seed_t   seed;
     uint32_t      stamp;
     json_slot_t  *slots[JSON_MAX_DEPTH];
     char         *name;       /* the newest escaped name, decoded */
@@ -137,38 +132,6 @@ json_unique_hashed(json_parser_t *ps, json_frame_t *frame, uint32_t token)
 }
 
 
-static inline uint64_t
-json_mix(uint64_t a, uint64_t b)
-{
-    json_uint128_t  product;
-
-    product = (json_uint128_t) a * b;
-
-    return (uint64_t) product ^ (uint64_t) (product >> 64);
-}
-
-
-static uint32_t
-json_hash(const json_keys_t *keys, const char *name, size_t len)
-{
-    uint64_t  hash, word;
-
-    hash = keys->seed;
-
-    for ( ; len >= 8; name += 8, len -= 8) {
-        memcpy(&word, name, 8);
-        hash = json_mix(hash ^ word, keys->factor) + keys->seed;
-    }
-
-    word = 0;
-    memcpy(&word, name, len);
-    hash = json_mix(hash ^ word, keys->factor);
-    hash = json_mix(hash ^ len, keys->factor);
-
-    return (uint32_t) hash;
-}
-
-
 static int
 json_insert(json_parser_t *ps, json_frame_t *frame, uint32_t token,
     const char *name, size_t len)
@@ -179,7 +142,7 @@ json_insert(json_parser_t *ps, json_frame_t *frame, uint32_t token,
 
     keys = ps->doc->keys;
     slots = keys->slots[ps->depth - 1];
-    hash = json_hash(keys, name, len);
+    hash = (uint32_t) json_hash(&keys->seed, name, len);
 
     for (i = hash; ; i++) {
         slot = &slots[i & (JSON_SLOTS - 1)];
@@ -246,9 +209,7 @@ json_decoded(json_parser_t *ps, uint32_t token, size_t *len)
 static json_keys_t *
 json_keys(json_doc_t *doc)
 {
-    uint64_t         secret[2];
-    json_keys_t     *keys;
-    struct timespec  now;
+    json_keys_t  *keys;
 
     keys = doc->keys;
 
@@ -261,14 +222,7 @@ json_keys(json_doc_t *doc)
         return NULL;
     }
 
-    if (getrandom(secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret)) {
-        (void) clock_gettime(CLOCK_MONOTONIC, &now);
-        secret[0] = (uint64_t) now.tv_nsec << 32 ^ (uintptr_t) keys;
-        secret[1] = (uint64_t) now.tv_sec << 32 ^ (uintptr_t) &now;
-    }
-
-    keys->seed = secret[0];
-    keys->factor = secret[1] | 1;
+    json_seed(&keys->seed);
     doc->keys = keys;
 
     return keys;
@@ -282,7 +236,8 @@ json_keys_next(json_keys_t *keys)
 {
     size_t  i;
 
-    keys->seed = json_mix(keys->seed ^ keys->stamp, keys->factor) + 1;
+    keys->seed.start = json_mix(keys->seed.start ^ keys->stamp,
+                                keys->seed.factor) + 1;
 
     if (keys->stamp < UINT32_MAX / 2) {
         return;

@@ -107,7 +107,7 @@ schema_compile(const char *text, size_t len, schema_error_t *err)
     }
 
     schema->work = &schema->scratch;
-    schema_seed(schema->work);
+    json_seed(&schema->work->seed);
 
     c.schema = schema;
     c.len = len;

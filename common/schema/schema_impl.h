@@ -6,6 +6,7 @@
 
 #pragma GCC visibility push(hidden)
 
+#include "json/json_number.h"
 #include "schema/schema.h"
 
 
@@ -127,18 +128,6 @@ typedef struct {
 } schema_dependent_t;
 
 
-/*
- * 0.DIGITS * 10^exponent, without zeros at either end of DIGITS.  They are
- * read from the text, where a point may stand among them.
- */
-typedef struct {
-    const char  *digits;
-    uint32_t     n;           /* 0: the number is zero */
-    int32_t      exponent;
-    int          negative;    /* never of zero */
-} schema_number_t;
-
-
 typedef int (*schema_format_pt)(const char *p, const char *end);
 
 
@@ -151,7 +140,7 @@ typedef struct {
         uint32_t               token;    /* of the schema's own text */
         schema_names_t         names;
         schema_values_t        values;
-        schema_number_t        number;
+        json_number_t        number;
         schema_node_t         *node;
         schema_nodes_t         nodes;
         schema_pattern_t      *pattern;
@@ -194,8 +183,7 @@ struct schema_node_s {
  * a schema belongs to one thread.
  */
 typedef struct {
-    uint64_t        seed;
-    uint64_t        factor;
+    json_seed_t     seed;
     char           *text;       /* decoded strings */
     size_t          size;
     schema_slot_t  *slots;      /* elements of one array */
@@ -307,8 +295,6 @@ uint32_t schema_member(schema_checker_t *c, uint32_t object,
 
 /* schema_value.c: comparing whole values. */
 
-void schema_seed(schema_scratch_t *work);
-
 /* A table of the elements of the array at "token" of the schema's text. */
 int schema_values(schema_compiler_t *c, schema_values_t *values,
     uint32_t token);
@@ -330,31 +316,6 @@ const char *schema_text(schema_scratch_t *work, const json_doc_t *doc,
 
 /* Returns memory beyond what is worth keeping. */
 void schema_scratch_trim(schema_scratch_t *work);
-
-/* schema_number.c: exact decimals. */
-
-void schema_number(const char *p, const char *end, schema_number_t *number);
-int schema_number_compare(const schema_number_t *a, const schema_number_t *b);
-int schema_number_is_integer(const schema_number_t *number);
-uint64_t schema_number_hash(const schema_number_t *number, uint64_t seed,
-    uint64_t factor);
-
-/* Whether "number" is a multiple of divisor * 10^exponent. */
-int schema_number_divides(const schema_number_t *number, uint64_t divisor,
-    uint32_t digits, int32_t exponent);
-
-/* The next digit at *p, stepping over a point. */
-
-static inline unsigned
-schema_digit(const char **p)
-{
-    if (**p == '.') {
-        (*p)++;
-    }
-
-    return (unsigned) (*(*p)++ - '0');
-}
-
 
 /* schema_format.c */
 
@@ -433,22 +394,6 @@ const char *schema_printable_token(const json_doc_t *doc, uint32_t token,
 
 
 extern const char  schema_too_costly[];
-
-
-static inline uint64_t
-schema_mix(uint64_t a, uint64_t b)
-{
-    __extension__ typedef unsigned __int128  schema_uint128_t;
-
-    schema_uint128_t  product;
-
-    product = (schema_uint128_t) a * b;
-
-    return (uint64_t) product ^ (uint64_t) (product >> 64);
-}
-
-
-uint64_t schema_hash(const schema_scratch_t *work, const char *s, size_t len);
 
 
 #pragma GCC visibility pop

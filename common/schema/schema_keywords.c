@@ -456,20 +456,20 @@ schema_read_count(schema_compiler_t *c, schema_rule_t *rule, uint32_t token,
 {
     int32_t              i;
     const char          *p;
-    schema_number_t      number;
+    json_number_t      number;
     const json_token_t  *t;
 
     t = schema_token(c, token);
 
-    memset(&number, 0, sizeof(schema_number_t));
+    memset(&number, 0, sizeof(json_number_t));
 
     if (t->type == JSON_NUMBER) {
-        schema_number(c->schema->text + t->start, c->schema->text + t->end,
+        json_number(c->schema->text + t->start, c->schema->text + t->end,
                       &number);
     }
 
     if (t->type != JSON_NUMBER || number.negative
-        || !schema_number_is_integer(&number))
+        || !json_number_is_integer(&number))
     {
         return schema_refuse(c, token, path,
                              "%s must be a non-negative integer",
@@ -486,7 +486,7 @@ schema_read_count(schema_compiler_t *c, schema_rule_t *rule, uint32_t token,
 
     for (i = 0; number.n > 0 && i < number.exponent; i++) {
         rule->u.count = rule->u.count * 10
-                        + ((uint32_t) i < number.n ? schema_digit(&p) : 0);
+                        + ((uint32_t) i < number.n ? json_digit(&p) : 0);
     }
 
     return 1;
@@ -506,7 +506,7 @@ schema_read_number(schema_compiler_t *c, schema_rule_t *rule, uint32_t token,
                              schema_keyword_name(rule->keyword));
     }
 
-    schema_number(c->schema->text + t->start, c->schema->text + t->end,
+    json_number(c->schema->text + t->start, c->schema->text + t->end,
                   &rule->u.number);
 
     return 1;
@@ -520,15 +520,15 @@ schema_read_multiple(schema_compiler_t *c, schema_rule_t *rule,
     uint32_t             i;
     uint64_t             divisor;
     const char          *p;
-    schema_number_t      number;
+    json_number_t      number;
     const json_token_t  *t;
 
     t = schema_token(c, token);
 
-    memset(&number, 0, sizeof(schema_number_t));
+    memset(&number, 0, sizeof(json_number_t));
 
     if (t->type == JSON_NUMBER) {
-        schema_number(c->schema->text + t->start, c->schema->text + t->end,
+        json_number(c->schema->text + t->start, c->schema->text + t->end,
                       &number);
     }
 
@@ -546,7 +546,7 @@ schema_read_multiple(schema_compiler_t *c, schema_rule_t *rule,
     divisor = 0;
 
     for (i = 0; i < number.n; i++) {
-        divisor = divisor * 10 + schema_digit(&p);
+        divisor = divisor * 10 + json_digit(&p);
     }
 
     rule->u.multiple.divisor = divisor;

@@ -46,7 +46,7 @@ schema_names_index(schema_compiler_t *c, schema_names_t *names)
 
     for (i = 0; i < names->n; i++) {
         member = &names->members[i];
-        hash = schema_hash(c->schema->work, member->name, member->len);
+        hash = json_hash(&c->schema->work->seed, member->name, member->len);
 
         for (k = (uint32_t) hash; names->slots[k & names->mask] != 0; k++) {
             /* void */
@@ -98,7 +98,7 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
     }
 
     c->steps -= 1 + (int64_t) (len / 16);
-    hash = schema_hash(c->work, text, len);
+    hash = json_hash(&c->work->seed, text, len);
 
     for (k = (uint32_t) hash; names->slots[k & names->mask] != 0; k++) {
         i = names->slots[k & names->mask] - 1;

@@ -50,7 +50,7 @@ int
 schema_check_type(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    schema_number_t      number;
+    json_number_t      number;
     const json_token_t  *t;
 
     t = &c->doc->tokens[token];
@@ -60,9 +60,9 @@ schema_check_type(schema_checker_t *c, const schema_rule_t *rule,
     }
 
     if (t->type == JSON_NUMBER && (rule->u.types & SCHEMA_INTEGER)) {
-        schema_number(c->doc->text + t->start, c->doc->text + t->end, &number);
+        json_number(c->doc->text + t->start, c->doc->text + t->end, &number);
 
-        if (schema_number_is_integer(&number)) {
+        if (json_number_is_integer(&number)) {
             return SCHEMA_FITS;
         }
     }
@@ -280,7 +280,7 @@ schema_check_number(schema_checker_t *c, const schema_rule_t *rule,
 {
     int                  order;
     const char          *what;
-    schema_number_t      number;
+    json_number_t      number;
     const json_token_t  *t;
 
     if (rule->keyword < SCHEMA_MINIMUM || rule->keyword > SCHEMA_MULTIPLE) {
@@ -290,10 +290,10 @@ schema_check_number(schema_checker_t *c, const schema_rule_t *rule,
     t = &c->doc->tokens[token];
     c->steps -= (t->end - t->start) / 8;
 
-    schema_number(c->doc->text + t->start, c->doc->text + t->end, &number);
+    json_number(c->doc->text + t->start, c->doc->text + t->end, &number);
 
     if (rule->keyword == SCHEMA_MULTIPLE) {
-        if (schema_number_divides(&number, rule->u.multiple.divisor,
+        if (json_number_divides(&number, rule->u.multiple.divisor,
                                   rule->u.multiple.digits,
                                   rule->u.multiple.exponent))
         {
@@ -304,7 +304,7 @@ schema_check_number(schema_checker_t *c, const schema_rule_t *rule,
                                      "must be", path);
     }
 
-    order = schema_number_compare(&number, &rule->u.number);
+    order = json_number_compare(&number, &rule->u.number);
     what = NULL;
 
     switch (rule->keyword) {

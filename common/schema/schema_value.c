@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include "schema/schema_impl.h"
 
@@ -21,46 +19,6 @@ static int schema_equals_objects(schema_checker_t *c, const json_doc_t *adoc,
     uint32_t a, const json_doc_t *bdoc, uint32_t b);
 static schema_slot_t *schema_slots(schema_scratch_t *work, uint32_t n,
     uint32_t *mask);
-
-
-/* Elements cannot be chosen to collide. */
-
-void
-schema_seed(schema_scratch_t *work)
-{
-    uint64_t         secret[2];
-    struct timespec  now;
-
-    if (getrandom(secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret)) {
-        (void) clock_gettime(CLOCK_MONOTONIC, &now);
-        secret[0] = (uint64_t) now.tv_nsec << 32 ^ (uintptr_t) work;
-        secret[1] = (uint64_t) now.tv_sec << 32 ^ (uintptr_t) &now;
-    }
-
-    work->seed = secret[0];
-    work->factor = secret[1] | 1;
-}
-
-
-uint64_t
-schema_hash(const schema_scratch_t *work, const char *s, size_t len)
-{
-    size_t    left;
-    uint64_t  hash, word;
-
-    hash = work->seed;
-
-    for (left = len; left >= 8; s += 8, left -= 8) {
-        memcpy(&word, s, 8);
-        hash = schema_mix(hash ^ word, work->factor) + work->seed;
-    }
-
-    word = 0;
-    memcpy(&word, s, left);
-    hash = schema_mix(hash ^ word, work->factor);
-
-    return schema_mix(hash ^ len, work->factor);
-}
 
 
 const char *
@@ -120,17 +78,17 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
     uint32_t             i;
     uint64_t             sum, inner, name;
     const char          *text;
-    schema_number_t      number;
+    json_number_t      number;
     const json_token_t  *t;
 
     t = &doc->tokens[token];
-    sum = schema_mix(work->seed ^ t->type, work->factor);
+    sum = json_mix(work->seed.start ^ t->type, work->seed.factor);
 
     switch (t->type) {
 
     case JSON_NUMBER:
-        schema_number(doc->text + t->start, doc->text + t->end, &number);
-        sum ^= schema_number_hash(&number, work->seed, work->factor);
+        json_number(doc->text + t->start, doc->text + t->end, &number);
+        sum ^= json_number_hash(&number, &work->seed);
         break;
 
     case JSON_STRING:
@@ -139,7 +97,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
             return -1;
         }
 
-        sum ^= schema_hash(work, text, len);
+        sum ^= json_hash(&work->seed, text, len);
         break;
 
     case JSON_ARRAY:
@@ -148,7 +106,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
                 return -1;
             }
 
-            sum = schema_mix(sum ^ inner, work->factor) + work->seed;
+            sum = json_mix(sum ^ inner, work->seed.factor) + work->seed.start;
         }
         break;
 
@@ -161,8 +119,8 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
             }
 
             /* a sum, as their order is of no meaning */
-            inner = schema_mix(inner ^ work->seed, work->factor);
-            sum += schema_mix(name ^ inner, work->factor);
+            inner = json_mix(inner ^ work->seed.start, work->seed.factor);
+            sum += json_mix(name ^ inner, work->seed.factor);
         }
         break;
 
@@ -170,7 +128,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
         break;
     }
 
-    *hash = schema_mix(sum, work->factor);
+    *hash = json_mix(sum, work->seed.factor);
 
     return 0;
 }
@@ -286,7 +244,7 @@ schema_equals(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
 {
     int                  rc;
     uint32_t             i, k;
-    schema_number_t      x, y;
+    json_number_t      x, y;
     const json_token_t  *s, *t;
 
     s = &adoc->tokens[a];
@@ -301,9 +259,9 @@ schema_equals(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
     switch (s->type) {
 
     case JSON_NUMBER:
-        schema_number(adoc->text + s->start, adoc->text + s->end, &x);
-        schema_number(bdoc->text + t->start, bdoc->text + t->end, &y);
-        return schema_number_compare(&x, &y) == 0;
+        json_number(adoc->text + s->start, adoc->text + s->end, &x);
+        json_number(bdoc->text + t->start, bdoc->text + t->end, &y);
+        return json_number_compare(&x, &y) == 0;
 
     case JSON_STRING:
         return schema_equals_strings(c, adoc, a, bdoc, b);

@@ -1,12 +1,12 @@
 /* Decimal numbers as written: compared and divided without rounding. */
 
-#include "schema/schema_impl.h"
+#include "json/json_number.h"
 
 
 /* The text was checked by the JSON reader; exponents fit an int32_t. */
 
 void
-schema_number(const char *p, const char *end, schema_number_t *number)
+json_number(const char *p, const char *end, json_number_t *number)
 {
     int          negative;
     int32_t      point, digits, first, last, exponent;
@@ -75,14 +75,14 @@ schema_number(const char *p, const char *end, schema_number_t *number)
 
 
 int
-schema_number_is_integer(const schema_number_t *number)
+json_number_is_integer(const json_number_t *number)
 {
     return number->exponent >= (int32_t) number->n;
 }
 
 
 int
-schema_number_compare(const schema_number_t *a, const schema_number_t *b)
+json_number_compare(const json_number_t *a, const json_number_t *b)
 {
     int          sign;
     uint32_t     i;
@@ -107,8 +107,8 @@ schema_number_compare(const schema_number_t *a, const schema_number_t *b)
     q = b->digits;
 
     for (i = 0; i < a->n && i < b->n; i++) {
-        x = schema_digit(&p);
-        y = schema_digit(&q);
+        x = json_digit(&p);
+        y = json_digit(&q);
 
         if (x != y) {
             return x < y ? -sign : sign;
@@ -121,27 +121,26 @@ schema_number_compare(const schema_number_t *a, const schema_number_t *b)
 
 
 uint64_t
-schema_number_hash(const schema_number_t *number, uint64_t seed,
-    uint64_t factor)
+json_number_hash(const json_number_t *number, const json_seed_t *seed)
 {
     uint32_t     i;
     uint64_t     hash, word;
     const char  *p;
 
     p = number->digits;
-    hash = schema_mix(seed ^ (uint32_t) number->exponent, factor);
+    hash = json_mix(seed->start ^ (uint32_t) number->exponent, seed->factor);
     word = (uint64_t) number->negative;
 
     for (i = 0; i < number->n; i++) {
-        word = word * 10 + schema_digit(&p);
+        word = word * 10 + json_digit(&p);
 
         if (i % 16 == 15) {
-            hash = schema_mix(hash ^ word, factor) + seed;
+            hash = json_mix(hash ^ word, seed->factor) + seed->start;
             word = 0;
         }
     }
 
-    return schema_mix(hash ^ word ^ (uint64_t) number->n << 32, factor);
+    return json_mix(hash ^ word ^ (uint64_t) number->n << 32, seed->factor);
 }
 
 
@@ -151,7 +150,7 @@ schema_number_hash(const schema_number_t *number, uint64_t seed,
  */
 
 int
-schema_number_divides(const schema_number_t *number, uint64_t divisor,
+json_number_divides(const json_number_t *number, uint64_t divisor,
     uint32_t digits, int32_t exponent)
 {
     int32_t      spare;
@@ -178,7 +177,7 @@ schema_number_divides(const schema_number_t *number, uint64_t divisor,
     rest = 0;
 
     for (i = 0; i < number->n; i++) {
-        rest = (rest * 10 + schema_digit(&p)) % divisor;
+        rest = (rest * 10 + json_digit(&p)) % divisor;
     }
 
     while (spare-- > 0) {
