@@ -189,7 +189,7 @@ fuzz_sources = $(wildcard common/*/*.c) ngx_module/http/ngx_kafka_inflate.c
 fuzz_split = ngx_module/http/ngx_http_kafka_record.c \
     ngx_module/http/ngx_http_kafka_split.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \
-    consumers/base/clock.c
+    consumers/base/clock.c consumers/base/text.c
 fuzz_row = $(wildcard consumers/row/*.c consumers/record/*.c) \
     consumers/conf/types.c consumers/conf/units.c consumers/base/buf.c \
     consumers/base/clock.c consumers/base/text.c

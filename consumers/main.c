@@ -90,7 +90,7 @@ usage(FILE *out)
             "      --allow-root    run the daemon though this is root\n"
             "  -h, --help          show this, or a subcommand's own help\n"
             "      --help-config   show every key of the configuration, as\n"
-            "                      text, markdown, mdoc or schema\n"
+            "                      text or json\n"
             "  -V, --version       show the version\n"
             "\n");
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "json/json.h"
+#include "json/json_number.h"
 
 
 #define CONF_ERROR_MAX  512
@@ -85,20 +86,22 @@ typedef struct {
 } conf_transform_t;
 
 
-typedef enum {
-    CONF_WHERE_EXISTS = 0,
-    CONF_WHERE_ABSENT,
-    CONF_WHERE_IN           /* "equals" is "in" of one */
-} conf_where_kind_t;
+/* A value that "where" compares with. */
+typedef struct {
+    json_type_t     type;
+    const char     *text;      /* of a string, decoded */
+    size_t          len;
+    json_number_t   number;    /* JSON_NUMBER */
+} conf_value_t;
 
 
 /* The condition "where", on a field or a header. */
 typedef struct {
-    unsigned            conditions;   /* of "equals", "in" and "exists" */
-    conf_where_kind_t   kind;
-    json_pointer_t     *pointer;
-    char               *header;       /* both NULL: every record is taken */
-    char               *values;       /* JSON array, CONF_WHERE_IN */
+    json_pointer_t  *pointer;
+    char            *header;      /* both NULL: every record is taken */
+    conf_value_t    *values;      /* of which it is one; "equals" has one */
+    size_t           nvalues;     /* 0: "exists" decides */
+    bool             exists;
 } conf_where_t;
 
 
@@ -146,7 +149,7 @@ typedef struct {
 
 typedef struct {
     char            *name;
-    unsigned         sources;      /* keys that say what fills it */
+    uint32_t         token;        /* while the file is read */
     conf_from_t      from;
     char            *path;         /* as written; NULL unless from a path */
     json_pointer_t  *pointer;
@@ -184,14 +187,34 @@ typedef struct {
 } conf_route_t;
 
 
+/*
+ * First what a table of "route" has of its own; all behind "file" is the
+ * configuration's, the same in each of its tables.
+ */
 struct conf_s {
+    char             *table;              /* as written: the key of offsets */
+    char             *table_schema;       /* NULL: found by search_path */
+    char             *table_name;         /* NULL: "route" knows them all */
+    bool              create_table;
+    conf_evolve_t     evolve;
+    conf_mode_t       mode;
+    conf_names_t      key;                /* columns; none for append */
+    char             *newer;              /* column; NULL: the last wins */
+    conf_column_t    *columns;
+    size_t            ncolumns;
+    bool              columns_auto;       /* they are the table's */
+    char             *rest;               /* column of the other members */
+
+    conf_route_t     *routes;             /* by value, sorted; not a table's */
+    size_t            nroutes;
+    conf_t          **targets;            /* the tables; without "route" this
+                                             one; not a table's */
+    size_t            ntargets;
+
     char             *file;
     char             *topic;
     char             *group;
     char             *postgres;           /* conninfo; may hold a secret */
-    char             *table;              /* as written: the key of offsets */
-    char             *table_schema;       /* NULL: found by search_path */
-    char             *table_name;         /* NULL: "route" knows them all */
     char             *start_text;
     conf_start_t      start;
     int64_t           start_time;         /* ms since 1970, CONF_START_TIME */
@@ -200,10 +223,6 @@ struct conf_s {
     unsigned          kafka_column;
     conf_property_t  *properties;         /* for librdkafka */
     size_t            nproperties;
-    conf_column_t    *columns;
-    size_t            ncolumns;
-    bool              columns_auto;       /* they are the table's */
-    char             *rest;               /* column of the other members */
     conf_format_t     format;
     conf_nul_t        nul;
     conf_where_t      where;
@@ -216,32 +235,22 @@ struct conf_s {
     char             *dead_topic;         /* NULL: the table alone */
     int64_t           dead_keep;          /* ms; 0: for ever */
     double            hold_above;         /* share of the last 1,000 records */
-    bool              create_table;
-    conf_evolve_t     evolve;
-
-    conf_mode_t       mode;
-    conf_names_t      key;                /* columns; none for append */
-    char             *newer;              /* column; NULL: the last wins */
     char             *dedupe_header;      /* NULL: retries are records */
     int64_t           dedupe_window;      /* ms */
 
     json_pointer_t   *route_pointer;      /* of the field, or */
     char             *route_header;       /* a header's name */
     conf_route_default_t  route_default;
-    conf_route_t     *routes;             /* by value, sorted */
-    size_t            nroutes;
 
-    /* the tables, each with what is its own; without "route" this one */
-    conf_t          **targets;
-    size_t            ntargets;
+    char             *listen;             /* NULL: no HTTP */
+    char             *listen_host;
+    uint16_t          listen_port;
 
     /* a replay's own, not of the file: where each partition ends */
     int64_t          *until;              /* offsets; NULL: runs for ever */
     int32_t           nuntil;
 
-    char             *listen;             /* NULL: no HTTP */
-    char             *listen_host;
-    uint16_t          listen_port;
+    struct conf_block_s  *memory;         /* of all above */
 };
 
 
@@ -253,9 +262,6 @@ struct conf_s {
 conf_t *conf_read(const char *file, char *err);
 conf_t *conf_parse(const char *file, const char *text, size_t len, char *err);
 void conf_free(conf_t *conf);
-
-/* Frees what a column holds. */
-void conf_column_release(conf_column_t *column);
 
 /* Value of a librdkafka property as given, or NULL. */
 const char *conf_property(const conf_t *conf, const char *name);

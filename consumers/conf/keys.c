@@ -11,40 +11,37 @@
 
 
 #define FIELD(name)   .offset = offsetof(conf_t, name)
+#define COLUMN(name)  .offset = offsetof(conf_column_t, name)
+
 #define TRANSFORM \
     "{ \"anyOf\": [ { \"enum\": [\"trim\", \"lower\", \"upper\", " \
     "\"sha256\", \"mask\", \"cast\"] }, { \"type\": \"object\", " \
     "\"required\": [\"mask\"], \"properties\": { \"mask\": { \"type\": " \
     "\"integer\", \"minimum\": 0, \"maximum\": 1000 } }, " \
     "\"additionalProperties\": false } ] }"
-#define COLUMN(name)  .offset = offsetof(conf_column_t, name)
 
 
 const conf_key_t  conf_keys[] = {
-    { .path = "$schema", .kind = CONF_TEXT, .set = conf_set_ignored,
-      .form = "a URI",
-      .example = "\"/usr/local/share/doc/sluice/"
-                 "sluice-consumer.schema.json\"",
+    { "$schema", CONF_TEXT, .set = conf_set_ignored, .form = "a URI",
+      .example = "\"/usr/local/share/doc/sluice/sluice-consumer.schema.json\"",
       .doc = "For editors: where the JSON Schema of this file is." },
 
-    { .path = "topic", .kind = CONF_STRING, .required = true, FIELD(topic),
-      .example = "\"order\"",
-      .doc = "The topic that is read." },
+    { "topic", CONF_STRING, .required = true, FIELD(topic),
+      .example = "\"order\"", .doc = "The topic that is read." },
 
-    { .path = "group", .kind = CONF_STRING, .required = true, FIELD(group),
+    { "group", CONF_STRING, .required = true, FIELD(group),
       .example = "\"order\"",
       .doc = "The consumer group. Daemons of one group share the topic's "
              "partitions; each group sees every record." },
 
-    { .path = "start", .kind = CONF_TEXT, .required = true,
-      .set = conf_set_start, .choices = "earliest|latest",
+    { "start", CONF_TEXT, .required = true, .set = conf_set_start,
       .form = "`earliest`, `latest` or a time (RFC 3339)",
       .example = "\"earliest\"",
-      .doc = "Where to begin, used once: for partitions nothing is stored "
-             "of yet. Partitions added later start at their beginning." },
+      .doc = "Where to begin, used once: for partitions nothing is stored of "
+             "yet. Partitions added later start at their beginning." },
 
-    { .path = "kafka", .kind = CONF_CUSTOM, .required = true,
-      .set = conf_read_kafka, .form = "an object of librdkafka's properties",
+    { "kafka", CONF_CUSTOM, .required = true, .set = conf_set_properties,
+      .form = "an object of librdkafka's properties",
       .schema = "\"type\": \"object\", \"minProperties\": 1, "
                 "\"additionalProperties\": { \"anyOf\": [ { \"type\": "
                 "[\"string\", \"number\", \"boolean\"] }, { \"$ref\": "
@@ -53,30 +50,28 @@ const conf_key_t  conf_keys[] = {
       .doc = "How to reach Kafka. `bootstrap.servers` is a must; properties "
              "the daemon owns are refused with the reason." },
 
-    { .path = "postgres", .kind = CONF_SECRET, .required = true,
-      FIELD(postgres),
+    { "postgres", CONF_SECRET, .required = true, FIELD(postgres),
       .example = "\"service=app\"",
-      .doc = "How to reach PostgreSQL: a conninfo string or URI of libpq. "
-             "A password is better kept in a `.pgpass` or service file." },
+      .doc = "How to reach PostgreSQL: a conninfo string or URI of libpq. A "
+             "password is better kept in a `.pgpass` or service file." },
 
-    { .path = "table", .kind = CONF_TEXT,
-      .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
-      .example = "\"shop.orders\"",
+    { "table", CONF_TEXT, .set = conf_set_table,
+      .form = "`NAME` or `SCHEMA.NAME`", .example = "\"shop.orders\"",
       .doc = "The table that takes the rows, its name as it is in the "
-             "catalogue. It is a part of the key of the stored offsets. "
-             "A must, as `columns` is, unless `route` says all." },
+             "catalogue. It is a part of the key of the stored offsets. A "
+             "must, as `columns` is, unless `route` says all." },
 
-    { .path = "create_table", .kind = CONF_BOOL, FIELD(create_table),
-      .fallback = "false", .example = "true",
+    { "create_table", CONF_BOOL, FIELD(create_table), .fallback = "false",
+      .example = "true",
       .doc = "Create the table from `columns` if it is absent. "
              "`sluice-consumer print-ddl` shows how." },
 
-    { .path = "evolve", .kind = CONF_ENUM, FIELD(evolve),
-      .choices = "hold|add", .fallback = "\"hold\"", .example = "\"add\"",
+    { "evolve", CONF_ENUM, FIELD(evolve), .choices = "hold|add",
+      .fallback = "\"hold\"", .example = "\"add\"",
       .doc = "What is done about a column that the table lacks: hold and say "
              "so, or add it." },
 
-    { .path = "mode", .kind = CONF_ENUM, FIELD(mode),
+    { "mode", CONF_ENUM, FIELD(mode),
       .choices = "append|ignore|upsert|upsert_delete",
       .fallback = "\"append\"", .example = "\"upsert\"",
       .doc = "How a row meets one of the same key. `append` inserts each; "
@@ -84,107 +79,94 @@ const conf_key_t  conf_keys[] = {
              "record wins; `upsert_delete` is `upsert`, and a record without "
              "a value deletes." },
 
-    { .path = "key", .kind = CONF_NAMES, FIELD(key),
-      .example = "[\"order_id\"]",
+    { "key", CONF_NAMES, FIELD(key), .example = "[\"order_id\"]",
       .doc = "The columns of the unique constraint by which rows meet; for "
              "every `mode` but `append`. With `ignore` it may be left out: "
              "then any unique constraint counts." },
 
-    { .path = "newer", .kind = CONF_STRING, FIELD(newer),
-      .example = "\"updated_at\"",
+    { "newer", CONF_STRING, FIELD(newer), .example = "\"updated_at\"",
       .doc = "For `upsert`: a column that grows with every change. A record "
-             "whose value is less than the row's, or null, changes "
-             "nothing." },
+             "whose value is less than the row's, or null, changes nothing." },
 
-    { .path = "columns", .kind = CONF_CUSTOM,
-      .set = conf_read_columns, .form = "an object of columns, or `auto`",
+    { "columns", CONF_CUSTOM, .set = conf_set_columns,
+      .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
                 "\"pattern\": \"^auto$\"",
       .example = "{ \"id\": \"/id\", \"at\": { \"meta\": \"timestamp\" } }",
       .doc = "What fills which column. A string is short for an object with "
-             "that `path`; `auto` fills each of the table's columns from "
-             "the field of its name." },
+             "that `path`; `auto` fills each of the table's columns from the "
+             "field of its name." },
 
-    { .path = "columns.*.path", .kind = CONF_TEXT, .set = conf_column_path,
-      .form = "a JSON Pointer (RFC 6901)", .example = "\"/user/address/0\"",
+    { "columns.*.path", CONF_POINTER, COLUMN(pointer),
+      .example = "\"/user/address/0\"",
       .doc = "The field of the record's value; an empty string is the whole "
              "value." },
 
-    { .path = "columns.*.meta", .kind = CONF_TEXT, .set = conf_column_meta,
+    { "columns.*.meta", CONF_ENUM, COLUMN(from), .first = CONF_FROM_TOPIC,
       .choices = "topic|partition|offset|timestamp|key|value",
       .example = "\"offset\"",
       .doc = "What Kafka knows of the record, instead of a field." },
 
-    { .path = "columns.*.header", .kind = CONF_TEXT,
-      .set = conf_column_header, .form = "a header's name",
-      .example = "\"tenant\"",
+    { "columns.*.header", CONF_STRING, COLUMN(header),
+      .form = "a header's name", .example = "\"tenant\"",
       .doc = "A header of the record; the last one of that name." },
 
-    { .path = "columns.*.constant", .kind = CONF_CUSTOM,
-      .set = conf_column_constant, .form = "any JSON value",
-      .schema = "", .example = "\"web\"",
-      .doc = "The same value in every row." },
+    { "columns.*.constant", CONF_JSON, COLUMN(constant),
+      .example = "\"web\"", .doc = "The same value in every row." },
 
-    { .path = "columns.*.generated", .kind = CONF_TEXT,
-      .set = conf_column_generated, .choices = "identity",
+    { "columns.*.generated", CONF_ENUM, COLUMN(from),
+      .first = CONF_FROM_IDENTITY, .choices = "identity",
       .example = "\"identity\"",
       .doc = "PostgreSQL fills the column; it matters to `create_table` "
              "only." },
 
-    { .path = "columns.*.type", .kind = CONF_TEXT, .set = conf_column_type,
+    { "columns.*.type", CONF_TEXT, .set = conf_set_type,
       .form = "a type of PostgreSQL", .example = "\"numeric(12,2)\"",
-      .doc = "The column's type. Left out, it is the table's own, and "
-             "`text` for a table to be created." },
+      .doc = "The column's type. Left out, it is the table's own, and `text` "
+             "for a table to be created." },
 
-    { .path = "columns.*.required", .kind = CONF_BOOL, COLUMN(required),
-      .fallback = "false", .example = "true",
+    { "columns.*.required", CONF_BOOL, COLUMN(required), .fallback = "false",
+      .example = "true",
       .doc = "A record whose field is missing or null is a dead letter." },
 
-    { .path = "columns.*.default", .kind = CONF_CUSTOM,
-      .set = conf_column_default, .form = "any JSON value",
-      .schema = "", .example = "\"EUR\"",
+    { "columns.*.default", CONF_JSON, COLUMN(fallback), .example = "\"EUR\"",
       .doc = "What is stored when the field is missing, as if the record had "
              "held it." },
 
-    { .path = "columns.*.on_missing", .kind = CONF_ENUM,
-      COLUMN(on_missing), .min = CONF_ON_NULL,
-      .choices = "null|default|reject",
+    { "columns.*.on_missing", CONF_ENUM, COLUMN(on_missing),
+      .first = CONF_ON_NULL, .choices = "null|default|reject",
       .example = "\"reject\"",
       .doc = "What a missing field becomes; `reject` is a dead letter. Left "
              "out, `reject` with `required`, `default` with a default, else "
              "`null`." },
 
-    { .path = "columns.*.on_null", .kind = CONF_ENUM,
-      COLUMN(on_null), .min = CONF_ON_NULL,
-      .choices = "null|default|reject",
-      .example = "\"default\"",
+    { "columns.*.on_null", CONF_ENUM, COLUMN(on_null), .first = CONF_ON_NULL,
+      .choices = "null|default|reject", .example = "\"default\"",
       .doc = "What a null becomes. Left out, `reject` with `required`, else "
              "`null`." },
 
-    { .path = "columns.*.unit", .kind = CONF_ENUM, COLUMN(unit),
-      .min = CONF_UNIT_S, .choices = "s|ms|us|ns", .example = "\"ms\"",
+    { "columns.*.unit", CONF_ENUM, COLUMN(unit), .first = CONF_UNIT_S,
+      .choices = "s|ms|us|ns", .example = "\"ms\"",
       .doc = "A number is a time since 1970 in this unit; ISO 8601 is taken "
              "beside it. Without a unit a number is no time." },
 
-    { .path = "columns.*.transform", .kind = CONF_CUSTOM,
-      .set = conf_column_transform,
-      .form = "`trim`, `lower`, `upper`, `sha256`, `mask`, "
-              "`{ \"mask\": 4 }`, `cast`, or an array of them",
+    { "columns.*.transform", CONF_CUSTOM, .set = conf_set_transform,
+      .choices = "trim|lower|upper|sha256|mask|cast",
+      .form = "`trim`, `lower`, `upper`, `sha256`, `mask`, `{ \"mask\": 4 }`, "
+              "`cast`, or an array of them",
       .schema = "\"anyOf\": [ " TRANSFORM ", { \"type\": \"array\", "
                 "\"minItems\": 1, \"items\": " TRANSFORM " } ]",
       .example = "[\"trim\", \"lower\", \"sha256\"]",
-      .doc = "Done to the text in this order before the type reads it. "
-             "`mask` puts `*` in the place of all characters but the last "
-             "so many; `cast` takes numbers and truths however they are "
-             "written, where nothing is lost: `\"12.0\"` is the integer 12, "
-             "1 is true." },
+      .doc = "Done to the text in this order before the type reads it. `mask` "
+             "puts `*` in the place of all characters but the last so many; "
+             "`cast` takes numbers and truths however they are written, where "
+             "nothing is lost: `\"12.0\"` is the integer 12, 1 is true." },
 
-    { .path = "rest", .kind = CONF_STRING, FIELD(rest),
-      .example = "\"more\"",
+    { "rest", CONF_STRING, FIELD(rest), .example = "\"more\"",
       .doc = "A json or jsonb column that takes the members of the value "
              "which no column's path begins with, as an object." },
 
-    { .path = "format", .kind = CONF_ENUM, FIELD(format),
+    { "format", CONF_ENUM, FIELD(format),
       .choices = "json|text|bytes|cloudevents", .fallback = "\"json\"",
       .example = "\"cloudevents\"",
       .doc = "What a record's value is. `text` and `bytes` have no fields, "
@@ -192,178 +174,166 @@ const conf_key_t  conf_keys[] = {
              "structured mode; paths see the event in its JSON format: "
              "`/type`, `/data/id`." },
 
-    { .path = "nul", .kind = CONF_ENUM, FIELD(nul),
-      .choices = "reject|strip|replace", .fallback = "\"reject\"",
-      .example = "\"replace\"",
+    { "nul", CONF_ENUM, FIELD(nul), .choices = "reject|strip|replace",
+      .fallback = "\"reject\"", .example = "\"replace\"",
       .doc = "What becomes of a zero byte, also as `\\u0000`, that a text "
              "cannot hold: the record is a dead letter, or the byte is left "
              "out, or replaced by U+FFFD. In bytea it is stored as it is." },
 
-    { .path = "where", .kind = CONF_SECTION,
+    { "where", CONF_SECTION,
       .doc = "Which records are stored. The others are counted and left "
              "out." },
 
-    { .path = "where.path", .kind = CONF_TEXT, .set = conf_where_path,
-      .form = "a JSON Pointer (RFC 6901)", .example = "\"/type\"",
-      .doc = "The field that decides." },
+    { "where.path", CONF_POINTER, FIELD(where.pointer),
+      .example = "\"/type\"", .doc = "The field that decides." },
 
-    { .path = "where.header", .kind = CONF_TEXT, .set = conf_where_header,
+    { "where.header", CONF_STRING, FIELD(where.header),
       .form = "a header's name", .example = "\"type\"",
       .doc = "The header that decides, instead of a field." },
 
-    { .path = "where.equals", .kind = CONF_CUSTOM, .set = conf_where_equals,
+    { "where.equals", CONF_CUSTOM, .set = conf_set_where,
       .form = "a string, a number, true, false or null",
-      .schema = "\"type\": [\"string\", \"number\", \"boolean\", "
-                "\"null\"]",
+      .schema = "\"type\": [\"string\", \"number\", \"boolean\", \"null\"]",
       .example = "\"order\"",
       .doc = "Take a record whose field is this. Numbers are equal by their "
              "value." },
 
-    { .path = "where.in", .kind = CONF_CUSTOM, .set = conf_where_in,
+    { "where.in", CONF_CUSTOM, .set = conf_set_where,
       .form = "an array of such values",
-      .schema = "\"type\": \"array\", \"minItems\": 1, \"items\": { "
-                "\"type\": [\"string\", \"number\", \"boolean\", "
-                "\"null\"] }",
+      .schema = "\"type\": \"array\", \"minItems\": 1, \"items\": { \"type\": "
+                "[\"string\", \"number\", \"boolean\", \"null\"] }",
       .example = "[\"order\", \"refund\"]",
       .doc = "Take a record whose field is one of these." },
 
-    { .path = "where.exists", .kind = CONF_BOOL, .set = conf_where_exists,
-      .example = "true",
+    { "where.exists", CONF_BOOL, FIELD(where.exists), .example = "true",
       .doc = "Take a record that has the field, be it null, or with `false` "
              "one that lacks it." },
 
-    { .path = "route", .kind = CONF_SECTION,
+    { "route", CONF_SECTION,
       .doc = "One topic into several tables, in one transaction." },
 
-    { .path = "route.path", .kind = CONF_TEXT, .set = conf_route_path,
-      .form = "a JSON Pointer (RFC 6901)", .example = "\"/type\"",
-      .doc = "The field that names the table." },
+    { "route.path", CONF_POINTER, FIELD(route_pointer),
+      .example = "\"/type\"", .doc = "The field that names the table." },
 
-    { .path = "route.header", .kind = CONF_STRING, FIELD(route_header),
+    { "route.header", CONF_STRING, FIELD(route_header),
       .form = "a header's name", .example = "\"ce_type\"",
       .doc = "The header that does, instead of a field." },
 
-    { .path = "route.default", .kind = CONF_ENUM, FIELD(route_default),
+    { "route.default", CONF_ENUM, FIELD(route_default),
       .choices = "dead_letter|filter|table", .fallback = "\"dead_letter\"",
       .example = "\"filter\"",
       .doc = "What becomes of a record whose value has no table: a dead "
              "letter, nothing (it is counted), or a row of `table`." },
 
-    { .path = "route.tables", .kind = CONF_CUSTOM, .required = true,
-      .set = conf_route_tables,
+    { "route.tables", CONF_CUSTOM, .required = true, .set = conf_set_routes,
       .form = "an object: a table, or another value, by value",
       .schema = "\"type\": \"object\", \"minProperties\": 1",
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
-      .doc = "The table of each value. A string is another value, whose "
-             "table it is as well." },
+      .doc = "The table of each value. A string is another value, whose table "
+             "it is as well." },
 
-    { .path = "route.tables.*.table", .kind = CONF_TEXT, .required = true,
+    { "route.tables.*.table", CONF_TEXT, .required = true,
       .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
       .example = "\"shop.orders\"",
       .doc = "As above, for this table; so are the keys below." },
 
-    { .path = "route.tables.*.create_table", .kind = CONF_BOOL,
-      FIELD(create_table), .fallback = "false", .example = "true",
+    { "route.tables.*.create_table", CONF_BOOL, FIELD(create_table),
+      .fallback = "false", .example = "true",
       .doc = "Create it if it is absent." },
 
-    { .path = "route.tables.*.evolve", .kind = CONF_ENUM, FIELD(evolve),
+    { "route.tables.*.evolve", CONF_ENUM, FIELD(evolve),
       .choices = "hold|add", .fallback = "\"hold\"", .example = "\"add\"",
       .doc = "What is done about a column that it lacks." },
 
-    { .path = "route.tables.*.mode", .kind = CONF_ENUM, FIELD(mode),
+    { "route.tables.*.mode", CONF_ENUM, FIELD(mode),
       .choices = "append|ignore|upsert|upsert_delete",
       .fallback = "\"append\"", .example = "\"upsert\"",
       .doc = "How its rows meet." },
 
-    { .path = "route.tables.*.key", .kind = CONF_NAMES, FIELD(key),
+    { "route.tables.*.key", CONF_NAMES, FIELD(key),
       .example = "[\"order_id\"]", .doc = "By which columns." },
 
-    { .path = "route.tables.*.newer", .kind = CONF_STRING, FIELD(newer),
+    { "route.tables.*.newer", CONF_STRING, FIELD(newer),
       .example = "\"updated_at\"",
       .doc = "The column that says which is stale." },
 
-    { .path = "route.tables.*.columns", .kind = CONF_CUSTOM,
-      .required = true, .set = conf_read_columns,
-      .form = "an object of columns, or `auto`",
+    { "route.tables.*.columns", CONF_CUSTOM, .required = true,
+      .set = conf_set_columns, .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"]",
       .example = "{ \"id\": \"/id\" }",
       .doc = "What fills its columns; the keys of a column are those of "
              "`columns.*`." },
 
-    { .path = "route.tables.*.rest", .kind = CONF_STRING, FIELD(rest),
-      .example = "\"more\"",
+    { "route.tables.*.rest", CONF_STRING, FIELD(rest), .example = "\"more\"",
       .doc = "Its column that takes the other members." },
 
-    { .path = "batch", .kind = CONF_SECTION,
+    { "batch", CONF_SECTION,
       .doc = "When a batch ends. The first bound that is met counts." },
 
-    { .path = "batch.rows", .kind = CONF_COUNT, FIELD(batch_rows),
-      .min = 1, .max = 1000000, .fallback = "50000", .example = "10000",
+    { "batch.rows", CONF_COUNT, FIELD(batch_rows), .min = "1",
+      .max = "1000000", .fallback = "50000", .example = "10000",
       .doc = "A batch ends at so many records." },
 
-    { .path = "batch.bytes", .kind = CONF_SIZE, FIELD(batch_bytes),
-      .min = 64 * 1024, .max = 1024LL * 1024 * 1024,
-      .fallback = "\"8m\"", .example = "\"16m\"",
+    { "batch.bytes", CONF_SIZE, FIELD(batch_bytes), .min = "64k",
+      .max = "1g", .fallback = "\"8m\"", .example = "\"16m\"",
       .doc = "A batch ends at so many bytes. Two batches are in memory." },
 
-    { .path = "batch.linger", .kind = CONF_TIME, FIELD(batch_linger),
-      .min = 0, .max = 3600 * 1000, .fallback = "\"20ms\"",
-      .example = "\"100ms\"",
-      .doc = "A batch ends this time after its first record; later, up to "
-             "ten times this, where writing one takes more than a quarter "
-             "of that." },
+    { "batch.linger", CONF_TIME, FIELD(batch_linger), .min = "0ms",
+      .max = "1h", .fallback = "\"20ms\"", .example = "\"100ms\"",
+      .doc = "A batch ends this time after its first record; later, up to ten "
+             "times this, where writing one takes more than a quarter of "
+             "that." },
 
-    { .path = "dedupe", .kind = CONF_SECTION,
-      .doc = "A client's retries are stored once." },
+    { "dedupe", CONF_SECTION, .doc = "A client's retries are stored once." },
 
-    { .path = "dedupe.header", .kind = CONF_STRING, .required = true,
-      FIELD(dedupe_header),
+    { "dedupe.header", CONF_STRING, .required = true, FIELD(dedupe_header),
       .example = "\"idempotency-key\"",
-      .doc = "The record's header that holds the client's key. A record "
-             "whose key was stored before takes no effect; one without the "
-             "header is stored." },
+      .doc = "The record's header that holds the client's key. A record whose "
+             "key was stored before takes no effect; one without the header "
+             "is stored." },
 
-    { .path = "dedupe.window", .kind = CONF_TIME, FIELD(dedupe_window),
-      .min = 1000, .max = 366LL * 24 * 3600 * 1000,
-      .fallback = "\"24h\"", .example = "\"7d\"",
+    { "dedupe.window", CONF_TIME, FIELD(dedupe_window), .min = "1s",
+      .max = "366d", .fallback = "\"24h\"", .example = "\"7d\"",
       .doc = "How long a key is known, from when it was stored, by "
              "PostgreSQL's clock." },
 
-    { .path = "dead_letters", .kind = CONF_SECTION,
+    { "dead_letters", CONF_SECTION,
       .doc = "What becomes of records that cannot become rows." },
 
-    { .path = "dead_letters.store", .kind = CONF_ENUM, FIELD(dead_store),
+    { "dead_letters.store", CONF_ENUM, FIELD(dead_store),
       .choices = "all|reason", .fallback = "\"all\"",
       .example = "\"reason\"",
       .doc = "What is kept of a dead letter: the record, or, for data that "
              "must not lie around, its place and the reason alone." },
 
-    { .path = "dead_letters.topic", .kind = CONF_STRING, FIELD(dead_topic),
+    { "dead_letters.topic", CONF_STRING, FIELD(dead_topic),
       .example = "\"order-dead\"",
       .doc = "A topic that takes each dead letter as well, at least once, "
              "before the batch is committed. It must be there." },
 
-    { .path = "dead_letters.keep", .kind = CONF_TIME, FIELD(dead_keep),
-      .min = 1000, .max = 36525LL * 24 * 3600 * 1000, .example = "\"30d\"",
+    { "dead_letters.keep", CONF_TIME, FIELD(dead_keep), .min = "1s",
+      .max = "36525d", .example = "\"30d\"",
       .doc = "How long dead letters are kept. Left out, until they are "
              "purged." },
 
-    { .path = "dead_letters.hold_above", .kind = CONF_SHARE,
-      FIELD(hold_above), .fallback = "0.2", .example = "0.05",
+    { "dead_letters.hold_above", CONF_SHARE, FIELD(hold_above),
+      .fallback = "0.2", .example = "0.05",
       .doc = "Hold when more than this share of the last 1,000 records is "
              "bad; `1` is never." },
 
-    { .path = "flush_timeout", .kind = CONF_TIME, FIELD(flush_timeout),
-      .min = 100, .max = 3600 * 1000, .fallback = "\"10s\"",
-      .example = "\"30s\"",
+    { "flush_timeout", CONF_TIME, FIELD(flush_timeout), .min = "100ms",
+      .max = "1h", .fallback = "\"10s\"", .example = "\"30s\"",
       .doc = "How long a stop may take to store what is in memory." },
 
-    { .path = "listen", .kind = CONF_TEXT, .set = conf_set_listen,
-      .form = "`ADDRESS:PORT`", .example = "\"127.0.0.1:9465\"",
+    { "listen", CONF_TEXT, .set = conf_set_listen, .form = "`ADDRESS:PORT`",
+      .example = "\"127.0.0.1:9465\"",
       .doc = "Where health and metrics are served over HTTP. Left out, "
-             "nowhere." }
+             "nowhere." },
+
+    { .path = NULL }
 };
 
 
-const size_t  conf_nkeys = sizeof(conf_keys) / sizeof(conf_keys[0]);
+_Static_assert(sizeof(conf_keys) / sizeof(conf_keys[0]) <= CONF_KEYS_MAX,
+               "a row has its place among the seen ones");

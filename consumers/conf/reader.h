@@ -1,78 +1,104 @@
-/* Inside the configuration reader: a place in the file and its messages. */
+/*
+ * The bottom of the configuration's reader: the file's tokens and words, its
+ * error messages, its memory, and strings that come from other files.  Knows
+ * no key.
+ */
 
-#ifndef SLUICE_CONF_IMPL_H
-#define SLUICE_CONF_IMPL_H
+#ifndef SLUICE_CONF_READER_H
+#define SLUICE_CONF_READER_H
 
-
-#include <cjson/cJSON.h>
 
 #include "conf/conf.h"
 
 
+typedef struct conf_key_s    conf_key_t;
+typedef struct conf_block_s  conf_block_t;
+
+
+/* A scalar's text, which lives as long as the configuration. */
 typedef struct {
-    const char  *file;
-    const char  *text;
-    size_t       len;
-    json_doc_t   doc;
-    char        *err;       /* CONF_ERROR_MAX bytes */
-    const char  *column;    /* the column being read, or NULL */
+    char  *text;        /* of a string, decoded; of others, as written */
+    bool   secret;      /* read from { "file": }: in no message */
+} conf_word_t;
+
+
+typedef struct {
+    const char        *file;      /* its name, for messages */
+    const char        *text;
+    size_t             len;
+    json_doc_t         doc;
+    conf_word_t       *words;     /* by token; of objects and arrays NULL */
+    conf_block_t     **memory;    /* the configuration's */
+    char              *err;       /* CONF_ERROR_MAX bytes */
+    const char        *column;    /* the column in hand, or NULL */
+    const conf_key_t  *keys;      /* by which conf_walk() reads */
 } conf_reader_t;
 
 
-/* A value in cJSON's tree and the token it came from, which knows its line. */
-typedef struct {
-    cJSON     *item;
-    uint32_t   token;
-    bool       secret;      /* read from { "file": }: in no message */
-} conf_node_t;
+/*
+ * Reads "text" into tokens and words.  Returns -1 with the message set.
+ * What was loaded before is neither used nor freed.
+ */
+int conf_load(conf_reader_t *cr, const char *text, size_t len);
 
+/* Frees the tokens; the words' text stays. */
+void conf_unload(conf_reader_t *cr);
 
-/* Sets the reader's message to "file:line:column: ..."; returns -1. */
+/*
+ * Sets the message to "file:line:column: ..."; control characters become
+ * '?'.  Returns -1.
+ */
 int conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * The members of an object, one a call; *iter begins as the object itself
- * with its token.  Returns false behind the last.
+ * Memory that conf_memory_free() frees with the configuration: zeroed bytes,
+ * a copy with a NUL added, a compiled pointer.  NULL with the message set.
  */
-typedef struct {
-    cJSON     *next;
-    uint32_t   token;      /* of the next member's name */
-} conf_iter_t;
+void *conf_alloc(conf_reader_t *cr, size_t size);
+char *conf_copy(conf_reader_t *cr, const char *s, size_t len);
+json_pointer_t *conf_pointer(conf_reader_t *cr, uint32_t token);
+void conf_memory_free(conf_block_t *memory);
 
-void conf_iter_init(conf_iter_t *iter, const conf_node_t *object);
-int conf_iter_next(conf_reader_t *cr, conf_iter_t *iter, conf_node_t *name,
-    conf_node_t *value);
+/*
+ * The names of an object or the elements of an array, one a call; "after" is
+ * 0 at first.  A name's value is the next token.  Returns 0 behind the last.
+ */
+uint32_t conf_next(const conf_reader_t *cr, uint32_t in, uint32_t after);
+
+/* The number of members or elements; 0 of a scalar. */
+size_t conf_count(const conf_reader_t *cr, uint32_t token);
 
 /*
  * Where a string is due: { "file": PATH } becomes the file's content without
- * its last line end, a string itself, with ${CREDENTIALS_DIRECTORY} expanded
- * in PATH.  Anything else stays for the caller to refuse.
+ * its last line end, with ${CREDENTIALS_DIRECTORY} expanded in PATH.  Any
+ * other value stays for the caller to judge.
  */
-int conf_resolve(conf_reader_t *cr, conf_node_t *node);
+int conf_resolve(conf_reader_t *cr, uint32_t token);
 
 /*
- * A resolved string as a copy with ${CREDENTIALS_DIRECTORY} expanded unless
- * it came from a file; "name" is for the message when it is no string.
+ * A string with ${CREDENTIALS_DIRECTORY} expanded unless it came from a file;
+ * NULL with the message set.
  */
-int conf_get_secret(conf_reader_t *cr, const conf_node_t *node,
-    const char *name, char **value);
+char *conf_expand(conf_reader_t *cr, uint32_t token);
 
-/* A value as JSON text of its own, or NULL: memory. */
-char *conf_json(conf_reader_t *cr, const conf_node_t *node);
+/* A value as JSON text; NULL with the message set. */
+char *conf_json(conf_reader_t *cr, uint32_t token);
 
-/*
- * conf_tables.c: what "mode", "key" and "newer" ask of each other and of the
- * columns; "place" is the table's, 0 for the whole configuration's.
- */
-int conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place);
+static inline json_type_t
+conf_type(const conf_reader_t *cr, uint32_t token)
+{
+    return (json_type_t) cr->doc.tokens[token].type;
+}
 
-/* Where a key of the whole configuration stands, for messages. */
-uint32_t conf_place(conf_reader_t *cr, const char *key);
+/* A string's text, "" of any other value. */
 
-/* conf_route.c: the tables, conf->targets. */
-int conf_complete_route(conf_reader_t *cr, conf_t *conf);
-void conf_route_free(conf_t *conf);
+static inline char *
+conf_string(const conf_reader_t *cr, uint32_t token)
+{
+    return conf_type(cr, token) == JSON_STRING ? cr->words[token].text
+                                               : (char *) "";
+}
 
 
 #endif

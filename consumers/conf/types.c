@@ -193,7 +193,7 @@ type_nearest(const char *name)
     conf_near_init(&near, name);
 
     for (i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++) {
-        conf_near_try(&near, type_names[i].name);
+        conf_near_try(&near, type_names[i].name, strlen(type_names[i].name));
     }
 
     return near.best;

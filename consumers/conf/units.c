@@ -1,11 +1,13 @@
-/* Values of the configuration: units, times, nearest names. */
+/* Values of the configuration: numbers, units, times, nearest names. */
 
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "conf/units.h"
 
 
@@ -13,14 +15,9 @@
 
 
 typedef struct {
-    const char  *name;
-    int64_t      factor;
+    char     name[4];
+    int64_t  factor;
 } conf_unit_t;
-
-
-static int conf_parse_unit(const char *s, const conf_unit_t *units,
-    int64_t *value);
-static size_t conf_distance(const char *a, const char *b);
 
 
 static const conf_unit_t  conf_size_units[] = {
@@ -31,7 +28,7 @@ static const conf_unit_t  conf_size_units[] = {
     { "M", 1024 * 1024 },
     { "g", 1024 * 1024 * 1024 },
     { "G", 1024 * 1024 * 1024 },
-    { NULL, 0 }
+    { "",  0 }
 };
 
 
@@ -41,19 +38,18 @@ static const conf_unit_t  conf_time_units[] = {
     { "m",  60 * 1000 },
     { "h",  60 * 60 * 1000 },
     { "d",  24 * 60 * 60 * 1000 },
-    { NULL, 0 }
+    { "",   0 }
 };
 
 
 /* Levenshtein's distance, in two rows. */
 
 static size_t
-conf_distance(const char *a, const char *b)
+conf_distance(const char *a, const char *b, size_t lb)
 {
-    size_t  i, j, la, lb, best, row[2][CONF_NAME_MAX + 1];
+    size_t  i, j, la, best, row[2][CONF_NAME_MAX + 1];
 
     la = strlen(a);
-    lb = strlen(b);
 
     if (la > CONF_NAME_MAX || lb > CONF_NAME_MAX) {
         return CONF_NAME_MAX;
@@ -87,42 +83,60 @@ conf_near_init(conf_near_t *near, const char *name)
 {
     near->name = name;
     near->best = NULL;
+    near->len = 0;
     /* farther than a third of the name is another word */
     near->distance = strlen(name) / 3 + 2;
 }
 
 
 void
-conf_near_try(conf_near_t *near, const char *candidate)
+conf_near_try(conf_near_t *near, const char *candidate, size_t len)
 {
     size_t  distance;
 
-    distance = conf_distance(near->name, candidate);
+    distance = conf_distance(near->name, candidate, len);
 
     if (distance < near->distance) {
         near->distance = distance;
         near->best = candidate;
+        near->len = len;
     }
+}
+
+
+int
+conf_parse_count(const char *s, int64_t *n)
+{
+    double  value;
+
+    value = strtod(s, NULL);
+
+    /* a double holds each of them */
+    if (value > 9e15 || value < -9e15 || value != (double) (int64_t) value) {
+        return -1;
+    }
+
+    *n = (int64_t) value;
+
+    return 0;
 }
 
 
 static int
 conf_parse_unit(const char *s, const conf_unit_t *units, int64_t *value)
 {
+    size_t   digits;
     int64_t  n;
 
-    if (!isdigit((unsigned char) *s)) {
+    digits = strspn(s, "0123456789");
+
+    if (text_get_int(s, digits, sizeof(int64_t), &n) != 0) {
         return -1;
     }
 
-    for (n = 0; isdigit((unsigned char) *s); s++) {
-        if (n > INT64_MAX / 10 - 10) {
-            return -1;
-        }
-        n = n * 10 + (*s - '0');
-    }
+    s += digits;
 
-    for ( /* void */ ; units->name; units++) {
+    for ( /* void */ ; units->factor; units++) {
         if (strcmp(s, units->name) == 0) {
             return __builtin_mul_overflow(n, units->factor, value) ? -1 : 0;
         }
@@ -146,64 +160,19 @@ conf_parse_time(const char *s, int64_t *ms)
 }
 
 
-static void
-conf_print_unit(char *out, const conf_unit_t *units, int64_t value)
-{
-    const conf_unit_t  *best;
-
-    for (best = units++; units->name; units++) {
-        if (value && value % units->factor == 0
-            && units->factor > best->factor)
-        {
-            best = units;
-        }
-    }
-
-    snprintf(out, CONF_PRINTED, "%lld%s", (long long) (value / best->factor),
-             best->name);
-}
-
-
-void
-conf_print_size(char *out, int64_t bytes)
-{
-    conf_print_unit(out, conf_size_units, bytes);
-}
-
-
-void
-conf_print_time(char *out, int64_t ms)
-{
-    conf_print_unit(out, conf_time_units, ms);
-}
-
-
-/* "n" digits as a number; moves the cursor. */
-
-static int
-conf_digits(const char **s, int n)
-{
-    int  value;
-
-    for (value = 0; n; n--, (*s)++) {
-        if (!isdigit((unsigned char) **s)) {
-            return -1;
-        }
-        value = value * 10 + (**s - '0');
-    }
-
-    return value;
-}
-
+/* Whether the text begins as the form, where 'd' is any digit. */
 
 static bool
-conf_skip(const char **s, const char *any)
+conf_has_form(const char *s, const char *form)
 {
-    if (**s == '\0' || strchr(any, **s) == NULL) {
-        return false;
+    for ( /* void */ ; *form; s++, form++) {
+        if (*form == 'd' ? !isdigit((unsigned char) *s)
+            : *form == 'T' ? *s == '\0' || strchr("Tt ", *s) == NULL
+            : *s != *form)
+        {
+            return false;
+        }
     }
-
-    (*s)++;
 
     return true;
 }
@@ -212,23 +181,23 @@ conf_skip(const char **s, const char *any)
 int
 conf_parse_date(const char *s, int64_t *ms)
 {
-    int  year, month, day, hour, minute, second;
-    int  millis, scale, sign, hours, minutes;
+    static const char  form[] = "dddd-dd-ddTdd:dd:dd";
 
-    if ((year = conf_digits(&s, 4)) == -1 || !conf_skip(&s, "-")
-        || (month = conf_digits(&s, 2)) == -1 || !conf_skip(&s, "-")
-        || (day = conf_digits(&s, 2)) == -1 || !conf_skip(&s, "Tt ")
-        || (hour = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
-        || (minute = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
-        || (second = conf_digits(&s, 2)) == -1)
-    {
+    int      year, month, day, hour, minute, second;
+    int      millis, scale, hours, minutes, east;
+    int64_t  days;
+
+    if (!conf_has_form(s, form)) {
         return -1;
     }
 
+    (void) sscanf(s, "%4d-%2d-%2d%*c%2d:%2d:%2d", &year, &month, &day, &hour,
+                  &minute, &second);
+    s += sizeof(form) - 1;
     millis = 0;
 
-    if (conf_skip(&s, ".")) {
-        if (!isdigit((unsigned char) *s)) {
+    if (*s == '.') {
+        if (!isdigit((unsigned char) *++s)) {
             return -1;
         }
         for (scale = 100; isdigit((unsigned char) *s); s++, scale /= 10) {
@@ -236,30 +205,29 @@ conf_parse_date(const char *s, int64_t *ms)
         }
     }
 
-    hours = minutes = sign = 0;
+    hours = minutes = 0;
+    east = *s == '-' ? -1 : 1;
 
-    if (*s == '+' || *s == '-') {
-        sign = *s++ == '-' ? -1 : 1;
+    if (conf_has_form(s, "+dd:dd") || conf_has_form(s, "-dd:dd")) {
+        (void) sscanf(s + 1, "%2d:%2d", &hours, &minutes);
+        s += sizeof("+dd:dd") - 1;
 
-        if ((hours = conf_digits(&s, 2)) == -1 || !conf_skip(&s, ":")
-            || (minutes = conf_digits(&s, 2)) == -1
-            || hours > 23 || minutes > 59)
-        {
-            return -1;
-        }
+    } else if (*s == 'Z' || *s == 'z') {
+        s++;
 
-    } else if (!conf_skip(&s, "Zz")) {
+    } else {
         return -1;
     }
 
     if (*s != '\0' || !clock_is_date(year, month, day) || hour > 23
-        || minute > 59 || second > 59)
+        || minute > 59 || second > 59 || hours > 23 || minutes > 59)
     {
         return -1;
     }
 
-    *ms = (clock_days(year, month, day) * 86400 + hour * 3600 + minute * 60
-           + second - sign * (hours * 3600 + minutes * 60)) * 1000 + millis;
+    days = clock_days(year, month, day);
+    *ms = (days * 86400 + hour * 3600 + minute * 60 + second
+           - east * (hours * 3600 + minutes * 60)) * 1000 + millis;
 
     return 0;
 }

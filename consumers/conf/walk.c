@@ -1,40 +1,37 @@
-/* The configuration's objects, read by the table of keys. */
+/* Objects of the configuration, read by a table of keys. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/keys.h"
 #include "conf/units.h"
+#include "conf/walk.h"
 
 
-#define CONF_PATH_MAX  128
-#define CONF_KEYS_MAX  256    /* rows of the table, for the map of seen ones */
-#define CONF_NAMES_MAX 32
+#define CONF_NAMES_MAX  32
 
 
-static int conf_unknown(conf_reader_t *cr, const conf_node_t *name,
-    const char *prefix);
-static int conf_absent(conf_reader_t *cr, const conf_node_t *object,
+static int conf_unknown(conf_reader_t *cr, uint32_t name, const char *parent);
+static int conf_absent(conf_reader_t *cr, uint32_t object,
     const conf_key_t *key, void *scope);
-static int conf_set_string(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, char **field);
 static int conf_set_number(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, int64_t *number);
+    uint32_t token, int64_t *number);
 static int conf_set_names(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, conf_names_t *names);
+    uint32_t token, conf_names_t *names);
 
 
-const char *
-conf_below(const conf_key_t *key, const char *prefix)
-{
-    size_t  len;
+/* What a value must be, in messages. */
 
-    len = strlen(prefix);
-
-    return strncmp(key->path, prefix, len) == 0
-           && strchr(key->path + len, '.') == NULL ? key->path + len : NULL;
-}
+static const char *const  conf_forms[] = {
+    [CONF_STRING] = "a string that is not empty",
+    [CONF_SECRET] = "a string or { \"file\": PATH }",
+    [CONF_BOOL] = "true or false",
+    [CONF_COUNT] = "a whole number",
+    [CONF_SIZE] = "a size such as \"8m\"",
+    [CONF_TIME] = "a time such as \"20ms\" or \"10s\"",
+    [CONF_SHARE] = "a share between 0 and 1",
+    [CONF_POINTER] = "a JSON Pointer",
+    [CONF_SECTION] = "an object"
+};
 
 
 bool
@@ -46,11 +43,29 @@ conf_is_string(const conf_key_t *key)
     case CONF_SIZE:
     case CONF_TIME:
     case CONF_ENUM:
+    case CONF_POINTER:
     case CONF_TEXT:
         return true;
     default:
         return false;
     }
+}
+
+
+/* The key's own name if it lies right below the path "parent", else NULL. */
+
+static const char *
+conf_below(const conf_key_t *key, const char *parent)
+{
+    size_t       len;
+    const char  *name;
+
+    len = strlen(parent);
+    name = key->path + len + (len > 0);
+
+    return strncmp(key->path, parent, len) == 0
+           && (len == 0 || key->path[len] == '.')
+           && strchr(name, '.') == NULL ? name : NULL;
 }
 
 
@@ -68,44 +83,47 @@ conf_name(const conf_key_t *key)
 
 
 int
-conf_walk(conf_reader_t *cr, const conf_node_t *object, const char *prefix,
-    void *scope)
+conf_must(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    const char *words)
 {
-    bool         seen[CONF_KEYS_MAX];
-    size_t       i;
-    conf_iter_t  iter;
-    conf_node_t  name, value;
-    const char  *below;
+    return conf_fail(cr, token, "\"%s\" must be %s", conf_name(key), words);
+}
+
+
+int
+conf_walk(conf_reader_t *cr, uint32_t object, const char *parent, void *scope)
+{
+    bool               seen[CONF_KEYS_MAX];
+    uint32_t           name;
+    const char        *below;
+    const conf_key_t  *key;
 
     memset(seen, 0, sizeof(seen));
+    name = object == JSON_NONE ? 0 : conf_next(cr, object, 0);
 
-    if (object) {
-        conf_iter_init(&iter, object);
+    for ( /* void */ ; name; name = conf_next(cr, object, name)) {
 
-        while (conf_iter_next(cr, &iter, &name, &value)) {
-
-            for (i = 0; i < conf_nkeys; i++) {
-                below = conf_below(&conf_keys[i], prefix);
-                if (below && strcmp(below, name.item->string) == 0) {
-                    break;
-                }
+        for (key = cr->keys; key->path; key++) {
+            below = conf_below(key, parent);
+            if (below && strcmp(below, cr->words[name].text) == 0) {
+                break;
             }
+        }
 
-            if (i == conf_nkeys) {
-                return conf_unknown(cr, &name, prefix);
-            }
+        if (key->path == NULL) {
+            return conf_unknown(cr, name, parent);
+        }
 
-            seen[i] = true;
+        seen[key - cr->keys] = true;
 
-            if (conf_set(cr, &conf_keys[i], &value, scope) == -1) {
-                return -1;
-            }
+        if (conf_set(cr, key, name + 1, scope) == -1) {
+            return -1;
         }
     }
 
-    for (i = 0; i < conf_nkeys; i++) {
-        if (!seen[i] && conf_below(&conf_keys[i], prefix)
-            && conf_absent(cr, object, &conf_keys[i], scope) == -1)
+    for (key = cr->keys; key->path; key++) {
+        if (!seen[key - cr->keys] && conf_below(key, parent)
+            && conf_absent(cr, object, key, scope) == -1)
         {
             return -1;
         }
@@ -118,196 +136,195 @@ conf_walk(conf_reader_t *cr, const conf_node_t *object, const char *prefix,
 /* Names the nearest key of this object, else the same word elsewhere. */
 
 static int
-conf_unknown(conf_reader_t *cr, const conf_node_t *name, const char *prefix)
+conf_unknown(conf_reader_t *cr, uint32_t name, const char *parent)
 {
-    size_t        i;
-    const char   *word, *below, *elsewhere, *leaf;
-    conf_near_t   near;
+    const char        *word, *below, *elsewhere, *leaf;
+    conf_near_t        near;
+    const conf_key_t  *key;
 
-    word = name->item->string;
+    word = cr->words[name].text;
     elsewhere = NULL;
     conf_near_init(&near, word);
 
-    for (i = 0; i < conf_nkeys; i++) {
-        below = conf_below(&conf_keys[i], prefix);
+    for (key = cr->keys; key->path; key++) {
+        below = conf_below(key, parent);
         if (below) {
-            conf_near_try(&near, below);
+            conf_near_try(&near, below, strlen(below));
         }
 
-        leaf = strrchr(conf_keys[i].path, '.');
-        leaf = leaf ? leaf + 1 : conf_keys[i].path;
-        if (strcmp(leaf, word) == 0 || strcmp(conf_keys[i].path, word) == 0) {
-            elsewhere = conf_keys[i].path;
+        leaf = strrchr(key->path, '.');
+        leaf = leaf ? leaf + 1 : key->path;
+        if (strcmp(leaf, word) == 0 || strcmp(key->path, word) == 0) {
+            elsewhere = key->path;
         }
     }
 
     if (near.best && (near.distance == 1 || elsewhere == NULL)) {
-        return conf_fail(cr, name->token, "unknown key \"%s\", did you mean "
+        return conf_fail(cr, name, "unknown key \"%s\", did you mean "
                          "\"%s\"?", word, near.best);
     }
 
     if (elsewhere) {
-        return conf_fail(cr, name->token, "unknown key \"%s\" here, did you "
-                         "mean \"%s\"?", word, elsewhere);
+        return conf_fail(cr, name, "unknown key \"%s\" here, did you mean "
+                         "\"%s\"?", word, elsewhere);
     }
 
-    return conf_fail(cr, name->token, "unknown key \"%s\"", word);
+    return conf_fail(cr, name, "unknown key \"%s\"", word);
 }
 
 
+/* A default is a text of its own, read as the file is. */
+
 static int
-conf_absent(conf_reader_t *cr, const conf_node_t *object,
-    const conf_key_t *key, void *scope)
+conf_absent(conf_reader_t *cr, uint32_t object, const conf_key_t *key,
+    void *scope)
 {
-    int          rc;
-    char         prefix[CONF_PATH_MAX];
-    conf_node_t  node;
+    int            rc;
+    conf_reader_t  own;
 
     if (key->kind == CONF_SECTION) {
-        snprintf(prefix, sizeof(prefix), "%s.", key->path);
-        return conf_walk(cr, NULL, prefix, scope);
+        return conf_walk(cr, JSON_NONE, key->path, scope);
     }
 
-    if (key->required && object) {
-        return conf_fail(cr, object->token, "key \"%s\" is missing",
-                         conf_name(key));
+    if (key->required && object != JSON_NONE) {
+        return conf_fail(cr, object, "key \"%s\" is missing", conf_name(key));
     }
 
     if (key->fallback == NULL) {
         return 0;
     }
 
-    memset(&node, 0, sizeof(conf_node_t));
-    node.item = cJSON_Parse(key->fallback);
-
-    rc = node.item ? conf_set(cr, key, &node, scope)
-                   : conf_fail(cr, 0, "out of memory");
-    cJSON_Delete(node.item);
+    own = *cr;
+    rc = conf_load(&own, key->fallback, strlen(key->fallback));
+    rc = rc == -1 ? -1 : conf_set(&own, key, 0, scope);
+    conf_unload(&own);
 
     return rc;
 }
 
 
 int
-conf_set(conf_reader_t *cr, const conf_key_t *key, conf_node_t *node,
-    void *scope)
+conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token, void *scope)
 {
-    int     choice;
-    char    prefix[CONF_PATH_MAX];
-    void   *field;
-    cJSON  *item;
+    int          choice;
+    char        *s;
+    void        *field;
+    double       share;
+    json_type_t  type;
 
-    item = node->item;
-    field = (char *) scope + key->offset;
-
-    if (conf_is_string(key) && conf_resolve(cr, node) == -1) {
+    if ((conf_is_string(key) || key->kind == CONF_JSON)
+        && conf_resolve(cr, token) == -1)
+    {
         return -1;
     }
 
     if (key->set) {
-        return key->set(cr, key, node, scope);
+        return key->set(cr, key, token, scope);
     }
+
+    field = (char *) scope + key->offset;
+    type = conf_type(cr, token);
 
     switch (key->kind) {
 
     case CONF_SECTION:
-        if (!cJSON_IsObject(item)) {
-            return conf_fail(cr, node->token, "\"%s\" must be an object",
-                             conf_name(key));
+        if (type == JSON_OBJECT) {
+            return conf_walk(cr, token, key->path, scope);
         }
-        snprintf(prefix, sizeof(prefix), "%s.", key->path);
-        return conf_walk(cr, node, prefix, scope);
+        break;
 
     case CONF_STRING:
-        return conf_set_string(cr, key, node, field);
+        s = conf_string(cr, token);
+        if (*s) {
+            *(char **) field = s;
+            return 0;
+        }
+        break;
 
     case CONF_SECRET:
-        return conf_get_secret(cr, node, conf_name(key), field);
+        if (type == JSON_STRING) {
+            *(char **) field = conf_expand(cr, token);
+            return *(char **) field ? 0 : -1;
+        }
+        break;
+
+    case CONF_POINTER:
+        if (type == JSON_STRING) {
+            *(json_pointer_t **) field = conf_pointer(cr, token);
+            return *(json_pointer_t **) field ? 0 : -1;
+        }
+        break;
+
+    case CONF_JSON:
+        *(char **) field = conf_json(cr, token);
+        return *(char **) field ? 0 : -1;
 
     case CONF_BOOL:
-        if (!cJSON_IsBool(item)) {
-            return conf_fail(cr, node->token, "\"%s\" must be true or false",
-                             conf_name(key));
+        if (type == JSON_TRUE || type == JSON_FALSE) {
+            *(bool *) field = type == JSON_TRUE;
+            return 0;
         }
-        *(bool *) field = cJSON_IsTrue(item);
-        return 0;
-
-    case CONF_SHARE:
-        if (!cJSON_IsNumber(item) || item->valuedouble < 0
-            || item->valuedouble > 1)
-        {
-            return conf_fail(cr, node->token, "\"%s\" must be a share between "
-                             "0 and 1", conf_name(key));
-        }
-        *(double *) field = item->valuedouble;
-        return 0;
+        break;
 
     case CONF_ENUM:
-        choice = conf_choice(cr, key, node);
-        *(int *) field = (int) key->min + choice;
+        choice = conf_choice(cr, key, token);
+        *(int *) field = key->first + choice;
         return choice == -1 ? -1 : 0;
 
     case CONF_NAMES:
-        return conf_set_names(cr, key, node, field);
+        return conf_set_names(cr, key, token, field);
+
+    case CONF_SHARE:
+        if (type == JSON_NUMBER) {
+            share = strtod(cr->words[token].text, NULL);
+            if (share >= 0 && share <= 1) {
+                *(double *) field = share;
+                return 0;
+            }
+        }
+        break;
 
     default:
-        return conf_set_number(cr, key, node, field);
+        return conf_set_number(cr, key, token, field);
     }
+
+    return conf_must(cr, key, token, key->kind == CONF_STRING && key->form
+                                     ? key->form : conf_forms[key->kind]);
+}
+
+
+/* A number, or one with a unit, of the kind. */
+
+static int
+conf_number(conf_kind_t kind, const char *s, int64_t *number)
+{
+    return kind == CONF_SIZE ? conf_parse_size(s, number)
+           : kind == CONF_TIME ? conf_parse_time(s, number)
+           : conf_parse_count(s, number);
 }
 
 
 static int
-conf_set_string(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, char **field)
+conf_set_number(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    int64_t *number)
 {
-    if (!cJSON_IsString(node->item) || node->item->valuestring[0] == '\0') {
-        return conf_fail(cr, node->token, "\"%s\" must be a string that is "
-                         "not empty", conf_name(key));
+    int64_t      min, max;
+    json_type_t  type;
+
+    type = key->kind == CONF_COUNT ? JSON_NUMBER : JSON_STRING;
+
+    if (conf_type(cr, token) != type
+        || conf_number(key->kind, cr->words[token].text, number) == -1)
+    {
+        return conf_must(cr, key, token, conf_forms[key->kind]);
     }
 
-    *field = strdup(node->item->valuestring);
+    (void) conf_number(key->kind, key->min, &min);
+    (void) conf_number(key->kind, key->max, &max);
 
-    return *field ? 0 : conf_fail(cr, 0, "out of memory");
-}
-
-
-static int
-conf_set_number(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, int64_t *number)
-{
-    int    rc;
-    cJSON *item;
-
-    item = node->item;
-
-    if (key->kind == CONF_COUNT) {
-        if (!cJSON_IsNumber(item) || item->valuedouble > 9e15
-            || item->valuedouble < -9e15
-            || item->valuedouble != (double) (int64_t) item->valuedouble)
-        {
-            return conf_fail(cr, node->token, "\"%s\" must be a whole number",
-                             conf_name(key));
-        }
-        *number = (int64_t) item->valuedouble;
-
-    } else {
-        rc = !cJSON_IsString(item) ? -1 : key->kind == CONF_SIZE
-             ? conf_parse_size(item->valuestring, number)
-             : conf_parse_time(item->valuestring, number);
-        if (rc == -1) {
-            return conf_fail(cr, node->token, "\"%s\" must be a %s",
-                             conf_name(key), key->kind == CONF_SIZE
-                             ? "size such as \"8m\""
-                             : "time such as \"20ms\" or \"10s\"");
-        }
-    }
-
-    if (*number < key->min || *number > key->max) {
-        return conf_fail(cr, node->token, "\"%s\" must be between %lld and "
-                         "%lld%s", conf_name(key), (long long) key->min,
-                         (long long) key->max,
-                         key->kind == CONF_TIME ? " ms"
-                         : key->kind == CONF_SIZE ? " bytes" : "");
+    if (*number < min || *number > max) {
+        return conf_fail(cr, token, "\"%s\" must be between %s and %s",
+                         conf_name(key), key->min, key->max);
     }
 
     return 0;
@@ -315,42 +332,41 @@ conf_set_number(conf_reader_t *cr, const conf_key_t *key,
 
 
 static int
-conf_set_names(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node, conf_names_t *names)
+conf_set_names(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    conf_names_t *names)
 {
-    int           n;
-    size_t        i;
-    const cJSON  *item;
+    char      *s;
+    size_t     i, n;
+    uint32_t   item;
 
-    n = cJSON_IsArray(node->item) ? cJSON_GetArraySize(node->item) : 0;
+    n = conf_type(cr, token) == JSON_ARRAY ? conf_count(cr, token) : 0;
 
     if (n < 1 || n > CONF_NAMES_MAX) {
-        return conf_fail(cr, node->token, "\"%s\" must be an array of 1 to "
-                         "%d strings", conf_name(key), CONF_NAMES_MAX);
+        return conf_fail(cr, token, "\"%s\" must be an array of 1 to %d "
+                         "strings", conf_name(key), CONF_NAMES_MAX);
     }
 
-    names->names = calloc((size_t) n, sizeof(char *));
+    names->names = conf_alloc(cr, n * sizeof(char *));
     if (names->names == NULL) {
-        return conf_fail(cr, 0, "out of memory");
+        return -1;
     }
 
-    cJSON_ArrayForEach(item, node->item) {
-        if (!cJSON_IsString(item) || item->valuestring[0] == '\0') {
-            return conf_fail(cr, node->token, "\"%s\" must be an array of "
-                             "strings that are not empty", conf_name(key));
+    for (item = token + 1; names->n < n; item = conf_next(cr, token, item)) {
+        s = conf_string(cr, item);
+
+        if (*s == '\0') {
+            return conf_must(cr, key, token, "an array of strings that are "
+                             "not empty");
         }
 
         for (i = 0; i < names->n; i++) {
-            if (strcmp(names->names[i], item->valuestring) == 0) {
-                return conf_fail(cr, node->token, "\"%s\" holds \"%s\" "
-                                 "twice", conf_name(key), item->valuestring);
+            if (strcmp(names->names[i], s) == 0) {
+                return conf_fail(cr, token, "\"%s\" holds \"%s\" twice",
+                                 conf_name(key), s);
             }
         }
 
-        names->names[names->n] = strdup(item->valuestring);
-        if (names->names[names->n++] == NULL) {
-            return conf_fail(cr, 0, "out of memory");
-        }
+        names->names[names->n++] = s;
     }
 
     return 0;
@@ -358,80 +374,33 @@ conf_set_names(conf_reader_t *cr, const conf_key_t *key,
 
 
 int
-conf_choice(conf_reader_t *cr, const conf_key_t *key,
-    const conf_node_t *node)
+conf_choice(conf_reader_t *cr, const conf_key_t *key, uint32_t token)
 {
     int          n;
-    char         one[CONF_PATH_MAX], nearest[CONF_PATH_MAX];
     size_t       len;
     const char  *s, *at;
     conf_near_t  near;
 
-    s = cJSON_IsString(node->item) ? node->item->valuestring : "";
+    s = conf_string(cr, token);
     conf_near_init(&near, s);
-    nearest[0] = '\0';
 
     for (n = 0, at = key->choices; *at; n++) {
         len = strcspn(at, "|");
-        snprintf(one, sizeof(one), "%.*s", (int) len, at);
 
-        if (strcmp(one, s) == 0) {
+        if (strlen(s) == len && memcmp(s, at, len) == 0) {
             return n;
         }
 
-        near.best = NULL;
-        conf_near_try(&near, one);
-        if (near.best) {
-            memcpy(nearest, one, len + 1);
-        }
-
+        conf_near_try(&near, at, len);
         at += len + (at[len] == '|');
     }
 
-    if (nearest[0] && !node->secret) {
-        return conf_fail(cr, node->token, "unknown \"%s\" \"%s\", did you "
-                         "mean \"%s\"?", conf_name(key), s, nearest);
+    if (near.best && !cr->words[token].secret) {
+        return conf_fail(cr, token, "unknown \"%s\" \"%s\", did you mean "
+                         "\"%.*s\"?", conf_name(key), s, (int) near.len,
+                         near.best);
     }
 
-    return conf_fail(cr, node->token, "\"%s\" must be one of %s",
-                     conf_name(key), key->choices);
-}
-
-
-void
-conf_release(const char *prefix, void *scope)
-{
-    char           below[CONF_PATH_MAX];
-    size_t         i, n;
-    conf_names_t  *names;
-
-    for (i = 0; i < conf_nkeys; i++) {
-        if (conf_below(&conf_keys[i], prefix) == NULL || conf_keys[i].set) {
-            continue;
-        }
-
-        switch (conf_keys[i].kind) {
-
-        case CONF_SECTION:
-            snprintf(below, sizeof(below), "%s.", conf_keys[i].path);
-            conf_release(below, scope);
-            break;
-
-        case CONF_STRING:
-        case CONF_SECRET:
-            free(*(char **) ((char *) scope + conf_keys[i].offset));
-            break;
-
-        case CONF_NAMES:
-            names = (conf_names_t *) ((char *) scope + conf_keys[i].offset);
-            for (n = 0; n < names->n; n++) {
-                free(names->names[n]);
-            }
-            free(names->names);
-            break;
-
-        default:
-            break;
-        }
-    }
+    return conf_fail(cr, token, "\"%s\" must be one of %s", conf_name(key),
+                     key->choices);
 }

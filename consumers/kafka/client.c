@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/testpoint.h"
-#include "conf/owned.h"
+#include "conf/properties.h"
 #include "kafka/source_impl.h"
 #include "record/headers.h"
 

@@ -70,7 +70,10 @@ target_auto_free(target_t *target)
     size_t  i;
 
     for (i = 0; target->own && i < target->ncolumns; i++) {
-        conf_column_release(&target->own[i]);
+        free(target->own[i].name);
+        free(target->own[i].path);
+        free(target->own[i].fallback);
+        json_pointer_free(target->own[i].pointer);
     }
 
     free(target->own);

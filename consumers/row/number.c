@@ -1,6 +1,7 @@
 /* Decimal numbers as they are written, without a trip through a double. */
 
-#include "base/text.h"
+#include <string.h>
+
 #include "row/number.h"
 
 
@@ -166,31 +167,6 @@ row_whole(const char **s, size_t *len, buf_t *out)
 
     *s = number.digits - number.negative;
     *len = number.n + (size_t) number.exponent + number.negative;
-
-    return 0;
-}
-
-
-int
-row_canonical(const char **s, size_t *len, buf_t *out)
-{
-    int           rc;
-    char         *end;
-    row_number_t  number;
-
-    rc = row_number(*s, *len, out, &number);
-    if (rc != 0) {
-        return rc;
-    }
-
-    number.digits[-1] = '-';
-    number.negative &= number.n != 0;
-    end = number.digits + number.n;
-    *end++ = 'e';
-    end = text_put_int(end, number.n ? number.exponent : 0);
-
-    *s = number.digits - number.negative;
-    *len = (size_t) (end - *s);
 
     return 0;
 }

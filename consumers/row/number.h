@@ -21,11 +21,5 @@ int row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us);
  */
 int row_whole(const char **s, size_t *len, buf_t *out);
 
-/*
- * The same for any number of JSON, so that equal numbers are equal texts:
- * "-12e-1" of "-1.20".
- */
-int row_canonical(const char **s, size_t *len, buf_t *out);
-
 
 #endif

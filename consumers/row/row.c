@@ -24,7 +24,7 @@ struct row_plan_s {
     row_ctx_t      ctx;
     row_paths_t    paths;
     row_format_t   format;
-    row_where_t   *where;       /* NULL: every record is stored */
+    uint32_t       where_slot;  /* of the filter's path */
 };
 
 
@@ -35,7 +35,7 @@ static int row_plan_fits(const row_column_t *column, char *reason,
     size_t size);
 static int row_plan_fixed(row_plan_t *plan, row_column_t *column,
     const char *json, const char *key, char *reason, size_t size);
-static int row_plan_value(row_plan_t *plan, char *reason, size_t size);
+static int row_plan_value(row_plan_t *plan);
 static int row_field(row_plan_t *plan, const row_column_t *column);
 static int row_from_path(row_plan_t *plan, const row_column_t *column);
 static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
@@ -63,7 +63,7 @@ row_plan_create(const row_spec_t *spec, char *reason, size_t size)
     row_paths_init(&plan->paths);
 
     if (row_plan_columns(plan, reason, size) == -1
-        || row_plan_value(plan, reason, size) == -1)
+        || row_plan_value(plan) == -1)
     {
         row_plan_free(plan);
         return NULL;
@@ -86,7 +86,6 @@ row_plan_free(row_plan_t *plan)
         free(plan->columns[i].fallback);
     }
 
-    row_where_free(plan->where);
     row_format_free(&plan->format);
     row_paths_free(&plan->paths);
     row_ctx_free(&plan->ctx);
@@ -264,18 +263,21 @@ row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
 /* What the filter and the format look for in the value. */
 
 static int
-row_plan_value(row_plan_t *plan, char *reason, size_t size)
+row_plan_value(row_plan_t *plan)
 {
     size_t               i;
     bool                 rest;
     const conf_where_t  *where = plan->spec.where;
 
-    if (where && (where->pointer || where->header)) {
-        plan->where = row_where_create(where, &plan->paths, reason, size);
-        if (plan->where == NULL) {
+    if (where && where->pointer) {
+        plan->parse = true;
+        plan->where_slot = row_path_add(&plan->paths, where->pointer);
+        if (plan->where_slot == JSON_NONE) {
             return -1;
         }
-        plan->parse |= where->pointer != NULL;
+
+    } else if (where && where->header == NULL) {
+        plan->spec.where = NULL;
     }
 
     plan->parse |= plan->spec.format == CONF_FORMAT_CLOUDEVENTS;
@@ -319,11 +321,10 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
         }
     }
 
-    if (plan->where) {
-        rc = row_where(plan->where, ctx, &plan->paths);
-        if (rc != 1) {
-            return rc == 0 ? ROW_FILTERED : -1;
-        }
+    if (plan->spec.where
+        && !row_where(plan->spec.where, ctx, &plan->paths, plan->where_slot))
+    {
+        return ROW_FILTERED;
     }
 
     start = text->len;

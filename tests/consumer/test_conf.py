@@ -133,8 +133,15 @@ def test_help_and_version(consumer):
     code, said = daemon.run("--help-config")
     assert code == 0
     assert "batch.linger (default \"20ms\")" in said
+    code, said = daemon.run("--help-config=json")
+    assert code == 0
+    keys = {key["path"]: key for key in json.loads(said)}
+    assert keys["batch.linger"]["default"] == '"20ms"'
+    assert keys["topic"]["required"] is True
+    code, said = daemon.run("--help-config=schema")
+    assert code == 2 and "sluice-consumer.schema.json" in said
     code, said = daemon.run("--help-config=odd")
-    assert code == 2
+    assert code == 2 and '"json"' in said
     code, said = daemon.run("--no-such-option")
     assert code != 0
 

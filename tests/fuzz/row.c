@@ -78,9 +78,13 @@ static conf_column_t  whole[] = {
 static const char *const  whole_types[] = { "text" };
 
 
-static conf_where_t  filter = {
-    .kind = CONF_WHERE_IN, .values = (char *) "[\"a\",1,null]"
+static conf_value_t  choices[] = {
+    { .type = JSON_STRING, .text = "a", .len = 1 },
+    { .type = JSON_NUMBER, .number = { .digits = "1", .n = 1, .exponent = 1 } },
+    { .type = JSON_NULL }
 };
+
+static conf_where_t  filter = { .values = choices, .nvalues = 3 };
 
 
 #define PLAN(list)  .columns = list, .types = list##_types,                  \

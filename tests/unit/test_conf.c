@@ -13,6 +13,7 @@
 #define PG    "\"postgres\": \"dbname=x\", \"table\": \"t\",\n"
 #define COLS  "\"columns\": { \"a\": \"/a\" }"
 #define GOOD  HEAD KAFKA PG COLS
+#define COLUMNS  HEAD KAFKA PG "\"columns\": "
 
 
 typedef struct {
@@ -87,11 +88,11 @@ static const case_t  errors[] = {
       "f:2: column \"a\": \"b\" is no JSON Pointer: " },
     { "{ \"columns\": { \"a\": 1 } }",
       "f:1: column \"a\": it must be a JSON Pointer or an object" },
-    { "{ \"columns\": { \"a\": { \"type\": \"text\" } } }",
-      "f:1: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
+    { COLUMNS "{ \"a\": { \"type\": \"text\" } } }",
+      "f:4: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
       "\"constant\" and \"generated\"" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"meta\": \"key\" } } }",
-      "f:1: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"meta\": \"key\" } } }",
+      "f:4: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
       "\"constant\" and \"generated\"" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"requird\": true } } }",
       "f:2: column \"a\": unknown key \"requird\", did you mean "
@@ -106,13 +107,13 @@ static const case_t  errors[] = {
     { "{ \"columns\": { \"a\": { \"meta\": \"ofset\" } } }",
       "f:1: column \"a\": unknown \"meta\" \"ofset\", did you mean "
       "\"offset\"?" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"required\": true, "
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"required\": true, "
       "\"default\": 1 } } }",
-      "f:1: column \"a\": it cannot be required and have a default" },
+      "f:4: column \"a\": it cannot be required and have a default" },
     { "{ \"columns\": { \"a\": { \"header\": \"\" } } }",
       "f:1: column \"a\": \"header\" must be a header's name" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"header\": \"h\" } } }",
-      "f:1: column \"a\": it needs one of " },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"header\": \"h\" } } }",
+      "f:4: column \"a\": it needs one of " },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"txt[]\" } } }",
       "f:1: column \"a\": unknown type" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"on_null\": \"rejct\" } } "
@@ -131,19 +132,19 @@ static const case_t  errors[] = {
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": { \"mask\": "
       "-1 } } } }", "f:1: column \"a\": \"mask\" must be 0 to 1000 "
       "characters that stay" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"required\": true, "
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"required\": true, "
       "\"on_null\": \"null\" } } }",
-      "f:1: column \"a\": \"required\" says what \"on_missing\" and "
+      "f:4: column \"a\": \"required\" says what \"on_missing\" and "
       "\"on_null\" are" },
-    { "{ \"columns\": { \"a\": { \"meta\": \"offset\", \"default\": 1 } } }",
-      "f:1: column \"a\": what is always there needs no \"default\"" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"on_null\": "
-      "\"default\" } } }", "f:1: column \"a\": it has no \"default\"" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"default\": 1, "
+    { COLUMNS "{ \"a\": { \"meta\": \"offset\", \"default\": 1 } } }",
+      "f:4: column \"a\": what is always there needs no \"default\"" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"on_null\": "
+      "\"default\" } } }", "f:4: column \"a\": it has no \"default\"" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"default\": 1, "
       "\"on_missing\": \"null\" } } }",
-      "f:1: column \"a\": its \"default\" is never used" },
-    { "{ \"columns\": { \"a\": { \"meta\": \"offset\", \"unit\": \"s\" } } }",
-      "f:1: column \"a\": \"transform\" and \"unit\" go with " },
+      "f:4: column \"a\": its \"default\" is never used" },
+    { COLUMNS "{ \"a\": { \"meta\": \"offset\", \"unit\": \"s\" } } }",
+      "f:4: column \"a\": \"transform\" and \"unit\" go with " },
     { GOOD ",\n\"format\": \"xml\" }", "f:5: \"format\" must be one of "
       "json|text|bytes|cloudevents" },
     { GOOD ",\n\"format\": \"text\" }", "f:1: a value of \"format\" \"text\" "
@@ -167,8 +168,8 @@ static const case_t  errors[] = {
     { HEAD KAFKA PG "\"columns\": \"auto\", \"create_table\": true }",
       "f:1: \"columns\" \"auto\" are the table's, so \"create_table\" cannot "
       "make it" },
-    { "{ \"columns\": { \"a\": { \"generated\": \"identity\" } } }",
-      "f:1: no column of \"columns\" is filled from the record" }
+    { COLUMNS "{ \"a\": { \"generated\": \"identity\" } } }",
+      "f:4: no column of \"columns\" is filled from the record" }
 };
 
 

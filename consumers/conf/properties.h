@@ -1,7 +1,7 @@
-/* librdkafka properties the daemon owns. */
+/* librdkafka's properties that the daemon owns. */
 
-#ifndef SLUICE_CONF_KAFKA_H
-#define SLUICE_CONF_KAFKA_H
+#ifndef SLUICE_CONF_PROPERTIES_H
+#define SLUICE_CONF_PROPERTIES_H
 
 
 typedef struct {
@@ -13,9 +13,6 @@ typedef struct {
 
 /* Ends with a NULL name. */
 extern const conf_owned_t  conf_owned[];
-
-/* Why a property cannot be given, or NULL if it can. */
-const char *conf_kafka_refusal(const char *name);
 
 
 #endif

@@ -1,0 +1,504 @@
+/* What the configuration's keys ask of each other. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libpq-fe.h>
+
+#include "conf/check.h"
+#include "conf/types.h"
+
+
+#define CONF_TABLES_MAX  64      /* of one route */
+
+
+/* Something that must not be, and what is said of it. */
+typedef struct {
+    bool         wrong;
+    const char  *words;
+} conf_rule_t;
+
+
+static int conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place);
+static int conf_check_columns(conf_reader_t *cr, conf_t *conf);
+static int conf_check_column(conf_reader_t *cr, const conf_column_t *column);
+static int conf_check_fields(conf_reader_t *cr, const conf_t *conf);
+static int conf_check_mode(conf_reader_t *cr, const conf_t *conf,
+    uint32_t place);
+static int conf_check_named(conf_reader_t *cr, const conf_t *conf,
+    uint32_t place, const char *key, const char *name);
+static int conf_check_route(conf_reader_t *cr, conf_t *conf);
+static int conf_route_alias(conf_reader_t *cr, const conf_t *conf,
+    conf_route_t *route);
+static int conf_targets(conf_reader_t *cr, conf_t *conf);
+static int conf_compare_tables(const void *a, const void *b);
+static int conf_compare_routes(const void *a, const void *b);
+
+
+/* Where a key of the whole configuration stands, for messages. */
+
+static uint32_t
+conf_place(const conf_reader_t *cr, const char *key)
+{
+    uint32_t  value;
+
+    value = json_member(&cr->doc, 0, key, strlen(key));
+
+    return value == JSON_NONE ? 0 : value - 1;
+}
+
+
+/* How many of the names, a '|' between them, are members of the object. */
+
+static unsigned
+conf_given(const conf_reader_t *cr, uint32_t object, const char *names)
+{
+    size_t    len;
+    unsigned  n;
+
+    for (n = 0; *names; names += len + (names[len] == '|')) {
+        len = strcspn(names, "|");
+        n += json_member(&cr->doc, object, names, len) != JSON_NONE;
+    }
+
+    return n;
+}
+
+
+static int
+conf_check_rules(conf_reader_t *cr, uint32_t place, const conf_rule_t *rules,
+    size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (rules[i].wrong) {
+            return conf_fail(cr, place, "%s", rules[i].words);
+        }
+    }
+
+    return 0;
+}
+
+
+int
+conf_check(conf_reader_t *cr, conf_t *conf)
+{
+    unsigned           fields, conditions;
+    uint32_t           where;
+    PQconninfoOption  *options;
+
+    if (conf_property(conf, "bootstrap.servers") == NULL
+        && conf_property(conf, "metadata.broker.list") == NULL)
+    {
+        return conf_fail(cr, 0, "property \"bootstrap.servers\" of \"kafka\" "
+                         "is missing");
+    }
+
+    if (conf->dead_topic && strcmp(conf->dead_topic, conf->topic) == 0) {
+        return conf_fail(cr, 0, "\"dead_letters.topic\" cannot be \"topic\": "
+                         "it would read its own dead letters");
+    }
+
+    /* libpq's own message may hold a part of the password */
+    options = PQconninfoParse(conf->postgres, NULL);
+    if (options == NULL) {
+        return conf_fail(cr, 0, "key \"postgres\" is no conninfo string or "
+                         "URI of libpq");
+    }
+
+    PQconninfoFree(options);
+
+    where = json_member(&cr->doc, 0, "where", 5);
+    fields = conf_given(cr, where, "path|header");
+    conditions = conf_given(cr, where, "equals|in|exists");
+
+    if (fields > 1 || fields != conditions) {
+        return conf_fail(cr, 0, "\"where\" needs one of \"path\" and "
+                         "\"header\", and one of \"equals\", \"in\" and "
+                         "\"exists\"");
+    }
+
+    if (conf->nroutes == 0 || conf->table || conf->ncolumns
+        || conf->columns_auto)
+    {
+        if (conf->table == NULL
+            || (conf->ncolumns == 0 && !conf->columns_auto))
+        {
+            return conf_fail(cr, 0, "key \"%s\" is missing",
+                             conf->table ? "columns" : "table");
+        }
+    }
+
+    if (conf_check_table(cr, conf, 0) == -1
+        || (conf->nroutes && conf_check_route(cr, conf) == -1))
+    {
+        return -1;
+    }
+
+    return conf_targets(cr, conf);
+}
+
+
+/* One table's own keys; "place" is the table's, 0 for the configuration's. */
+
+static int
+conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place)
+{
+    return conf_check_columns(cr, conf) == -1
+           || conf_check_fields(cr, conf) == -1
+           || conf_check_mode(cr, conf, place) == -1 ? -1 : 0;
+}
+
+
+/* Each column; then that of "rest" joins them, unless they are the table's. */
+
+static int
+conf_check_columns(conf_reader_t *cr, conf_t *conf)
+{
+    bool            filled, twice;
+    size_t          i;
+    conf_column_t  *column;
+
+    if (conf->columns_auto && conf->create_table) {
+        return conf_fail(cr, 0, "\"columns\" \"auto\" are the table's, so "
+                         "\"create_table\" cannot make it");
+    }
+
+    filled = conf->ncolumns == 0;
+    twice = false;
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        column = &conf->columns[i];
+        cr->column = column->name;
+
+        if (conf_check_column(cr, column) == -1) {
+            return -1;
+        }
+
+        filled |= column->from != CONF_FROM_IDENTITY;
+        twice |= conf->rest && strcmp(column->name, conf->rest) == 0;
+    }
+
+    cr->column = NULL;
+
+    if (!filled) {
+        /* before the first one's value are its name and "columns" */
+        return conf_fail(cr, conf->columns[0].token - 2, "no column of "
+                         "\"columns\" is filled from the record");
+    }
+
+    if (twice) {
+        return conf_fail(cr, 0, "\"rest\" and \"columns\" both fill column "
+                         "\"%s\"", conf->rest);
+    }
+
+    if (conf->rest && conf->ncolumns) {
+        column = &conf->columns[conf->ncolumns++];
+        column->from = CONF_FROM_REST;
+        column->name = conf->rest;
+    }
+
+    return 0;
+}
+
+
+static int
+conf_check_column(conf_reader_t *cr, const conf_column_t *column)
+{
+    bool         always;
+    type_kind_t  kind;
+
+    kind = column->type ? type_kind(column->type) : TYPE_OTHER;
+
+    /* of these there is always one, and no other than Kafka's */
+    always = column->from == CONF_FROM_TOPIC
+             || column->from == CONF_FROM_PARTITION
+             || column->from == CONF_FROM_OFFSET
+             || column->from == CONF_FROM_CONSTANT
+             || column->from == CONF_FROM_IDENTITY;
+
+    const conf_rule_t  rules[] = {
+        { conf_type(cr, column->token) == JSON_OBJECT
+          && conf_given(cr, column->token,
+                        "path|meta|header|constant|generated") != 1,
+          "it needs one of \"path\", \"meta\", \"header\", \"constant\" and "
+          "\"generated\"" },
+
+        { column->required && column->fallback,
+          "it cannot be required and have a default" },
+
+        { column->required && (column->on_missing || column->on_null),
+          "\"required\" says what \"on_missing\" and \"on_null\" are" },
+
+        { always && (column->fallback || column->on_missing
+                     || column->on_null),
+          "what is always there needs no \"default\", \"on_missing\" or "
+          "\"on_null\"" },
+
+        { !column->fallback && (column->on_missing == CONF_ON_DEFAULT
+                                || column->on_null == CONF_ON_DEFAULT),
+          "it has no \"default\"" },
+
+        { column->fallback && column->on_missing
+          && column->on_missing != CONF_ON_DEFAULT
+          && column->on_null != CONF_ON_DEFAULT,
+          "its \"default\" is never used" },
+
+        { (column->ntransforms || column->unit)
+          && (column->from == CONF_FROM_TIMESTAMP
+              || (always && column->from != CONF_FROM_TOPIC)),
+          "\"transform\" and \"unit\" go with \"path\", \"header\", and "
+          "\"meta\" key, value and topic only" },
+
+        { column->from == CONF_FROM_IDENTITY
+          && (column->required
+              || (column->type && kind != TYPE_SMALLINT
+                  && kind != TYPE_INTEGER && kind != TYPE_BIGINT)),
+          "an identity column has a whole number's type and no other key" }
+    };
+
+    return conf_check_rules(cr, column->token, rules,
+                            sizeof(rules) / sizeof(rules[0]));
+}
+
+
+static int
+conf_check_fields(conf_reader_t *cr, const conf_t *conf)
+{
+    bool    fields;
+    size_t  i;
+
+    if (conf->format != CONF_FORMAT_TEXT && conf->format != CONF_FORMAT_BYTES)
+    {
+        return 0;
+    }
+
+    fields = conf->columns_auto || conf->where.pointer;
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        fields |= conf->columns[i].from == CONF_FROM_PATH
+                  || conf->columns[i].from == CONF_FROM_REST;
+    }
+
+    return !fields
+           ? 0 : conf_fail(cr, 0, "a value of \"format\" \"%s\" has no "
+                           "fields: columns take it whole by \"meta\": "
+                           "\"value\"", conf->format == CONF_FORMAT_TEXT
+                                        ? "text" : "bytes");
+}
+
+
+static int
+conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place)
+{
+    size_t    i;
+    uint32_t  key, newer;
+
+    key = place ? place : conf_place(cr, "key");
+    newer = place ? place : conf_place(cr, "newer");
+
+    if (conf->key.n == 0 && conf->mode >= CONF_MODE_UPSERT) {
+        return conf_fail(cr, place ? place : conf_place(cr, "mode"),
+                         "this \"mode\" needs \"key\"");
+    }
+
+    if (conf->key.n && conf->mode == CONF_MODE_APPEND) {
+        return conf_fail(cr, key, "\"key\" goes with \"mode\" ignore, upsert "
+                         "and upsert_delete");
+    }
+
+    if (conf->newer && conf->mode < CONF_MODE_UPSERT) {
+        return conf_fail(cr, newer, "\"newer\" goes with \"mode\" upsert and "
+                         "upsert_delete");
+    }
+
+    for (i = 0; i < conf->key.n; i++) {
+        if (conf_check_named(cr, conf, key, "key", conf->key.names[i]) == -1)
+        {
+            return -1;
+        }
+    }
+
+    return conf->newer == NULL
+           ? 0 : conf_check_named(cr, conf, newer, "newer", conf->newer);
+}
+
+
+static int
+conf_check_named(conf_reader_t *cr, const conf_t *conf, uint32_t place,
+    const char *key, const char *name)
+{
+    size_t  i;
+
+    /* "auto": the table's, which are yet to be read */
+
+    if (conf->columns_auto) {
+        return 0;
+    }
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        if (strcmp(conf->columns[i].name, name) == 0
+            && conf->columns[i].from != CONF_FROM_IDENTITY)
+        {
+            return 0;
+        }
+    }
+
+    return conf_fail(cr, place, "\"%s\" names \"%s\", which is no column "
+                     "filled from the record", key, name);
+}
+
+
+static int
+conf_check_route(conf_reader_t *cr, conf_t *conf)
+{
+    size_t         i;
+    uint32_t       place;
+    conf_route_t  *route;
+
+    place = conf_place(cr, "route");
+
+    if (conf_given(cr, place + 1, "path|header") != 1) {
+        return conf_fail(cr, place, "\"route\" needs one of \"path\" and "
+                         "\"header\"");
+    }
+
+    if ((conf->route_default == CONF_ROUTE_TABLE) != (conf->table != NULL)) {
+        return conf_fail(cr, place, conf->table
+                         ? "\"table\" beside \"route\" takes the rest, so "
+                           "\"route.default\" must be \"table\""
+                         : "\"route.default\" \"table\" needs \"table\" and "
+                           "\"columns\"");
+    }
+
+    for (i = 0; i < conf->nroutes; i++) {
+        route = &conf->routes[i];
+
+        if (route->alias) {
+            continue;
+        }
+
+        /* all that is not the table's own is the configuration's */
+        memcpy((char *) route->conf + offsetof(conf_t, file),
+               (char *) conf + offsetof(conf_t, file),
+               sizeof(conf_t) - offsetof(conf_t, file));
+
+        if (conf_check_table(cr, route->conf, route->token) == -1) {
+            return -1;
+        }
+    }
+
+    for (i = 0; i < conf->nroutes; i++) {
+        if (conf->routes[i].alias
+            && conf_route_alias(cr, conf, &conf->routes[i]) == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+conf_route_alias(conf_reader_t *cr, const conf_t *conf, conf_route_t *route)
+{
+    size_t  i;
+
+    for (i = 0; i < conf->nroutes; i++) {
+        if (conf->routes[i].alias == NULL
+            && strcmp(conf->routes[i].value, route->alias) == 0)
+        {
+            route->conf = conf->routes[i].conf;
+            return 0;
+        }
+    }
+
+    return conf_fail(cr, route->token, "\"%s\" of \"route.tables\" names "
+                     "\"%s\", which has no table there", route->value,
+                     route->alias);
+}
+
+
+/* In the order of their names: all daemons lock tables alike. */
+
+static int
+conf_targets(conf_reader_t *cr, conf_t *conf)
+{
+    size_t         i, n;
+    uint32_t       place;
+    conf_route_t  *route;
+
+    place = conf_place(cr, "route");
+    conf->targets = conf_alloc(cr, (conf->nroutes + 1) * sizeof(conf_t *));
+    if (conf->targets == NULL) {
+        return -1;
+    }
+
+    if (conf->table) {
+        conf->targets[conf->ntargets++] = conf;
+    }
+
+    for (i = 0; i < conf->nroutes; i++) {
+        if (conf->routes[i].alias == NULL) {
+            conf->targets[conf->ntargets++] = conf->routes[i].conf;
+        }
+    }
+
+    if (conf->ntargets > CONF_TABLES_MAX) {
+        return conf_fail(cr, place, "\"route\" has more than %d tables",
+                         CONF_TABLES_MAX);
+    }
+
+    qsort(conf->targets, conf->ntargets, sizeof(conf_t *),
+          conf_compare_tables);
+
+    for (i = 1; i < conf->ntargets; i++) {
+        if (conf_compare_tables(&conf->targets[i - 1], &conf->targets[i]) == 0
+            && (conf->targets[i - 1]->mode || conf->targets[i]->mode))
+        {
+            return conf_fail(cr, place, "table \"%s\" is there twice, and "
+                             "rows that meet need one order: let one value "
+                             "name the other", conf->targets[i]->table);
+        }
+    }
+
+    for (i = 0; i < conf->nroutes; i++) {
+        route = &conf->routes[i];
+
+        for (n = 0; conf->targets[n] != route->conf; n++) { /* void */ }
+
+        route->target = (uint16_t) n;
+    }
+
+    if (conf->nroutes) {
+        qsort(conf->routes, conf->nroutes, sizeof(conf_route_t),
+              conf_compare_routes);
+    }
+
+    if (conf->table == NULL) {
+        /* offsets need a name; no table can have this one by accident */
+        conf->table = (char *) "(route)";
+    }
+
+    return 0;
+}
+
+
+static int
+conf_compare_tables(const void *a, const void *b)
+{
+    const conf_t *const *p = a, *const *q = b;
+
+    return strcmp((*p)->table, (*q)->table);
+}
+
+
+static int
+conf_compare_routes(const void *a, const void *b)
+{
+    const conf_route_t  *p = a, *q = b;
+
+    return strcmp(p->value, q->value);
+}

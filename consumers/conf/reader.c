@@ -1,0 +1,357 @@
+/* The bottom of the configuration's reader; knows no key. */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "conf/reader.h"
+
+
+#define CONF_SECRET_MAX  65535    /* bytes of a file named by { "file": } */
+
+
+struct conf_block_s {
+    conf_block_t    *next;
+    json_pointer_t  *pointer;    /* or NULL */
+    max_align_t      data[];
+};
+
+
+static char *conf_expand_text(conf_reader_t *cr, char *s);
+static char *conf_get_file(conf_reader_t *cr, uint32_t token);
+
+
+int
+conf_load(conf_reader_t *cr, const char *text, size_t len)
+{
+    char          *to;
+    uint32_t       i;
+    unsigned       line, column;
+    json_error_t   err;
+    json_token_t  *t;
+
+    memset(&cr->doc, 0, sizeof(json_doc_t));
+    cr->words = NULL;
+    cr->text = text;
+    cr->len = len;
+
+    if (json_parse(&cr->doc, text, len, &err) == -1) {
+        json_position(text, len, err.offset, &line, &column);
+        snprintf(cr->err, CONF_ERROR_MAX, "%s:%u:%u: %s", cr->file, line,
+                 column, err.reason);
+        return -1;
+    }
+
+    /* a decoded string is never longer; each has a NUL more */
+    cr->words = calloc(cr->doc.count, sizeof(conf_word_t));
+    to = conf_alloc(cr, len + cr->doc.count);
+
+    if (cr->words == NULL || to == NULL) {
+        return conf_fail(cr, 0, "out of memory");
+    }
+
+    for (i = 0; i < cr->doc.count; i++) {
+        t = &cr->doc.tokens[i];
+
+        if (t->type == JSON_ARRAY || t->type == JSON_OBJECT) {
+            continue;
+        }
+
+        cr->words[i].text = to;
+
+        if (t->type == JSON_STRING) {
+            to += json_unescape(&cr->doc, i, to);
+
+        } else {
+            to = mempcpy(to, text + t->start, t->end - t->start);
+        }
+
+        *to++ = '\0';
+    }
+
+    return 0;
+}
+
+
+void
+conf_unload(conf_reader_t *cr)
+{
+    free(cr->words);
+    json_doc_free(&cr->doc);
+}
+
+
+int
+conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
+{
+    int                  n;
+    char                *p;
+    va_list              ap;
+    unsigned             line, column;
+    const json_token_t  *at;
+
+    /* a string's token begins behind its quote, but not a file's content */
+    at = &cr->doc.tokens[token];
+    json_position(cr->text, cr->len, at->start
+                  - (at->type == JSON_STRING && cr->words
+                     && !cr->words[token].secret), &line, &column);
+
+    n = snprintf(cr->err, CONF_ERROR_MAX, "%s:%u:%u: %s%s%s", cr->file, line,
+                 column, cr->column ? "column \"" : "",
+                 cr->column ? cr->column : "", cr->column ? "\": " : "");
+    if (n < 0 || n >= CONF_ERROR_MAX) {
+        return -1;
+    }
+
+    va_start(ap, fmt);
+    vsnprintf(cr->err + n, CONF_ERROR_MAX - (size_t) n, fmt, ap);
+    va_end(ap);
+
+    /* a name in the file may hold anything: one line all the same */
+
+    for (p = cr->err + strlen(cr->file); *p; p++) {
+        if ((unsigned char) *p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+
+    return -1;
+}
+
+
+void *
+conf_alloc(conf_reader_t *cr, size_t size)
+{
+    conf_block_t  *block;
+
+    block = calloc(1, sizeof(conf_block_t) + size);
+    if (block == NULL) {
+        conf_fail(cr, 0, "out of memory");
+        return NULL;
+    }
+
+    block->next = *cr->memory;
+    *cr->memory = block;
+
+    return block->data;
+}
+
+
+char *
+conf_copy(conf_reader_t *cr, const char *s, size_t len)
+{
+    char  *copy;
+
+    copy = conf_alloc(cr, len + 1);
+
+    return copy ? memcpy(copy, s, len) : NULL;
+}
+
+
+json_pointer_t *
+conf_pointer(conf_reader_t *cr, uint32_t token)
+{
+    const char    *s, *reason;
+    conf_block_t  *block;
+
+    if (conf_alloc(cr, 0) == NULL) {
+        return NULL;
+    }
+
+    block = *cr->memory;
+    s = cr->words[token].text;
+    block->pointer = json_pointer_compile(s, strlen(s), &reason);
+
+    if (block->pointer == NULL) {
+        conf_fail(cr, token, "\"%s\" is no JSON Pointer: %s",
+                  cr->words[token].secret ? "file" : s, reason);
+    }
+
+    return block->pointer;
+}
+
+
+void
+conf_memory_free(conf_block_t *memory)
+{
+    conf_block_t  *next;
+
+    for ( /* void */ ; memory; memory = next) {
+        next = memory->next;
+        json_pointer_free(memory->pointer);
+        free(memory);
+    }
+}
+
+
+uint32_t
+conf_next(const conf_reader_t *cr, uint32_t in, uint32_t after)
+{
+    uint32_t             next;
+    const json_token_t  *tokens;
+
+    tokens = cr->doc.tokens;
+    next = after == 0 ? in + 1
+           : tokens[tokens[in].type == JSON_OBJECT ? after + 1 : after].next;
+
+    return next < tokens[in].next ? next : 0;
+}
+
+
+size_t
+conf_count(const conf_reader_t *cr, uint32_t token)
+{
+    size_t    n;
+    uint32_t  i;
+
+    for (n = 0, i = conf_next(cr, token, 0); i; n++) {
+        i = conf_next(cr, token, i);
+    }
+
+    return n;
+}
+
+
+int
+conf_resolve(conf_reader_t *cr, uint32_t token)
+{
+    char  *text;
+
+    if (conf_type(cr, token) != JSON_OBJECT || conf_count(cr, token) != 1
+        || strcmp(cr->words[token + 1].text, "file") != 0
+        || conf_type(cr, token + 2) != JSON_STRING)
+    {
+        return 0;
+    }
+
+    text = conf_get_file(cr, token + 2);
+    if (text == NULL) {
+        return -1;
+    }
+
+    cr->doc.tokens[token].type = JSON_STRING;
+    cr->words[token].text = text;
+    cr->words[token].secret = true;
+
+    return 0;
+}
+
+
+static char *
+conf_get_file(conf_reader_t *cr, uint32_t token)
+{
+    char    *path, *found, text[CONF_SECRET_MAX + 1];
+    FILE    *fp;
+    size_t   len;
+
+    path = conf_expand_text(cr, cr->words[token].text);
+    if (path == NULL) {
+        return NULL;
+    }
+
+    fp = fopen(path, "re");
+    if (fp == NULL) {
+        conf_fail(cr, token, "could not open \"%s\": %s", path,
+                  strerror(errno));
+        return NULL;
+    }
+
+    found = NULL;
+    len = fread(text, 1, sizeof(text), fp);
+
+    if (ferror(fp) || len == sizeof(text) || memchr(text, '\0', len)) {
+        conf_fail(cr, token, "could not read \"%s\": %s", path,
+                  ferror(fp) ? strerror(errno) : "not a short text");
+
+    } else {
+        while (len && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
+            len--;
+        }
+
+        found = conf_copy(cr, text, len);
+    }
+
+    explicit_bzero(text, sizeof(text));
+    fclose(fp);
+
+    return found;
+}
+
+
+/* The one variable a unit file needs; any other "$" stands for itself. */
+
+static char *
+conf_expand_text(conf_reader_t *cr, char *s)
+{
+    static const char  name[] = "${CREDENTIALS_DIRECTORY}";
+
+    char        *out;
+    size_t       before, len;
+    const char  *at, *directory;
+
+    at = strstr(s, name);
+    directory = getenv("CREDENTIALS_DIRECTORY");
+
+    if (at == NULL || directory == NULL) {
+        return s;
+    }
+
+    before = (size_t) (at - s);
+    len = strlen(s) + strlen(directory) + 1;
+    out = conf_alloc(cr, len);
+
+    if (out) {
+        snprintf(out, len, "%.*s%s%s", (int) before, s, directory,
+                 at + sizeof(name) - 1);
+    }
+
+    return out;
+}
+
+
+char *
+conf_expand(conf_reader_t *cr, uint32_t token)
+{
+    return cr->words[token].secret
+           ? cr->words[token].text
+           : conf_expand_text(cr, cr->words[token].text);
+}
+
+
+/* As it is written: numbers keep their digits. */
+
+char *
+conf_json(conf_reader_t *cr, uint32_t token)
+{
+    char                *json;
+    buf_t                text;
+    const char          *s;
+    const json_token_t  *t;
+
+    s = cr->words[token].text;
+
+    if (!cr->words[token].secret) {
+        t = &cr->doc.tokens[token];
+        return t->type == JSON_STRING
+               ? conf_copy(cr, cr->text + t->start - 1, t->end - t->start + 2)
+               : conf_copy(cr, cr->text + t->start, t->end - t->start);
+    }
+
+    memset(&text, 0, sizeof(buf_t));
+    buf_add(&text, "\"", 1);
+    text_add_json(&text, s, strlen(s));
+    buf_add(&text, "\"", 1);
+
+    if (buf_failed(&text)) {
+        conf_fail(cr, 0, "out of memory");
+        return NULL;
+    }
+
+    json = conf_copy(cr, text.data, text.len);
+    buf_free(&text);
+
+    return json;
+}

@@ -1,0 +1,130 @@
+/* Setters of keys that hold one value, and the values of "where". */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "conf/setters.h"
+#include "conf/units.h"
+
+
+int
+conf_set_ignored(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
+    (void) scope;
+
+    return conf_type(cr, token) == JSON_STRING
+           ? 0 : conf_must(cr, key, token, "a string");
+}
+
+
+int
+conf_set_start(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
+    conf_t  *conf = scope;
+
+    conf->start_text = conf_string(cr, token);
+
+    if (strcmp(conf->start_text, "earliest") == 0) {
+        conf->start = CONF_START_EARLIEST;
+
+    } else if (strcmp(conf->start_text, "latest") == 0) {
+        conf->start = CONF_START_LATEST;
+
+    } else if (conf_parse_date(conf->start_text, &conf->start_time) == 0) {
+        conf->start = CONF_START_TIME;
+
+    } else {
+        return conf_must(cr, key, token, "\"earliest\", \"latest\" or a time "
+                         "such as \"2026-01-31T12:00:00Z\"");
+    }
+
+    return 0;
+}
+
+
+int
+conf_set_listen(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
+    char     *s, *colon;
+    conf_t   *conf = scope;
+    int64_t   port;
+
+    s = conf_string(cr, token);
+    colon = strrchr(s, ':');
+
+    if (colon == NULL || colon == s
+        || text_get_int(colon + 1, strlen(colon + 1), 8, &port) != 0
+        || port < 1 || port > 65535)
+    {
+        return conf_must(cr, key, token, "ADDRESS:PORT such as "
+                         "\"127.0.0.1:9465\"");
+    }
+
+    conf->listen = s;
+    conf->listen_port = (uint16_t) port;
+    conf->listen_host = s[0] == '[' && colon[-1] == ']'
+                        ? conf_copy(cr, s + 1, (size_t) (colon - s) - 2)
+                        : conf_copy(cr, s, (size_t) (colon - s));
+
+    return conf->listen_host ? 0 : -1;
+}
+
+
+/* One value of "equals", or the elements of "in". */
+
+int
+conf_set_where(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
+    bool           in;
+    char          *s;
+    size_t         n;
+    conf_t        *conf = scope;
+    uint32_t       i;
+    conf_value_t  *value;
+
+    in = strcmp(key->path, "where.in") == 0;
+    n = in ? 0 : 1;
+
+    if (in && conf_type(cr, token) == JSON_ARRAY) {
+        n = conf_count(cr, token);
+    }
+
+    if (n == 0) {
+        return conf_must(cr, key, token, "an array with at least one value");
+    }
+
+    if (!in && conf_resolve(cr, token) == -1) {
+        return -1;
+    }
+
+    conf->where.values = conf_alloc(cr, n * sizeof(conf_value_t));
+    if (conf->where.values == NULL) {
+        return -1;
+    }
+
+    for (i = in ? token + 1 : token; conf->where.nvalues < n;
+         i = conf_next(cr, token, i))
+    {
+        s = cr->words[i].text;
+
+        if (s == NULL) {
+            return conf_fail(cr, token, "what \"where\" compares with must be "
+                             "a string, a number, true, false or null");
+        }
+
+        value = &conf->where.values[conf->where.nvalues++];
+        value->type = conf_type(cr, i);
+        value->text = s;
+        value->len = strlen(s);
+
+        if (value->type == JSON_NUMBER) {
+            json_number(s, s + value->len, &value->number);
+        }
+    }
+
+    return 0;
+}
