@@ -27,7 +27,8 @@ const conf_key_t  conf_keys[] = {
       .doc = "For editors: where the JSON Schema of this file is." },
 
     { "topic", CONF_STRING, .required = true, FIELD(topic),
-      .example = "\"order\"", .doc = "The topic that is read." },
+      .example = "\"order\"",
+      .doc = "The topic that is read." },
 
     { "group", CONF_STRING, .required = true, FIELD(group),
       .example = "\"order\"",
@@ -37,8 +38,9 @@ const conf_key_t  conf_keys[] = {
     { "start", CONF_TEXT, .required = true, .set = conf_set_start,
       .form = "`earliest`, `latest` or a time (RFC 3339)",
       .example = "\"earliest\"",
-      .doc = "Where to begin, used once: for partitions nothing is stored of "
-             "yet. Partitions added later start at their beginning." },
+      .doc = "Where to begin. It is used once, for partitions of which "
+             "nothing is stored yet. Partitions added later start at their "
+             "beginning." },
 
     { "kafka", CONF_CUSTOM, .required = true, .set = conf_set_properties,
       .form = "an object of librdkafka's properties",
@@ -47,8 +49,8 @@ const conf_key_t  conf_keys[] = {
                 "[\"string\", \"number\", \"boolean\"] }, { \"$ref\": "
                 "\"#/$defs/file\" } ] }",
       .example = "{ \"bootstrap.servers\": \"k1:9092,k2:9092\" }",
-      .doc = "How to reach Kafka. `bootstrap.servers` is a must; properties "
-             "the daemon owns are refused with the reason." },
+      .doc = "How to reach Kafka. `bootstrap.servers` is required; "
+             "properties that the daemon owns are refused with the reason." },
 
     { "postgres", CONF_SECRET, .required = true, FIELD(postgres),
       .example = "\"service=app\"",
@@ -57,98 +59,102 @@ const conf_key_t  conf_keys[] = {
 
     { "table", CONF_TEXT, .set = conf_set_table,
       .form = "`NAME` or `SCHEMA.NAME`", .example = "\"shop.orders\"",
-      .doc = "The table that takes the rows, its name as it is in the "
-             "catalogue. It is a part of the key of the stored offsets. A "
-             "must, as `columns` is, unless `route` says all." },
+      .doc = "The table that takes the rows, named as in the catalogue. It "
+             "is part of the key of the stored offsets. `table` and "
+             "`columns` are required unless `route` names every table." },
 
     { "create_table", CONF_BOOL, FIELD(create_table), .fallback = "false",
       .example = "true",
       .doc = "Create the table from `columns` if it is absent. "
-             "`sluice-consumer print-ddl` shows how." },
+             "`sluice-consumer print-ddl` shows the SQL." },
 
     { "evolve", CONF_ENUM, FIELD(evolve), .choices = "hold|add",
       .fallback = "\"hold\"", .example = "\"add\"",
-      .doc = "What is done about a column that the table lacks: hold and say "
-             "so, or add it." },
+      .doc = "What to do if the table lacks a column: hold and report it, "
+             "or add the column." },
 
     { "mode", CONF_ENUM, FIELD(mode),
       .choices = "append|ignore|upsert|upsert_delete",
       .fallback = "\"append\"", .example = "\"upsert\"",
-      .doc = "How a row meets one of the same key. `append` inserts each; "
-             "`ignore` keeps what is there; `upsert` replaces it, the last "
-             "record wins; `upsert_delete` is `upsert`, and a record without "
-             "a value deletes." },
+      .doc = "What happens if a row with the same key exists. `append` "
+             "adds another row; `ignore` keeps the existing row; `upsert` "
+             "replaces it, the last record wins; `upsert_delete` is "
+             "`upsert`, and a record without a value deletes the row." },
 
     { "key", CONF_NAMES, FIELD(key), .example = "[\"order_id\"]",
-      .doc = "The columns of the unique constraint by which rows meet; for "
-             "every `mode` but `append`. With `ignore` it may be left out: "
-             "then any unique constraint counts." },
+      .doc = "The columns of the unique constraint that decides which rows "
+             "are the same; required for every `mode` except `append`. "
+             "`ignore` may omit it: then any unique constraint counts." },
 
     { "newer", CONF_STRING, FIELD(newer), .example = "\"updated_at\"",
-      .doc = "For `upsert`: a column that grows with every change. A record "
-             "whose value is less than the row's, or null, changes nothing." },
+      .doc = "For `upsert`: a column that grows with every change. A "
+             "record whose value is null or less than the row's changes "
+             "nothing." },
 
     { "columns", CONF_CUSTOM, .set = conf_set_columns,
       .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
                 "\"pattern\": \"^auto$\"",
       .example = "{ \"id\": \"/id\", \"at\": { \"meta\": \"timestamp\" } }",
-      .doc = "What fills which column. A string is short for an object with "
-             "that `path`; `auto` fills each of the table's columns from the "
-             "field of its name." },
+      .doc = "What fills each column. A string stands for an object with "
+             "that `path`; `auto` fills each of the table's columns from "
+             "the field of the same name." },
 
     { "columns.*.path", CONF_POINTER, COLUMN(pointer),
       .example = "\"/user/address/0\"",
-      .doc = "The field of the record's value; an empty string is the whole "
-             "value." },
+      .doc = "The field of the record's value. An empty string is the "
+             "whole value." },
 
     { "columns.*.meta", CONF_ENUM, COLUMN(from), .first = CONF_FROM_TOPIC,
       .choices = "topic|partition|offset|timestamp|key|value",
       .example = "\"offset\"",
-      .doc = "What Kafka knows of the record, instead of a field." },
+      .doc = "Kafka metadata of the record, instead of a field." },
 
     { "columns.*.header", CONF_STRING, COLUMN(header),
       .form = "a header's name", .example = "\"tenant\"",
-      .doc = "A header of the record; the last one of that name." },
+      .doc = "A header of the record; of several with this name the last "
+             "one." },
 
     { "columns.*.constant", CONF_JSON, COLUMN(constant),
-      .example = "\"web\"", .doc = "The same value in every row." },
+      .example = "\"web\"",
+      .doc = "The same value in every row." },
 
     { "columns.*.generated", CONF_ENUM, COLUMN(from),
       .first = CONF_FROM_IDENTITY, .choices = "identity",
       .example = "\"identity\"",
-      .doc = "PostgreSQL fills the column; it matters to `create_table` "
+      .doc = "PostgreSQL fills the column; this matters to `create_table` "
              "only." },
 
     { "columns.*.type", CONF_TEXT, .set = conf_set_type,
       .form = "a type of PostgreSQL", .example = "\"numeric(12,2)\"",
-      .doc = "The column's type. Left out, it is the table's own, and `text` "
-             "for a table to be created." },
+      .doc = "The column's type. The default is the table's own type, and "
+             "`text` for a table to be created." },
 
     { "columns.*.required", CONF_BOOL, COLUMN(required), .fallback = "false",
       .example = "true",
       .doc = "A record whose field is missing or null is a dead letter." },
 
     { "columns.*.default", CONF_JSON, COLUMN(fallback), .example = "\"EUR\"",
-      .doc = "What is stored when the field is missing, as if the record had "
-             "held it." },
+      .doc = "The value to store if the field is missing, as if the record "
+             "had held it." },
 
     { "columns.*.on_missing", CONF_ENUM, COLUMN(on_missing),
       .first = CONF_ON_NULL, .choices = "null|default|reject",
       .example = "\"reject\"",
-      .doc = "What a missing field becomes; `reject` is a dead letter. Left "
-             "out, `reject` with `required`, `default` with a default, else "
-             "`null`." },
+      .doc = "What a missing field becomes; `reject` makes a dead letter. "
+             "The default is `reject` with `required`, `default` with a "
+             "default, else `null`." },
 
     { "columns.*.on_null", CONF_ENUM, COLUMN(on_null), .first = CONF_ON_NULL,
       .choices = "null|default|reject", .example = "\"default\"",
-      .doc = "What a null becomes. Left out, `reject` with `required`, else "
-             "`null`." },
+      .doc = "What a null becomes. The default is `reject` with "
+             "`required`, else `null`." },
 
     { "columns.*.unit", CONF_ENUM, COLUMN(unit), .first = CONF_UNIT_S,
       .choices = "s|ms|us|ns", .example = "\"ms\"",
-      .doc = "A number is a time since 1970 in this unit; ISO 8601 is taken "
-             "beside it. Without a unit a number is no time." },
+      .doc = "A number is a time since 1970 in this unit; ISO 8601 is "
+             "accepted too. Without a unit a number is not accepted as a "
+             "time." },
 
     { "columns.*.transform", CONF_CUSTOM, .set = conf_set_transform,
       .choices = "trim|lower|upper|sha256|mask|cast",
@@ -157,35 +163,38 @@ const conf_key_t  conf_keys[] = {
       .schema = "\"anyOf\": [ " TRANSFORM ", { \"type\": \"array\", "
                 "\"minItems\": 1, \"items\": " TRANSFORM " } ]",
       .example = "[\"trim\", \"lower\", \"sha256\"]",
-      .doc = "Done to the text in this order before the type reads it. `mask` "
-             "puts `*` in the place of all characters but the last so many; "
-             "`cast` takes numbers and truths however they are written, where "
-             "nothing is lost: `\"12.0\"` is the integer 12, 1 is true." },
+      .doc = "Changes of the text, applied in this order before the type "
+             "reads it. `mask` replaces every character by `*`, `{ "
+             "\"mask\": 4 }` all except the last 4; `cast` accepts numbers "
+             "and booleans in any spelling that loses nothing: `\"12.0\"` "
+             "is the integer 12, 1 is true." },
 
     { "rest", CONF_STRING, FIELD(rest), .example = "\"more\"",
-      .doc = "A json or jsonb column that takes the members of the value "
-             "which no column's path begins with, as an object." },
+      .doc = "A json or jsonb column that takes, as an object, the members "
+             "of the value with which no column's path begins." },
 
     { "format", CONF_ENUM, FIELD(format),
       .choices = "json|text|bytes|cloudevents", .fallback = "\"json\"",
       .example = "\"cloudevents\"",
-      .doc = "What a record's value is. `text` and `bytes` have no fields, "
-             "only `meta`. `cloudevents` takes both the binary and the "
-             "structured mode; paths see the event in its JSON format: "
-             "`/type`, `/data/id`." },
+      .doc = "The format of a record's value. `text` and `bytes` have no "
+             "fields, only `meta`. `cloudevents` accepts both the binary "
+             "and the structured mode; paths see the event in its JSON "
+             "format: `/type`, `/data/id`." },
 
     { "nul", CONF_ENUM, FIELD(nul), .choices = "reject|strip|replace",
       .fallback = "\"reject\"", .example = "\"replace\"",
-      .doc = "What becomes of a zero byte, also as `\\u0000`, that a text "
-             "cannot hold: the record is a dead letter, or the byte is left "
-             "out, or replaced by U+FFFD. In bytea it is stored as it is." },
+      .doc = "What to do with a zero byte, also written as `\\u0000`, "
+             "which a text cannot hold: make a dead letter, leave the byte "
+             "out, or replace it by U+FFFD. In bytea it is stored "
+             "unchanged." },
 
     { "where", CONF_SECTION,
-      .doc = "Which records are stored. The others are counted and left "
+      .doc = "Which records are stored. All others are counted and left "
              "out." },
 
     { "where.path", CONF_POINTER, FIELD(where.pointer),
-      .example = "\"/type\"", .doc = "The field that decides." },
+      .example = "\"/type\"",
+      .doc = "The field that decides." },
 
     { "where.header", CONF_STRING, FIELD(where.header),
       .form = "a header's name", .example = "\"type\"",
@@ -195,132 +204,135 @@ const conf_key_t  conf_keys[] = {
       .form = "a string, a number, true, false or null",
       .schema = "\"type\": [\"string\", \"number\", \"boolean\", \"null\"]",
       .example = "\"order\"",
-      .doc = "Take a record whose field is this. Numbers are equal by their "
-             "value." },
+      .doc = "Store a record if the field equals this value. Numbers are "
+             "compared by value." },
 
     { "where.in", CONF_CUSTOM, .set = conf_set_where,
       .form = "an array of such values",
       .schema = "\"type\": \"array\", \"minItems\": 1, \"items\": { \"type\": "
                 "[\"string\", \"number\", \"boolean\", \"null\"] }",
       .example = "[\"order\", \"refund\"]",
-      .doc = "Take a record whose field is one of these." },
+      .doc = "Store a record if the field equals one of these values." },
 
     { "where.exists", CONF_BOOL, FIELD(where.exists), .example = "true",
-      .doc = "Take a record that has the field, be it null, or with `false` "
-             "one that lacks it." },
+      .doc = "`true` stores a record that has the field, also as null; "
+             "`false` stores a record that lacks it." },
 
     { "route", CONF_SECTION,
-      .doc = "One topic into several tables, in one transaction." },
+      .doc = "Store one topic in several tables, in one transaction." },
 
     { "route.path", CONF_POINTER, FIELD(route_pointer),
-      .example = "\"/type\"", .doc = "The field that names the table." },
+      .example = "\"/type\"",
+      .doc = "The field that names the table." },
 
     { "route.header", CONF_STRING, FIELD(route_header),
       .form = "a header's name", .example = "\"ce_type\"",
-      .doc = "The header that does, instead of a field." },
+      .doc = "The header that names the table, instead of a field." },
 
     { "route.default", CONF_ENUM, FIELD(route_default),
       .choices = "dead_letter|filter|table", .fallback = "\"dead_letter\"",
       .example = "\"filter\"",
-      .doc = "What becomes of a record whose value has no table: a dead "
-             "letter, nothing (it is counted), or a row of `table`." },
+      .doc = "What happens to a record whose value has no table: it "
+             "becomes a dead letter, is left out and counted, or becomes a "
+             "row of `table`." },
 
     { "route.tables", CONF_CUSTOM, .required = true, .set = conf_set_routes,
       .form = "an object: a table, or another value, by value",
       .schema = "\"type\": \"object\", \"minProperties\": 1",
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
-      .doc = "The table of each value. A string is another value, whose table "
-             "it is as well." },
+      .doc = "The table of each value. A string names another value and "
+             "shares its table." },
 
     { "route.tables.*.table", CONF_TEXT, .required = true,
       .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
       .example = "\"shop.orders\"",
-      .doc = "As above, for this table; so are the keys below." },
+      .doc = "The table, as above; the keys below belong to it." },
 
     { "route.tables.*.create_table", CONF_BOOL, FIELD(create_table),
       .fallback = "false", .example = "true",
-      .doc = "Create it if it is absent." },
+      .doc = "Create the table if it is absent." },
 
     { "route.tables.*.evolve", CONF_ENUM, FIELD(evolve),
       .choices = "hold|add", .fallback = "\"hold\"", .example = "\"add\"",
-      .doc = "What is done about a column that it lacks." },
+      .doc = "What to do if the table lacks a column." },
 
     { "route.tables.*.mode", CONF_ENUM, FIELD(mode),
       .choices = "append|ignore|upsert|upsert_delete",
       .fallback = "\"append\"", .example = "\"upsert\"",
-      .doc = "How its rows meet." },
+      .doc = "What happens if a row with the same key exists." },
 
     { "route.tables.*.key", CONF_NAMES, FIELD(key),
-      .example = "[\"order_id\"]", .doc = "By which columns." },
+      .example = "[\"order_id\"]",
+      .doc = "The columns that decide which rows are the same." },
 
     { "route.tables.*.newer", CONF_STRING, FIELD(newer),
       .example = "\"updated_at\"",
-      .doc = "The column that says which is stale." },
+      .doc = "The column that shows which record is stale." },
 
     { "route.tables.*.columns", CONF_CUSTOM, .required = true,
       .set = conf_set_columns, .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"]",
       .example = "{ \"id\": \"/id\" }",
-      .doc = "What fills its columns; the keys of a column are those of "
+      .doc = "What fills the table's columns; a column takes the keys of "
              "`columns.*`." },
 
     { "route.tables.*.rest", CONF_STRING, FIELD(rest), .example = "\"more\"",
-      .doc = "Its column that takes the other members." },
+      .doc = "The column that takes the other members." },
 
     { "batch", CONF_SECTION,
-      .doc = "When a batch ends. The first bound that is met counts." },
+      .doc = "When a batch ends: at the first of these bounds." },
 
     { "batch.rows", CONF_COUNT, FIELD(batch_rows), .min = "1",
       .max = "1000000", .fallback = "50000", .example = "10000",
-      .doc = "A batch ends at so many records." },
+      .doc = "The most records of a batch." },
 
     { "batch.bytes", CONF_SIZE, FIELD(batch_bytes), .min = "64k",
       .max = "1g", .fallback = "\"8m\"", .example = "\"16m\"",
-      .doc = "A batch ends at so many bytes. Two batches are in memory." },
+      .doc = "The most bytes of a batch. Two batches are in memory." },
 
     { "batch.linger", CONF_TIME, FIELD(batch_linger), .min = "0ms",
       .max = "1h", .fallback = "\"20ms\"", .example = "\"100ms\"",
-      .doc = "A batch ends this time after its first record; later, up to ten "
-             "times this, where writing one takes more than a quarter of "
-             "that." },
+      .doc = "A batch ends this long after its first record. If writing a "
+             "batch takes more than a quarter of that, the time grows, up "
+             "to ten times." },
 
-    { "dedupe", CONF_SECTION, .doc = "A client's retries are stored once." },
+    { "dedupe", CONF_SECTION, .doc = "Store a client's retries once." },
 
     { "dedupe.header", CONF_STRING, .required = true, FIELD(dedupe_header),
       .example = "\"idempotency-key\"",
-      .doc = "The record's header that holds the client's key. A record whose "
-             "key was stored before takes no effect; one without the header "
-             "is stored." },
+      .doc = "The record's header that holds the client's key. A record "
+             "whose key was stored before takes no effect. A record "
+             "without the header is stored." },
 
     { "dedupe.window", CONF_TIME, FIELD(dedupe_window), .min = "1s",
       .max = "366d", .fallback = "\"24h\"", .example = "\"7d\"",
-      .doc = "How long a key is known, from when it was stored, by "
-             "PostgreSQL's clock." },
+      .doc = "How long a key is known after it was stored, by PostgreSQL's "
+             "clock." },
 
     { "dead_letters", CONF_SECTION,
-      .doc = "What becomes of records that cannot become rows." },
+      .doc = "What happens to records that cannot become rows." },
 
     { "dead_letters.store", CONF_ENUM, FIELD(dead_store),
       .choices = "all|reason", .fallback = "\"all\"",
       .example = "\"reason\"",
-      .doc = "What is kept of a dead letter: the record, or, for data that "
-             "must not lie around, its place and the reason alone." },
+      .doc = "What to keep of a dead letter: the whole record, or only its "
+             "place and the reason, for data that must not be stored twice." },
 
     { "dead_letters.topic", CONF_STRING, FIELD(dead_topic),
       .example = "\"order-dead\"",
-      .doc = "A topic that takes each dead letter as well, at least once, "
-             "before the batch is committed. It must be there." },
+      .doc = "A topic that also gets each dead letter, at least once, "
+             "before the batch is committed. The topic must exist." },
 
     { "dead_letters.keep", CONF_TIME, FIELD(dead_keep), .min = "1s",
       .max = "36525d", .example = "\"30d\"",
-      .doc = "How long dead letters are kept. Left out, until they are "
-             "purged." },
+      .doc = "How long dead letters are kept. The default is until they "
+             "are purged." },
 
     { "dead_letters.hold_above", CONF_SHARE, FIELD(hold_above),
       .fallback = "0.2", .example = "0.05",
-      .doc = "Hold when more than this share of the last 1,000 records is "
-             "bad; `1` is never." },
+      .doc = "Hold if more than this share of the last 1,000 records is "
+             "bad. `1` never holds." },
 
     { "flush_timeout", CONF_TIME, FIELD(flush_timeout), .min = "100ms",
       .max = "1h", .fallback = "\"10s\"", .example = "\"30s\"",
@@ -328,8 +340,8 @@ const conf_key_t  conf_keys[] = {
 
     { "listen", CONF_TEXT, .set = conf_set_listen, .form = "`ADDRESS:PORT`",
       .example = "\"127.0.0.1:9465\"",
-      .doc = "Where health and metrics are served over HTTP. Left out, "
-             "nowhere." },
+      .doc = "Where health and metrics are served over HTTP. The default "
+             "is nowhere." },
 
     { .path = NULL }
 };
