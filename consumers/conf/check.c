@@ -97,13 +97,13 @@ conf_check(conf_reader_t *cr, conf_t *conf)
 
     if (conf->dead_topic && strcmp(conf->dead_topic, conf->topic) == 0) {
         return conf_fail(cr, 0, "\"dead_letters.topic\" cannot be \"topic\": "
-                         "it would read its own dead letters");
+                         "the daemon would read its own dead letters");
     }
 
     /* libpq's own message may hold a part of the password */
     options = PQconninfoParse(conf->postgres, NULL);
     if (options == NULL) {
-        return conf_fail(cr, 0, "key \"postgres\" is no conninfo string or "
+        return conf_fail(cr, 0, "key \"postgres\" is not a conninfo string or "
                          "URI of libpq");
     }
 
@@ -161,8 +161,8 @@ conf_check_columns(conf_reader_t *cr, conf_t *conf)
     conf_column_t  *column;
 
     if (conf->columns_auto && conf->create_table) {
-        return conf_fail(cr, 0, "\"columns\" \"auto\" are the table's, so "
-                         "\"create_table\" cannot make it");
+        return conf_fail(cr, 0, "\"create_table\" cannot create a table whose "
+                         "\"columns\" are \"auto\"");
     }
 
     filled = conf->ncolumns == 0;
@@ -229,12 +229,12 @@ conf_check_column(conf_reader_t *cr, const conf_column_t *column)
           "it cannot be required and have a default" },
 
         { column->required && (column->on_missing || column->on_null),
-          "\"required\" says what \"on_missing\" and \"on_null\" are" },
+          "\"required\" already decides \"on_missing\" and \"on_null\"" },
 
         { always && (column->fallback || column->on_missing
                      || column->on_null),
-          "what is always there needs no \"default\", \"on_missing\" or "
-          "\"on_null\"" },
+          "a value that is always there takes no \"default\", "
+          "\"on_missing\" or \"on_null\"" },
 
         { !column->fallback && (column->on_missing == CONF_ON_DEFAULT
                                 || column->on_null == CONF_ON_DEFAULT),
@@ -248,8 +248,8 @@ conf_check_column(conf_reader_t *cr, const conf_column_t *column)
         { (column->ntransforms || column->unit)
           && (column->from == CONF_FROM_TIMESTAMP
               || (always && column->from != CONF_FROM_TOPIC)),
-          "\"transform\" and \"unit\" go with \"path\", \"header\", and "
-          "\"meta\" key, value and topic only" },
+          "\"transform\" and \"unit\" go only with \"path\", \"header\", and "
+          "\"meta\" key, value and topic" },
 
         { column->from == CONF_FROM_IDENTITY
           && (column->required
@@ -345,7 +345,7 @@ conf_check_named(conf_reader_t *cr, const conf_t *conf, uint32_t place,
         }
     }
 
-    return conf_fail(cr, place, "\"%s\" names \"%s\", which is no column "
+    return conf_fail(cr, place, "\"%s\" names \"%s\", which is not a column "
                      "filled from the record", key, name);
 }
 
@@ -458,9 +458,9 @@ conf_targets(conf_reader_t *cr, conf_t *conf)
         if (conf_compare_tables(&conf->targets[i - 1], &conf->targets[i]) == 0
             && (conf->targets[i - 1]->mode || conf->targets[i]->mode))
         {
-            return conf_fail(cr, place, "table \"%s\" is there twice, and "
-                             "rows that meet need one order: let one value "
-                             "name the other", conf->targets[i]->table);
+            return conf_fail(cr, place, "table \"%s\" is there twice, and rows "
+                             "of one key need one order: let one value name "
+                             "the other", conf->targets[i]->table);
         }
     }
 

@@ -34,7 +34,7 @@ conf_parse(const char *file, const char *text, size_t len, char *err)
     rc = conf_load(&cr, text, len);
 
     if (rc == 0 && conf_type(&cr, 0) != JSON_OBJECT) {
-        rc = conf_fail(&cr, 0, "a configuration is a JSON object");
+        rc = conf_fail(&cr, 0, "a configuration must be a JSON object");
     }
 
     if (rc == 0) {

@@ -10,7 +10,7 @@
 
 const conf_owned_t  conf_owned[] = {
     { "allow.auto.create.topics", "false",
-      "a topic made by reading it has the wrong partitions" },
+      "a topic that reading creates has the wrong partitions" },
     { "auto.commit.enable", NULL, "offsets are kept in PostgreSQL" },
     { "auto.commit.interval.ms", NULL, "offsets are kept in PostgreSQL" },
     { "auto.offset.reset", "error",
@@ -20,21 +20,21 @@ const conf_owned_t  conf_owned[] = {
     { "enable.partition.eof", "true", "the daemon needs it for the lag" },
     { "go.*", NULL, "it belongs to another client" },
     { "group.id", NULL, "use \"group\"" },
-    { "log.queue", "true", "the daemon takes the log in its own thread" },
-    { "log.thread.name", NULL, "the daemon takes the log in its own thread" },
+    { "log.queue", "true", "the daemon reads the log in its own thread" },
+    { "log.thread.name", NULL, "the daemon reads the log in its own thread" },
     { "offset.store.method", NULL, "offsets are kept in PostgreSQL" },
     { "partition.assignment.strategy", "range",
       "assignments are made once, with \"range\"" },
-    { "plugin.library.paths", NULL, "no foreign code in the daemon" },
+    { "plugin.library.paths", NULL, "the daemon loads no foreign code" },
     { "queued.max.messages.kbytes", NULL,
       "the daemon bounds what is read ahead over all partitions" },
     { "queued.min.messages", NULL,
       "the daemon bounds what is read ahead over all partitions" },
     { "test.mock.*", NULL, "it is for librdkafka's own tests" },
-    /* so that what comes under its name is compared with what was stored */
+    /* a new topic of that name is then compared with what was stored */
     { "topic.metadata.propagation.max.ms", "0",
-      "a deleted topic must be told at once" },
-    { "transactional.id", NULL, "the daemon needs no transaction of Kafka's" },
+      "the daemon must learn at once of a deleted topic" },
+    { "transactional.id", NULL, "the daemon uses no transactions of Kafka" },
     { NULL, NULL, NULL }
 };
 

@@ -166,7 +166,7 @@ conf_pointer(conf_reader_t *cr, uint32_t token)
     block->pointer = json_pointer_compile(s, strlen(s), &reason);
 
     if (block->pointer == NULL) {
-        conf_fail(cr, token, "\"%s\" is no JSON Pointer: %s",
+        conf_fail(cr, token, "\"%s\" is not a JSON Pointer: %s",
                   cr->words[token].secret ? "file" : s, reason);
     }
 
@@ -264,7 +264,8 @@ conf_get_file(conf_reader_t *cr, uint32_t token)
 
     if (ferror(fp) || len == sizeof(text) || memchr(text, '\0', len)) {
         conf_fail(cr, token, "could not read \"%s\": %s", path,
-                  ferror(fp) ? strerror(errno) : "not a short text");
+                  ferror(fp) ? strerror(errno) : "not a text of "
+                  "less than 64 KiB");
 
     } else {
         while (len && (text[len - 1] == '\n' || text[len - 1] == '\r')) {

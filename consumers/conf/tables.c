@@ -92,7 +92,8 @@ conf_set_columns(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 
         n = strlen(column->name);
         if (n < 1 || n > CONF_NAME_LEN) {
-            return conf_fail(cr, name, "a column's name has 1 to %d bytes",
+            return conf_fail(cr, name, "a column's name must have 1 to %d "
+                             "bytes",
                              CONF_NAME_LEN);
         }
 
@@ -220,8 +221,8 @@ conf_transform(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
             || conf_parse_count(cr->words[mask].text, &keep) == -1
             || keep < 0 || keep > CONF_KEEP_MAX)
         {
-            return conf_fail(cr, token, "\"mask\" must be 0 to %d characters "
-                             "that stay", CONF_KEEP_MAX);
+            return conf_fail(cr, token, "\"mask\" must be the number of "
+                             "characters that stay, 0 to %d", CONF_KEEP_MAX);
         }
 
         transform->kind = CONF_MASK;

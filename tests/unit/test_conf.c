@@ -24,7 +24,7 @@ typedef struct {
 
 static const case_t  errors[] = {
     { "", "f:1:1: " },
-    { "[]", "f:1: a configuration is a JSON object" },
+    { "[]", "f:1: a configuration must be a JSON object" },
     { "{ \"topic\": \"t\",\n  \"topic\": \"u\" }", "f:2:3: duplicate member" },
     { GOOD ",\n\"tabel\": \"x\" }",
       "f:5: unknown key \"tabel\", did you mean \"table\"?" },
@@ -75,7 +75,7 @@ static const case_t  errors[] = {
     { "{\n\"kafka\": { \"session.timeout.ms\": \"soon\" } }",
       "f:2: property \"session.timeout.ms\": " },
     { HEAD KAFKA "\"postgres\": \"host=x hunter2\", \"table\": \"t\",\n" COLS
-      "}", "f:1: key \"postgres\" is no conninfo string or URI of libpq" },
+      "}", "f:1: key \"postgres\" is not a conninfo string or URI of libpq" },
     { GOOD "}\nx", "f:5:1: " },
     { "{ \"start\": \"yesterday\" }", "f:1: \"start\" must be \"earliest\", "
       "\"latest\" or a time such as \"2026-01-31T12:00:00Z\"" },
@@ -85,7 +85,7 @@ static const case_t  errors[] = {
     { "{ \"columns\": {} }", "f:1: \"columns\" must be \"auto\" or an object "
       "with at least one column" },
     { "{ \"columns\": { \"a\":\n\"b\" } }",
-      "f:2: column \"a\": \"b\" is no JSON Pointer: " },
+      "f:2: column \"a\": \"b\" is not a JSON Pointer: " },
     { "{ \"columns\": { \"a\": 1 } }",
       "f:1: column \"a\": it must be a JSON Pointer or an object" },
     { COLUMNS "{ \"a\": { \"type\": \"text\" } } }",
@@ -130,21 +130,21 @@ static const case_t  errors[] = {
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": [] } } }",
       "f:1: column \"a\": \"transform\" must be one to 16 transforms" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": { \"mask\": "
-      "-1 } } } }", "f:1: column \"a\": \"mask\" must be 0 to 1000 "
-      "characters that stay" },
+      "-1 } } } }", "f:1: column \"a\": \"mask\" must be the number "
+      "of characters that stay, 0 to 1000" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"required\": true, "
       "\"on_null\": \"null\" } } }",
-      "f:4: column \"a\": \"required\" says what \"on_missing\" and "
-      "\"on_null\" are" },
+      "f:4: column \"a\": \"required\" already decides \"on_missing\" "
+      "and \"on_null\"" },
     { COLUMNS "{ \"a\": { \"meta\": \"offset\", \"default\": 1 } } }",
-      "f:4: column \"a\": what is always there needs no \"default\"" },
+      "f:4: column \"a\": a value that is always there takes no \"default\"" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"on_null\": "
       "\"default\" } } }", "f:4: column \"a\": it has no \"default\"" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"default\": 1, "
       "\"on_missing\": \"null\" } } }",
       "f:4: column \"a\": its \"default\" is never used" },
     { COLUMNS "{ \"a\": { \"meta\": \"offset\", \"unit\": \"s\" } } }",
-      "f:4: column \"a\": \"transform\" and \"unit\" go with " },
+      "f:4: column \"a\": \"transform\" and \"unit\" go only with " },
     { GOOD ",\n\"format\": \"xml\" }", "f:5: \"format\" must be one of "
       "json|text|bytes|cloudevents" },
     { GOOD ",\n\"format\": \"text\" }", "f:1: a value of \"format\" \"text\" "
@@ -164,10 +164,10 @@ static const case_t  errors[] = {
     { GOOD ",\n\"where\": { \"path\": \"/a\", \"in\": [] } }",
       "f:5: \"where.in\" must be an array with at least one value" },
     { GOOD ",\n\"where\": { \"path\": \"a\", \"exists\": true } }",
-      "f:5: \"a\" is no JSON Pointer: " },
+      "f:5: \"a\" is not a JSON Pointer: " },
     { HEAD KAFKA PG "\"columns\": \"auto\", \"create_table\": true }",
-      "f:1: \"columns\" \"auto\" are the table's, so \"create_table\" cannot "
-      "make it" },
+      "f:1: \"create_table\" cannot create a table whose \"columns\" are "
+      "\"auto\"" },
     { COLUMNS "{ \"a\": { \"generated\": \"identity\" } } }",
       "f:4: no column of \"columns\" is filled from the record" }
 };
