@@ -28,7 +28,7 @@ ROWS = 2000
 # entries into the hot path, none of which calls another; the module's begins
 # when the body is there, as it comes with the header or behind it
 MODULE_ENTRIES = ("ngx_http_kafka_body_handler", "ngx_http_kafka_report")
-CONSUMER_ENTRIES = ("row_convert", "batch_add", "source_record")
+CONSUMER_ENTRIES = ("row_convert", "batch_add", "message_record")
 
 OWN = ("ngx_http_kafka_module.so", "sluice-consumer")
 ALLOCATE = {"malloc", "calloc", "realloc", "posix_memalign", "memalign",

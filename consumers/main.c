@@ -11,7 +11,7 @@
 #include "conf/conf.h"
 #include "conf/doc.h"
 #include "daemon/daemon.h"
-#include "kafka/source.h"
+#include "kafka/client.h"
 #include "tools/check.h"
 #include "tools/command.h"
 #include "tools/dead_letters.h"
@@ -250,7 +250,7 @@ main_run(const main_options_t *options, const command_t *command, int argc,
 
     conf = conf_read(options->file, err);
 
-    if (conf == NULL || source_prove(conf, err) == -1) {
+    if (conf == NULL || client_prove(conf, err) == -1) {
         log_error("%s", err);
         conf_free(conf);
         return EXIT_CONFIG;

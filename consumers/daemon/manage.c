@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon_impl.h"
+#include "kafka/client.h"
 
 
 #define MANAGE_STATUS  1000      /* ms between two looks at the state */
@@ -105,7 +106,7 @@ daemon_reload(daemon_t *d, int64_t now)
 
     conf = conf_read(d->conf->file, err);
 
-    if (conf == NULL || source_prove(conf, err) == -1) {
+    if (conf == NULL || client_prove(conf, err) == -1) {
         log_error("told to reload by SIGHUP, going on as before: %s", err);
         conf_free(conf);
         notify_send(&d->notify, "READY=1");

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon_impl.h"
+#include "kafka/message.h"
 
 
 #define DAEMON_READ  512     /* records between two looks at everything else */
@@ -207,9 +208,7 @@ daemon_check_source(daemon_t *d)
 static void
 daemon_step_topic(daemon_t *d, int64_t now)
 {
-    char              err[CONF_ERROR_MAX];
     size_t            n;
-    rd_kafka_conf_t  *rkconf;
     source_status_t  *status;
 
     if (lookup_busy(d->lookup) || d->work == DAEMON_CLAIMING) {
@@ -226,9 +225,8 @@ daemon_step_topic(daemon_t *d, int64_t now)
             && now >= d->probe)
         {
             d->probe = now + DAEMON_PROBE;
-            d->probing = lookup_start(d->lookup, NULL,
-                                      source_handle(d->source), NULL, 0,
-                                      false, -1) == 0;
+            d->probing = lookup_start(d->lookup, source_handle(d->source),
+                                      NULL, 0, false, -1) == 0;
             status->doubt = !d->probing;
         }
         return;
@@ -238,14 +236,7 @@ daemon_step_topic(daemon_t *d, int64_t now)
         return;
     }
 
-    rkconf = source_conf(d->conf, 1, err);
-    if (rkconf) {
-        (void) rd_kafka_conf_set(rkconf, "log_level", "0", NULL, 0);
-    }
-
-    if (rkconf == NULL
-        || lookup_start(d->lookup, rkconf, NULL, NULL, 0, false, -1) == -1)
-    {
+    if (lookup_start(d->lookup, NULL, NULL, 0, false, -1) == -1) {
         d->topic.until = now + daemon_backoff(&d->topic, 500, 3000);
     }
 }
@@ -456,7 +447,7 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
     }
 
     if (p->range == -1
-        || source_record(rkm, &d->headers, &d->header_list, &record) == -1)
+        || message_record(rkm, &d->headers, &d->header_list, &record) == -1)
     {
         return -1;
     }

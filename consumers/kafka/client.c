@@ -1,30 +1,29 @@
-/* librdkafka as the daemon needs it, and a record out of its message. */
+/* Clients of librdkafka as the file and the daemon configure them. */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/testpoint.h"
 #include "conf/properties.h"
-#include "kafka/source_impl.h"
-#include "record/headers.h"
+#include "kafka/client.h"
 
 
 /* Read ahead over all partitions: bytes of records, and how many of them. */
-#define SOURCE_AHEAD_KB    (16 * 1024)
-#define SOURCE_AHEAD_MSGS  32768
+#define CLIENT_AHEAD_KB    (16 * 1024)
+#define CLIENT_AHEAD_MSGS  32768
 
-#define SOURCE_METADATA    3    /* the protocol's key of this request */
+#define CLIENT_METADATA    3    /* the protocol's key of this request */
 
 
 typedef struct {
     const char  *name;
     const char  *value;
-} source_setting_t;
+} client_setting_t;
 
 
-/* Before the file's, which may change them. */
-static const source_setting_t  source_presets[] = {
+/* Set before the file's properties, which may change them. */
+static const client_setting_t  client_presets[] = {
     { "client.id",                "sluice-consumer" },
     /* a fetch is unpacked at once, to many times its size: small ones */
     { "fetch.max.bytes",          "262144" },
@@ -38,12 +37,13 @@ static const source_setting_t  source_presets[] = {
        keeps all its partitions waiting */
     { "socket.timeout.ms",        "15000" },
     { "socket.keepalive.enable",  "true" },
-    { "socket.nagle.disable",     "true" }
+    { "socket.nagle.disable",     "true" },
+    { NULL, NULL }
 };
 
 
-/* Behind the file's: what a dead letter in the topic promises, and bounds. */
-static const source_setting_t  source_producer[] = {
+/* Set after the file's: what dead letters in the topic promise, and bounds. */
+static const client_setting_t  client_producer[] = {
     { "acks",                         "all" },
     { "allow.auto.create.topics",     "false" },
     { "batch.size",                   "65536" },
@@ -57,16 +57,16 @@ static const source_setting_t  source_producer[] = {
     { "queue.buffering.max.kbytes",   "65536" },
     { "queue.buffering.max.messages", "10000" },
     { "retries",                      "2147483647" },
-    { "topic.metadata.propagation.max.ms", "0" }
+    { "topic.metadata.propagation.max.ms", "0" },
+    { NULL, NULL }
 };
 
 
-static int source_try(rd_kafka_type_t type, rd_kafka_conf_t *rkconf,
-    char *err);
+static int client_try(const conf_t *conf, rd_kafka_type_t type, char *err);
 
 
 static int
-source_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
+client_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
     char *err)
 {
     char  text[256];
@@ -84,15 +84,11 @@ source_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
 
 
 static int
-source_set_all(rd_kafka_conf_t *rkconf, const source_setting_t *settings,
-    size_t n, char *err)
+client_set_all(rd_kafka_conf_t *rkconf, const client_setting_t *settings,
+    char *err)
 {
-    size_t  i;
-
-    for (i = 0; i < n; i++) {
-        if (source_set(rkconf, settings[i].name, settings[i].value, err)
-            == -1)
-        {
+    for ( /* void */ ; settings->name; settings++) {
+        if (client_set(rkconf, settings->name, settings->value, err) == -1) {
             return -1;
         }
     }
@@ -101,22 +97,19 @@ source_set_all(rd_kafka_conf_t *rkconf, const source_setting_t *settings,
 }
 
 
-/* The presets, then the file's. */
+/* The presets, then the file's properties. */
 
 static int
-source_set_file(rd_kafka_conf_t *rkconf, const conf_t *conf, char *err)
+client_set_file(rd_kafka_conf_t *rkconf, const conf_t *conf, char *err)
 {
     size_t  i;
 
-    if (source_set_all(rkconf, source_presets,
-                       sizeof(source_presets) / sizeof(source_setting_t), err)
-        == -1)
-    {
+    if (client_set_all(rkconf, client_presets, err) == -1) {
         return -1;
     }
 
     for (i = 0; i < conf->nproperties; i++) {
-        if (source_set(rkconf, conf->properties[i].name,
+        if (client_set(rkconf, conf->properties[i].name,
                        conf->properties[i].value, err) == -1)
         {
             return -1;
@@ -127,52 +120,73 @@ source_set_file(rd_kafka_conf_t *rkconf, const conf_t *conf, char *err)
 }
 
 
-rd_kafka_conf_t *
-source_conf(const conf_t *conf, int partitions, char *err)
+/* librdkafka bounds what is read ahead of each partition, not of all. */
+
+static int
+client_set_share(rd_kafka_conf_t *rkconf, const char *name, int share,
+    char *err)
 {
-    char              text[32];
-    int               n;
-    size_t            i;
+    char  text[32];
+
+    snprintf(text, sizeof(text), "%d", share > 64 ? share : 64);
+
+    return client_set(rkconf, name, text, err);
+}
+
+
+/* What the daemon alone decides of a consumer. */
+
+static int
+client_set_owned(rd_kafka_conf_t *rkconf, const conf_t *conf, int partitions,
+    char *err)
+{
+    const conf_owned_t  *owned;
+
+    for (owned = conf_owned; owned->name; owned++) {
+        if (owned->value
+            && client_set(rkconf, owned->name, owned->value, err) == -1)
+        {
+            return -1;
+        }
+    }
+
+    if (client_set(rkconf, "group.id", testpoint_group(conf->group), err)
+        == -1)
+    {
+        return -1;
+    }
+
+    if (partitions == 0) {
+        return client_set(rkconf, "log_level", "0", err);
+    }
+
+    if (client_set_share(rkconf, "queued.max.messages.kbytes",
+                         CLIENT_AHEAD_KB / partitions, err) == -1)
+    {
+        return -1;
+    }
+
+    return client_set_share(rkconf, "queued.min.messages",
+                            CLIENT_AHEAD_MSGS / partitions, err);
+}
+
+
+rd_kafka_conf_t *
+client_conf(const conf_t *conf, rd_kafka_type_t type, int partitions,
+    char *err)
+{
     rd_kafka_conf_t  *rkconf;
 
     rkconf = rd_kafka_conf_new();
 
-    if (source_set_file(rkconf, conf, err) == -1) {
-        goto failed;
-    }
-
-    for (i = 0; conf_owned[i].name; i++) {
-        if (conf_owned[i].value
-            && source_set(rkconf, conf_owned[i].name, conf_owned[i].value,
-                          err) == -1)
-        {
-            goto failed;
-        }
-    }
-
-    if (source_set(rkconf, "group.id", testpoint_group(conf->group), err)
-        == -1)
+    if (client_set_file(rkconf, conf, err) == 0
+        && (type == RD_KAFKA_PRODUCER
+            ? client_set_all(rkconf, client_producer, err)
+            : client_set_owned(rkconf, conf, partitions, err))
+           == 0)
     {
-        goto failed;
+        return rkconf;
     }
-
-    /* librdkafka bounds each partition's queue, not their sum */
-
-    n = SOURCE_AHEAD_KB / partitions;
-    snprintf(text, sizeof(text), "%d", n > 64 ? n : 64);
-    if (source_set(rkconf, "queued.max.messages.kbytes", text, err) == -1) {
-        goto failed;
-    }
-
-    n = SOURCE_AHEAD_MSGS / partitions;
-    snprintf(text, sizeof(text), "%d", n > 64 ? n : 64);
-    if (source_set(rkconf, "queued.min.messages", text, err) == -1) {
-        goto failed;
-    }
-
-    return rkconf;
-
-failed:
 
     rd_kafka_conf_destroy(rkconf);
 
@@ -180,8 +194,62 @@ failed:
 }
 
 
+/*
+ * Errors have a callback of their own.  A producer warns of the consumer's
+ * properties, which the file is full of.
+ */
+
+static void
+client_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
+{
+    static log_limit_t  limit;
+
+    if (rk == NULL || level > 4
+        || strcmp(fac, "FAIL") == 0 || strcmp(fac, "ERROR") == 0
+        || (strcmp(fac, "CONFWARN") == 0
+            && rd_kafka_type(rk) == RD_KAFKA_PRODUCER))
+    {
+        log_debug("librdkafka: %s: %s", fac, buf);
+
+    } else {
+        log_limited(&limit, "librdkafka: %s: %s", fac, buf);
+    }
+}
+
+
+rd_kafka_t *
+client_create(rd_kafka_type_t type, rd_kafka_conf_t *rkconf, char *err)
+{
+    rd_kafka_t  *rk;
+
+    if (rkconf == NULL) {
+        return NULL;
+    }
+
+    rd_kafka_conf_set_log_cb(rkconf, client_log);
+
+    rk = rd_kafka_new(type, rkconf, err, CONF_ERROR_MAX);
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(rkconf);
+        return NULL;
+    }
+
+    rd_kafka_set_log_queue(rk, NULL);
+
+    return rk;
+}
+
+
+void
+client_signal(rd_kafka_queue_t *queue, int fd)
+{
+    rd_kafka_queue_io_event_enable(queue, fd, &(uint64_t) { 1 },
+                                   sizeof(uint64_t));
+}
+
+
 static rd_kafka_resp_err_t
-source_on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id,
+client_on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id,
     int16_t key, int16_t version, int32_t correlation, size_t size,
     int64_t rtt, rd_kafka_resp_err_t err, void *data)
 {
@@ -197,7 +265,7 @@ source_on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id,
     (void) rtt;
     (void) err;
 
-    if (key == SOURCE_METADATA) {
+    if (key == CLIENT_METADATA) {
         atomic_store(changed, true);
     }
 
@@ -206,7 +274,7 @@ source_on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id,
 
 
 static rd_kafka_resp_err_t
-source_on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rkconf, void *data,
+client_on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rkconf, void *data,
     char *err, size_t size)
 {
     (void) rkconf;
@@ -214,112 +282,26 @@ source_on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rkconf, void *data,
     (void) size;
 
     return rd_kafka_interceptor_add_on_response_received(rk, "sluice",
-                                                 source_on_response, data);
+                                                  client_on_response, data);
 }
 
 
 void
-source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
+client_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
 {
-    rd_kafka_conf_interceptor_add_on_new(rkconf, "sluice", source_on_new,
+    rd_kafka_conf_interceptor_add_on_new(rkconf, "sluice", client_on_new,
                                          changed);
 }
 
 
-rd_kafka_conf_t *
-source_producer_conf(const conf_t *conf, char *err)
-{
-    rd_kafka_conf_t  *rkconf;
-
-    rkconf = rd_kafka_conf_new();
-
-    if (source_set_file(rkconf, conf, err) == -1
-        || source_set_all(rkconf, source_producer,
-                          sizeof(source_producer) / sizeof(source_setting_t),
-                          err)
-           == -1)
-    {
-        rd_kafka_conf_destroy(rkconf);
-        return NULL;
-    }
-
-    return rkconf;
-}
-
-
-/* The headers of a message as a list, and as JSON text if it has any. */
-
-static int
-source_headers(const rd_kafka_message_t *rkm, buf_t *text, buf_t *list)
-{
-    size_t               i;
-    record_header_t      header;
-    rd_kafka_headers_t  *headers;
-
-    text->len = 0;
-    list->len = 0;
-
-    if (rd_kafka_message_headers(rkm, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-    {
-        return 0;
-    }
-
-    for (i = 0; rd_kafka_header_get_all(headers, i, &header.name,
-                                        (const void **) &header.value,
-                                        &header.len)
-                == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++)
-    {
-        buf_add(list, (const char *) &header, sizeof(record_header_t));
-    }
-
-    if (buf_failed(list)) {
-        return -1;
-    }
-
-    return headers_write(text, (const record_header_t *) (const void *)
-                         list->data, i);
-}
-
-
 int
-source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
-    record_t *record)
-{
-    if (source_headers(rkm, headers, list) == -1) {
-        buf_free(headers);
-        buf_free(list);
-        return -1;
-    }
-
-    record->topic = rd_kafka_topic_name(rkm->rkt);
-    record->key = rkm->key;
-    record->key_len = rkm->key ? rkm->key_len : 0;
-    record->value = rkm->payload;
-    record->value_len = rkm->payload ? rkm->len : 0;
-    record->headers = headers->len ? headers->data : NULL;
-    record->headers_len = headers->len;
-    record->retry = NULL;
-    record->offset = rkm->offset;
-    record->timestamp = rd_kafka_message_timestamp(rkm, NULL);
-    record->partition = rkm->partition;
-    record->header = (const record_header_t *) (const void *) list->data;
-    record->nheaders = list->len / sizeof(record_header_t);
-
-    return 0;
-}
-
-
-int
-source_prove(const conf_t *conf, char *err)
+client_prove(const conf_t *conf, char *err)
 {
     char  text[CONF_ERROR_MAX];
 
-    if (source_try(RD_KAFKA_CONSUMER, source_conf(conf, 1, text), text) == 0
+    if (client_try(conf, RD_KAFKA_CONSUMER, text) == 0
         && (conf->dead_topic == NULL
-            || source_try(RD_KAFKA_PRODUCER,
-                          source_producer_conf(conf, text), text)
-               == 0))
+            || client_try(conf, RD_KAFKA_PRODUCER, text) == 0))
     {
         return 0;
     }
@@ -331,22 +313,19 @@ source_prove(const conf_t *conf, char *err)
 }
 
 
-/* Takes "rkconf"; NULL is why it could not be made, in "err" already. */
-
 static int
-source_try(rd_kafka_type_t type, rd_kafka_conf_t *rkconf, char *err)
+client_try(const conf_t *conf, rd_kafka_type_t type, char *err)
 {
-    rd_kafka_t  *rk;
+    rd_kafka_t       *rk;
+    rd_kafka_conf_t  *rkconf;
 
-    if (rkconf == NULL) {
-        return -1;
+    rkconf = client_conf(conf, type, 0, err);
+    if (rkconf) {
+        (void) rd_kafka_conf_set(rkconf, "bootstrap.servers", "", NULL, 0);
     }
 
-    (void) rd_kafka_conf_set(rkconf, "bootstrap.servers", "", NULL, 0);
-
-    rk = rd_kafka_new(type, rkconf, err, CONF_ERROR_MAX);
+    rk = client_create(type, rkconf, err);
     if (rk == NULL) {
-        rd_kafka_conf_destroy(rkconf);
         return -1;
     }
 

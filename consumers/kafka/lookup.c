@@ -4,7 +4,6 @@
  * loop hand the structure over by pthread_create() and pthread_join().
  */
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,13 +12,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "kafka/client.h"
 #include "kafka/lookup.h"
 
 
 #define LOOKUP_TIMEOUT  5000    /* ms a request */
 #define LOOKUP_SCRAM    0x020601ff
-#define LOOKUP_ERRORS   32      /* events taken when one failed */
+#define LOOKUP_ERRORS   32      /* events taken when a request failed */
 
 /* ListOffsets' special timestamps, the same as librdkafka's offsets */
 #define LOOKUP_LATEST   RD_KAFKA_OFFSET_END
@@ -27,34 +26,36 @@
 
 
 struct lookup_s {
+    const conf_t     *conf;
     const char       *topic;
     int               fd;
     bool              busy;
     pthread_t         thread;
 
-    rd_kafka_conf_t  *conf;
+    rd_kafka_conf_t  *rkconf;    /* of a client for this look-up; or NULL */
     rd_kafka_t       *rk;
-    int32_t          *partitions;
-    size_t            npartitions;
     bool              with;
     int64_t           timestamp;
 
-    char              said[LOOKUP_REASON];    /* by librdkafka, of its own */
+    char              said[LOOKUP_REASON];    /* by that client's errors */
     lookup_result_t   result;
 };
 
 
 static void *lookup_thread(void *data);
-static int lookup_topic(lookup_t *lookup, rd_kafka_t *rk);
-static int lookup_offsets(lookup_t *lookup, rd_kafka_t *rk,
-    int64_t timestamp, size_t field);
+static void lookup_ask(lookup_t *lookup);
+static int lookup_topic(lookup_t *lookup);
+static int lookup_all(lookup_result_t *result,
+    const struct rd_kafka_metadata_topic *topic);
+static int lookup_offsets(lookup_t *lookup, int64_t timestamp, size_t field);
 static int lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err);
-static void lookup_error(rd_kafka_t *rk, int err, const char *reason,
+static void lookup_on_error(rd_kafka_t *rk, int err, const char *reason,
     void *opaque);
+static void lookup_explain(lookup_t *lookup);
 
 
 lookup_t *
-lookup_create(const char *topic)
+lookup_create(const conf_t *conf, const char *topic)
 {
     lookup_t  *lookup;
 
@@ -63,6 +64,7 @@ lookup_create(const char *topic)
         return NULL;
     }
 
+    lookup->conf = conf;
     lookup->topic = topic;
     lookup->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
@@ -87,7 +89,6 @@ lookup_destroy(lookup_t *lookup)
     }
 
     close(lookup->fd);
-    free(lookup->partitions);
     free(lookup->result.ranges);
     free(lookup);
 }
@@ -108,50 +109,54 @@ lookup_busy(const lookup_t *lookup)
 
 
 int
-lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
-    const int32_t *partitions, size_t npartitions, bool with,
-    int64_t timestamp)
+lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
+    size_t n, bool with, int64_t timestamp)
 {
-    int       rc;
+    char      err[CONF_ERROR_MAX];
+    size_t    i;
     sigset_t  all, old;
 
-    free(lookup->partitions);
     free(lookup->result.ranges);
     memset(&lookup->result, 0, sizeof(lookup_result_t));
 
-    lookup->partitions = NULL;
-    lookup->conf = conf;
     lookup->rk = rk;
-    lookup->npartitions = npartitions;
+    lookup->rkconf = NULL;
     lookup->with = with;
     lookup->timestamp = timestamp;
 
-    if (npartitions) {
-        lookup->partitions = malloc(npartitions * sizeof(int32_t));
-        if (lookup->partitions == NULL) {
-            goto failed;
+    if (n) {
+        lookup->result.ranges = calloc(n, sizeof(lookup_range_t));
+        if (lookup->result.ranges == NULL) {
+            return -1;
         }
-        memcpy(lookup->partitions, partitions, npartitions * sizeof(int32_t));
     }
 
-    /* signals are the loop's */
+    for (i = 0; i < n; i++) {
+        lookup->result.ranges[i].partition = partitions[i];
+    }
+
+    lookup->result.nranges = n;
+
+    if (rk == NULL) {
+        lookup->rkconf = client_conf(lookup->conf, RD_KAFKA_CONSUMER, 0,
+                                     err);
+        if (lookup->rkconf == NULL) {
+            return -1;
+        }
+    }
+
+    /* the loop's thread alone takes signals */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&lookup->thread, NULL, lookup_thread, lookup);
+    lookup->busy = pthread_create(&lookup->thread, NULL, lookup_thread,
+                                  lookup) == 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 
-    if (rc == 0) {
-        lookup->busy = true;
-        return 0;
+    if (!lookup->busy && lookup->rkconf) {
+        rd_kafka_conf_destroy(lookup->rkconf);
     }
 
-failed:
-
-    if (conf) {
-        rd_kafka_conf_destroy(conf);
-    }
-
-    return -1;
+    return lookup->busy ? 0 : -1;
 }
 
 
@@ -171,27 +176,195 @@ lookup_result(lookup_t *lookup)
 }
 
 
+static void *
+lookup_thread(void *data)
+{
+    char       err[CONF_ERROR_MAX];
+    ssize_t    n;
+    lookup_t  *lookup = data;
+
+    if (lookup->rk) {
+        lookup_ask(lookup);
+
+    } else {
+        lookup->said[0] = '\0';
+        rd_kafka_conf_set_opaque(lookup->rkconf, lookup);
+        rd_kafka_conf_set_error_cb(lookup->rkconf, lookup_on_error);
+
+        lookup->rk = client_create(RD_KAFKA_CONSUMER, lookup->rkconf, err);
+
+        if (lookup->rk) {
+            lookup_ask(lookup);
+            lookup_explain(lookup);
+            rd_kafka_destroy(lookup->rk);
+
+        } else {
+            snprintf(lookup->result.error, LOOKUP_REASON, "%.*s",
+                     LOOKUP_REASON - 1, err);
+        }
+    }
+
+    n = write(lookup->fd, &(uint64_t) { 1 }, sizeof(uint64_t));
+    (void) n;
+
+    return NULL;
+}
+
+
+static void
+lookup_ask(lookup_t *lookup)
+{
+    if (lookup_topic(lookup) == -1 || !lookup->with) {
+        return;
+    }
+
+    if (lookup_offsets(lookup, LOOKUP_EARLIEST,
+                       offsetof(lookup_range_t, begin)) == 0
+        && lookup_offsets(lookup, LOOKUP_LATEST,
+                          offsetof(lookup_range_t, end)) == 0
+        && lookup->timestamp >= 0)
+    {
+        (void) lookup_offsets(lookup, lookup->timestamp,
+                              offsetof(lookup_range_t, at));
+    }
+}
+
+
+static int
+lookup_topic(lookup_t *lookup)
+{
+    int                                    rc;
+    char                                  *cluster;
+    lookup_result_t                       *result;
+    rd_kafka_topic_t                      *rkt;
+    rd_kafka_resp_err_t                    err;
+    const struct rd_kafka_metadata        *md;
+    const struct rd_kafka_metadata_topic  *topic;
+
+    result = &lookup->result;
+    rc = -1;
+
+    /* the consumer's own handle of the topic, where it has one */
+    rkt = rd_kafka_topic_new(lookup->rk, lookup->topic, NULL);
+    if (rkt == NULL) {
+        return lookup_fail(lookup, rd_kafka_last_error());
+    }
+
+    err = rd_kafka_metadata(lookup->rk, 0, rkt, &md, LOOKUP_TIMEOUT);
+    rd_kafka_topic_destroy(rkt);
+
+    if (err) {
+        return lookup_fail(lookup, err);
+    }
+
+    topic = &md->topics[0];
+    cluster = rd_kafka_clusterid(lookup->rk, LOOKUP_TIMEOUT);
+
+    if (topic->err || topic->partition_cnt == 0) {
+        snprintf(result->error, LOOKUP_REASON, "topic \"%s\": %s",
+                 lookup->topic, topic->err ? rd_kafka_err2str(topic->err)
+                                           : "it has no partitions");
+
+    } else if (cluster == NULL || cluster[0] == '\0') {
+        snprintf(result->error, LOOKUP_REASON,
+                 "the cluster does not tell its id");
+
+    } else if (result->nranges == 0 && lookup_all(result, topic) == -1) {
+        lookup_fail(lookup, RD_KAFKA_RESP_ERR__FAIL);
+
+    } else {
+        snprintf(result->cluster, sizeof(result->cluster), "%s", cluster);
+        result->partitions = topic->partition_cnt;
+        rc = 0;
+    }
+
+    rd_kafka_mem_free(lookup->rk, cluster);
+    rd_kafka_metadata_destroy(md);
+
+    return rc;
+}
+
+
+/* A range for each partition of the topic. */
+
+static int
+lookup_all(lookup_result_t *result,
+    const struct rd_kafka_metadata_topic *topic)
+{
+    size_t  i;
+
+    result->nranges = (size_t) topic->partition_cnt;
+    result->ranges = calloc(result->nranges, sizeof(lookup_range_t));
+
+    if (result->ranges == NULL) {
+        result->nranges = 0;
+        return -1;
+    }
+
+    for (i = 0; i < result->nranges; i++) {
+        result->ranges[i].partition = topic->partitions[i].id;
+    }
+
+    return 0;
+}
+
+
+/* Fills one field of all ranges, by one request for each leader. */
+
+static int
+lookup_offsets(lookup_t *lookup, int64_t timestamp, size_t field)
+{
+    size_t                            i;
+    lookup_range_t                   *range;
+    lookup_result_t                  *result;
+    rd_kafka_resp_err_t               err;
+    rd_kafka_topic_partition_t       *tp;
+    rd_kafka_topic_partition_list_t  *list;
+
+    result = &lookup->result;
+    list = rd_kafka_topic_partition_list_new((int) result->nranges);
+
+    for (i = 0; i < result->nranges; i++) {
+        rd_kafka_topic_partition_list_add(list, lookup->topic,
+                                          result->ranges[i].partition)
+            ->offset = timestamp;
+    }
+
+    err = rd_kafka_offsets_for_times(lookup->rk, list, LOOKUP_TIMEOUT);
+
+    for (i = 0; err == 0 && i < result->nranges; i++) {
+        range = &result->ranges[i];
+        tp = rd_kafka_topic_partition_list_find(list, lookup->topic,
+                                                range->partition);
+        err = tp->err;
+
+        /* no record has the timestamp or a later one: the end */
+        *(int64_t *) ((char *) range + field) = tp->offset < 0 ? range->end
+                                                               : tp->offset;
+    }
+
+    rd_kafka_topic_partition_list_destroy(list);
+
+    return err ? lookup_fail(lookup, err) : 0;
+}
+
+
 static int
 lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err)
 {
-    if (lookup->result.error[0] == '\0') {
-        lookup->result.unreached = err == RD_KAFKA_RESP_ERR__TRANSPORT
-                                   || err == RD_KAFKA_RESP_ERR__TIMED_OUT;
-        snprintf(lookup->result.error, LOOKUP_REASON, "%s",
-                 rd_kafka_err2str(err));
-    }
+    lookup->result.unreached = err == RD_KAFKA_RESP_ERR__TRANSPORT
+                               || err == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    snprintf(lookup->result.error, LOOKUP_REASON, "%s",
+             rd_kafka_err2str(err));
 
     return -1;
 }
 
 
-/*
- * "Broker transport failure" is what a request sees; why, comes beside it.
- * What a broker refuses says more than that none was left.
- */
+/* What a broker refuses says more than that none is left. */
 
 static void
-lookup_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+lookup_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
     char      *after;
     lookup_t  *lookup = opaque;
@@ -212,184 +385,30 @@ lookup_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 }
 
 
-static void *
-lookup_thread(void *data)
+/*
+ * A request only sees "Broker transport failure"; the client's errors say why.
+ * librdkafka before 2.6.1 sends its nonce twice, which brokers before version
+ * 4 accepted.
+ */
+
+static void
+lookup_explain(lookup_t *lookup)
 {
-    int          i;
-    char         text[LOOKUP_REASON];
-    uint64_t     one;
-    ssize_t      n;
-    lookup_t    *lookup;
-    rd_kafka_t  *rk;
+    int  i;
 
-    lookup = data;
-    rk = lookup->rk;
-    one = 1;
-
-    if (lookup->conf) {
-        lookup->said[0] = '\0';
-        rd_kafka_conf_set_opaque(lookup->conf, lookup);
-        rd_kafka_conf_set_error_cb(lookup->conf, lookup_error);
-
-        rk = rd_kafka_new(RD_KAFKA_CONSUMER, lookup->conf, text,
-                          sizeof(text));
-        if (rk == NULL) {
-            rd_kafka_conf_destroy(lookup->conf);
-            snprintf(lookup->result.error, LOOKUP_REASON, "%s", text);
-            goto done;
-        }
+    if (!lookup->result.unreached) {
+        return;
     }
 
-    if (lookup_topic(lookup, rk) == 0 && lookup->with
-        && lookup_offsets(lookup, rk, LOOKUP_EARLIEST,
-                          offsetof(lookup_range_t, begin)) == 0
-        && lookup_offsets(lookup, rk, LOOKUP_LATEST,
-                          offsetof(lookup_range_t, end)) == 0
-        && lookup->timestamp >= 0)
-    {
-        lookup_offsets(lookup, rk, lookup->timestamp,
-                       offsetof(lookup_range_t, at));
+    for (i = 0; i < LOOKUP_ERRORS; i++) {
+        (void) rd_kafka_poll(lookup->rk, 0);
     }
 
-    if (lookup->conf) {
-        for (i = 0; lookup->result.unreached && i < LOOKUP_ERRORS; i++) {
-            (void) rd_kafka_poll(rk, 0);
-        }
-
-        if (lookup->result.unreached && lookup->said[0]) {
-            /* it sends its nonce twice, which brokers put up with before 4 */
-            snprintf(lookup->result.error, LOOKUP_REASON, "%.180s%s",
-                     lookup->said, rd_kafka_version() < LOOKUP_SCRAM
-                     && strstr(lookup->said, "SCRAM")
-                     ? " (librdkafka before 2.6.1 cannot use SCRAM with "
-                       "Kafka 4)" : "");
-        }
-
-        rd_kafka_destroy(rk);
+    if (lookup->said[0]) {
+        snprintf(lookup->result.error, LOOKUP_REASON, "%.180s%s",
+                 lookup->said, rd_kafka_version() < LOOKUP_SCRAM
+                 && strstr(lookup->said, "SCRAM")
+                 ? " (librdkafka before 2.6.1 cannot use SCRAM with Kafka 4)"
+                 : "");
     }
-
-done:
-
-    n = write(lookup->fd, &one, sizeof(one));
-    (void) n;
-
-    return NULL;
-}
-
-
-static int
-lookup_topic(lookup_t *lookup, rd_kafka_t *rk)
-{
-    int                                    rc;
-    char                                  *cluster;
-    size_t                                 i, n;
-    lookup_result_t                       *result;
-    rd_kafka_topic_t                      *rkt;
-    rd_kafka_resp_err_t                    err;
-    const struct rd_kafka_metadata        *md;
-    const struct rd_kafka_metadata_topic  *topic;
-
-    result = &lookup->result;
-    rc = -1;
-
-    /* the consumer's own handle of the topic, where it has one */
-    rkt = rd_kafka_topic_new(rk, lookup->topic, NULL);
-    if (rkt == NULL) {
-        return lookup_fail(lookup, rd_kafka_last_error());
-    }
-
-    err = rd_kafka_metadata(rk, 0, rkt, &md, LOOKUP_TIMEOUT);
-    rd_kafka_topic_destroy(rkt);
-
-    if (err) {
-        return lookup_fail(lookup, err);
-    }
-
-    topic = &md->topics[0];
-
-    if (topic->err || topic->partition_cnt == 0) {
-        snprintf(result->error, LOOKUP_REASON, "topic \"%s\": %s",
-                 lookup->topic, topic->err ? rd_kafka_err2str(topic->err)
-                                           : "it has no partitions");
-        goto failed;
-    }
-
-    cluster = rd_kafka_clusterid(rk, LOOKUP_TIMEOUT);
-    snprintf(result->cluster, sizeof(result->cluster), "%s",
-             cluster ? cluster : "");
-    rd_kafka_mem_free(rk, cluster);
-
-    if (result->cluster[0] == '\0') {
-        snprintf(result->error, LOOKUP_REASON,
-                 "the cluster does not tell its id");
-        goto failed;
-    }
-
-    result->partitions = topic->partition_cnt;
-
-    n = lookup->npartitions ? lookup->npartitions
-                            : (size_t) topic->partition_cnt;
-
-    result->ranges = calloc(n, sizeof(lookup_range_t));
-    if (result->ranges == NULL) {
-        lookup_fail(lookup, RD_KAFKA_RESP_ERR__FAIL);
-        goto failed;
-    }
-
-    for (i = 0; i < n; i++) {
-        result->ranges[i].partition = lookup->npartitions
-                                      ? lookup->partitions[i]
-                                      : topic->partitions[i].id;
-    }
-
-    result->nranges = n;
-    rc = 0;
-
-failed:
-
-    rd_kafka_metadata_destroy(md);
-
-    return rc;
-}
-
-
-/* Fills one field of all ranges by one request a leader. */
-
-static int
-lookup_offsets(lookup_t *lookup, rd_kafka_t *rk, int64_t timestamp,
-    size_t field)
-{
-    size_t                            i;
-    int64_t                           offset;
-    rd_kafka_resp_err_t               err;
-    rd_kafka_topic_partition_t       *tp;
-    rd_kafka_topic_partition_list_t  *list;
-
-    list = rd_kafka_topic_partition_list_new((int) lookup->result.nranges);
-
-    for (i = 0; i < lookup->result.nranges; i++) {
-        rd_kafka_topic_partition_list_add(list, lookup->topic,
-                                     lookup->result.ranges[i].partition)
-            ->offset = timestamp;
-    }
-
-    err = rd_kafka_offsets_for_times(rk, list, LOOKUP_TIMEOUT);
-
-    for (i = 0; err == 0 && i < lookup->result.nranges; i++) {
-        tp = rd_kafka_topic_partition_list_find(list, lookup->topic,
-                                        lookup->result.ranges[i].partition);
-        err = tp->err;
-        offset = tp->offset;
-
-        /* nothing at or behind the time: the end */
-        if (offset < 0) {
-            offset = lookup->result.ranges[i].end;
-        }
-
-        *(int64_t *) ((char *) &lookup->result.ranges[i] + field) = offset;
-    }
-
-    rd_kafka_topic_partition_list_destroy(list);
-
-    return err ? lookup_fail(lookup, err) : 0;
 }

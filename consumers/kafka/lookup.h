@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
+
 
 #define LOOKUP_REASON  256
 
@@ -22,12 +24,11 @@ typedef struct lookup_s  lookup_t;
 typedef struct {
     int32_t  partition;
     int64_t  begin;        /* the first offset there is */
-    int64_t  end;          /* behind the last one */
-    int64_t  at;           /* the first at or behind "timestamp" */
+    int64_t  end;          /* the next one to be given */
+    int64_t  at;           /* of the first record from "timestamp" on */
 } lookup_range_t;
 
 
-/* Plain data; the lookup owns the arrays until the next one is started. */
 typedef struct {
     char              error[LOOKUP_REASON];    /* "": it went well */
     bool              unreached;               /* as no broker answered */
@@ -38,7 +39,8 @@ typedef struct {
 } lookup_result_t;
 
 
-lookup_t *lookup_create(const char *topic);
+/* Of a topic; both must outlive it.  NULL when memory is short. */
+lookup_t *lookup_create(const conf_t *conf, const char *topic);
 
 /* Waits for a thread under way: seconds at most. */
 void lookup_destroy(lookup_t *lookup);
@@ -47,19 +49,21 @@ void lookup_destroy(lookup_t *lookup);
 int lookup_fd(const lookup_t *lookup);
 
 /*
- * Starts one; none may be under way.  "conf" (taken over) makes a client for
- * this lookup alone, or it is NULL and "rk", which must stay until the end,
- * is used.  Without "partitions" all of the topic are looked up.  "with"
- * says whether the offsets matter, "timestamp" (ms, or -1) fills "at".
- * Returns -1 when the thread could not be started.
+ * Starts one; none may be under way.  "rk", which must stay until the end, is
+ * asked, or with NULL a client for this lookup alone.  The "n" partitions are
+ * looked up, or with 0 all of the topic.  "with" says whether the offsets
+ * matter, "timestamp" (ms, or -1) fills "at".  Returns -1 when it could not
+ * be started.
  */
-int lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
-    const int32_t *partitions, size_t npartitions, bool with,
-    int64_t timestamp);
+int lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
+    size_t n, bool with, int64_t timestamp);
 
 bool lookup_busy(const lookup_t *lookup);
 
-/* Once lookup_fd() is readable: the result, else NULL. */
+/*
+ * Once lookup_fd() is readable: the result, valid until the next start; else
+ * NULL.
+ */
 const lookup_result_t *lookup_result(lookup_t *lookup);
 
 

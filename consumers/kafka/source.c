@@ -1,14 +1,12 @@
-/* The topic's side: group membership, assignments, what librdkafka says. */
+/* The group's side of a topic: membership, assignments, librdkafka's errors. */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "kafka/client.h"
 #include "kafka/source_impl.h"
 
 
@@ -16,32 +14,27 @@
 #define SOURCE_SILENT  10000    /* ms for a partition's first sign, at first */
 
 
-static void source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+static int source_subscribe(source_t *source, char *err);
+static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     rd_kafka_topic_partition_list_t *list, void *opaque);
-static void source_error(rd_kafka_t *rk, int err, const char *reason,
-    void *opaque);
-static void source_log(const rd_kafka_t *rk, int level, const char *fac,
-    const char *buf);
+static void source_assign_none(source_t *source);
 static void source_take(source_t *source,
-    const rd_kafka_topic_partition_list_t *list);
+    rd_kafka_topic_partition_list_t *list);
 static void source_drop(source_t *source);
-static void source_open_queue(source_t *source, source_partition_t *p);
+static int source_open_queue(source_t *source, source_partition_t *p);
 static void source_close_queue(source_partition_t *p);
 
 
 source_t *
 source_create(const conf_t *conf, int partitions, char *err)
 {
-    source_t                         *source;
-    rd_kafka_conf_t                  *rkconf;
-    rd_kafka_resp_err_t               code;
-    rd_kafka_topic_partition_list_t  *topics;
+    source_t         *source;
+    rd_kafka_conf_t  *rkconf;
+
+    snprintf(err, CONF_ERROR_MAX, "out of memory");
 
     source = calloc(1, sizeof(source_t));
-    rkconf = source_conf(conf, partitions, err);
-
-    if (source == NULL || rkconf == NULL) {
-        free(source);
+    if (source == NULL) {
         return NULL;
     }
 
@@ -49,43 +42,50 @@ source_create(const conf_t *conf, int partitions, char *err)
     source->patience = SOURCE_SILENT;
     source->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
-    rd_kafka_conf_set_rebalance_cb(rkconf, source_rebalance);
-    rd_kafka_conf_set_error_cb(rkconf, source_error);
-    rd_kafka_conf_set_log_cb(rkconf, source_log);
-    rd_kafka_conf_set_opaque(rkconf, source);
-    source_watch(rkconf, &source->changed);
+    rkconf = client_conf(conf, RD_KAFKA_CONSUMER, partitions, err);
 
-    source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, err,
-                              CONF_ERROR_MAX);
-    if (source->rk == NULL) {
-        rd_kafka_conf_destroy(rkconf);
-        close(source->fd);
-        free(source);
+    if (rkconf) {
+        rd_kafka_conf_set_rebalance_cb(rkconf, source_on_rebalance);
+        rd_kafka_conf_set_error_cb(rkconf, source_on_error);
+        rd_kafka_conf_set_opaque(rkconf, source);
+        client_watch(rkconf, &source->changed);
+    }
+
+    source->rk = client_create(RD_KAFKA_CONSUMER, rkconf, err);
+
+    if (source->rk == NULL || source_subscribe(source, err) == -1) {
+        source_destroy(source);
         return NULL;
     }
 
-    /* no callback ever runs on a thread of librdkafka's */
+    return source;
+}
+
+
+static int
+source_subscribe(source_t *source, char *err)
+{
+    rd_kafka_resp_err_t               code;
+    rd_kafka_topic_partition_list_t  *topics;
+
     rd_kafka_poll_set_consumer(source->rk);
-    rd_kafka_set_log_queue(source->rk, NULL);
 
     source->main = rd_kafka_queue_get_consumer(source->rk);
-    rd_kafka_queue_io_event_enable(source->main, source->fd,
-                                   &(uint64_t) { 1 }, sizeof(uint64_t));
+    client_signal(source->main, source->fd);
 
     topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, conf->topic,
+    rd_kafka_topic_partition_list_add(topics, source->conf->topic,
                                       RD_KAFKA_PARTITION_UA);
     code = rd_kafka_subscribe(source->rk, topics);
     rd_kafka_topic_partition_list_destroy(topics);
 
     if (code) {
         snprintf(err, CONF_ERROR_MAX, "could not subscribe to topic \"%s\": "
-                 "%s", conf->topic, rd_kafka_err2str(code));
-        source_destroy(source);
-        return NULL;
+                 "%s", source->conf->topic, rd_kafka_err2str(code));
+        return -1;
     }
 
-    return source;
+    return 0;
 }
 
 
@@ -97,8 +97,13 @@ source_destroy(source_t *source)
     }
 
     source_drop(source);
-    rd_kafka_queue_destroy(source->main);
-    rd_kafka_destroy_flags(source->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+
+    if (source->rk) {
+        rd_kafka_queue_destroy(source->main);
+        rd_kafka_destroy_flags(source->rk,
+                               RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
+
     close(source->fd);
     free(source);
 }
@@ -141,13 +146,11 @@ source_partitions(source_t *source, size_t *n)
  */
 
 static void
-source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     rd_kafka_topic_partition_list_t *list, void *opaque)
 {
-    source_t                         *source;
-    rd_kafka_topic_partition_list_t  *none;
+    source_t  *source = opaque;
 
-    source = opaque;
     source->status.generation++;
     source->status.rebalances++;
     source->status.reassign = false;
@@ -163,10 +166,7 @@ source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
         return;
     }
 
-    none = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_assign(rk, none);
-    rd_kafka_topic_partition_list_destroy(none);
-
+    source_assign_none(source);
     source_take(source, list);
 
     log_info("group \"%s\": %d partitions of topic \"%s\" assigned",
@@ -174,19 +174,21 @@ source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 }
 
 
-static int
-source_compare(const void *a, const void *b)
+static void
+source_assign_none(source_t *source)
 {
-    const source_partition_t  *p = a, *q = b;
+    rd_kafka_topic_partition_list_t  *none;
 
-    return (p->id > q->id) - (p->id < q->id);
+    none = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_assign(source->rk, none);
+    rd_kafka_topic_partition_list_destroy(none);
 }
 
 
 /* In ascending order, so that all daemons lock rows in one order. */
 
 static void
-source_take(source_t *source, const rd_kafka_topic_partition_list_t *list)
+source_take(source_t *source, rd_kafka_topic_partition_list_t *list)
 {
     int                  i;
     source_partition_t  *p;
@@ -200,17 +202,14 @@ source_take(source_t *source, const rd_kafka_topic_partition_list_t *list)
         return;
     }
 
+    rd_kafka_topic_partition_list_sort(list, NULL, NULL);
+
     for (i = 0; i < list->cnt; i++) {
-        p = &source->partitions[source->npartitions];
+        p = &source->partitions[source->npartitions++];
         p->id = list->elems[i].partition;
         p->range = -1;
         p->eof = -1;
-
-        source->npartitions++;
     }
-
-    qsort(source->partitions, source->npartitions,
-          sizeof(source_partition_t), source_compare);
 }
 
 
@@ -231,24 +230,32 @@ source_drop(source_t *source)
 
 
 /*
- * The queue of a partition, apart from the main one.  Looked up for every
- * assignment, as a topic that was deleted and made again has new ones.
+ * Opens a partition's own queue, apart from the main one.  Each assignment
+ * opens the queue again, as a topic that was deleted and made again has new
+ * ones.  Records of an assignment before this one are dropped.
  */
 
-static void
+static int
 source_open_queue(source_t *source, source_partition_t *p)
 {
+    rd_kafka_message_t  *rkm;
+
     source_close_queue(p);
 
     p->queue = rd_kafka_queue_get_partition(source->rk, source->conf->topic,
                                             p->id);
     if (p->queue == NULL) {
-        return;
+        return -1;
     }
 
     rd_kafka_queue_forward(p->queue, NULL);
-    rd_kafka_queue_io_event_enable(p->queue, source->fd, &(uint64_t) { 1 },
-                                   sizeof(uint64_t));
+    client_signal(p->queue, source->fd);
+
+    while ((rkm = rd_kafka_consume_queue(p->queue, 0))) {
+        rd_kafka_message_destroy(rkm);
+    }
+
+    return 0;
 }
 
 
@@ -270,11 +277,15 @@ source_assign(source_t *source)
     int64_t                           now, offset;
     source_partition_t               *p;
     rd_kafka_resp_err_t               err;
-    rd_kafka_message_t               *rkm;
     rd_kafka_topic_partition_list_t  *list;
 
     now = clock_ms();
+    err = RD_KAFKA_RESP_ERR_NO_ERROR;
     list = rd_kafka_topic_partition_list_new((int) source->npartitions + 1);
+
+    source->status.reassign = false;
+    source->status.recheck = false;
+    atomic_store(&source->changed, false);
 
     for (i = 0; i < source->npartitions; i++) {
         p = &source->partitions[i];
@@ -296,31 +307,20 @@ source_assign(source_t *source)
                      (long long) p->stored);
         }
 
+        if (source_open_queue(source, p) == -1) {
+            source->status.reassign = true;
+        }
+
         rd_kafka_topic_partition_list_add(list, source->conf->topic, p->id)
             ->offset = offset;
+        log_debug("topic \"%s\", partition %d: assigned at offset %lld",
+                  source->conf->topic, p->id, (long long) offset);
     }
 
-    source->status.reassign = false;
-    source->status.recheck = false;
-    atomic_store(&source->changed, false);
-
-    for (i = 0; i < source->npartitions; i++) {
-        source_open_queue(source, &source->partitions[i]);
-
-        if (source->partitions[i].queue == NULL) {
-            rd_kafka_topic_partition_list_destroy(list);
-            source->status.reassign = true;
-            return;
-        }
-
-        /* what an assignment before this one left behind */
-        while ((rkm = rd_kafka_consume_queue(source->partitions[i].queue, 0)))
-        {
-            rd_kafka_message_destroy(rkm);
-        }
+    if (!source->status.reassign) {
+        err = rd_kafka_assign(source->rk, list);
     }
 
-    err = rd_kafka_assign(source->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
 
     if (err) {
@@ -334,12 +334,10 @@ source_assign(source_t *source)
 void
 source_unassign(source_t *source)
 {
-    size_t                            i;
-    rd_kafka_topic_partition_list_t  *none;
+    size_t  i;
 
-    none = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_assign(source->rk, none);
-    rd_kafka_topic_partition_list_destroy(none);
+    source_assign_none(source);
+    log_debug("topic \"%s\": nothing is read for now", source->conf->topic);
 
     for (i = 0; i < source->npartitions; i++) {
         source->partitions[i].ready = false;
@@ -387,79 +385,6 @@ source_poll(source_t *source)
         }
 
         rd_kafka_message_destroy(rkm);
-    }
-}
-
-
-static void
-source_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
-{
-    char       text[256];
-    source_t  *source;
-
-    source = opaque;
-
-    if (err == RD_KAFKA_RESP_ERR__FATAL) {
-        err = (int) rd_kafka_fatal_error(rk, text, sizeof(text));
-        snprintf(source->status.fatal, SOURCE_REASON, "%s: %s",
-                 rd_kafka_err2name((rd_kafka_resp_err_t) err), text);
-        return;
-    }
-
-    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        source_down(source, reason);
-        return;
-    }
-
-    switch (err) {
-
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__RESOLVE:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-        /* that all are down is not always said when the last one goes */
-        source->status.doubt = true;
-        log_debug("Kafka: %s", reason);
-        return;
-
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        /* what may come under this name later is another topic */
-        source->status.reassign = source->npartitions != 0;
-        log_limited(&source->errors, "Kafka: %s", reason);
-        return;
-
-    default:
-        log_debug("Kafka: %s", reason);
-        return;
-    }
-}
-
-
-void
-source_down(source_t *source, const char *reason)
-{
-    if (!source->status.down) {
-        source->status.down = true;
-        log_error("could not reach Kafka: %s; waiting", reason);
-    }
-}
-
-
-/* Broken connections are told by source_error(), once. */
-
-static void
-source_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
-{
-    source_t  *source;
-
-    source = rk ? rd_kafka_opaque(rk) : NULL;
-
-    if (level > 4 || strcmp(fac, "FAIL") == 0 || strcmp(fac, "ERROR") == 0) {
-        log_debug("librdkafka: %s: %s", fac, buf);
-
-    } else if (source) {
-        log_limited(&source->logs, "librdkafka: %s: %s", fac, buf);
     }
 }
 

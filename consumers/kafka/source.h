@@ -12,10 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "conf/conf.h"
-#include "record/record.h"
 
 
 #define SOURCE_REASON  512
@@ -68,22 +66,6 @@ typedef struct {
 } source_status_t;
 
 
-/*
- * A librdkafka configuration with the daemon's own settings and the file's.
- * "partitions" of the topic bound what is read ahead.  Returns NULL with a
- * text in "err" (CONF_ERROR_MAX bytes).
- */
-rd_kafka_conf_t *source_conf(const conf_t *conf, int partitions, char *err);
-
-/* The same of the producer for "dead_letters.topic". */
-rd_kafka_conf_t *source_producer_conf(const conf_t *conf, char *err);
-
-/*
- * Whether the properties fit together, which rd_kafka_new() alone knows; no
- * broker is asked.  Returns 0, or -1 with "file:line:column: ..." in "err".
- */
-int source_prove(const conf_t *conf, char *err);
-
 /* Joins the group.  Returns NULL with a text in "err". */
 source_t *source_create(const conf_t *conf, int partitions, char *err);
 void source_destroy(source_t *source);
@@ -121,14 +103,6 @@ rd_kafka_message_t *source_next(source_t *source,
 
 /* Whether a queue may hold more for source_next(). */
 bool source_pending(const source_t *source);
-
-/* Fills a record from a message; "headers" and "list" are its memory. */
-int source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
-    record_t *record);
-
-/* Whether it is the record of which this was stored in sluice.offsets. */
-bool source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp,
-    uint32_t crc);
 
 /*
  * Tells Kafka what of "stored" is new since the last call.  Sluice never reads

@@ -1,4 +1,4 @@
-/* Inside the source: membership and reading share it. */
+/* Inside the source: what membership and reading share. */
 
 #ifndef SLUICE_SOURCE_IMPL_H
 #define SLUICE_SOURCE_IMPL_H
@@ -28,16 +28,16 @@ struct source_s {
                                            assignment */
     log_limit_t          drops;
     log_limit_t          errors;
-    log_limit_t          logs;
 };
 
+
+/* librdkafka's error_cb; "opaque" is the source. */
+void source_on_error(rd_kafka_t *rk, int err, const char *reason,
+    void *opaque);
 
 /* An error in a record's place; "p" is NULL for the main queue's. */
 void source_message_error(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm);
-
-/* Sets "changed", on a thread of librdkafka's, when metadata comes. */
-void source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed);
 
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/crc32.h"
+#include "kafka/message.h"
 #include "kafka/source_impl.h"
 
 
@@ -220,7 +220,7 @@ source_verify(source_t *source, source_partition_t *p,
         return true;
     }
 
-    if (!source_is_same(rkm, p->last_timestamp, p->last_crc)) {
+    if (!message_is(rkm, p->last_timestamp, p->last_crc)) {
         snprintf(source->status.fault, SOURCE_REASON,
                  "topic \"%s\", partition %d: the record at offset %lld is "
                  "not the one that was stored, so the topic was made again; "
@@ -231,49 +231,4 @@ source_verify(source_t *source, source_partition_t *p,
     }
 
     return false;
-}
-
-
-void
-source_message_error(source_t *source, source_partition_t *p,
-    const rd_kafka_message_t *rkm)
-{
-    char  text[256];
-
-    switch (rkm->err) {
-
-    case RD_KAFKA_RESP_ERR__FATAL:
-        (void) rd_kafka_fatal_error(source->rk, text, sizeof(text));
-        snprintf(source->status.fatal, SOURCE_REASON, "%s", text);
-        return;
-
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        if (p) {
-            p->eof = rkm->offset;
-            /* a log that ends before what is stored was made again */
-            source->status.reassign |= rkm->offset < p->expected;
-        }
-        return;
-
-    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        break;
-
-    default:
-        /* the log is asked again, and says whether anything is lost */
-        source->status.reassign = source->npartitions != 0;
-        break;
-    }
-
-    log_limited(&source->errors, "Kafka: %s", rd_kafka_message_errstr(rkm));
-}
-
-
-bool
-source_is_same(const rd_kafka_message_t *rkm, int64_t timestamp, uint32_t crc)
-{
-    return rd_kafka_message_timestamp(rkm, NULL) == timestamp
-           && crc32_record(rkm->key, rkm->key_len, rkm->payload, rkm->len)
-              == crc;
 }

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "kafka/source.h"
+#include "kafka/client.h"
 #include "record/headers.h"
 #include "store/dead_topic.h"
 
@@ -26,7 +26,6 @@ struct dead_topic_s {
     const conf_t        *conf;
     rd_kafka_t          *rk;          /* NULL until there is a dead letter */
     int                  fd;
-    log_limit_t          logs;
     json_doc_t           doc;
     buf_t                list;        /* a record's headers, */
     buf_t                bytes;       /* and what they point to */
@@ -53,8 +52,6 @@ static void dead_topic_fail(dead_topic_t *topic, rd_kafka_resp_err_t err);
 static void dead_topic_end(dead_topic_t *topic);
 static void dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
     void *opaque);
-static void dead_topic_log(const rd_kafka_t *rk, int level, const char *fac,
-    const char *buf);
 static void dead_topic_error(rd_kafka_t *rk, int err, const char *reason,
     void *opaque);
 
@@ -104,20 +101,15 @@ dead_topic_open(dead_topic_t *topic)
     rd_kafka_conf_t   *rkconf;
     rd_kafka_queue_t  *queue;
 
-    rkconf = source_producer_conf(topic->conf, err);
+    rkconf = client_conf(topic->conf, RD_KAFKA_PRODUCER, 0, err);
 
     if (rkconf) {
         rd_kafka_conf_set_dr_msg_cb(rkconf, dead_topic_report);
         rd_kafka_conf_set_error_cb(rkconf, dead_topic_error);
-        rd_kafka_conf_set_log_cb(rkconf, dead_topic_log);
         rd_kafka_conf_set_opaque(rkconf, topic);
-
-        topic->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rkconf, err,
-                                 sizeof(err));
-        if (topic->rk == NULL) {
-            rd_kafka_conf_destroy(rkconf);
-        }
     }
+
+    topic->rk = client_create(RD_KAFKA_PRODUCER, rkconf, err);
 
     if (topic->rk == NULL) {
         topic->outcome.action = SQLSTATE_RETRY;
@@ -126,12 +118,8 @@ dead_topic_open(dead_topic_t *topic)
         return -1;
     }
 
-    /* no callback ever runs on a thread of librdkafka's */
-    rd_kafka_set_log_queue(topic->rk, NULL);
-
     queue = rd_kafka_queue_get_main(topic->rk);
-    rd_kafka_queue_io_event_enable(queue, topic->fd, &(uint64_t) { 1 },
-                                   sizeof(uint64_t));
+    client_signal(queue, topic->fd);
     rd_kafka_queue_destroy(queue);
 
     return 0;
@@ -427,26 +415,6 @@ dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm, void *opaque)
 
     if (rkm->err) {
         dead_topic_fail(topic, rkm->err);
-    }
-}
-
-
-static void
-dead_topic_log(const rd_kafka_t *rk, int level, const char *fac,
-    const char *buf)
-{
-    dead_topic_t  *topic;
-
-    topic = rk ? rd_kafka_opaque(rk) : NULL;
-
-    /* CONFWARN: a consumer's properties, which the file is full of */
-    if (level > 4 || strcmp(fac, "FAIL") == 0 || strcmp(fac, "ERROR") == 0
-        || strcmp(fac, "CONFWARN") == 0)
-    {
-        log_debug("librdkafka: %s: %s", fac, buf);
-
-    } else if (topic) {
-        log_limited(&topic->logs, "librdkafka: %s: %s", fac, buf);
     }
 }
 

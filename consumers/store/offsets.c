@@ -288,7 +288,7 @@ offsets_ask(offsets_t *o, bool all)
         ids[i] = p[i].id;
     }
 
-    rc = lookup_start(o->lookup, NULL, source_handle(o->source), ids,
+    rc = lookup_start(o->lookup, source_handle(o->source), ids,
                       all ? 0 : n, true,
                       all && o->conf->start == CONF_START_TIME
                       ? o->conf->start_time : -1);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "kafka/lookup.h"
-#include "kafka/source.h"
 #include "postgres/ddl.h"
 #include "postgres/target.h"
 #include "row/row.h"
@@ -46,7 +45,7 @@ check_run(const conf_t *conf)
 
     memset(&check, 0, sizeof(check_t));
     check.conf = conf;
-    check.lookup = lookup_create(conf->topic);
+    check.lookup = lookup_create(conf, conf->topic);
     check.offsets = offsets_create(conf, "sluice:check");
 
     if (check.lookup == NULL || check.offsets == NULL) {
@@ -84,20 +83,10 @@ check_run(const conf_t *conf)
 static const lookup_result_t *
 check_topic(check_t *check, lookup_t *lookup, bool with)
 {
-    char                    err[CONF_ERROR_MAX];
     struct pollfd           fd;
-    rd_kafka_conf_t        *rkconf;
     const lookup_result_t  *result;
 
-    rkconf = source_conf(check->conf, 1, err);
-    if (rkconf == NULL) {
-        printf("kafka          %s\n", err);
-        return NULL;
-    }
-
-    (void) rd_kafka_conf_set(rkconf, "log_level", "0", NULL, 0);
-
-    if (lookup_start(lookup, rkconf, NULL, NULL, 0, with,
+    if (lookup_start(lookup, NULL, NULL, 0, with,
                      with && check->conf->start == CONF_START_TIME
                      ? check->conf->start_time : -1)
         == -1)
@@ -149,7 +138,7 @@ check_dead_topic(check_t *check)
     lookup_t               *lookup;
     const lookup_result_t  *result;
 
-    lookup = lookup_create(check->conf->dead_topic);
+    lookup = lookup_create(check->conf, check->conf->dead_topic);
     if (lookup == NULL) {
         return -1;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "kafka/client.h"
 #include "tools/tool.h"
 
 
@@ -27,7 +28,7 @@ tool_open(tool_t *tool, const conf_t *conf, tool_log_t log, int64_t timestamp)
     int  known;
 
     tool->conf = conf;
-    tool->lookup = lookup_create(conf->topic);
+    tool->lookup = lookup_create(conf, conf->topic);
     tool->offsets = offsets_create(conf, "");
 
     if (tool->lookup == NULL || tool->offsets == NULL) {
@@ -170,20 +171,12 @@ tool_cluster(tool_t *tool)
 static int
 tool_kafka(tool_t *tool, bool must, int64_t timestamp)
 {
-    char              err[CONF_ERROR_MAX];
-    rd_kafka_conf_t  *rkconf;
+    char  err[CONF_ERROR_MAX];
 
-    rkconf = source_conf(tool->conf, 1, err);
-    if (rkconf == NULL) {
-        tool_error("%s", err);
-        return -1;
-    }
-
-    (void) rd_kafka_conf_set(rkconf, "log_level", "0", NULL, 0);
-
-    tool->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rkconf, err, sizeof(err));
+    tool->rk = client_create(RD_KAFKA_CONSUMER,
+                             client_conf(tool->conf, RD_KAFKA_CONSUMER, 0,
+                                         err), err);
     if (tool->rk == NULL) {
-        rd_kafka_conf_destroy(rkconf);
         tool_error("%s", err);
         return -1;
     }
@@ -204,7 +197,7 @@ tool_ask(tool_t *tool, int64_t timestamp)
 {
     struct pollfd  fd;
 
-    if (lookup_start(tool->lookup, NULL, tool->rk, NULL, 0, true, timestamp)
+    if (lookup_start(tool->lookup, tool->rk, NULL, 0, true, timestamp)
         == -1)
     {
         tool_error("could not start a thread");

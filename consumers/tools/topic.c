@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "kafka/source.h"
+#include "kafka/message.h"
 #include "tools/tool.h"
 
 
@@ -180,7 +180,7 @@ topic_record(tool_t *tool, const PGresult *res,
             continue;
         }
 
-        if (!source_is_same(rkm, sql_number(res, row, 2),
+        if (!message_is(rkm, sql_number(res, row, 2),
                             (uint32_t) sql_number(res, row, 3)))
         {
             return topic_other(tool, PQgetvalue(res, row, 0),

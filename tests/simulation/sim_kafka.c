@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kafka/client.h"
 #include "kafka/source_impl.h"
 #include "sim.h"
 
@@ -263,9 +264,11 @@ sim_tell(sim_member_t *m, rd_kafka_resp_err_t err)
 /* What the daemon calls. */
 
 rd_kafka_conf_t *
-source_conf(const conf_t *conf, int partitions, char *err)
+client_conf(const conf_t *conf, rd_kafka_type_t type, int partitions,
+    char *err)
 {
     (void) conf;
+    (void) type;
     (void) partitions;
     (void) err;
 
@@ -274,60 +277,30 @@ source_conf(const conf_t *conf, int partitions, char *err)
 
 
 void
-source_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
+client_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
 {
     (void) rkconf;
     (void) changed;
 }
 
 
-rd_kafka_conf_t *
-source_producer_conf(const conf_t *conf, char *err)
+const char *
+rd_kafka_topic_name(const rd_kafka_topic_t *rkt)
 {
-    (void) conf;
-    (void) err;
+    (void) rkt;
 
-    return NULL;
+    return "t";
 }
 
 
-int
-source_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
-    record_t *record)
+rd_kafka_resp_err_t
+rd_kafka_message_headers(const rd_kafka_message_t *rkm,
+    rd_kafka_headers_t **headers)
 {
+    (void) rkm;
     (void) headers;
-    (void) list;
 
-    memset(record, 0, sizeof(record_t));
-    record->topic = "t";
-    record->value = rkm->payload;
-    record->value_len = rkm->len;
-    record->offset = rkm->offset;
-    record->timestamp = rd_kafka_message_timestamp(rkm, NULL);
-    record->partition = rkm->partition;
-
-    return 0;
-}
-
-
-rd_kafka_conf_res_t
-rd_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
-    char *errstr, size_t size)
-{
-    (void) conf;
-    (void) name;
-    (void) value;
-    (void) errstr;
-    (void) size;
-
-    return RD_KAFKA_CONF_OK;
-}
-
-
-void
-rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
-{
-    (void) conf;
+    return RD_KAFKA_RESP_ERR__NOENT;
 }
 
 
@@ -349,15 +322,6 @@ rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf,
 
 
 void
-rd_kafka_conf_set_log_cb(rd_kafka_conf_t *conf,
-    void (*cb)(const rd_kafka_t *, int, const char *, const char *))
-{
-    (void) conf;
-    (void) cb;
-}
-
-
-void
 rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
 {
     (void) conf;
@@ -366,15 +330,20 @@ rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
 
 
 rd_kafka_t *
-rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *errstr,
-    size_t size)
+client_create(rd_kafka_type_t type, rd_kafka_conf_t *rkconf, char *err)
 {
     (void) type;
-    (void) conf;
-    (void) errstr;
-    (void) size;
+    (void) rkconf;
+    (void) err;
 
     return (rd_kafka_t *) sim_member;
+}
+
+
+void
+client_signal(rd_kafka_queue_t *queue, int fd)
+{
+    rd_kafka_queue_io_event_enable(queue, fd, NULL, 0);
 }
 
 
@@ -382,15 +351,6 @@ rd_kafka_resp_err_t
 rd_kafka_poll_set_consumer(rd_kafka_t *rk)
 {
     (void) rk;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-
-rd_kafka_resp_err_t
-rd_kafka_set_log_queue(rd_kafka_t *rk, rd_kafka_queue_t *queue)
-{
-    (void) rk;
-    (void) queue;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -710,8 +670,9 @@ rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
 /* Looking things up. */
 
 lookup_t *
-lookup_create(const char *topic)
+lookup_create(const conf_t *conf, const char *topic)
 {
+    (void) conf;
     (void) topic;
     return calloc(1, sizeof(lookup_t));
 }
@@ -725,14 +686,12 @@ lookup_destroy(lookup_t *lookup)
 
 
 int
-lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
-    const int32_t *partitions, size_t npartitions, bool with,
-    int64_t timestamp)
+lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
+    size_t n, bool with, int64_t timestamp)
 {
     size_t            i;
     lookup_result_t  *result;
 
-    (void) conf;
     (void) rk;
     (void) with;
     (void) timestamp;
@@ -751,10 +710,10 @@ lookup_start(lookup_t *lookup, rd_kafka_conf_t *conf, rd_kafka_t *rk,
     (void) snprintf(result->cluster, sizeof(result->cluster), "c");
     result->partitions = (int) sim.partitions;
     result->ranges = lookup->ranges;
-    result->nranges = npartitions ? npartitions : sim.partitions;
+    result->nranges = n ? n : sim.partitions;
 
     for (i = 0; i < result->nranges; i++) {
-        lookup->ranges[i].partition = npartitions ? partitions[i]
+        lookup->ranges[i].partition = n ? partitions[i]
                                                   : (int32_t) i;
         lookup->ranges[i].begin
             = sim.logs[lookup->ranges[i].partition].begin;

@@ -292,7 +292,7 @@ sim_start(const conf_t *conf)
     d->conf = conf;
     (void) snprintf(d->owner, sizeof(d->owner), "d%zu", sim.nmembers);
 
-    d->lookup = lookup_create(conf->topic);
+    d->lookup = lookup_create(conf, conf->topic);
     d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
     d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);

@@ -1,0 +1,27 @@
+/* A message of librdkafka as a record. */
+
+#ifndef SLUICE_MESSAGE_H
+#define SLUICE_MESSAGE_H
+
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "record/record.h"
+
+
+/*
+ * Fills "record", which points into the message, and into "headers" (JSON
+ * text) and "list" (record_header_t), whose contents are replaced.  Returns
+ * -1 when memory is short.
+ */
+int message_record(const rd_kafka_message_t *rkm, buf_t *headers,
+    buf_t *list, record_t *record);
+
+/* Whether it is the record of this timestamp and CRC in sluice.offsets. */
+bool message_is(const rd_kafka_message_t *rkm, int64_t timestamp,
+    uint32_t crc);
+
+
+#endif

@@ -1,0 +1,89 @@
+/* What an error of librdkafka means for the source. */
+
+#include <stdio.h>
+
+#include "kafka/source_impl.h"
+
+
+void
+source_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    char       text[256];
+    source_t  *source = opaque;
+
+    switch (err) {
+
+    case RD_KAFKA_RESP_ERR__FATAL:
+        err = (int) rd_kafka_fatal_error(rk, text, sizeof(text));
+        snprintf(source->status.fatal, SOURCE_REASON, "%s: %s",
+                 rd_kafka_err2name((rd_kafka_resp_err_t) err), text);
+        return;
+
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        source_down(source, reason);
+        return;
+
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        /* what may come under this name later is another topic */
+        source->status.reassign = source->npartitions != 0;
+        log_limited(&source->errors, "Kafka: %s", reason);
+        return;
+
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        /* librdkafka does not always say so when the last broker goes */
+        source->status.doubt = true;
+        break;
+
+    default:
+        break;
+    }
+
+    log_debug("Kafka: %s", reason);
+}
+
+
+void
+source_message_error(source_t *source, source_partition_t *p,
+    const rd_kafka_message_t *rkm)
+{
+    switch (rkm->err) {
+
+    case RD_KAFKA_RESP_ERR__FATAL:
+        source_on_error(source->rk, rkm->err, NULL, source);
+        return;
+
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (p) {
+            p->eof = rkm->offset;
+            /* a log that ends before what is stored was made again */
+            source->status.reassign |= rkm->offset < p->expected;
+        }
+        return;
+
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        break;
+
+    default:
+        /* the claim asks for the log, and says whether anything is lost */
+        source->status.reassign = source->npartitions != 0;
+        break;
+    }
+
+    log_limited(&source->errors, "Kafka: %s", rd_kafka_message_errstr(rkm));
+}
+
+
+void
+source_down(source_t *source, const char *reason)
+{
+    if (!source->status.down) {
+        source->status.down = true;
+        log_error("could not reach Kafka: %s; waiting", reason);
+    }
+}
