@@ -1,5 +1,6 @@
 /* A client's idempotency key as sluice.seen has it: hashed. */
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,21 +10,20 @@
 
 
 struct retry_key_s {
-    EVP_MD_CTX  *scope;    /* what all hashes begin with, taken in once */
+    EVP_MD_CTX  *scope;    /* has the names, which every hash begins with */
     EVP_MD_CTX  *ctx;
 };
-
-
-static int retry_key_scope(retry_key_t *key, const char *const *names,
-    size_t n);
 
 
 retry_key_t *
 retry_key_create(const char *cluster, const char *group, const char *topic,
     const char *table)
 {
-    retry_key_t  *key;
-    const char   *names[] = { cluster, group, topic, table };
+    bool            ok;
+    size_t          i;
+    retry_key_t    *key;
+    const char     *names[] = { cluster, group, topic, table };
+    unsigned char   hash[RETRY_KEY_LEN];
 
     key = calloc(1, sizeof(retry_key_t));
     if (key == NULL) {
@@ -32,42 +32,24 @@ retry_key_create(const char *cluster, const char *group, const char *topic,
 
     key->scope = EVP_MD_CTX_new();
     key->ctx = EVP_MD_CTX_new();
+    ok = key->scope && key->ctx
+         && EVP_DigestInit_ex(key->scope, EVP_sha256(), NULL) == 1;
 
-    if (key->scope == NULL || key->ctx == NULL
-        || retry_key_scope(key, names, sizeof(names) / sizeof(names[0]))
-           == -1)
-    {
+    /* each name by its hash: no two sets of names are the same bytes */
+
+    for (i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++) {
+        ok = EVP_Digest(names[i], strlen(names[i]), hash, NULL, EVP_sha256(),
+                        NULL)
+             == 1
+             && EVP_DigestUpdate(key->scope, hash, sizeof(hash)) == 1;
+    }
+
+    if (!ok) {
         retry_key_destroy(key);
         return NULL;
     }
 
     return key;
-}
-
-
-/* Each name by its hash, so that no two sets of names are the same bytes. */
-
-static int
-retry_key_scope(retry_key_t *key, const char *const *names, size_t n)
-{
-    size_t         i;
-    unsigned char  hash[RETRY_KEY_LEN];
-
-    if (EVP_DigestInit_ex(key->scope, EVP_sha256(), NULL) != 1) {
-        return -1;
-    }
-
-    for (i = 0; i < n; i++) {
-        if (EVP_Digest(names[i], strlen(names[i]), hash, NULL, EVP_sha256(),
-                       NULL)
-            != 1
-            || EVP_DigestUpdate(key->scope, hash, sizeof(hash)) != 1)
-        {
-            return -1;
-        }
-    }
-
-    return 0;
 }
 
 

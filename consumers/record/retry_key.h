@@ -14,15 +14,15 @@ typedef struct retry_key_s  retry_key_t;
 
 
 /*
- * Of keys in the topic of "group" that goes to "table": cluster, group, topic
- * and table are hashed first, so what one of them has seen is none of
- * another's business.  Returns NULL when memory is short.
+ * Hashes the keys of the records of "topic" that "group" stores in "table".
+ * The names are hashed before each key, so that a key seen under one set of
+ * names is new under another.  Returns NULL when memory is short.
  */
 retry_key_t *retry_key_create(const char *cluster, const char *group,
     const char *topic, const char *table);
 void retry_key_destroy(retry_key_t *key);
 
-/* Writes RETRY_KEY_LEN bytes; -1 when memory is short. */
+/* Writes RETRY_KEY_LEN bytes to "hash".  Returns -1 when memory is short. */
 int retry_key_hash(retry_key_t *key, const char *value, size_t len,
     unsigned char *hash);
 

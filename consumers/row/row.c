@@ -37,7 +37,6 @@ static int row_plan_fixed(row_plan_t *plan, row_column_t *column,
     const char *json, const char *key, char *reason, size_t size);
 static int row_plan_value(row_plan_t *plan);
 static int row_field(row_plan_t *plan, const row_column_t *column);
-static int row_from_path(row_plan_t *plan, const row_column_t *column);
 static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
 static int row_from_header(row_ctx_t *ctx, const row_column_t *column);
@@ -349,13 +348,20 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
 static int
 row_field(row_plan_t *plan, const row_column_t *column)
 {
+    uint32_t         token;
     row_ctx_t       *ctx = &plan->ctx;
     const record_t  *record = ctx->record;
 
     switch (column->conf->from) {
 
     case CONF_FROM_PATH:
-        return row_from_path(plan, column);
+        token = plan->paths.found[column->slot];
+
+        if (token == JSON_NONE || ctx->doc.tokens[token].type == JSON_NULL) {
+            return row_absent(ctx, column, token != JSON_NONE);
+        }
+
+        return row_token(ctx, column, token);
 
     case CONF_FROM_TOPIC:
         return row_from_bytes(ctx, column, record->topic,
@@ -385,23 +391,6 @@ row_field(row_plan_t *plan, const row_column_t *column)
     default:
         return buf_append(ctx->text, column->fallback, column->fallback_len);
     }
-}
-
-
-static int
-row_from_path(row_plan_t *plan, const row_column_t *column)
-{
-    uint32_t  token;
-
-    token = plan->paths.found[column->slot];
-
-    if (token == JSON_NONE) {
-        return row_absent(&plan->ctx, column, false);
-    }
-
-    return plan->ctx.doc.tokens[token].type == JSON_NULL
-           ? row_absent(&plan->ctx, column, true)
-           : row_token(&plan->ctx, column, token);
 }
 
 

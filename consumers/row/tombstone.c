@@ -10,8 +10,6 @@
 struct tombstone_s {
     row_plan_t           *plan;
     conf_column_t        *columns;     /* the table's, null but for the key */
-    const char          **types;
-    json_pointer_t       *nothing;     /* names no member of any value */
     unsigned              paths;       /* key columns out of the value */
     const conf_column_t  *path;        /* the last one of these */
     json_doc_t            doc;
@@ -43,7 +41,6 @@ tombstone_create(const row_spec_t *spec, char *reason, size_t size)
     if (tombstone_columns(t, spec) == 0) {
         own = *spec;
         own.columns = t->columns;
-        own.types = t->types;
         own.format = CONF_FORMAT_JSON;
 
         if (spec->where && spec->where->header == NULL) {
@@ -71,11 +68,9 @@ tombstone_free(tombstone_t *t)
     }
 
     row_plan_free(t->plan);
-    json_pointer_free(t->nothing);
     json_doc_free(&t->doc);
     buf_free(&t->value);
     free(t->columns);
-    free(t->types);
     free(t);
 }
 
@@ -84,17 +79,13 @@ static int
 tombstone_columns(tombstone_t *t, const row_spec_t *spec)
 {
     size_t                i;
-    const char           *reason;
     conf_column_t        *column;
     const conf_column_t  *own;
 
-    static const char  nothing[] = "/\x01no such member\x01";
+    static char  null[] = "null";
 
     t->columns = calloc(spec->ncolumns, sizeof(conf_column_t));
-    t->types = calloc(spec->ncolumns, sizeof(char *));
-    t->nothing = json_pointer_compile(nothing, sizeof(nothing) - 1, &reason);
-
-    if (t->columns == NULL || t->types == NULL || t->nothing == NULL) {
+    if (t->columns == NULL) {
         return -1;
     }
 
@@ -104,10 +95,8 @@ tombstone_columns(tombstone_t *t, const row_spec_t *spec)
 
         if (tombstone_is_key(spec, own->name)) {
             *column = *own;
-            column->required = true;
             column->on_missing = CONF_ON_REJECT;
             column->on_null = CONF_ON_REJECT;
-            t->types[i] = spec->types[i];
 
             if (own->from == CONF_FROM_PATH) {
                 t->paths++;
@@ -117,8 +106,8 @@ tombstone_columns(tombstone_t *t, const row_spec_t *spec)
         } else {
             column->name = own->name;
             column->from = own->from == CONF_FROM_IDENTITY
-                           ? CONF_FROM_IDENTITY : CONF_FROM_PATH;
-            column->pointer = t->nothing;
+                           ? CONF_FROM_IDENTITY : CONF_FROM_CONSTANT;
+            column->constant = null;
         }
     }
 
