@@ -1,7 +1,5 @@
 /* Decimal numbers as they are written, without a trip through a double. */
 
-#include <string.h>
-
 #include "row/number.h"
 
 
@@ -9,17 +7,6 @@
 #define ROW_DIGITS    41        /* of an integer, more than any type holds */
 
 
-/* A number apart, without zeros at either end of its digits. */
-typedef struct {
-    bool    negative;
-    char   *digits;      /* before them is room for a sign */
-    size_t  n;           /* 0: the number is zero */
-    long    exponent;    /* of the last digit */
-} row_number_t;
-
-
-static int row_number(const char *s, size_t len, buf_t *out,
-    row_number_t *number);
 static int row_exponent(const char *p, const char *end, long *exponent);
 static int row_scale(int64_t *n, long exponent);
 
@@ -142,54 +129,21 @@ row_scale(int64_t *n, long exponent)
 int
 row_whole(const char **s, size_t *len, buf_t *out)
 {
-    int           rc;
-    row_number_t  number;
-
-    rc = row_number(*s, *len, out, &number);
-    if (rc != 0) {
-        return rc;
-    }
-
-    if (number.n == 0) {
-        *s = "0";
-        *len = 1;
-        return 0;
-    }
-
-    if (number.exponent < 0
-        || (long) number.n + number.exponent > ROW_DIGITS)
-    {
-        return 1;
-    }
-
-    memset(number.digits + number.n, '0', (size_t) number.exponent);
-    number.digits[-1] = '-';
-
-    *s = number.digits - number.negative;
-    *len = number.n + (size_t) number.exponent + number.negative;
-
-    return 0;
-}
-
-
-/* 0; 1 if it is no number; -1 when memory is short. */
-
-static int
-row_number(const char *s, size_t len, buf_t *out, row_number_t *number)
-{
+    bool         negative;
     char        *first, *last;
+    long         exponent;
     const char  *p, *end, *point;
 
-    if (buf_reserve(out, len + ROW_DIGITS + 8) == -1) {
+    if (buf_reserve(out, *len + ROW_DIGITS + 8) == -1) {
         return -1;
     }
 
-    p = s;
-    end = s + len;
-    number->negative = p < end && *p == '-';
+    p = *s;
+    end = p + *len;
+    negative = p < end && *p == '-';
     p += p < end && (*p == '-' || *p == '+');
 
-    first = out->data + 1;
+    first = out->data + 1;    /* behind room for a sign */
     last = first;
     point = NULL;
 
@@ -205,11 +159,11 @@ row_number(const char *s, size_t len, buf_t *out, row_number_t *number)
         }
     }
 
-    if (last == first || row_exponent(p, end, &number->exponent) == -1) {
+    if (last == first || row_exponent(p, end, &exponent) == -1) {
         return 1;
     }
 
-    number->exponent -= point ? p - point : 0;
+    exponent -= point ? p - point : 0;
 
     while (first < last && *first == '0') {
         first++;
@@ -217,11 +171,30 @@ row_number(const char *s, size_t len, buf_t *out, row_number_t *number)
 
     while (last > first && last[-1] == '0') {
         last--;
-        number->exponent++;
+        exponent++;
     }
 
-    number->digits = first;
-    number->n = (size_t) (last - first);
+    if (first == last) {
+        *first = '0';
+        *s = first;
+        *len = 1;
+        return 0;
+    }
+
+    if (exponent < 0 || last - first + exponent > ROW_DIGITS) {
+        return 1;
+    }
+
+    while (exponent--) {
+        *last++ = '0';
+    }
+
+    if (negative) {
+        *--first = '-';
+    }
+
+    *s = first;
+    *len = (size_t) (last - first);
 
     return 0;
 }
