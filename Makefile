@@ -185,9 +185,9 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
 fuzz_targets = conf inflate json row schema split
-fuzz_sources = $(wildcard common/*/*.c) ngx_module/http/ngx_kafka_inflate.c
-fuzz_split = ngx_module/http/ngx_http_kafka_record.c \
-    ngx_module/http/ngx_http_kafka_split.c
+fuzz_sources = $(wildcard common/*/*.c) common/inflate.c
+fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \
+    error.c events.c headers.c json.c records.c) tests/fuzz/nginx.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \
     consumers/base/clock.c consumers/base/text.c
 fuzz_row = $(wildcard consumers/row/*.c consumers/record/*.c) \
@@ -198,8 +198,8 @@ fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
     | sort -rV | head -n 1)
 fuzz_compile = -std=c11 -D_GNU_SOURCE -O1 -g $(warnings) $(fuzz_flags) \
-    -DNGX_KAFKA_INFLATE_ALONE -DNGX_HAVE_ZSTD=1 -Icommon -Iconsumers \
-    -Ingx_module $(fuzz_include) $(pkg_cflags) -MMD -MP -c -o $@ $<
+    -DSLUICE_ZSTD=1 -Icommon -Iconsumers -Ingx_module $(fuzz_include) \
+    $(pkg_cflags) -MMD -MP -c -o $@ $<
 fuzz_libs = $(pkg_libs) -lz -lzstd -lm -lpthread
 replays = $(fuzz_targets:%=$(BUILD)/fuzz/replay-%)
 fuzzers = $(fuzz_targets:%=$(BUILD)/fuzz/fuzz-%)

@@ -1,6 +1,7 @@
 /* The directives of a kafka_producer block. */
 
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_block.h"
+#include "http/ngx_http_kafka_set.h"
 
 
 #define NGX_HTTP_KAFKA_TOPIC_MAX    249     /* bytes, Kafka's own limit */

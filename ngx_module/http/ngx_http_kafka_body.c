@@ -1,19 +1,88 @@
-/* A request's body as contiguous bytes, wherever nginx put it. */
+/* A request's body, wherever nginx put it and however it is encoded. */
 
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_body.h"
+#include "http/ngx_http_kafka_headers.h"
+
+
+#define NGX_HTTP_KAFKA_CHUNK  16384      /* bytes read of a body's file */
 
 
 static ngx_int_t ngx_http_kafka_body_plain(ngx_http_request_t *r,
     size_t size, ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx,
+    size_t max, ngx_str_t *body);
+static inflate_rc_e ngx_http_kafka_inflate_file(ngx_http_request_t *r,
+    inflate_t *in, ngx_buf_t *buf);
+static void ngx_http_kafka_inflate_cleanup(void *data);
+static ngx_int_t ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file,
+    u_char *p, size_t size, off_t offset);
 
 
 ngx_int_t
-ngx_http_kafka_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_body_coding(ngx_http_kafka_ctx_t *ctx)
 {
-    off_t         size;
-    ngx_uint_t    coding;
-    ngx_chain_t  *cl;
+    ngx_str_t               list, name;
+    ngx_table_elt_t        *h;
+    inflate_coding_e        coding;
+    ngx_http_kafka_walk_t   walk;
+
+    static ngx_str_t  encoding = ngx_string("Content-Encoding");
+
+    walk.part = &ctx->request->headers_in.headers.part;
+    walk.i = 0;
+
+    while ((h = ngx_http_kafka_next_header(&walk, &encoding))) {
+        list = h->value;
+
+        while (ngx_http_kafka_next_element(&list, &name)) {
+            coding = inflate_coding((char *) name.data, name.len);
+
+            if (coding == INFLATE_IDENTITY) {
+                continue;
+            }
+
+            /* one encoding at most */
+
+            if (coding == INFLATE_UNKNOWN || ctx->coding != INFLATE_IDENTITY) {
+                return ngx_http_kafka_refuse(&ctx->problem,
+                                             NGX_HTTP_KAFKA_ENCODING);
+            }
+
+            ctx->coding = coding;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+size_t
+ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = ctx->conf->producer->producer;
+
+    return ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS
+           ? ngx_kafka_room(kp) : ngx_kafka_limit(kp, ctx->topic_index);
+}
+
+
+ngx_int_t
+ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    off_t                size;
+    size_t               max;
+    ngx_chain_t         *cl;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->conf->body) {
+        return ngx_http_complex_value(r, ctx->conf->body, body) == NGX_OK
+               ? NGX_OK : ngx_http_kafka_refuse(&ctx->problem,
+                                                NGX_HTTP_KAFKA_INTERNAL);
+    }
 
     ngx_str_null(body);
     size = 0;
@@ -25,30 +94,28 @@ ngx_http_kafka_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body,
         size += ngx_buf_size(cl->buf);
     }
 
-    if (size > (off_t) limit) {
-        problem->code = NGX_HTTP_KAFKA_LARGE;
-        ngx_http_kafka_detail(r, problem,
-                              "The body is larger than %uz bytes.", limit);
-        return NGX_DECLINED;
+    max = ngx_http_kafka_body_max(ctx);
+
+    if (size > (off_t) max) {
+        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_LARGE,
+                                            "The body is larger than %uz "
+                                            "bytes.", max);
     }
 
     if (r->headers_in.content_length_n > 0
         && size != r->headers_in.content_length_n)
     {
         /* another handler has passed it on without keeping it */
-        problem->code = NGX_HTTP_KAFKA_BODY_GONE;
-        return NGX_DECLINED;
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_BODY_GONE);
     }
 
-    coding = ngx_http_kafka_coding(r);
-
-    if (coding != NGX_HTTP_KAFKA_IDENTITY) {
-        return ngx_http_kafka_inflate(r, coding, limit, body, problem);
+    if (ctx->coding != INFLATE_IDENTITY) {
+        return ngx_http_kafka_body_decoded(ctx, max, body);
     }
 
     if (size && ngx_http_kafka_body_plain(r, (size_t) size, body) != NGX_OK) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        return NGX_DECLINED;
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
     return NGX_OK;
@@ -106,7 +173,116 @@ ngx_http_kafka_body_plain(ngx_http_request_t *r, size_t size, ngx_str_t *body)
 }
 
 
-ngx_int_t
+static ngx_int_t
+ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx, size_t max,
+    ngx_str_t *body)
+{
+    inflate_t            in;
+    ngx_buf_t           *buf;
+    ngx_chain_t         *cl;
+    inflate_rc_e         rc;
+    ngx_http_request_t  *r;
+    ngx_pool_cleanup_t  *cln;
+
+    r = ctx->request;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    rc = inflate_begin(&in, ctx->coding, max);
+
+    for (cl = r->request_body ? r->request_body->bufs : NULL;
+         cl && rc == INFLATE_OK;
+         cl = cl->next)
+    {
+        buf = cl->buf;
+
+        if (ngx_buf_in_memory(buf)) {
+            rc = inflate_feed(&in, buf->pos, buf->last - buf->pos);
+
+        } else if (buf->in_file) {
+            rc = ngx_http_kafka_inflate_file(r, &in, buf);
+        }
+    }
+
+    rc = inflate_end(&in, rc);
+
+    cln->handler = ngx_http_kafka_inflate_cleanup;
+    cln->data = in.out;
+
+    switch (rc) {
+
+    case INFLATE_OK:
+        body->data = in.out;
+        body->len = in.len;
+        return NGX_OK;
+
+    case INFLATE_TOO_LARGE:
+        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_LARGE,
+                                            "Decoded, the body is larger than "
+                                            "%uz bytes.", max);
+
+    case INFLATE_DAMAGED:
+        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_BAD_ENCODING,
+                                            "The encoded body is damaged, or "
+                                            "something follows its end.");
+
+    case INFLATE_SHORT:
+        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_BAD_ENCODING,
+                                            "The encoded body stops before "
+                                            "its end.");
+
+    default:
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+}
+
+
+static inflate_rc_e
+ngx_http_kafka_inflate_file(ngx_http_request_t *r, inflate_t *in,
+    ngx_buf_t *buf)
+{
+    off_t         offset;
+    size_t        size;
+    inflate_rc_e  rc;
+
+    /* one body at a time is decoded in a worker */
+    static u_char  chunk[NGX_HTTP_KAFKA_CHUNK];
+
+    rc = INFLATE_OK;
+
+    for (offset = buf->file_pos;
+         offset < buf->file_last && rc == INFLATE_OK;
+         offset += size)
+    {
+        size = (size_t) ngx_min(buf->file_last - offset,
+                                NGX_HTTP_KAFKA_CHUNK);
+
+        if (ngx_http_kafka_read(r, buf->file, chunk, size, offset) != NGX_OK) {
+            return INFLATE_FAILED;
+        }
+
+        rc = inflate_feed(in, chunk, size);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_kafka_inflate_cleanup(void *data)
+{
+    free(data);
+}
+
+
+/* Reads all of "size" bytes, or logs why not. */
+static ngx_int_t
 ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file, u_char *p,
     size_t size, off_t offset)
 {

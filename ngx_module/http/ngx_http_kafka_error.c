@@ -1,6 +1,18 @@
-/* The catalogue of errors, and the names by which requests are counted. */
+/* The catalogue of errors, and the ways a problem is told. */
 
 #include "http/ngx_http_kafka_error.h"
+#include "http/ngx_http_kafka_json.h"
+#include "kafka/ngx_kafka_counters.h"
+
+
+#define NGX_HTTP_KAFKA_DETAIL_MAX   512     /* bytes */
+
+/* bytes of a problem without its results: three texts, escaped six-fold */
+#define NGX_HTTP_KAFKA_PROBLEM_MAX  8192
+
+
+_Static_assert(NGX_HTTP_KAFKA_COUNTS <= NGX_KAFKA_REQUESTS,
+               "NGX_KAFKA_REQUESTS in ngx_kafka_counters.h is too small");
 
 
 /* In the order of ngx_http_kafka_error_e. */
@@ -158,4 +170,145 @@ ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status)
     *status = ngx_http_kafka_catalogue[number].status;
 
     return ngx_http_kafka_catalogue[number].code;
+}
+
+
+ngx_int_t
+ngx_http_kafka_refuse(ngx_http_kafka_problem_t *problem,
+    ngx_http_kafka_error_e code)
+{
+    ngx_memzero(problem, sizeof(ngx_http_kafka_problem_t));
+    problem->code = code;
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_kafka_refuse_detail(ngx_pool_t *pool,
+    ngx_http_kafka_problem_t *problem, ngx_http_kafka_error_e code,
+    const char *fmt, ...)
+{
+    u_char   buf[NGX_HTTP_KAFKA_DETAIL_MAX];
+    size_t   len;
+    va_list  args;
+
+    (void) ngx_http_kafka_refuse(problem, code);
+
+    va_start(args, fmt);
+    len = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args) - buf;
+    va_end(args);
+
+    problem->detail.data = ngx_pnalloc(pool, len);
+
+    if (problem->detail.data) {
+        problem->detail.len = len;
+        ngx_memcpy(problem->detail.data, buf, len);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
+{
+    static time_t      second[NGX_HTTP_KAFKA_NO_ERROR];
+    static ngx_uint_t  more[NGX_HTTP_KAFKA_NO_ERROR];
+
+    const ngx_http_kafka_meaning_t  *m;
+
+    m = &ngx_http_kafka_catalogue[problem->code];
+
+    if (m->status < 500) {
+        ngx_log_error(NGX_LOG_INFO, log, 0, "kafka [%s] %s", m->code,
+                      m->title);
+        return;
+    }
+
+    if (second[problem->code] == ngx_time()) {
+        more[problem->code]++;
+        return;
+    }
+
+    /* here the detail is ours: librdkafka's reason or none */
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "kafka [%s] %s%s%V; %ui more since the last such line",
+                  m->code, m->title, problem->detail.len ? ": " : "",
+                  &problem->detail, more[problem->code]);
+
+    second[problem->code] = ngx_time();
+    more[problem->code] = 0;
+}
+
+
+u_char *
+ngx_http_kafka_problem_members(u_char *p, u_char *last,
+    ngx_http_kafka_problem_t *problem)
+{
+    if (problem->detail.len) {
+        p = ngx_http_kafka_member(p, last, "detail", problem->detail.data,
+                                  problem->detail.len);
+    }
+
+    if (problem->pointer) {
+        p = ngx_http_kafka_member(p, last, "pointer",
+                                  (u_char *) problem->pointer,
+                                  ngx_strlen(problem->pointer));
+    }
+
+    if (problem->keyword) {
+        p = ngx_http_kafka_member(p, last, "keyword",
+                                  (u_char *) problem->keyword,
+                                  ngx_strlen(problem->keyword));
+    }
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_http_kafka_problem_json(ngx_pool_t *pool,
+    ngx_http_kafka_problem_t *problem, ngx_str_t *results, ngx_str_t *json)
+{
+    u_char                          *p, *last;
+    size_t                           size;
+    const ngx_http_kafka_meaning_t  *m;
+
+    m = &ngx_http_kafka_catalogue[problem->code];
+
+    size = NGX_HTTP_KAFKA_PROBLEM_MAX + (results ? results->len : 0);
+
+    p = ngx_pnalloc(pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    json->data = p;
+    last = p + size;
+
+    p = ngx_slprintf(p, last,
+                     "{\"type\":\"urn:sluice:problem:%s\",\"title\":\"%s\","
+                     "\"status\":%ui,\"persisted\":\"%s\"",
+                     m->code, m->title, m->status, m->persisted);
+
+    if (problem->detail.len == 0) {
+        p = ngx_http_kafka_member(p, last, "detail", (u_char *) m->title,
+                                  ngx_strlen(m->title));
+    }
+
+    p = ngx_http_kafka_problem_members(p, last, problem);
+    p = ngx_http_kafka_member(p, last, "remedy", (u_char *) m->remedy,
+                              ngx_strlen(m->remedy));
+
+    if (results) {
+        p = ngx_slprintf(p, last, ",%V", results);
+    }
+
+    p = ngx_slprintf(p, last, "}\n");
+
+    json->len = p - json->data;
+
+    return NGX_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * The errors that a request can end with, and what each means.  Knows no
- * request: nginx's core and its HTTP status codes suffice.
+ * The errors that a request or a record can end with: what each means, and
+ * how it is told.  Knows no request.
  */
 
 #ifndef NGX_HTTP_KAFKA_ERROR_H
@@ -55,12 +55,18 @@ typedef struct {
 } ngx_http_kafka_meaning_t;
 
 
-/* What an error is about; everything is escaped when it is sent. */
+/*
+ * One error of a request or a record; NGX_HTTP_KAFKA_NO_ERROR: none.  Texts
+ * are static or in the request's pool, and may hold a client's bytes.
+ *
+ * A function that takes a problem returns NGX_OK, or NGX_DECLINED with the
+ * problem filled in, want of memory as NGX_HTTP_KAFKA_INTERNAL.
+ */
 typedef struct {
     ngx_http_kafka_error_e     code;
     ngx_str_t                  detail;
     const char                *pointer;     /* JSON Pointer, or NULL */
-    const char                *keyword;
+    const char                *keyword;     /* of the schema, or NULL */
     ngx_uint_t                 retry;       /* s, 0: the catalogue's */
 } ngx_http_kafka_problem_t;
 
@@ -85,6 +91,33 @@ const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
  * the answer's, 0 where there was none.
  */
 const char *ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status);
+
+/* Fills a problem in, with nothing but the code; returns NGX_DECLINED. */
+ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_problem_t *problem,
+    ngx_http_kafka_error_e code);
+
+/* The same, with a detail in "pool": ngx_sprintf()'s, up to 512 bytes. */
+ngx_int_t ngx_http_kafka_refuse_detail(ngx_pool_t *pool,
+    ngx_http_kafka_problem_t *problem, ngx_http_kafka_error_e code,
+    const char *fmt, ...);
+
+/*
+ * Logs a problem: a client's each time and without one of its bytes, one of
+ * ours at most once a second and code.
+ */
+void ngx_http_kafka_log_problem(ngx_log_t *log,
+    ngx_http_kafka_problem_t *problem);
+
+/* Adds ,"detail":… ,"pointer":… ,"keyword":… as far as they are known. */
+u_char *ngx_http_kafka_problem_members(u_char *p, u_char *last,
+    ngx_http_kafka_problem_t *problem);
+
+/*
+ * An application/problem+json (RFC 9457), in "pool"; "results" is one more
+ * member, or NULL.  NGX_ERROR without memory.
+ */
+ngx_int_t ngx_http_kafka_problem_json(ngx_pool_t *pool,
+    ngx_http_kafka_problem_t *problem, ngx_str_t *results, ngx_str_t *json);
 
 
 #endif

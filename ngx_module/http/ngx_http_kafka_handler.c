@@ -1,361 +1,219 @@
 /* The way of a request: checked, produced, suspended, answered. */
 
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_handler.h"
+#include "http/ngx_http_kafka_body.h"
+#include "http/ngx_http_kafka_dead_letter.h"
+#include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_problem.h"
+#include "http/ngx_http_kafka_records.h"
+#include "http/ngx_http_kafka_reply.h"
+#include "http/ngx_http_kafka_request.h"
+#include "limit/ngx_http_kafka_limit.h"
 
 
+static ngx_http_kafka_ctx_t *ngx_http_kafka_create_ctx(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kafka_options(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_check_method(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_check_length(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_kafka_early(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_find_topic(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem);
-static size_t ngx_http_kafka_body_limit(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_read_body(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *body, ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem);
-static ngx_uint_t ngx_http_kafka_ready(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx,
-    ngx_kafka_take_e rc, rd_kafka_resp_err_t err,
-    ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_too_large(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx,
+    ngx_kafka_take_e taken, rd_kafka_resp_err_t err);
+static ngx_int_t ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx);
+static void ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
-static ngx_uint_t ngx_http_kafka_has_left(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
+static ngx_http_kafka_error_e ngx_http_kafka_not_kept(
+    ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report);
 static ngx_http_kafka_error_e ngx_http_kafka_no_partition(
     ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
     ngx_http_kafka_error_e code, const char *detail);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
+static void ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_cleanup(void *data);
 
 
 ngx_int_t
 ngx_http_kafka_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
-    ngx_http_kafka_ctx_t      *ctx;
-    ngx_http_kafka_problem_t   problem;
+    ngx_int_t              rc;
+    ngx_http_kafka_ctx_t  *ctx;
 
-    ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
-
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_kafka_ctx_t));
+    ctx = ngx_http_kafka_create_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->request = r;
-    ctx->error = NGX_HTTP_KAFKA_NO_ERROR;
-    ngx_http_set_ctx(r, ctx, ngx_http_kafka_module);
-
     if (r->method == NGX_HTTP_OPTIONS) {
-        return ngx_http_kafka_reply_options(r);
+        return ngx_http_kafka_options(ctx);
     }
 
     /* what needs no body is answered before one is read */
 
-    if (ngx_http_kafka_early(ctx, &problem) != NGX_OK) {
-        return ngx_http_kafka_reply_problem(r, &problem);
+    if (ngx_http_kafka_check_method(ctx) != NGX_OK
+        || ngx_http_kafka_request_topic(ctx) != NGX_OK
+        || ngx_http_kafka_body_coding(ctx) != NGX_OK
+        || ngx_http_kafka_request_format(ctx) != NGX_OK
+        || ngx_http_kafka_check_length(ctx) != NGX_OK)
+    {
+        return ngx_http_kafka_reply_problem(ctx, NULL);
     }
+
+    ngx_http_kafka_request_prefer(ctx);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "kafka taken: topic \"%V\", format %ui",
+                   &ctx->topic->name, ctx->format);
 
     r->request_body_in_single_buf = 1;
 
     rc = ngx_http_read_client_request_body(r, ngx_http_kafka_body_handler);
 
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_early(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem)
-{
-    ngx_http_request_t         *r;
-    ngx_http_kafka_loc_conf_t  *klcf;
-
-    r = ctx->request;
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
-
-    if (!(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
-        && !(klcf->body && r->method == NGX_HTTP_GET))
-    {
-        problem->code = NGX_HTTP_KAFKA_METHOD;
-        return NGX_DECLINED;
-    }
-
-    if (r->discard_body || r->request_body_no_buffering) {
-        problem->code = NGX_HTTP_KAFKA_BODY_GONE;
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_kafka_find_topic(ctx, problem) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_kafka_coding(r) == NGX_HTTP_KAFKA_UNKNOWN) {
-        problem->code = NGX_HTTP_KAFKA_ENCODING;
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_kafka_request_format(ctx, problem) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    ngx_http_kafka_request_prefer(ctx);
-
-    ctx->queued = klcf->ack == NGX_HTTP_KAFKA_QUEUED
-                  || (klcf->ack == NGX_HTTP_KAFKA_CLIENT && ctx->async);
-
-    if (klcf->producer->producer == NULL) {
-        problem->code = NGX_HTTP_KAFKA_NOT_STARTED;
-        return NGX_DECLINED;
-    }
-
-    if (klcf->body == NULL
-        && r->headers_in.content_length_n
-           > (off_t) ngx_http_kafka_body_limit(ctx))
-    {
-        return ngx_http_kafka_refuse(ctx, NGX_KAFKA_TOO_LARGE, 0, problem);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_find_topic(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem)
-{
-    ngx_int_t                   i;
-    ngx_str_t                   name;
-    ngx_kafka_topic_conf_t     *topic;
-    ngx_http_kafka_loc_conf_t  *klcf;
-
-    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
-    topic = klcf->producer->topics.elts;
-
-    i = klcf->topic_index;
-
-    if (i == NGX_ERROR) {
-
-        if (ngx_http_complex_value(ctx->request, klcf->topic, &name)
-            != NGX_OK)
-        {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
-            return NGX_ERROR;
-        }
-
-        i = ngx_kafka_conf_topic(klcf->producer, &name);
-    }
-
-    if (i == NGX_ERROR) {
-        problem->code = NGX_HTTP_KAFKA_NO_TOPIC;
-        name.len = ngx_min(name.len, 250);
-        ngx_http_kafka_detail(ctx->request, problem,
-                              "The topic \"%V\" is not declared.", &name);
-        return NGX_DECLINED;
-    }
-
-    ctx->topic_index = i;
-    ctx->topic = &topic[i];
-
-    return NGX_OK;
-}
-
-
-/* Bytes of a body: of one record, or of all that the queue can hold. */
-static size_t
-ngx_http_kafka_body_limit(ngx_http_kafka_ctx_t *ctx)
-{
-    ngx_http_kafka_loc_conf_t  *klcf;
-
-    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
-
-    return ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS
-           ? ngx_kafka_room(klcf->producer->producer)
-           : ngx_kafka_limit(klcf->producer->producer, ctx->topic_index);
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 
 static void
 ngx_http_kafka_body_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
-    ngx_http_kafka_ctx_t      *ctx;
-    ngx_http_kafka_problem_t   problem;
+    ngx_int_t              rc;
+    ngx_str_t              body;
+    ngx_http_kafka_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
-    ngx_memzero(&problem, sizeof(ngx_http_kafka_problem_t));
 
     /* all is read: an exiting worker need not wait for the client to close */
     r->main->lingering_close = 0;
 
-    rc = ngx_http_kafka_take(ctx, &problem);
+    if (ngx_http_kafka_body(ctx, &body) != NGX_OK
+        || ngx_http_kafka_request_common(ctx) != NGX_OK
+        || ngx_http_kafka_records(ctx, &body) != NGX_OK
+        || ngx_http_kafka_choose(ctx) != NGX_OK
+        || ngx_http_kafka_check_limits(ctx) != NGX_OK
+        || ngx_http_kafka_produce(ctx) != NGX_OK)
+    {
+        rc = ngx_http_kafka_reply_problem(ctx, NULL);
 
-    switch (rc) {
-
-    case NGX_AGAIN:
-        /* suspended: its timer, report or cleanup goes on */
+    } else if (ctx->suspended) {
+        /* a report, the timer or the cleanup goes on */
         return;
 
-    case NGX_DECLINED:
-        rc = ngx_http_kafka_reply_problem(r, &problem);
-        break;
-
-    default:
-        break;
+    } else {
+        rc = ngx_http_kafka_reply(ctx);
     }
 
     ngx_http_finalize_request(r, rc);
 }
 
 
-/*
- * NGX_AGAIN: suspended; NGX_DECLINED: a problem; else what finalizes the
- * request.
- */
-static ngx_int_t
-ngx_http_kafka_take(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem)
+static ngx_http_kafka_ctx_t *
+ngx_http_kafka_create_ctx(ngx_http_request_t *r)
 {
-    ngx_int_t  rc;
-    ngx_str_t  body;
+    ngx_http_kafka_ctx_t  *ctx;
 
-    rc = ngx_http_kafka_read_body(ctx, &body, problem);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_kafka_request_common(ctx, problem);
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_kafka_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_kafka_split(ctx, &body, problem);
-    }
+    ctx->request = r;
+    ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    ctx->problem.code = NGX_HTTP_KAFKA_NO_ERROR;
 
-    if (rc == NGX_OK && ctx->invalid) {
-        rc = ngx_http_kafka_record_sort(ctx);
-    }
+    ngx_http_set_ctx(r, ctx, ngx_http_kafka_module);
 
-    if (rc == NGX_ERROR) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        return NGX_DECLINED;
-    }
+    return ctx;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_options(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    ctx->lenient &= ctx->batch;
-
-    if (ctx->invalid
-        && (!ctx->lenient || ctx->invalid == ctx->items.nelts))
-    {
-        return ngx_http_kafka_reply(ctx);
+    if (ngx_http_kafka_allow(ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    return ngx_http_kafka_produce(ctx, problem);
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->header_only = 1;
+
+    return ngx_http_send_header(r);
 }
 
 
 static ngx_int_t
-ngx_http_kafka_read_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_check_method(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_http_request_t         *r;
-    ngx_http_kafka_loc_conf_t  *klcf;
+    ngx_http_request_t  *r;
 
     r = ctx->request;
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
 
-    if (klcf->body) {
-        return ngx_http_complex_value(r, klcf->body, body);
+    if (!(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
+        && !(ctx->conf->body && r->method == NGX_HTTP_GET))
+    {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_METHOD);
     }
 
-    return ngx_http_kafka_body(r, ngx_http_kafka_body_limit(ctx), body,
-                               problem);
+    if (r->discard_body || r->request_body_no_buffering) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_BODY_GONE);
+    }
+
+    return NGX_OK;
 }
 
 
+/* What the body's length says before the body is read. */
 static ngx_int_t
-ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_check_length(ngx_http_kafka_ctx_t *ctx)
 {
-    uint64_t                    bytes;
-    ngx_uint_t                  i, n;
-    ngx_kafka_take_e            taken;
-    ngx_kafka_message_t        *msg;
-    ngx_http_kafka_item_t      *item;
-    ngx_http_kafka_loc_conf_t  *klcf;
-
-    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
-
-    n = ngx_http_kafka_ready(ctx);
-    msg = ctx->messages.elts;
-    bytes = 0;
-
-    for (i = 0; i < n; i++) {
-        bytes += msg[i].value.len + msg[i].key.len;
+    if (ctx->conf->producer->producer == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     NGX_HTTP_KAFKA_NOT_STARTED);
     }
 
-    if (ngx_http_kafka_limit(ctx->request, n, bytes, problem) != NGX_OK) {
-        return NGX_DECLINED;
+    if (ctx->conf->body == NULL
+        && ctx->request->headers_in.content_length_n
+           > (off_t) ngx_http_kafka_body_max(ctx))
+    {
+        return ngx_http_kafka_too_large(ctx);
     }
 
-    if (!ctx->queued && ngx_http_kafka_suspend(ctx) != NGX_OK) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        return NGX_DECLINED;
-    }
-
-    ctx->begun = ngx_current_msec;
-
-    taken = ngx_kafka_produce(klcf->producer->producer, msg, n);
-
-    if (taken != NGX_KAFKA_TAKEN) {
-        return ngx_http_kafka_refuse(ctx, taken, msg->error, problem);
-    }
-
-    for (i = 0; i < n; i++) {
-        item = msg[i].data;
-
-        if (msg[i].record == NULL) {
-            ngx_http_kafka_fail(item, NGX_HTTP_KAFKA_NOT_DELIVERED,
-                                rd_kafka_err2str(msg[i].error));
-
-        } else if (ctx->queued) {
-            item->state = NGX_HTTP_KAFKA_SENT;
-
-        } else {
-            item->record = msg[i].record;
-            ctx->waiting++;
-        }
-    }
-
-    if (ctx->queued) {
-        return ngx_http_kafka_reply(ctx);
-    }
-
-    ctx->suspended = 1;
-
-    ctx->gauges = klcf->producer->gauges;
-    ctx->gauges->in_flight++;
-
-    ngx_add_timer(&ctx->timer, klcf->timeout);
-
-    return NGX_AGAIN;
+    return NGX_OK;
 }
 
 
-/* Moves the messages to be sent to the front, each with its item. */
-static ngx_uint_t
-ngx_http_kafka_ready(ngx_http_kafka_ctx_t *ctx)
+/* Moves the messages to be sent to the front; none, where a bad record
+ * refuses all. */
+static ngx_int_t
+ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_uint_t              i, n;
     ngx_kafka_message_t    *msg;
     ngx_http_kafka_item_t  *item;
+
+    if (ctx->invalid && ngx_http_kafka_dead_letters(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    /* of one record there is no half */
+    ctx->lenient &= ctx->batch;
+
+    if (ctx->invalid && !ctx->lenient) {
+        return NGX_OK;
+    }
 
     item = ctx->items.elts;
     msg = ctx->messages.elts;
@@ -376,66 +234,188 @@ ngx_http_kafka_ready(ngx_http_kafka_ctx_t *ctx)
         n++;
     }
 
-    return n;
+    ctx->ready = n;
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_kafka_refuse(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e rc,
-    rd_kafka_resp_err_t err, ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_http_kafka_loc_conf_t  *klcf;
+    uint64_t                   bytes;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i;
+    ngx_http_request_t        *r;
+    ngx_kafka_message_t       *msg;
+    ngx_http_kafka_verdict_t   verdict;
 
-    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+    if (ctx->conf->limits == NULL || ctx->ready == 0) {
+        return NGX_OK;
+    }
+
+    r = ctx->request;
+    msg = ctx->messages.elts;
+    bytes = 0;
+
+    for (i = 0; i < ctx->ready; i++) {
+        bytes += msg[i].value.len + msg[i].key.len;
+    }
+
+    rc = ngx_http_kafka_limit(r, ctx->conf->limits, ctx->ready, bytes,
+                              &verdict);
+
+    if (verdict.policy.len
+        && (ngx_http_kafka_header(r, "RateLimit-Policy", &verdict.policy)
+            != NGX_OK
+            || ngx_http_kafka_header(r, "RateLimit", &verdict.state)
+               != NGX_OK))
+    {
+        rc = NGX_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "kafka limited: %i, retry %ui s", rc, verdict.retry);
 
     switch (rc) {
 
-    case NGX_KAFKA_TOO_LARGE:
-        problem->code = NGX_HTTP_KAFKA_LARGE;
-        ngx_http_kafka_detail(ctx->request, problem,
-                              "The body does not fit into the %uz bytes that "
-                              "are taken.", ngx_http_kafka_body_limit(ctx));
-        break;
+    case NGX_BUSY:
+        (void) ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_LIMITED);
+        ctx->problem.retry = verdict.retry;
+        return NGX_DECLINED;
 
-    case NGX_KAFKA_QUEUE_FULL:
-        problem->code = NGX_HTTP_KAFKA_QUEUE_FULL;
-        problem->retry = ngx_kafka_retry_after(klcf->producer->producer);
-        break;
-
-    case NGX_KAFKA_OVERLOADED:
-        problem->code = NGX_HTTP_KAFKA_OVERLOADED;
-        problem->retry = ngx_kafka_retry_after(klcf->producer->producer);
-        break;
-
-    case NGX_KAFKA_BROKERS_DOWN:
-        problem->code = NGX_HTTP_KAFKA_BROKERS_DOWN;
-        break;
-
-    case NGX_KAFKA_TOPIC_MISSING:
-        problem->code = NGX_HTTP_KAFKA_TOPIC_MISSING;
-        break;
-
-    case NGX_KAFKA_PARTITION_MISSING:
-        problem->code = ngx_http_kafka_no_partition(ctx);
-        break;
-
-    case NGX_KAFKA_NOT_STARTED:
-        problem->code = NGX_HTTP_KAFKA_NOT_STARTED;
-        break;
+    case NGX_DECLINED:
+        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_OVER_BURST,
+                                            "The request has %uL %s; no more "
+                                            "than %uL are taken at once.",
+                                            verdict.amount, verdict.unit,
+                                            verdict.burst);
 
     default:
-        problem->code = NGX_HTTP_KAFKA_NOT_DELIVERED;
-        ngx_http_kafka_detail(ctx->request, problem, "%s",
-                              rd_kafka_err2str(err));
-        break;
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
-
-    return NGX_DECLINED;
 }
 
 
 static ngx_int_t
-ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
+ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_uint_t              i;
+    ngx_kafka_take_e        taken;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
+
+    if (ctx->ready == 0) {
+        /* all are bad: each item has its answer */
+        return NGX_OK;
+    }
+
+    if (!ctx->queued && ngx_http_kafka_prepare(ctx) != NGX_OK) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    ctx->begun = ngx_current_msec;
+    msg = ctx->messages.elts;
+
+    taken = ngx_kafka_produce(ctx->conf->producer->producer, msg, ctx->ready);
+
+    if (taken != NGX_KAFKA_TAKEN) {
+        return ngx_http_kafka_not_taken(ctx, taken, msg->error);
+    }
+
+    for (i = 0; i < ctx->ready; i++) {
+        item = msg[i].data;
+
+        if (msg[i].record == NULL) {
+            ngx_http_kafka_fail(item, NGX_HTTP_KAFKA_NOT_DELIVERED,
+                                rd_kafka_err2str(msg[i].error));
+
+        } else if (ctx->queued) {
+            item->state = NGX_HTTP_KAFKA_SENT;
+
+        } else {
+            item->record = msg[i].record;
+            ctx->waiting++;
+        }
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka produced: %ui records, %ui waited for",
+                   ctx->ready, ctx->waiting);
+
+    if (!ctx->queued) {
+        ngx_http_kafka_suspend(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_too_large(ngx_http_kafka_ctx_t *ctx)
+{
+    return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
+                                        NGX_HTTP_KAFKA_LARGE,
+                                        "The body does not fit into the %uz "
+                                        "bytes that are taken.",
+                                        ngx_http_kafka_body_max(ctx));
+}
+
+
+static ngx_int_t
+ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e taken,
+    rd_kafka_resp_err_t err)
+{
+    ngx_uint_t  retry;
+
+    switch (taken) {
+
+    case NGX_KAFKA_TOO_LARGE:
+        return ngx_http_kafka_too_large(ctx);
+
+    case NGX_KAFKA_QUEUE_FULL:
+    case NGX_KAFKA_OVERLOADED:
+        retry = ngx_kafka_retry_after(ctx->conf->producer->producer);
+
+        (void) ngx_http_kafka_refuse(&ctx->problem,
+                                     taken == NGX_KAFKA_QUEUE_FULL
+                                     ? NGX_HTTP_KAFKA_QUEUE_FULL
+                                     : NGX_HTTP_KAFKA_OVERLOADED);
+        ctx->problem.retry = retry;
+        return NGX_DECLINED;
+
+    case NGX_KAFKA_BROKERS_DOWN:
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     NGX_HTTP_KAFKA_BROKERS_DOWN);
+
+    case NGX_KAFKA_TOPIC_MISSING:
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     NGX_HTTP_KAFKA_TOPIC_MISSING);
+
+    case NGX_KAFKA_PARTITION_MISSING:
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     ngx_http_kafka_no_partition(ctx));
+
+    case NGX_KAFKA_NOT_STARTED:
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     NGX_HTTP_KAFKA_NOT_STARTED);
+
+    default:
+        return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_NOT_DELIVERED, "%s",
+                                            rd_kafka_err2str(err));
+    }
+}
+
+
+/* All that may fail before a request can wait for its records. */
+static ngx_int_t
+ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_http_cleanup_t  *cln;
     ngx_http_request_t  *r;
@@ -465,9 +445,19 @@ ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
 
 
 static void
+ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
+{
+    ctx->suspended = 1;
+
+    ctx->conf->producer->gauges->in_flight++;
+    ngx_add_timer(&ctx->timer, ctx->conf->timeout);
+}
+
+
+static void
 ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 {
-    ctx->gauges->in_flight--;
+    ctx->conf->producer->gauges->in_flight--;
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
@@ -478,29 +468,21 @@ ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* Its client is gone, and the request has gone on to "post_action". */
-static ngx_uint_t
-ngx_http_kafka_has_left(ngx_http_kafka_ctx_t *ctx)
-{
-    return ngx_http_get_module_ctx(ctx->request, ngx_http_kafka_module)
-           != ctx;
-}
-
-
 static void
 ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
 {
     ngx_http_kafka_item_t  *item = data;
 
-    ngx_int_t                rc;
-    ngx_connection_t        *c;
-    ngx_http_request_t      *r;
-    ngx_http_kafka_ctx_t    *ctx;
-    ngx_http_kafka_error_e   code;
+    ngx_http_kafka_ctx_t  *ctx;
 
     ctx = item->ctx;
     item->record = NULL;
     ctx->waiting--;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka reported: outcome %ui, partition %D, offset %L, "
+                   "%ui still waited for", (ngx_uint_t) report->outcome,
+                   report->partition, report->offset, ctx->waiting);
 
     if (report->outcome == NGX_KAFKA_KEPT) {
         item->state = NGX_HTTP_KAFKA_KEPT;
@@ -509,58 +491,42 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
         item->timestamp = report->timestamp;
 
     } else {
-        code = report->outcome == NGX_KAFKA_MAYBE_KEPT
-               ? NGX_HTTP_KAFKA_MAYBE_DELIVERED
-               : NGX_HTTP_KAFKA_NOT_DELIVERED;
-
-        if (report->outcome == NGX_KAFKA_NOT_KEPT) {
-
-            switch (report->error) {
-
-            case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-            case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-                code = NGX_HTTP_KAFKA_TOPIC_MISSING;
-                break;
-
-            case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-                code = ngx_http_kafka_no_partition(ctx);
-                break;
-
-            default:
-                break;
-            }
-        }
-
-        ngx_http_kafka_fail(item, code, rd_kafka_err2str(report->error));
+        ngx_http_kafka_fail(item, ngx_http_kafka_not_kept(ctx, report),
+                            rd_kafka_err2str(report->error));
     }
 
-    if (ctx->waiting) {
-        return;
+    if (ctx->waiting == 0) {
+        ngx_http_kafka_finish(ctx);
+    }
+}
+
+
+static ngx_http_kafka_error_e
+ngx_http_kafka_not_kept(ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report)
+{
+    if (report->outcome == NGX_KAFKA_MAYBE_KEPT) {
+        return NGX_HTTP_KAFKA_MAYBE_DELIVERED;
     }
 
-    r = ctx->request;
-    c = r->connection;
+    switch (report->error) {
 
-    ngx_http_set_log_request(c->log, r);
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        return NGX_HTTP_KAFKA_TOPIC_MISSING;
 
-    ngx_http_kafka_resume(ctx);
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return ngx_http_kafka_no_partition(ctx);
 
-    if (ngx_http_kafka_has_left(ctx)) {
-        return;
+    default:
+        return NGX_HTTP_KAFKA_NOT_DELIVERED;
     }
-
-    rc = ngx_http_kafka_reply(ctx);
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
 }
 
 
 /*
- * Of a topic that was deleted librdkafka 2.8 says that the partition is
- * unknown, which no client has chosen.
+ * librdkafka 2.8 also calls the partition unknown where the topic was
+ * deleted; a client that chose no partition cannot have chosen a wrong one.
  */
-
 static ngx_http_kafka_error_e
 ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
 {
@@ -575,22 +541,23 @@ static void
 ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
     const char *detail)
 {
-    ngx_http_kafka_problem_t  *problem;
-
     static ngx_http_kafka_problem_t  without_memory = {
         NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL, 0
     };
 
+    ngx_http_kafka_problem_t  *problem;
+
     item->state = NGX_HTTP_KAFKA_FAILED;
 
-    problem = ngx_pcalloc(item->ctx->request->pool,
-                          sizeof(ngx_http_kafka_problem_t));
+    problem = ngx_palloc(item->ctx->request->pool,
+                         sizeof(ngx_http_kafka_problem_t));
     if (problem == NULL) {
         item->problem = &without_memory;
         return;
     }
 
-    problem->code = code;
+    (void) ngx_http_kafka_refuse(problem, code);
+
     problem->detail.data = (u_char *) detail;
     problem->detail.len = ngx_strlen(detail);
 
@@ -601,21 +568,16 @@ ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
 static void
 ngx_http_kafka_timeout(ngx_event_t *ev)
 {
-    ngx_int_t               rc;
     ngx_uint_t              i;
-    ngx_connection_t       *c;
-    ngx_http_request_t     *r;
     ngx_kafka_record_t     *record;
     ngx_http_kafka_ctx_t   *ctx;
     ngx_http_kafka_item_t  *item;
 
     ctx = ev->data;
-    r = ctx->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
     item = ctx->items.elts;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ev->log, 0,
+                   "kafka timed out: %ui records unreported", ctx->waiting);
 
     for (i = 0; i < ctx->items.nelts; i++) {
         record = item[i].record;
@@ -636,9 +598,26 @@ ngx_http_kafka_timeout(ngx_event_t *ev)
     }
 
     ctx->waiting = 0;
+    ngx_http_kafka_finish(ctx);
+}
+
+
+/* Answers a suspended request, all of whose records have their state. */
+static void
+ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
     ngx_http_kafka_resume(ctx);
 
-    if (ngx_http_kafka_has_left(ctx)) {
+    if (ngx_http_get_module_ctx(r, ngx_http_kafka_module) != ctx) {
+        /* the client has left, "post_action" goes on with the request */
         return;
     }
 
@@ -661,6 +640,9 @@ ngx_http_kafka_cleanup(void *data)
     if (!ctx->suspended) {
         return;
     }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka client left: %ui records unreported", ctx->waiting);
 
     item = ctx->items.elts;
 

@@ -1,6 +1,17 @@
 /* Directives, configuration and the two modules' tables and hooks. */
 
 #include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_block.h"
+#include "http/ngx_http_kafka_handler.h"
+#include "http/ngx_http_kafka_resolve.h"
+#include "http/ngx_http_kafka_set.h"
+#include "http/ngx_http_kafka_variables.h"
+#include "limit/ngx_http_kafka_limit.h"
+
+
+/* Of what is NULL where it is not given. */
+#define ngx_http_kafka_inherit(field)                                         \
+    conf->field = conf->field ? conf->field : prev->field
 
 
 static void *ngx_http_kafka_create_main_conf(ngx_conf_t *cf);
@@ -8,12 +19,6 @@ static void *ngx_http_kafka_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_kafka_topic(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_kafka_schema(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_kafka_placed_msec(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_kafka_init_process(ngx_cycle_t *cycle);
 static void ngx_http_kafka_exit_process(ngx_cycle_t *cycle);
@@ -38,6 +43,11 @@ static ngx_conf_enum_t  ngx_http_kafka_acks[] = {
 };
 
 
+static ngx_conf_num_bounds_t  ngx_http_kafka_records_bounds = {
+    ngx_conf_check_num_bounds, 1, 100000
+};
+
+
 static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_producer"),
@@ -49,7 +59,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_drain_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_kafka_placed_msec,
+      ngx_http_kafka_set_msec,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_kafka_main_conf_t, drain_timeout),
       NULL },
@@ -65,7 +75,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
       ngx_http_kafka_limit_set,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_kafka_loc_conf_t, limits),
       NULL },
 
     { ngx_string("kafka_pass"),
@@ -78,9 +88,9 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
     { ngx_string("kafka_topic"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
                         |NGX_CONF_TAKE1,
-      ngx_http_kafka_topic,
+      ngx_http_kafka_set_topic,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_kafka_loc_conf_t, topic),
       NULL },
 
     { ngx_string("kafka_key"),
@@ -145,10 +155,10 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_max_records"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_kafka_set_max_records,
+      ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_kafka_loc_conf_t, max_records),
+      &ngx_http_kafka_records_bounds },
 
     { ngx_string("kafka_invalid"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
@@ -166,7 +176,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_schema"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_kafka_schema,
+      ngx_http_kafka_set_schema,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -180,7 +190,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_kafka_placed_msec,
+      ngx_http_kafka_set_msec,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kafka_loc_conf_t, timeout),
       NULL },
@@ -295,31 +305,12 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    /*
-     * set by ngx_pcalloc():
-     *
-     *     klcf->pass = { 0, NULL };
-     *     klcf->producer = NULL;
-     *     klcf->topic = NULL;
-     *     klcf->key = NULL;
-     *     klcf->key_field = NULL;
-     *     klcf->idempotency_field = NULL;
-     *     klcf->headers = NULL;
-     *     klcf->partition = NULL;
-     *     klcf->timestamp = NULL;
-     *     klcf->body = NULL;
-     *     klcf->dead_letter = { 0, NULL };
-     *     klcf->schema = NULL;
-     *     klcf->limits = NULL;
-     *     klcf->response = NULL;
-     */
-
     klcf->format = NGX_CONF_UNSET_UINT;
     klcf->ack = NGX_CONF_UNSET_UINT;
     klcf->timeout = NGX_CONF_UNSET_MSEC;
     klcf->intercept_errors = NGX_CONF_UNSET;
     klcf->request_headers = NGX_CONF_UNSET;
-    klcf->max_records = NGX_CONF_UNSET_UINT;
+    klcf->max_records = NGX_CONF_UNSET;
 
     return klcf;
 }
@@ -340,10 +331,6 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->topic_place = prev->topic_place;
     }
 
-    if (conf->schema == NULL) {
-        conf->schema = prev->schema;
-    }
-
     if (conf->timeout == NGX_CONF_UNSET_MSEC) {
         conf->timeout = prev->timeout;
         conf->timeout_place = prev->timeout_place;
@@ -355,34 +342,18 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->key_field = prev->key_field;
     }
 
-    if (conf->idempotency_field == NULL) {
-        conf->idempotency_field = prev->idempotency_field;
-    }
-
-    if (conf->headers == NULL) {
-        conf->headers = prev->headers;
-    }
-
-    if (conf->partition == NULL) {
-        conf->partition = prev->partition;
-    }
-
-    if (conf->timestamp == NULL) {
-        conf->timestamp = prev->timestamp;
-    }
-
     if (conf->dead_letter.data == NULL) {
         conf->dead_letter = prev->dead_letter;
         conf->dead_place = prev->dead_place;
     }
 
-    if (conf->limits == NULL) {
-        conf->limits = prev->limits;
-    }
-
-    if (conf->response == NULL) {
-        conf->response = prev->response;
-    }
+    ngx_http_kafka_inherit(schema);
+    ngx_http_kafka_inherit(idempotency_field);
+    ngx_http_kafka_inherit(headers);
+    ngx_http_kafka_inherit(partition);
+    ngx_http_kafka_inherit(timestamp);
+    ngx_http_kafka_inherit(limits);
+    ngx_http_kafka_inherit(response);
 
     ngx_conf_merge_uint_value(conf->format, prev->format, NGX_HTTP_KAFKA_RAW);
 
@@ -390,7 +361,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_KAFKA_DELIVERED);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
     ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
-    ngx_conf_merge_uint_value(conf->max_records, prev->max_records, 1000);
+    ngx_conf_merge_value(conf->max_records, prev->max_records, 1000);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -409,9 +380,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->pass = prev->pass;
         conf->pass_place = prev->pass_place;
 
-        if (conf->body == NULL) {
-            conf->body = prev->body;
-        }
+        ngx_http_kafka_inherit(body);
 
         if (clcf->lmt_excpt) {
             clcf->handler = ngx_http_kafka_handler;
@@ -456,101 +425,6 @@ ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     klcf->pass_place.line = cf->conf_file->line;
 
     clcf->handler = ngx_http_kafka_handler;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_kafka_topic(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_kafka_loc_conf_t  *klcf = conf;
-
-    ngx_str_t                         *value;
-    ngx_http_compile_complex_value_t   ccv;
-
-    (void) cmd;
-
-    if (klcf->topic) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    klcf->topic = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (klcf->topic == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = klcf->topic;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    klcf->topic_place.file = cf->conf_file->file.name;
-    klcf->topic_place.line = cf->conf_file->line;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_kafka_schema(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_kafka_loc_conf_t  *klcf = conf;
-
-    ngx_str_t  *value;
-
-    (void) cmd;
-
-    if (klcf->schema) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    klcf->schema_place.file = cf->conf_file->file.name;
-    klcf->schema_place.line = cf->conf_file->line;
-
-    return ngx_http_kafka_open_schema(cf, &value[1], &klcf->schema);
-}
-
-
-static char *
-ngx_http_kafka_placed_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    char *p = conf;
-
-    char               *rv;
-    ngx_str_t          *value;
-    ngx_msec_t         *msp;
-    ngx_kafka_place_t  *place;
-
-    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    value = cf->args->elts;
-    msp = (ngx_msec_t *) (p + cmd->offset);
-
-    if (*msp == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid %V \"%V\", it must be longer than 0",
-                           &value[0], &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    /* the field behind it */
-    place = (ngx_kafka_place_t *) (msp + 1);
-    place->file = cf->conf_file->file.name;
-    place->line = cf->conf_file->line;
 
     return NGX_CONF_OK;
 }

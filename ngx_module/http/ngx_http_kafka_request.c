@@ -1,12 +1,15 @@
-/* What a request's headers say of its records: format, wishes, headers. */
+/* From a request's headers and a location's directives to what is sent. */
 
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_request.h"
+#include "http/ngx_http_kafka_events.h"
+#include "http/ngx_http_kafka_headers.h"
+#include <sys/random.h>
 
 
-#define NGX_HTTP_KAFKA_VALUE_MAX      4096    /* bytes of a record header */
-#define NGX_HTTP_KAFKA_CE_HEADERS     64      /* ce-* of one request */
 #define NGX_HTTP_KAFKA_IDEMPOTENCY    255     /* bytes */
 #define NGX_HTTP_KAFKA_TRACEPARENT    55      /* bytes of version 00 */
+#define NGX_HTTP_KAFKA_ID_BYTES       16      /* of an id, 32 as text */
+#define NGX_HTTP_KAFKA_ID_BUFFER      4096    /* bytes asked of the kernel */
 
 /* 9999-12-31T23:59:59.999Z, the last that ISO 8601 and SQL agree on */
 #define NGX_HTTP_KAFKA_TIMESTAMP_MAX  253402300799999
@@ -18,39 +21,20 @@ typedef struct {
 } ngx_http_kafka_type_t;
 
 
-typedef struct {
-    ngx_list_part_t  *part;
-    ngx_uint_t        i;
-} ngx_http_kafka_walk_t;
-
-
-static ngx_table_elt_t *ngx_http_kafka_next(ngx_http_kafka_walk_t *walk);
-static ngx_table_elt_t *ngx_http_kafka_find(ngx_http_request_t *r,
-    const char *name, size_t len);
-static ngx_uint_t ngx_http_kafka_media_type(ngx_http_request_t *r,
-    ngx_str_t *type);
-static void ngx_http_kafka_preference(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *text);
-static ngx_int_t ngx_http_kafka_common_number(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_loc_conf_t *klcf, ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_value(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_complex_value_t *directive, ngx_str_t *value);
+static ngx_int_t ngx_http_kafka_numbers(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_milliseconds(ngx_str_t *text,
     int64_t *timestamp);
-static ngx_int_t ngx_http_kafka_common_headers(ngx_http_kafka_ctx_t *ctx,
-    ngx_array_t *headers, ngx_http_kafka_problem_t *problem);
 static ngx_int_t ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
-    ngx_array_t *headers, ngx_http_kafka_problem_t *problem);
+    ngx_array_t *headers);
+static ngx_int_t ngx_http_kafka_location_headers(ngx_http_kafka_ctx_t *ctx,
+    ngx_array_t *headers);
 static ngx_int_t ngx_http_kafka_traceparent(ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *value);
-static ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
-    ngx_array_t *headers, ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_event_value(ngx_pool_t *pool,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_kafka_push_header(ngx_array_t *headers,
-    ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_http_kafka_bad_value(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_http_kafka_problem_t *problem);
-static ngx_uint_t ngx_http_kafka_plain(ngx_str_t *value);
+static ngx_http_variable_value_t *ngx_http_kafka_request_id(
+    ngx_http_request_t *r);
 
 
 static ngx_http_kafka_type_t  ngx_http_kafka_types[] = {
@@ -69,112 +53,67 @@ static ngx_http_kafka_type_t  ngx_http_kafka_types[] = {
 };
 
 
-static ngx_str_t  ngx_http_kafka_content_type = ngx_string("content-type");
-
-
-/* Header by header; "i" and "part" start at 0 and the list's first part. */
-static ngx_table_elt_t *
-ngx_http_kafka_next(ngx_http_kafka_walk_t *walk)
+ngx_int_t
+ngx_http_kafka_request_topic(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_table_elt_t  *h;
+    ngx_int_t                i;
+    ngx_str_t                name;
+    ngx_kafka_conf_t        *kcf;
+    ngx_kafka_topic_conf_t  *topic;
 
-    while (walk->part && walk->i >= walk->part->nelts) {
-        walk->part = walk->part->next;
-        walk->i = 0;
-    }
+    kcf = ctx->conf->producer;
+    i = ctx->conf->topic_index;
 
-    if (walk->part == NULL) {
-        return NULL;
-    }
+    if (i == NGX_ERROR) {
 
-    h = walk->part->elts;
-
-    return &h[walk->i++];
-}
-
-
-static ngx_table_elt_t *
-ngx_http_kafka_find(ngx_http_request_t *r, const char *name, size_t len)
-{
-    ngx_table_elt_t        *h;
-    ngx_http_kafka_walk_t   walk;
-
-    walk.part = &r->headers_in.headers.part;
-    walk.i = 0;
-
-    while ((h = ngx_http_kafka_next(&walk))) {
-        if (h->key.len == len
-            && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0)
-        {
-            return h;
+        if (ngx_http_kafka_value(ctx, ctx->conf->topic, &name) != NGX_OK) {
+            return NGX_DECLINED;
         }
+
+        i = ngx_kafka_conf_topic(kcf, &name);
     }
 
-    return NULL;
-}
-
-
-/* Type and subtype, without parameters; 0: there is none. */
-static ngx_uint_t
-ngx_http_kafka_media_type(ngx_http_request_t *r, ngx_str_t *type)
-{
-    u_char  *p, *last;
-
-    if (r->headers_in.content_type == NULL) {
-        ngx_str_null(type);
-        return 0;
+    if (i == NGX_ERROR) {
+        name.len = ngx_min(name.len, 250);
+        return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_NO_TOPIC,
+                                            "The topic \"%V\" is not "
+                                            "declared.", &name);
     }
 
-    *type = r->headers_in.content_type->value;
-    last = type->data + type->len;
+    topic = kcf->topics.elts;
 
-    for (p = type->data; p < last && *p != ';'; p++) { /* void */ }
+    ctx->topic_index = i;
+    ctx->topic = &topic[i];
 
-    while (p > type->data && (p[-1] == ' ' || p[-1] == '\t')) {
-        p--;
-    }
-
-    type->len = p - type->data;
-
-    return type->len != 0;
+    return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_str_t                   type;
-    ngx_uint_t                  event;
-    ngx_http_request_t         *r;
-    ngx_http_kafka_type_t      *t;
-    ngx_http_kafka_loc_conf_t  *klcf;
+    ngx_str_t               type;
+    ngx_table_elt_t        *h;
+    ngx_http_kafka_type_t  *t;
 
-    r = ctx->request;
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    ctx->format = ctx->conf->format;
 
-    ctx->format = klcf->format;
-
-    if (klcf->format < NGX_HTTP_KAFKA_CLOUDEVENTS) {
-        ctx->batch = klcf->format == NGX_HTTP_KAFKA_NDJSON
-                     || klcf->format == NGX_HTTP_KAFKA_ARRAY;
+    if (ctx->format < NGX_HTTP_KAFKA_CLOUDEVENTS) {
+        ctx->batch = ctx->format == NGX_HTTP_KAFKA_NDJSON
+                     || ctx->format == NGX_HTTP_KAFKA_ARRAY;
         return NGX_OK;
     }
 
-    /* CloudEvents HTTP protocol binding 1.0.2, section 3: by Content-Type */
+    ngx_str_null(&type);
+    h = ctx->request->headers_in.content_type;
 
-    (void) ngx_http_kafka_media_type(r, &type);
+    if (h) {
+        type = h->value;
+        ngx_http_kafka_cut_parameters(&type);
+    }
 
-    event = type.len >= sizeof("application/cloudevents") - 1
-            && ngx_strncasecmp(type.data, (u_char *) "application/cloudevents",
-                               sizeof("application/cloudevents") - 1)
-               == 0;
-
-    if (!event
-        && (klcf->format == NGX_HTTP_KAFKA_CLOUDEVENTS
-            || ngx_http_kafka_find(r, "ce-specversion",
-                                   sizeof("ce-specversion") - 1)))
-    {
+    if (ngx_http_kafka_event_binary(ctx, &type)) {
         ctx->format = NGX_HTTP_KAFKA_CE_BINARY;
         return NGX_OK;
     }
@@ -185,9 +124,7 @@ ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx,
     }
 
     for (t = ngx_http_kafka_types; t->type.len; t++) {
-        if (t->type.len == type.len
-            && ngx_strncasecmp(t->type.data, type.data, type.len) == 0)
-        {
+        if (ngx_http_kafka_equal(&type, t->type.data, t->type.len)) {
             ctx->format = t->format;
             ctx->batch = t->format == NGX_HTTP_KAFKA_NDJSON
                          || t->format == NGX_HTTP_KAFKA_CE_BATCH;
@@ -195,19 +132,18 @@ ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx,
         }
     }
 
-    /* RFC 6839, section 3.1 */
+    /* RFC 6839, section 3.1; an event of another kind is none of these */
 
-    if (!event && type.len > 5
+    if (type.len > 5
         && ngx_strncasecmp(type.data + type.len - 5, (u_char *) "+json", 5)
-           == 0)
+           == 0
+        && !ngx_http_kafka_event_type(&type))
     {
         ctx->format = NGX_HTTP_KAFKA_JSON;
         return NGX_OK;
     }
 
-    problem->code = NGX_HTTP_KAFKA_TYPE;
-
-    return NGX_DECLINED;
+    return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_TYPE);
 }
 
 
@@ -215,123 +151,78 @@ ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx,
 void
 ngx_http_kafka_request_prefer(ngx_http_kafka_ctx_t *ctx)
 {
+    ngx_str_t               list, wish;
     ngx_table_elt_t        *h;
     ngx_http_kafka_walk_t   walk;
+
+    static ngx_str_t  prefer = ngx_string("Prefer");
 
     walk.part = &ctx->request->headers_in.headers.part;
     walk.i = 0;
 
-    while ((h = ngx_http_kafka_next(&walk))) {
-        if (h->key.len == sizeof("Prefer") - 1
-            && ngx_strncasecmp(h->key.data, (u_char *) "Prefer", h->key.len)
-               == 0)
-        {
-            ngx_http_kafka_preference(ctx, &h->value);
+    while ((h = ngx_http_kafka_next_header(&walk, &prefer))) {
+        list = h->value;
+
+        while (ngx_http_kafka_next_element(&list, &wish)) {
+            ngx_http_kafka_cut_parameters(&wish);
+
+            if (ngx_http_kafka_is(&wish, "respond-async")) {
+                ctx->async = 1;
+
+            } else if (ngx_http_kafka_is(&wish, "handling=lenient")
+                       || ngx_http_kafka_is(&wish, "handling=\"lenient\""))
+            {
+                ctx->lenient = 1;
+            }
         }
     }
-}
 
-
-static void
-ngx_http_kafka_preference(ngx_http_kafka_ctx_t *ctx, ngx_str_t *text)
-{
-    u_char  *p, *start, *last, *end;
-    size_t   len;
-
-    p = text->data;
-    last = p + text->len;
-
-    while (p < last) {
-
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
-
-        start = p;
-
-        while (p < last && *p != ',' && *p != ';') {
-            p++;
-        }
-
-        end = p;
-
-        /* parameters mean nothing here */
-        while (p < last && *p != ',') {
-            p++;
-        }
-
-        while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
-            end--;
-        }
-
-        len = end - start;
-
-        if (len == sizeof("respond-async") - 1
-            && ngx_strncasecmp(start, (u_char *) "respond-async", len) == 0)
-        {
-            ctx->async = 1;
-        }
-
-        if ((len == sizeof("handling=lenient") - 1
-             && ngx_strncasecmp(start, (u_char *) "handling=lenient", len)
-                == 0)
-            || (len == sizeof("handling=\"lenient\"") - 1
-                && ngx_strncasecmp(start, (u_char *) "handling=\"lenient\"",
-                                   len)
-                   == 0))
-        {
-            ctx->lenient = 1;
-        }
-    }
+    ctx->queued = ctx->conf->ack == NGX_HTTP_KAFKA_QUEUED
+                  || (ctx->conf->ack == NGX_HTTP_KAFKA_CLIENT && ctx->async);
 }
 
 
 ngx_int_t
-ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_str_t                   key;
     ngx_array_t                 headers;
-    ngx_http_request_t         *r;
     ngx_http_kafka_loc_conf_t  *klcf;
 
-    r = ctx->request;
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    klcf = ctx->conf;
 
     ctx->common.topic = ctx->topic_index;
     ctx->common.partition = RD_KAFKA_PARTITION_UA;
 
-    if (klcf->key) {
-        if (ngx_http_complex_value(r, klcf->key, &key) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (key.len) {
-            ctx->common.key = key;
-        }
+    if (ngx_http_kafka_value(ctx, klcf->key, &key) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
-    if (ngx_http_kafka_common_number(ctx, klcf, problem) != NGX_OK) {
+    if (key.len) {
+        ctx->common.key = key;
+    }
+
+    if (ngx_http_kafka_numbers(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 
     if (klcf->headers == NULL && !klcf->request_headers
         && ctx->format != NGX_HTTP_KAFKA_CE_BINARY
-        && ctx->format != NGX_HTTP_KAFKA_CE_JSON
-        && ctx->format != NGX_HTTP_KAFKA_CE_BATCH)
+        && !ngx_http_kafka_is_event(ctx))
     {
         return NGX_OK;
     }
 
-    if (ngx_array_init(&headers, r->pool, 4, sizeof(ngx_kafka_header_t))
+    if (ngx_array_init(&headers, ctx->request->pool, 4,
+                       sizeof(ngx_kafka_header_t))
         != NGX_OK)
     {
-        return NGX_ERROR;
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    if (ngx_http_kafka_event_headers(ctx, &headers, problem) != NGX_OK
-        || ngx_http_kafka_request_headers(ctx, &headers, problem) != NGX_OK
-        || ngx_http_kafka_common_headers(ctx, &headers, problem) != NGX_OK)
+    if (ngx_http_kafka_event_headers(ctx, &headers) != NGX_OK
+        || ngx_http_kafka_request_headers(ctx, &headers) != NGX_OK
+        || ngx_http_kafka_location_headers(ctx, &headers) != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -343,49 +234,55 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx,
 }
 
 
+/* The value of a directive for this request; empty where it is not given. */
 static ngx_int_t
-ngx_http_kafka_common_number(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_loc_conf_t *klcf, ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_value(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_complex_value_t *directive, ngx_str_t *value)
 {
-    ngx_int_t            n;
-    ngx_str_t            value;
-    ngx_http_request_t  *r;
+    ngx_str_null(value);
 
-    r = ctx->request;
-
-    if (klcf->partition) {
-
-        if (ngx_http_complex_value(r, klcf->partition, &value) != NGX_OK) {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
-            return NGX_DECLINED;
-        }
-
-        if (value.len) {
-            n = ngx_atoi(value.data, value.len);
-
-            if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE) {
-                problem->code = NGX_HTTP_KAFKA_BAD_PARTITION;
-                return NGX_DECLINED;
-            }
-
-            ctx->common.partition = (int32_t) n;
-        }
+    if (directive
+        && ngx_http_complex_value(ctx->request, directive, value) != NGX_OK)
+    {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    if (klcf->timestamp) {
+    return NGX_OK;
+}
 
-        if (ngx_http_complex_value(r, klcf->timestamp, &value) != NGX_OK) {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
-            return NGX_DECLINED;
+
+/* "kafka_partition" and "kafka_timestamp"; an empty value is none. */
+static ngx_int_t
+ngx_http_kafka_numbers(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_int_t  n;
+    ngx_str_t  value;
+
+    if (ngx_http_kafka_value(ctx, ctx->conf->partition, &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (value.len) {
+        n = ngx_atoi(value.data, value.len);
+
+        if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE) {
+            return ngx_http_kafka_refuse(&ctx->problem,
+                                         NGX_HTTP_KAFKA_BAD_PARTITION);
         }
 
-        if (value.len
-            && ngx_http_kafka_milliseconds(&value, &ctx->common.timestamp)
-               != NGX_OK)
-        {
-            problem->code = NGX_HTTP_KAFKA_BAD_TIMESTAMP;
-            return NGX_DECLINED;
-        }
+        ctx->common.partition = (int32_t) n;
+    }
+
+    if (ngx_http_kafka_value(ctx, ctx->conf->timestamp, &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (value.len
+        && ngx_http_kafka_milliseconds(&value, &ctx->common.timestamp)
+           != NGX_OK)
+    {
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     NGX_HTTP_KAFKA_BAD_TIMESTAMP);
     }
 
     return NGX_OK;
@@ -424,45 +321,30 @@ ngx_http_kafka_milliseconds(ngx_str_t *text, int64_t *timestamp)
 }
 
 
+/* Those of "kafka_header". */
 static ngx_int_t
-ngx_http_kafka_common_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_location_headers(ngx_http_kafka_ctx_t *ctx,
+    ngx_array_t *headers)
 {
-    ngx_str_t                   value;
-    ngx_uint_t                  i;
-    ngx_http_kafka_header_t    *h;
-    ngx_http_kafka_loc_conf_t  *klcf;
+    ngx_str_t                 value;
+    ngx_uint_t                i;
+    ngx_array_t              *own;
+    ngx_http_kafka_header_t  *h;
 
-    klcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_kafka_module);
+    own = ctx->conf->headers;
+    h = own ? own->elts : NULL;
 
-    if (klcf->headers == NULL) {
-        return NGX_OK;
-    }
+    for (i = 0; own && i < own->nelts; i++) {
 
-    h = klcf->headers->elts;
-
-    for (i = 0; i < klcf->headers->nelts; i++) {
-
-        if (ngx_http_complex_value(ctx->request, &h[i].value, &value)
-            != NGX_OK)
-        {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
+        if (ngx_http_kafka_value(ctx, &h[i].value, &value) != NGX_OK) {
             return NGX_DECLINED;
         }
 
-        if (value.len == 0) {
-            continue;
-        }
-
-        if (!ngx_http_kafka_plain(&value)) {
-            return ngx_http_kafka_bad_value(ctx->request, &h[i].name,
-                                            problem);
-        }
-
-        if (ngx_http_kafka_push_header(headers, &h[i].name, &value)
-            != NGX_OK)
+        if (value.len
+            && ngx_http_kafka_push_header(headers, &h[i].name, &value,
+                                           &h[i].name, &ctx->problem)
+               != NGX_OK)
         {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
             return NGX_DECLINED;
         }
     }
@@ -472,77 +354,71 @@ ngx_http_kafka_common_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers,
 
 
 /*
- * What travels without being named: the trace (W3C Trace Context, section
- * 3.2; one that is malformed is not passed on), the client's idempotency key
- * and nginx's id of the request.
+ * "kafka_request_headers": the trace (W3C Trace Context, section 3.2; a
+ * malformed one is left out), the client's idempotency key and nginx's id of
+ * the request.
  */
 static ngx_int_t
 ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
-    ngx_array_t *headers, ngx_http_kafka_problem_t *problem)
+    ngx_array_t *headers)
 {
-    ngx_str_t                   name;
+    ngx_str_t                   value;
     ngx_table_elt_t            *h;
     ngx_http_request_t         *r;
     ngx_http_variable_value_t  *vv;
-    ngx_http_kafka_loc_conf_t  *klcf;
+
+    static ngx_str_t  trace = ngx_string("traceparent");
+    static ngx_str_t  idempotency = ngx_string("idempotency-key");
+    static ngx_str_t  id = ngx_string("request-id");
 
     r = ctx->request;
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
 
-    if (!klcf->request_headers) {
+    if (!ctx->conf->request_headers) {
         return NGX_OK;
     }
 
-    h = ngx_http_kafka_find(r, "traceparent", sizeof("traceparent") - 1);
+    h = ngx_http_kafka_find_header(r, &trace);
 
-    if (h && ngx_http_kafka_traceparent(&h->value) == NGX_OK) {
-        ngx_str_set(&name, "traceparent");
-
-        if (ngx_http_kafka_push_header(headers, &name, &h->value) != NGX_OK) {
-            goto failed;
-        }
+    if (h && ngx_http_kafka_traceparent(&h->value) == NGX_OK
+        && ngx_http_kafka_push_header(headers, &trace, &h->value, NULL,
+                                      &ctx->problem)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
-    h = ngx_http_kafka_find(r, "Idempotency-Key",
-                            sizeof("Idempotency-Key") - 1);
+    h = ngx_http_kafka_find_header(r, &idempotency);
 
     if (h) {
-        ngx_str_set(&name, "idempotency-key");
 
         if (ngx_http_kafka_idempotency(ctx, &h->value) != NGX_OK) {
-            return ngx_http_kafka_bad_value(r, &name, problem);
+            return ngx_http_kafka_bad_header(r->pool, &idempotency,
+                                             &ctx->problem);
         }
 
-        /* in a batch each record has its own: see ngx_http_kafka_record() */
+        /* each record of a batch gets its own: ngx_http_kafka_records.c */
 
         if (!ctx->batch
-            && ngx_http_kafka_push_header(headers, &name,
-                                          &ctx->idempotency_key)
+            && ngx_http_kafka_push_header(headers, &idempotency,
+                                          &ctx->idempotency_key, NULL,
+                                          &ctx->problem)
                != NGX_OK)
         {
-            goto failed;
+            return NGX_DECLINED;
         }
     }
 
     vv = ngx_http_kafka_request_id(r);
 
-    if (vv && !vv->not_found && vv->valid) {
-        ngx_str_t  value = { vv->len, vv->data };
-
-        ngx_str_set(&name, "request-id");
-
-        if (ngx_http_kafka_push_header(headers, &name, &value) != NGX_OK) {
-            goto failed;
-        }
+    if (vv == NULL || vv->not_found || !vv->valid) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    value.data = vv->data;
+    value.len = vv->len;
 
-failed:
-
-    problem->code = NGX_HTTP_KAFKA_INTERNAL;
-
-    return NGX_DECLINED;
+    return ngx_http_kafka_push_header(headers, &id, &value, NULL,
+                                      &ctx->problem);
 }
 
 
@@ -641,237 +517,47 @@ ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
 
 
 /*
- * CloudEvents 1.0.2: HTTP binding, section 3.1.3 (ce-* headers) to Kafka
- * binding, section 3.2.3 (ce_* headers, content-type as it is).
+ * nginx asks OpenSSL for 16 bytes a time, which takes longer than the whole
+ * check of a record; here the kernel gives some for 256 requests.
  */
-static ngx_int_t
-ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers,
-    ngx_http_kafka_problem_t *problem)
+static ngx_http_variable_value_t *
+ngx_http_kafka_request_id(ngx_http_request_t *r)
 {
-    u_char                 *p;
-    ngx_str_t               name, value;
-    ngx_uint_t              i, n, found;
-    ngx_table_elt_t        *h;
-    ngx_http_request_t     *r;
-    ngx_http_kafka_walk_t   walk;
+    ngx_http_variable_value_t   *vv;
+    ngx_http_kafka_main_conf_t  *kmcf;
 
-    static ngx_str_t  needed[] = {
-        ngx_string("ce_id"), ngx_string("ce_source"),
-        ngx_string("ce_specversion"), ngx_string("ce_type")
-    };
+    static size_t  left;
+    static u_char  bytes[NGX_HTTP_KAFKA_ID_BUFFER];
 
-    r = ctx->request;
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+    vv = &r->variables[kmcf->request_id];
 
-    if (ctx->format == NGX_HTTP_KAFKA_CE_JSON
-        || ctx->format == NGX_HTTP_KAFKA_CE_BATCH)
+    if (vv->valid || vv->not_found) {
+        return vv;
+    }
+
+    if (left == 0
+        && getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) == sizeof(bytes))
     {
-        ngx_str_set(&value, "application/cloudevents+json; charset=UTF-8");
-        return ngx_http_kafka_push_header(headers,
-                                          &ngx_http_kafka_content_type,
-                                          &value);
+        left = sizeof(bytes);
     }
 
-    if (ctx->format != NGX_HTTP_KAFKA_CE_BINARY) {
-        return NGX_OK;
+    if (left == 0) {
+        return ngx_http_get_indexed_variable(r, kmcf->request_id);
     }
 
-    walk.part = &r->headers_in.headers.part;
-    walk.i = 0;
-    found = 0;
-    n = 0;
-
-    while ((h = ngx_http_kafka_next(&walk))) {
-
-        if (h->key.len < 4
-            || ngx_strncasecmp(h->key.data, (u_char *) "ce-", 3) != 0)
-        {
-            continue;
-        }
-
-        name.len = h->key.len;
-        name.data = ngx_pnalloc(r->pool, name.len + 1);
-        if (name.data == NULL) {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
-            return NGX_DECLINED;
-        }
-
-        ngx_strlow(name.data, h->key.data, h->key.len);
-        name.data[2] = '_';
-        name.data[name.len] = '\0';
-
-        for (p = name.data + 3; p < name.data + name.len; p++) {
-            if ((*p < 'a' || *p > 'z') && (*p < '0' || *p > '9')) {
-                return ngx_http_kafka_bad_value(r, &h->key, problem);
-            }
-        }
-
-        value = h->value;
-
-        if (++n > NGX_HTTP_KAFKA_CE_HEADERS || value.len == 0
-            || ngx_http_kafka_event_value(r->pool, &value) != NGX_OK
-            || !ngx_http_kafka_plain(&value))
-        {
-            return ngx_http_kafka_bad_value(r, &h->key, problem);
-        }
-
-        for (i = 0; i < 4; i++) {
-            if (needed[i].len == name.len
-                && ngx_strncmp(needed[i].data, name.data, name.len) == 0)
-            {
-                if (found & (1 << i)) {
-                    return ngx_http_kafka_bad_value(r, &h->key, problem);
-                }
-
-                found |= 1 << i;
-            }
-        }
-
-        if (name.len == sizeof("ce_partitionkey") - 1
-            && ngx_strncmp(name.data, "ce_partitionkey", name.len) == 0
-            && ctx->common.key.data == NULL)
-        {
-            ctx->common.key = value;
-        }
-
-        if (ngx_http_kafka_push_header(headers, &name, &value) != NGX_OK) {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
-            return NGX_DECLINED;
-        }
+    vv->data = ngx_pnalloc(r->pool, 2 * NGX_HTTP_KAFKA_ID_BYTES);
+    if (vv->data == NULL) {
+        return NULL;
     }
 
-    for (i = 0; i < 4; i++) {
-        if (!(found & (1 << i))) {
-            problem->code = NGX_HTTP_KAFKA_NOT_EVENT;
-            ngx_http_kafka_detail(r, problem, "The header \"ce-%s\" is "
-                                  "missing.", needed[i].data + 3);
-            return NGX_DECLINED;
-        }
-    }
+    left -= NGX_HTTP_KAFKA_ID_BYTES;
+    (void) ngx_hex_dump(vv->data, bytes + left, NGX_HTTP_KAFKA_ID_BYTES);
 
-    if (r->headers_in.content_type == NULL) {
-        return NGX_OK;
-    }
+    vv->len = 2 * NGX_HTTP_KAFKA_ID_BYTES;
+    vv->valid = 1;
+    vv->no_cacheable = 0;
+    vv->not_found = 0;
 
-    value = r->headers_in.content_type->value;
-
-    if (!ngx_http_kafka_plain(&value)) {
-        return ngx_http_kafka_bad_value(r, &ngx_http_kafka_content_type,
-                                        problem);
-    }
-
-    return ngx_http_kafka_push_header(headers, &ngx_http_kafka_content_type,
-                                      &value);
-}
-
-
-/* Percent-decoded: HTTP binding, section 3.1.3.2. */
-static ngx_int_t
-ngx_http_kafka_event_value(ngx_pool_t *pool, ngx_str_t *value)
-{
-    u_char     *p, *src, *last;
-    ngx_int_t   n;
-
-    if (value->len > NGX_HTTP_KAFKA_VALUE_MAX) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(pool, value->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    src = value->data;
-    last = src + value->len;
-    value->data = p;
-
-    while (src < last) {
-
-        if (*src != '%') {
-            *p++ = *src++;
-            continue;
-        }
-
-        n = last - src > 2 ? ngx_hextoi(src + 1, 2) : NGX_ERROR;
-
-        if (n == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        *p++ = (u_char) n;
-        src += 3;
-    }
-
-    value->len = p - value->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_push_header(ngx_array_t *headers, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    ngx_kafka_header_t  *h;
-
-    h = ngx_array_push(headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->name = *name;
-    h->value = *value;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_bad_value(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_http_kafka_problem_t *problem)
-{
-    problem->code = NGX_HTTP_KAFKA_BAD_HEADER;
-    ngx_http_kafka_detail(r, problem, "The header \"%V\" cannot be kept: it "
-                          "is malformed, repeated or too long.", name);
-
-    return NGX_DECLINED;
-}
-
-
-/* UTF-8 without control characters, of a bounded length. */
-static ngx_uint_t
-ngx_http_kafka_plain(ngx_str_t *value)
-{
-    u_char    *p, *last;
-    uint32_t   c;
-
-    if (value->len > NGX_HTTP_KAFKA_VALUE_MAX) {
-        return 0;
-    }
-
-    p = value->data;
-    last = p + value->len;
-
-    while (p < last) {
-
-        if (*p < 0x80) {
-            if ((*p < 0x20 && *p != '\t') || *p == 0x7f) {
-                return 0;
-            }
-
-            p++;
-            continue;
-        }
-
-        c = ngx_utf8_decode(&p, last - p);
-
-        if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
-            return 0;
-        }
-    }
-
-    return 1;
+    return vv;
 }

@@ -1,13 +1,12 @@
 /* What fits together: schemas, names, time-outs and shared zones. */
 
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_resolve.h"
+#include "limit/ngx_http_kafka_limit.h"
 
 
-#define NGX_HTTP_KAFKA_SCHEMA_MAX  (1024 * 1024)    /* bytes of a file */
 #define NGX_HTTP_KAFKA_MARGIN      1000             /* ms, between time-outs */
 
 
-static void ngx_http_kafka_schema_cleanup(void *data);
 static ngx_int_t ngx_http_kafka_resolve(ngx_conf_t *cf,
     ngx_http_kafka_main_conf_t *kmcf, ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_times(ngx_conf_t *cf,
@@ -17,68 +16,6 @@ static ngx_int_t ngx_http_kafka_add_topic_zone(ngx_conf_t *cf,
 static ngx_int_t ngx_http_kafka_topic_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_kafka_check_drain(ngx_cycle_t *cycle,
     ngx_http_kafka_main_conf_t *kmcf);
-
-
-char *
-ngx_http_kafka_open_schema(ngx_conf_t *cf, ngx_str_t *file, schema_t **schema)
-{
-    u_char              *buf;
-    ssize_t              n;
-    ngx_fd_t             fd;
-    ngx_str_t            name;
-    schema_error_t       err;
-    ngx_pool_cleanup_t  *cln;
-
-    name = *file;
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL || ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "could not open schema \"%V\"", &name);
-        return NGX_CONF_ERROR;
-    }
-
-    n = -1;
-    buf = ngx_palloc(cf->temp_pool, NGX_HTTP_KAFKA_SCHEMA_MAX + 1);
-
-    if (buf) {
-        n = ngx_read_fd(fd, buf, NGX_HTTP_KAFKA_SCHEMA_MAX + 1);
-    }
-
-    (void) ngx_close_file(fd);
-
-    if (n == -1 || n > NGX_HTTP_KAFKA_SCHEMA_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
-                           "could not read schema \"%V\"%s", &name,
-                           n == -1 ? "" : ": it is longer than 1m");
-        return NGX_CONF_ERROR;
-    }
-
-    *schema = schema_compile((char *) buf, n, &err);
-    if (*schema == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid schema %V:%ud: %s", &name, err.line,
-                           err.reason);
-        return NGX_CONF_ERROR;
-    }
-
-    cln->handler = ngx_http_kafka_schema_cleanup;
-    cln->data = *schema;
-
-    return NGX_CONF_OK;
-}
-
-
-static void
-ngx_http_kafka_schema_cleanup(void *data)
-{
-    schema_free(data);
-}
 
 
 ngx_int_t
@@ -95,7 +32,7 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
     for (i = 0; i < kmcf->locations.nelts; i++) {
         if (ngx_http_kafka_resolve(cf, kmcf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK
-            || ngx_http_kafka_limit_resolve(cf, klcfp[i]) != NGX_OK)
+            || ngx_http_kafka_limit_check(cf, klcfp[i]->limits) != NGX_OK)
         {
             return NGX_ERROR;
         }

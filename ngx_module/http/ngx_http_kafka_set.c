@@ -1,13 +1,26 @@
-/* Setters of the directives that say how records are made. */
+/* Setters of directives, where nginx has none that fits. */
 
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_set.h"
 
 
-#define NGX_HTTP_KAFKA_RECORDS_MAX  100000
-#define NGX_HTTP_KAFKA_NAME_MAX     255     /* bytes of a header's name */
+#define NGX_HTTP_KAFKA_NAME_MAX    255      /* bytes of a header's name */
+#define NGX_HTTP_KAFKA_SCHEMA_MAX  (1024 * 1024)    /* bytes of a file */
 
 
 static void ngx_http_kafka_pointer_cleanup(void *data);
+static void ngx_http_kafka_schema_cleanup(void *data);
+
+
+char *
+ngx_http_kafka_set_topic(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    klcf->topic_place.file = cf->conf_file->file.name;
+    klcf->topic_place.line = cf->conf_file->line;
+
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
 
 
 char *
@@ -47,40 +60,6 @@ ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     klcf->field_place.line = cf->conf_file->line;
 
     return ngx_http_kafka_open_pointer(cf, &value[1], field);
-}
-
-
-char *
-ngx_http_kafka_open_pointer(ngx_conf_t *cf, ngx_str_t *text,
-    json_pointer_t **pointer)
-{
-    const char          *reason;
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *pointer = json_pointer_compile((char *) text->data, text->len, &reason);
-
-    if (*pointer == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid JSON Pointer \"%V\": %s", text, reason);
-        return NGX_CONF_ERROR;
-    }
-
-    cln->handler = ngx_http_kafka_pointer_cleanup;
-    cln->data = *pointer;
-
-    return NGX_CONF_OK;
-}
-
-
-static void
-ngx_http_kafka_pointer_cleanup(void *data)
-{
-    json_pointer_free(data);
 }
 
 
@@ -144,37 +123,6 @@ ngx_http_kafka_set_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_http_kafka_set_max_records(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_kafka_loc_conf_t  *klcf = conf;
-
-    ngx_int_t   n;
-    ngx_str_t  *value;
-
-    (void) cmd;
-
-    if (klcf->max_records != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    n = ngx_atoi(value[1].data, value[1].len);
-
-    if (n < 1 || n > NGX_HTTP_KAFKA_RECORDS_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid kafka_max_records \"%V\", give 1 to "
-                           "100000", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    klcf->max_records = n;
-
-    return NGX_CONF_OK;
-}
-
-
-char *
 ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_kafka_loc_conf_t  *klcf = conf;
@@ -206,4 +154,157 @@ ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return "takes \"reject\", or \"dead_letter\" and a topic";
+}
+
+
+char *
+ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    ngx_str_t  *value;
+
+    (void) cmd;
+
+    if (klcf->schema) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->schema_place.file = cf->conf_file->file.name;
+    klcf->schema_place.line = cf->conf_file->line;
+
+    return ngx_http_kafka_open_schema(cf, &value[1], &klcf->schema);
+}
+
+
+char *
+ngx_http_kafka_set_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char *p = conf;
+
+    char               *rv;
+    ngx_str_t          *value;
+    ngx_msec_t         *msp;
+    ngx_kafka_place_t  *place;
+
+    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+    msp = (ngx_msec_t *) (p + cmd->offset);
+
+    if (*msp == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %V \"%V\", it must be longer than 0",
+                           &value[0], &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    /* the field behind it */
+    place = (ngx_kafka_place_t *) (msp + 1);
+    place->file = cf->conf_file->file.name;
+    place->line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_kafka_open_pointer(ngx_conf_t *cf, ngx_str_t *text,
+    json_pointer_t **pointer)
+{
+    const char          *reason;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *pointer = json_pointer_compile((char *) text->data, text->len, &reason);
+
+    if (*pointer == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid JSON Pointer \"%V\": %s", text, reason);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_kafka_pointer_cleanup;
+    cln->data = *pointer;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_kafka_pointer_cleanup(void *data)
+{
+    json_pointer_free(data);
+}
+
+
+char *
+ngx_http_kafka_open_schema(ngx_conf_t *cf, ngx_str_t *file, schema_t **schema)
+{
+    u_char              *buf;
+    ssize_t              n;
+    ngx_fd_t             fd;
+    ngx_str_t            name;
+    schema_error_t       err;
+    ngx_pool_cleanup_t  *cln;
+
+    name = *file;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL || ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "could not open schema \"%V\"", &name);
+        return NGX_CONF_ERROR;
+    }
+
+    n = -1;
+    buf = ngx_palloc(cf->temp_pool, NGX_HTTP_KAFKA_SCHEMA_MAX + 1);
+
+    if (buf) {
+        n = ngx_read_fd(fd, buf, NGX_HTTP_KAFKA_SCHEMA_MAX + 1);
+    }
+
+    (void) ngx_close_file(fd);
+
+    if (n == -1 || n > NGX_HTTP_KAFKA_SCHEMA_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
+                           "could not read schema \"%V\"%s", &name,
+                           n == -1 ? "" : ": it is longer than 1m");
+        return NGX_CONF_ERROR;
+    }
+
+    *schema = schema_compile((char *) buf, n, &err);
+    if (*schema == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid schema %V:%ud: %s", &name, err.line,
+                           err.reason);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_kafka_schema_cleanup;
+    cln->data = *schema;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_kafka_schema_cleanup(void *data)
+{
+    schema_free(data);
 }

@@ -1,11 +1,6 @@
 /* $kafka_*: what became of a request, for logs and maps. */
 
-#include "http/ngx_http_kafka_module.h"
-#include <sys/random.h>
-
-
-#define NGX_HTTP_KAFKA_ID_BYTES   16      /* of a request's id, 32 as text */
-#define NGX_HTTP_KAFKA_ID_BUFFER  4096    /* bytes asked of the kernel */
+#include "http/ngx_http_kafka_variables.h"
 
 
 static ngx_int_t ngx_http_kafka_variable_topic(ngx_http_request_t *r,
@@ -84,53 +79,6 @@ ngx_http_kafka_add_variables(ngx_conf_t *cf)
 }
 
 
-/*
- * nginx asks OpenSSL for 16 bytes a time, which takes longer than the whole
- * check of a record; here the kernel gives some for 256 requests.
- */
-ngx_http_variable_value_t *
-ngx_http_kafka_request_id(ngx_http_request_t *r)
-{
-    ngx_http_variable_value_t   *vv;
-    ngx_http_kafka_main_conf_t  *kmcf;
-
-    static size_t  left;
-    static u_char  bytes[NGX_HTTP_KAFKA_ID_BUFFER];
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
-    vv = &r->variables[kmcf->request_id];
-
-    if (vv->valid || vv->not_found) {
-        return vv;
-    }
-
-    if (left == 0
-        && getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) == sizeof(bytes))
-    {
-        left = sizeof(bytes);
-    }
-
-    if (left == 0) {
-        return ngx_http_get_indexed_variable(r, kmcf->request_id);
-    }
-
-    vv->data = ngx_pnalloc(r->pool, 2 * NGX_HTTP_KAFKA_ID_BYTES);
-    if (vv->data == NULL) {
-        return NULL;
-    }
-
-    left -= NGX_HTTP_KAFKA_ID_BYTES;
-    (void) ngx_hex_dump(vv->data, bytes + left, NGX_HTTP_KAFKA_ID_BYTES);
-
-    vv->len = 2 * NGX_HTTP_KAFKA_ID_BYTES;
-    vv->valid = 1;
-    vv->no_cacheable = 0;
-    vv->not_found = 0;
-
-    return vv;
-}
-
-
 static ngx_int_t
 ngx_http_kafka_variable_topic(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -183,8 +131,8 @@ ngx_http_kafka_variable_status(ngx_http_request_t *r,
     if (ctx == NULL) {
         text = NULL;
 
-    } else if (ctx->error != NGX_HTTP_KAFKA_NO_ERROR) {
-        text = ngx_http_kafka_meaning(ctx->error)->persisted;
+    } else if (ctx->problem.code != NGX_HTTP_KAFKA_NO_ERROR) {
+        text = ngx_http_kafka_meaning(ctx->problem.code)->persisted;
 
     } else if (ctx->begun == 0 || ctx->suspended || ctx->waiting) {
         /* no answer yet, or the client left before it */
@@ -241,16 +189,19 @@ static ngx_int_t
 ngx_http_kafka_variable_error(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    const char            *text;
     ngx_http_kafka_ctx_t  *ctx;
 
     (void) data;
 
     ctx = ngx_http_kafka_find_ctx(r);
+    text = NULL;
 
-    return ngx_http_kafka_variable_text(v,
-                                 ctx && ctx->error != NGX_HTTP_KAFKA_NO_ERROR
-                                 ? ngx_http_kafka_meaning(ctx->error)->code
-                                 : NULL);
+    if (ctx && ctx->problem.code != NGX_HTTP_KAFKA_NO_ERROR) {
+        text = ngx_http_kafka_meaning(ctx->problem.code)->code;
+    }
+
+    return ngx_http_kafka_variable_text(v, text);
 }
 
 

@@ -1,10 +1,39 @@
-/* Records and bytes a key may send: token buckets in shared memory. */
+/* Token buckets in shared memory, one a key. */
 
 #include "limit/ngx_http_kafka_limit.h"
 #include <ngx_sha1.h>
 
 
-/* Of one request, while its zones are locked. */
+/*
+ * A bucket's level is kept in 60,000ths of a record or byte: what a rate of
+ * one a minute drains in a millisecond, so that nothing is ever rounded.
+ */
+#define NGX_HTTP_KAFKA_PARTS      60000
+
+#define NGX_HTTP_KAFKA_DIGEST     20        /* bytes of SHA-1 */
+
+/* bytes of one limit and unit in a header, with a zone's name */
+#define NGX_HTTP_KAFKA_LIMIT_ITEM  160
+
+
+/* Of one size whatever the key: evicting one always makes room for one. */
+typedef struct {
+    ngx_str_node_t               sn;        /* of the digest */
+    ngx_queue_t                  queue;     /* last charged first */
+    ngx_msec_t                   last;      /* when the levels were so */
+    uint64_t                     level[NGX_HTTP_KAFKA_UNITS];   /* parts */
+    u_char                       digest[NGX_HTTP_KAFKA_DIGEST];
+} ngx_http_kafka_bucket_t;
+
+
+struct ngx_http_kafka_buckets_s {
+    ngx_rbtree_t                 tree;
+    ngx_rbtree_node_t            sentinel;
+    ngx_queue_t                  queue;
+};
+
+
+/* What one request takes of one limit, while its zones are locked. */
 typedef struct {
     ngx_http_kafka_limit_t      *limit;
     ngx_http_kafka_limit_zone_t *zone;
@@ -14,26 +43,25 @@ typedef struct {
 } ngx_http_kafka_charge_t;
 
 
-static ngx_int_t ngx_http_kafka_charge_all(ngx_http_request_t *r,
-    ngx_http_kafka_charge_t *charge, ngx_uint_t n, uint64_t *amount,
-    ngx_msec_t *wait);
+static ngx_int_t ngx_http_kafka_charges(ngx_http_request_t *r,
+    ngx_array_t *limits, ngx_http_kafka_charge_t *charge, ngx_uint_t *n);
+static ngx_int_t ngx_http_kafka_judge(ngx_http_kafka_charge_t *charge,
+    ngx_uint_t n, uint64_t *amount, ngx_http_kafka_verdict_t *verdict);
+static ngx_int_t ngx_http_kafka_charge(ngx_log_t *log,
+    ngx_http_kafka_charge_t *charge, ngx_uint_t n, uint64_t *amount);
 static ngx_http_kafka_bucket_t *ngx_http_kafka_bucket_find(
     ngx_http_kafka_charge_t *charge);
-static ngx_http_kafka_bucket_t *ngx_http_kafka_bucket_make(
-    ngx_http_request_t *r, ngx_http_kafka_charge_t *charge);
+static ngx_http_kafka_bucket_t *ngx_http_kafka_bucket_make(ngx_log_t *log,
+    ngx_http_kafka_charge_t *charge);
+static ngx_http_kafka_bucket_t *ngx_http_kafka_bucket_oldest(
+    ngx_http_kafka_limit_zone_t *zone);
 static void ngx_http_kafka_bucket_free(ngx_http_kafka_limit_zone_t *zone,
     ngx_http_kafka_bucket_t *bucket);
 static uint64_t ngx_http_kafka_level(ngx_http_kafka_limit_zone_t *zone,
     ngx_http_kafka_bucket_t *bucket, ngx_uint_t unit);
-static uint64_t ngx_http_kafka_burst(ngx_http_kafka_limit_t *limit,
-    ngx_uint_t unit);
-static ngx_int_t ngx_http_kafka_never(ngx_http_request_t *r,
-    ngx_http_kafka_charge_t *charge, ngx_uint_t n, uint64_t *amount,
-    ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_limit_headers(ngx_http_request_t *r,
-    ngx_http_kafka_charge_t *charge, ngx_uint_t n);
-static ngx_int_t ngx_http_kafka_limit_header(ngx_http_request_t *r,
-    char *name, u_char *start, u_char *end);
+static ngx_int_t ngx_http_kafka_limit_headers(ngx_pool_t *pool,
+    ngx_http_kafka_charge_t *charge, ngx_uint_t n,
+    ngx_http_kafka_verdict_t *verdict);
 
 
 const char *const  ngx_http_kafka_units[] = { "records", "bytes" };
@@ -45,57 +73,68 @@ static const char  *ngx_http_kafka_quota_units[] = {
 
 
 ngx_int_t
-ngx_http_kafka_limit(ngx_http_request_t *r, uint64_t records, uint64_t bytes,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_limit_init(ngx_shm_zone_t *shm_zone, void *data)
 {
-    uint64_t                     amount[NGX_HTTP_KAFKA_UNITS];
-    ngx_int_t                    rc;
-    ngx_str_t                    key, after;
-    ngx_msec_t                   wait;
-    ngx_uint_t                   i, n;
-    ngx_sha1_t                   sha;
-    ngx_http_kafka_limit_t      *limit;
-    ngx_http_kafka_charge_t      charge[NGX_HTTP_KAFKA_LIMITS];
-    ngx_http_kafka_loc_conf_t   *klcf;
+    ngx_http_kafka_limit_zone_t  *old = data;
 
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    ngx_http_kafka_limit_zone_t  *zone;
 
-    if (klcf->limits == NULL) {
+    zone = shm_zone->data;
+
+    if (old && (old->key.value.len != zone->key.value.len
+                || ngx_strncmp(old->key.value.data, zone->key.value.data,
+                               zone->key.value.len)
+                   != 0))
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "kafka_limit_zone \"%V\" uses the \"%V\" key while "
+                      "previously it used the \"%V\" key",
+                      &shm_zone->shm.name, &zone->key.value, &old->key.value);
+        return NGX_ERROR;
+    }
+
+    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (old || shm_zone->shm.exists) {
+        zone->shared = zone->shpool->data;
         return NGX_OK;
     }
 
-    limit = klcf->limits->elts;
-    n = 0;
-
-    for (i = 0; i < klcf->limits->nelts; i++) {
-
-        charge[n].limit = &limit[i];
-        charge[n].zone = limit[i].shm_zone->data;
-
-        if (ngx_http_complex_value(r, &charge[n].zone->key, &key) != NGX_OK) {
-            problem->code = NGX_HTTP_KAFKA_INTERNAL;
-            return NGX_DECLINED;
-        }
-
-        if (key.len == 0) {
-            continue;
-        }
-
-        ngx_sha1_init(&sha);
-        ngx_sha1_update(&sha, key.data, key.len);
-        ngx_sha1_final(charge[n].digest, &sha);
-        n++;
+    zone->shared = ngx_slab_alloc(zone->shpool,
+                                  sizeof(ngx_http_kafka_buckets_t));
+    if (zone->shared == NULL) {
+        return NGX_ERROR;
     }
 
-    if (n == 0) {
-        return NGX_OK;
-    }
+    zone->shpool->data = zone->shared;
+
+    /* a full zone is ours to tell */
+    zone->shpool->log_nomem = 0;
+
+    ngx_rbtree_init(&zone->shared->tree, &zone->shared->sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_queue_init(&zone->shared->queue);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
+    uint64_t records, uint64_t bytes, ngx_http_kafka_verdict_t *verdict)
+{
+    uint64_t                 amount[NGX_HTTP_KAFKA_UNITS];
+    ngx_int_t                rc;
+    ngx_uint_t               i, n;
+    ngx_http_kafka_charge_t  charge[NGX_HTTP_KAFKA_LIMITS];
+
+    ngx_memzero(verdict, sizeof(ngx_http_kafka_verdict_t));
 
     amount[NGX_HTTP_KAFKA_RECORDS] = records;
     amount[NGX_HTTP_KAFKA_BYTES] = bytes;
 
-    if (ngx_http_kafka_never(r, charge, n, amount, problem) != NGX_OK) {
-        return NGX_DECLINED;
+    if (ngx_http_kafka_charges(r, limits, charge, &n) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     /* in the order of the zones' names, so that no two workers can wait */
@@ -104,52 +143,74 @@ ngx_http_kafka_limit(ngx_http_request_t *r, uint64_t records, uint64_t bytes,
         ngx_shmtx_lock(&charge[i].zone->shpool->mutex);
     }
 
-    rc = ngx_http_kafka_charge_all(r, charge, n, amount, &wait);
+    rc = ngx_http_kafka_judge(charge, n, amount, verdict);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_kafka_charge(r->connection->log, charge, n, amount);
+    }
 
     for (i = n; i > 0; i--) {
         ngx_shmtx_unlock(&charge[i - 1].zone->shpool->mutex);
     }
 
-    if (rc == NGX_ERROR
-        || ngx_http_kafka_limit_headers(r, charge, n) != NGX_OK)
+    if ((rc == NGX_OK || rc == NGX_BUSY)
+        && ngx_http_kafka_limit_headers(r->pool, charge, n, verdict)
+           != NGX_OK)
     {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
-    if (rc == NGX_OK) {
-        return NGX_OK;
-    }
-
-    problem->code = NGX_HTTP_KAFKA_LIMITED;
-
-    after.data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (after.data == NULL) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-        return NGX_DECLINED;
-    }
-
-    after.len = ngx_sprintf(after.data, "%M", (wait + 999) / 1000)
-                - after.data;
-
-    if (ngx_http_kafka_header(r, "Retry-After", &after) != NGX_OK) {
-        problem->code = NGX_HTTP_KAFKA_INTERNAL;
-    }
-
-    return NGX_DECLINED;
+    return rc;
 }
 
 
-/* NGX_OK: charged; NGX_BUSY: nothing was, it fits after "wait" ms. */
+/* The limits with a key for this request, "n" of them. */
 static ngx_int_t
-ngx_http_kafka_charge_all(ngx_http_request_t *r,
-    ngx_http_kafka_charge_t *charge, ngx_uint_t n, uint64_t *amount,
-    ngx_msec_t *wait)
+ngx_http_kafka_charges(ngx_http_request_t *r, ngx_array_t *limits,
+    ngx_http_kafka_charge_t *charge, ngx_uint_t *n)
 {
-    uint64_t    burst, rate, want;
+    ngx_str_t                key;
+    ngx_uint_t               i;
+    ngx_sha1_t               sha;
+    ngx_http_kafka_limit_t  *limit;
+
+    limit = limits->elts;
+    *n = 0;
+
+    for (i = 0; i < limits->nelts; i++) {
+
+        charge->limit = &limit[i];
+        charge->zone = limit[i].shm_zone->data;
+
+        if (ngx_http_complex_value(r, &charge->zone->key, &key) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (key.len == 0) {
+            continue;
+        }
+
+        ngx_sha1_init(&sha);
+        ngx_sha1_update(&sha, key.data, key.len);
+        ngx_sha1_final(charge->digest, &sha);
+
+        charge++;
+        (*n)++;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Finds the buckets and their levels; nothing is charged yet. */
+static ngx_int_t
+ngx_http_kafka_judge(ngx_http_kafka_charge_t *charge, ngx_uint_t n,
+    uint64_t *amount, ngx_http_kafka_verdict_t *verdict)
+{
+    uint64_t    burst, rate, want, wait;
     ngx_uint_t  i, unit;
 
-    *wait = 0;
+    wait = 0;
 
     for (i = 0; i < n; i++) {
         charge[i].bucket = ngx_http_kafka_bucket_find(&charge[i]);
@@ -159,29 +220,45 @@ ngx_http_kafka_charge_all(ngx_http_request_t *r,
             charge[i].level[unit] = ngx_http_kafka_level(charge[i].zone,
                                                       charge[i].bucket, unit);
             rate = charge[i].zone->rate[unit];
+            burst = charge[i].limit->burst[unit];
 
             if (rate == 0) {
                 continue;
             }
 
-            burst = ngx_http_kafka_burst(charge[i].limit, unit)
-                    * NGX_HTTP_KAFKA_PARTS;
+            if (amount[unit] > burst) {
+                /* waiting does not help */
+                verdict->unit = ngx_http_kafka_units[unit];
+                verdict->amount = amount[unit];
+                verdict->burst = burst;
+                return NGX_DECLINED;
+            }
+
+            burst *= NGX_HTTP_KAFKA_PARTS;
             want = charge[i].level[unit] + amount[unit] * NGX_HTTP_KAFKA_PARTS;
 
             if (want > burst) {
-                want = (want - burst + rate - 1) / rate;
-                *wait = ngx_max(*wait, (ngx_msec_t) want);
+                wait = ngx_max(wait, (want - burst + rate - 1) / rate);
             }
         }
     }
 
-    if (*wait) {
-        return NGX_BUSY;
-    }
+    verdict->retry = (wait + 999) / 1000;
+
+    return wait ? NGX_BUSY : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_charge(ngx_log_t *log, ngx_http_kafka_charge_t *charge,
+    ngx_uint_t n, uint64_t *amount)
+{
+    ngx_uint_t                i, unit;
+    ngx_http_kafka_bucket_t  *bucket;
 
     for (i = 0; i < n; i++) {
         if (charge[i].bucket == NULL) {
-            charge[i].bucket = ngx_http_kafka_bucket_make(r, &charge[i]);
+            charge[i].bucket = ngx_http_kafka_bucket_make(log, &charge[i]);
         }
 
         if (charge[i].bucket == NULL) {
@@ -190,23 +267,23 @@ ngx_http_kafka_charge_all(ngx_http_request_t *r,
     }
 
     for (i = 0; i < n; i++) {
+        bucket = charge[i].bucket;
 
         for (unit = 0; unit < NGX_HTTP_KAFKA_UNITS; unit++) {
             if (charge[i].zone->rate[unit]) {
                 charge[i].level[unit] += amount[unit] * NGX_HTTP_KAFKA_PARTS;
-                charge[i].bucket->level[unit] = charge[i].level[unit];
+                bucket->level[unit] = charge[i].level[unit];
             }
         }
 
         /* another worker's clock may be a little ahead */
 
-        if ((ngx_msec_int_t) (ngx_current_msec - charge[i].bucket->last) > 0) {
-            charge[i].bucket->last = ngx_current_msec;
+        if ((ngx_msec_int_t) (ngx_current_msec - bucket->last) > 0) {
+            bucket->last = ngx_current_msec;
         }
 
-        ngx_queue_remove(&charge[i].bucket->queue);
-        ngx_queue_insert_head(&charge[i].zone->shared->queue,
-                              &charge[i].bucket->queue);
+        ngx_queue_remove(&bucket->queue);
+        ngx_queue_insert_head(&charge[i].zone->shared->queue, &bucket->queue);
     }
 
     return NGX_OK;
@@ -216,44 +293,22 @@ ngx_http_kafka_charge_all(ngx_http_request_t *r,
 static ngx_http_kafka_bucket_t *
 ngx_http_kafka_bucket_find(ngx_http_kafka_charge_t *charge)
 {
-    ngx_int_t                 rc;
-    ngx_rbtree_key_t          key;
-    ngx_rbtree_node_t        *node, *sentinel;
-    ngx_http_kafka_bucket_t  *bucket;
+    uint32_t   hash;
+    ngx_str_t  digest = { NGX_HTTP_KAFKA_DIGEST, charge->digest };
 
-    ngx_memcpy(&key, charge->digest, sizeof(key));
+    ngx_memcpy(&hash, charge->digest, sizeof(hash));
 
-    node = charge->zone->shared->tree.root;
-    sentinel = charge->zone->shared->tree.sentinel;
-
-    while (node != sentinel) {
-
-        if (key != node->key) {
-            node = key < node->key ? node->left : node->right;
-            continue;
-        }
-
-        bucket = (ngx_http_kafka_bucket_t *) node;
-
-        rc = ngx_memcmp(charge->digest, bucket->digest,
-                        NGX_HTTP_KAFKA_DIGEST);
-        if (rc == 0) {
-            return bucket;
-        }
-
-        node = rc < 0 ? node->left : node->right;
-    }
-
-    return NULL;
+    return (ngx_http_kafka_bucket_t *)
+               ngx_str_rbtree_lookup(&charge->zone->shared->tree, &digest,
+                                     hash);
 }
 
 
 static ngx_http_kafka_bucket_t *
-ngx_http_kafka_bucket_make(ngx_http_request_t *r,
-    ngx_http_kafka_charge_t *charge)
+ngx_http_kafka_bucket_make(ngx_log_t *log, ngx_http_kafka_charge_t *charge)
 {
+    uint32_t                      hash;
     ngx_uint_t                    i;
-    ngx_queue_t                  *q;
     ngx_http_kafka_bucket_t      *bucket, *old;
     ngx_http_kafka_limit_zone_t  *zone;
 
@@ -263,12 +318,11 @@ ngx_http_kafka_bucket_make(ngx_http_request_t *r,
 
     /* two that are empty by now make way, so that a zone does not fill up */
 
-    for (i = 0; i < 2 && !ngx_queue_empty(&zone->shared->queue); i++) {
+    for (i = 0; i < 2; i++) {
+        old = ngx_http_kafka_bucket_oldest(zone);
 
-        q = ngx_queue_last(&zone->shared->queue);
-        old = ngx_queue_data(q, ngx_http_kafka_bucket_t, queue);
-
-        if (ngx_http_kafka_level(zone, old, NGX_HTTP_KAFKA_RECORDS)
+        if (old == NULL
+            || ngx_http_kafka_level(zone, old, NGX_HTTP_KAFKA_RECORDS)
             || ngx_http_kafka_level(zone, old, NGX_HTTP_KAFKA_BYTES))
         {
             break;
@@ -279,16 +333,14 @@ ngx_http_kafka_bucket_make(ngx_http_request_t *r,
 
     bucket = ngx_slab_alloc_locked(zone->shpool,
                                    sizeof(ngx_http_kafka_bucket_t));
+    old = bucket ? NULL : ngx_http_kafka_bucket_oldest(zone);
 
-    if (bucket == NULL && !ngx_queue_empty(&zone->shared->queue)) {
-
-        q = ngx_queue_last(&zone->shared->queue);
-        old = ngx_queue_data(q, ngx_http_kafka_bucket_t, queue);
+    if (old) {
         ngx_http_kafka_bucket_free(zone, old);
 
         if (logged != ngx_time()) {
             logged = ngx_time();
-            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+            ngx_log_error(NGX_LOG_WARN, log, 0,
                           "kafka_limit_zone \"%V\" is full and forgets the "
                           "key it has not seen longest: make it larger",
                           &charge->limit->shm_zone->shm.name);
@@ -299,7 +351,7 @@ ngx_http_kafka_bucket_make(ngx_http_request_t *r,
     }
 
     if (bucket == NULL) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, log, 0,
                       "kafka_limit_zone \"%V\" has no room",
                       &charge->limit->shm_zone->shm.name);
         return NULL;
@@ -307,13 +359,33 @@ ngx_http_kafka_bucket_make(ngx_http_request_t *r,
 
     ngx_memzero(bucket, sizeof(ngx_http_kafka_bucket_t));
     ngx_memcpy(bucket->digest, charge->digest, NGX_HTTP_KAFKA_DIGEST);
-    ngx_memcpy(&bucket->node.key, charge->digest, sizeof(bucket->node.key));
+    ngx_memcpy(&hash, charge->digest, sizeof(hash));
+
+    bucket->sn.node.key = hash;
+    bucket->sn.str.data = bucket->digest;
+    bucket->sn.str.len = NGX_HTTP_KAFKA_DIGEST;
     bucket->last = ngx_current_msec;
 
-    ngx_rbtree_insert(&zone->shared->tree, &bucket->node);
+    ngx_rbtree_insert(&zone->shared->tree, &bucket->sn.node);
     ngx_queue_insert_head(&zone->shared->queue, &bucket->queue);
 
     return bucket;
+}
+
+
+/* The bucket that was charged longest ago, or NULL. */
+static ngx_http_kafka_bucket_t *
+ngx_http_kafka_bucket_oldest(ngx_http_kafka_limit_zone_t *zone)
+{
+    ngx_queue_t  *q;
+
+    if (ngx_queue_empty(&zone->shared->queue)) {
+        return NULL;
+    }
+
+    q = ngx_queue_last(&zone->shared->queue);
+
+    return ngx_queue_data(q, ngx_http_kafka_bucket_t, queue);
 }
 
 
@@ -322,7 +394,7 @@ ngx_http_kafka_bucket_free(ngx_http_kafka_limit_zone_t *zone,
     ngx_http_kafka_bucket_t *bucket)
 {
     ngx_queue_remove(&bucket->queue);
-    ngx_rbtree_delete(&zone->shared->tree, &bucket->node);
+    ngx_rbtree_delete(&zone->shared->tree, &bucket->sn.node);
     ngx_slab_free_locked(zone->shpool, bucket);
 }
 
@@ -357,69 +429,30 @@ ngx_http_kafka_level(ngx_http_kafka_limit_zone_t *zone,
 }
 
 
-/* In records or bytes; by default what the rate gives in a second. */
-static uint64_t
-ngx_http_kafka_burst(ngx_http_kafka_limit_t *limit, ngx_uint_t unit)
+static ngx_int_t
+ngx_http_kafka_limit_headers(ngx_pool_t *pool,
+    ngx_http_kafka_charge_t *charge, ngx_uint_t n,
+    ngx_http_kafka_verdict_t *verdict)
 {
-    ngx_http_kafka_limit_zone_t  *zone;
+    u_char      *p, *s, *p_end, *s_end;
+    size_t       size;
+    uint64_t     burst, rate, used;
+    ngx_str_t   *name;
+    ngx_uint_t   i, unit;
 
-    if (limit->burst[unit]) {
-        return limit->burst[unit];
+    size = n * NGX_HTTP_KAFKA_UNITS * NGX_HTTP_KAFKA_LIMIT_ITEM;
+
+    p = ngx_pnalloc(pool, 2 * size);
+    if (p == NULL) {
+        return NGX_ERROR;
     }
 
-    zone = limit->shm_zone->data;
+    s = p + size;
+    p_end = s;
+    s_end = s + size;
 
-    return ngx_max(zone->rate[unit] / 60, 1);
-}
-
-
-/* Waiting does not help what is larger than a burst. */
-static ngx_int_t
-ngx_http_kafka_never(ngx_http_request_t *r, ngx_http_kafka_charge_t *charge,
-    ngx_uint_t n, uint64_t *amount, ngx_http_kafka_problem_t *problem)
-{
-    uint64_t    burst;
-    ngx_uint_t  i, unit;
-
-    for (i = 0; i < n; i++) {
-        for (unit = 0; unit < NGX_HTTP_KAFKA_UNITS; unit++) {
-
-            burst = ngx_http_kafka_burst(charge[i].limit, unit);
-
-            if (charge[i].zone->rate[unit] == 0 || amount[unit] <= burst) {
-                continue;
-            }
-
-            problem->code = NGX_HTTP_KAFKA_OVER_BURST;
-            ngx_http_kafka_detail(r, problem,
-                                  "The request has %uL %s; no more than %uL "
-                                  "are taken at once.",
-                                  amount[unit], ngx_http_kafka_units[unit],
-                                  burst);
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* RateLimit-Policy and RateLimit, draft-ietf-httpapi-ratelimit-headers-10. */
-static ngx_int_t
-ngx_http_kafka_limit_headers(ngx_http_request_t *r,
-    ngx_http_kafka_charge_t *charge, ngx_uint_t n)
-{
-    u_char      policy[NGX_HTTP_KAFKA_LIMITS * NGX_HTTP_KAFKA_UNITS * 160];
-    u_char      state[NGX_HTTP_KAFKA_LIMITS * NGX_HTTP_KAFKA_UNITS * 160];
-    u_char     *p, *s, *p_end, *s_end;
-    uint64_t    burst, rate, used;
-    ngx_str_t  *name;
-    ngx_uint_t  i, unit;
-
-    p = policy;
-    p_end = policy + sizeof(policy);
-    s = state;
-    s_end = state + sizeof(state);
+    verdict->policy.data = p;
+    verdict->state.data = s;
 
     for (i = 0; i < n; i++) {
         for (unit = 0; unit < NGX_HTTP_KAFKA_UNITS; unit++) {
@@ -431,48 +464,27 @@ ngx_http_kafka_limit_headers(ngx_http_request_t *r,
             }
 
             name = &charge[i].limit->shm_zone->shm.name;
-            burst = ngx_http_kafka_burst(charge[i].limit, unit);
+            burst = charge[i].limit->burst[unit];
 
             /* of two limits with one zone the other may let more through */
             used = charge[i].level[unit] + NGX_HTTP_KAFKA_PARTS - 1;
             used = ngx_min(used / NGX_HTTP_KAFKA_PARTS, burst);
 
             p = ngx_slprintf(p, p_end, "%s\"%V-%s\";q=%uL;qu=\"%s\";w=%uL",
-                             p == policy ? "" : ", ", name,
+                             p == verdict->policy.data ? "" : ", ", name,
                              ngx_http_kafka_units[unit], burst,
                              ngx_http_kafka_quota_units[unit],
                              (burst * 60 + rate - 1) / rate);
             s = ngx_slprintf(s, s_end, "%s\"%V-%s\";r=%uL;t=%uL",
-                             s == state ? "" : ", ", name,
+                             s == verdict->state.data ? "" : ", ", name,
                              ngx_http_kafka_units[unit], burst - used,
                              (charge[i].level[unit] + rate * 1000 - 1)
                              / (rate * 1000));
         }
     }
 
-    if (ngx_http_kafka_limit_header(r, "RateLimit-Policy", policy, p)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    verdict->policy.len = p - verdict->policy.data;
+    verdict->state.len = s - verdict->state.data;
 
-    return ngx_http_kafka_limit_header(r, "RateLimit", state, s);
-}
-
-
-static ngx_int_t
-ngx_http_kafka_limit_header(ngx_http_request_t *r, char *name, u_char *start,
-    u_char *end)
-{
-    ngx_str_t  value;
-
-    value.len = end - start;
-    value.data = ngx_pnalloc(r->pool, value.len);
-    if (value.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(value.data, start, value.len);
-
-    return ngx_http_kafka_header(r, name, &value);
+    return NGX_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * The zones of kafka_limit, between its directives and its requests.
+ * kafka_limit: how many records and bytes a key may send.
  *
  * Room: kafka_limit: buckets in shared memory; gives a verdict.
  */
@@ -8,17 +8,14 @@
 #define NGX_HTTP_KAFKA_LIMIT_H
 
 
-#include "http/ngx_http_kafka_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "kafka/ngx_kafka_conf.h"
 
 
 #define NGX_HTTP_KAFKA_LIMITS     8         /* of one location */
-/*
- * A bucket's level is kept in 60,000ths of a record or byte: what a rate of
- * one a minute drains in a millisecond, so that nothing is ever rounded.
- */
-#define NGX_HTTP_KAFKA_PARTS      60000
-
-#define NGX_HTTP_KAFKA_DIGEST     20        /* bytes of SHA-1 */
+#define NGX_HTTP_KAFKA_ZONE_NAME  64        /* bytes */
 
 
 enum {
@@ -28,33 +25,74 @@ enum {
 };
 
 
-/* Of one size whatever the key: evicting one always makes room for one. */
-typedef struct {
-    ngx_rbtree_node_t          node;        /* key: of the digest */
-    ngx_queue_t                queue;       /* last charged first */
-    ngx_msec_t                 last;        /* when the levels were so */
-    uint64_t                   level[NGX_HTTP_KAFKA_UNITS];     /* parts */
-    u_char                     digest[NGX_HTTP_KAFKA_DIGEST];
-} ngx_http_kafka_bucket_t;
+typedef struct ngx_http_kafka_buckets_s  ngx_http_kafka_buckets_t;
 
 
-typedef struct {
-    ngx_rbtree_t               tree;
-    ngx_rbtree_node_t          sentinel;
-    ngx_queue_t                queue;
-} ngx_http_kafka_buckets_t;
-
-
+/* One kafka_limit_zone. */
 typedef struct {
     ngx_http_complex_value_t   key;
-    uint64_t                   rate[NGX_HTTP_KAFKA_UNITS];  /* a minute */
+    uint64_t                   rate[NGX_HTTP_KAFKA_UNITS];  /* a minute, 0:
+                                                               unlimited */
     ngx_http_kafka_buckets_t  *shared;
     ngx_slab_pool_t           *shpool;
 } ngx_http_kafka_limit_zone_t;
 
 
+/* One kafka_limit. */
+typedef struct {
+    ngx_shm_zone_t            *shm_zone;    /* of an ..._limit_zone_t */
+    uint64_t                   burst[NGX_HTTP_KAFKA_UNITS];     /* by default
+                                               what comes in a second */
+    ngx_kafka_place_t          place;
+} ngx_http_kafka_limit_t;
+
+
+typedef struct {
+    ngx_uint_t                 retry;       /* NGX_BUSY: s until it passes */
+    const char                *unit;        /* NGX_DECLINED: what is too much */
+    uint64_t                   amount;
+    uint64_t                   burst;
+    ngx_str_t                  policy;      /* header RateLimit-Policy, len 0:
+                                               none */
+    ngx_str_t                  state;       /* likewise RateLimit */
+} ngx_http_kafka_verdict_t;
+
+
 /* Names of the units; in the order of the enum. */
 extern const char *const  ngx_http_kafka_units[NGX_HTTP_KAFKA_UNITS];
+
+
+/* ngx_http_kafka_limit.c */
+
+/* Makes the zone's memory, or finds it: after a reload the buckets go on. */
+ngx_int_t ngx_http_kafka_limit_init(ngx_shm_zone_t *shm_zone, void *data);
+
+/*
+ * Charges what a request sends to the bucket of each limit, an array of
+ * ngx_http_kafka_limit_t sorted by the zone's name: all of it, NGX_OK, or
+ * nothing.  NGX_BUSY: it passes later; NGX_DECLINED: it is larger than a burst
+ * and never passes; NGX_ERROR: memory is short.  The headers' texts are in
+ * the request's pool; draft-ietf-httpapi-ratelimit-headers-10.
+ */
+ngx_int_t ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
+    uint64_t records, uint64_t bytes, ngx_http_kafka_verdict_t *verdict);
+
+/* ngx_http_kafka_limit_conf.c */
+
+/*
+ * Setters of kafka_limit_zone, and of kafka_limit, which adds to an
+ * ngx_array_t * at cmd->offset.
+ */
+char *ngx_http_kafka_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * Checks the limits of a location, or NULL, when all zones are known, sorts
+ * them and sets their defaults; may be called again.
+ */
+ngx_int_t ngx_http_kafka_limit_check(ngx_conf_t *cf, ngx_array_t *limits);
 
 
 #endif

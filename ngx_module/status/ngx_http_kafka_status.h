@@ -8,6 +8,8 @@
 #define NGX_HTTP_KAFKA_STATUS_H
 
 
+#include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_json.h"
 #include "http/ngx_http_kafka_module.h"
 
 

@@ -5,14 +5,11 @@
  */
 
 #include "fuzz.h"
-#include "http/ngx_http_kafka_module.h"
+#include "http/ngx_http_kafka_records.h"
 
 
 #define MAX_RECORDS  64
 #define LIMIT        4096      /* bytes of the largest record */
-
-
-ngx_module_t  ngx_http_kafka_module;
 
 
 /* What the splitters need of nginx and of the module. */
@@ -74,6 +71,13 @@ ngx_sprintf(u_char *buf, const char *fmt, ...)
 }
 
 
+ngx_int_t
+ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
+{
+    return strncasecmp((char *) s1, (char *) s2, n);
+}
+
+
 size_t
 ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 {
@@ -90,15 +94,6 @@ ngx_kafka_limit_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
     (void) kp;
 
     return msg->value.len + msg->key.len <= LIMIT;
-}
-
-
-const ngx_http_kafka_meaning_t *
-ngx_http_kafka_meaning(ngx_http_kafka_error_e code)
-{
-    (void) code;
-
-    return NULL;
 }
 
 
@@ -237,7 +232,6 @@ free_pool(ngx_pool_t *pool)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    void                       *confs[1];
     ngx_int_t                   rc;
     ngx_str_t                   body;
     const char                 *reason;
@@ -246,7 +240,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_http_request_t          r;
     ngx_kafka_topic_conf_t      topic;
     ngx_http_kafka_ctx_t        ctx;
-    ngx_http_kafka_problem_t    problem;
     ngx_http_kafka_loc_conf_t   klcf;
 
     static json_pointer_t      *key;
@@ -270,17 +263,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&r, 0, sizeof(r));
     memset(&topic, 0, sizeof(topic));
     memset(&ctx, 0, sizeof(ctx));
-    memset(&problem, 0, sizeof(problem));
     memset(&klcf, 0, sizeof(klcf));
 
     klcf.producer = &producer;
     klcf.max_records = MAX_RECORDS;
     klcf.key_field = data[0] & 8 ? key : NULL;
-    confs[0] = &klcf;
     r.pool = &pool;
-    r.loc_conf = confs;
 
     ctx.request = &r;
+    ctx.conf = &klcf;
     ctx.topic = &topic;
     ctx.format = formats[data[0] & 7];
     ctx.batch = ctx.format == NGX_HTTP_KAFKA_NDJSON
@@ -290,7 +281,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     body.len = size - 1;
     body.data = (u_char *) copy((const char *) data + 1, body.len, "", "");
 
-    rc = ngx_http_kafka_split(&ctx, &body, &problem);
+    rc = ngx_http_kafka_records(&ctx, &body);
 
     demand(ctx.items.nelts <= MAX_RECORDS, "the number is bounded");
 
@@ -310,9 +301,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
 
     } else {
-        demand(problem.code == NGX_HTTP_KAFKA_EMPTY
-               || problem.code == NGX_HTTP_KAFKA_MANY
-               || problem.code == NGX_HTTP_KAFKA_NOT_JSON,
+        demand(ctx.problem.code == NGX_HTTP_KAFKA_EMPTY
+               || ctx.problem.code == NGX_HTTP_KAFKA_MANY
+               || ctx.problem.code == NGX_HTTP_KAFKA_NOT_JSON,
                "a refusal has its reason");
     }
 

@@ -1,0 +1,114 @@
+/* Dead letters: a bad record as it came, and why it is bad beside it. */
+
+#include "http/ngx_http_kafka_dead_letter.h"
+#include "http/ngx_http_kafka_headers.h"
+
+
+#define NGX_HTTP_KAFKA_REASONS  5       /* headers of a dead letter */
+
+
+static ngx_int_t ngx_http_kafka_bury(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem, ngx_kafka_message_t *msg);
+static ngx_kafka_header_t *ngx_http_kafka_reason(ngx_kafka_header_t *h,
+    const char *name, u_char *value, size_t len);
+
+
+ngx_int_t
+ngx_http_kafka_dead_letters(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_uint_t              i;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
+
+    if (ctx->conf->dead_letter.len == 0) {
+        return NGX_OK;
+    }
+
+    item = ctx->items.elts;
+    msg = ctx->messages.elts;
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+
+        if (item[i].problem == NULL
+            || item[i].problem->code == NGX_HTTP_KAFKA_LARGE)
+        {
+            continue;
+        }
+
+        if (ngx_http_kafka_bury(ctx, item[i].problem, &msg[i]) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        item[i].dead = 1;
+        item[i].state = NGX_HTTP_KAFKA_WAITING;
+        ctx->invalid--;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_bury(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem, ngx_kafka_message_t *msg)
+{
+    const char          *code;
+    ngx_kafka_header_t  *h;
+
+    h = ngx_http_kafka_more_headers(ctx->request->pool, msg,
+                                    NGX_HTTP_KAFKA_REASONS);
+    if (h == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    code = ngx_http_kafka_meaning(problem->code)->code;
+
+    h = ngx_http_kafka_reason(h, "sluice-topic", ctx->topic->name.data,
+                              ctx->topic->name.len);
+    h = ngx_http_kafka_reason(h, "sluice-error", (u_char *) code,
+                              ngx_strlen(code));
+    h = ngx_http_kafka_reason(h, "sluice-detail", problem->detail.data,
+                              problem->detail.len);
+
+    if (problem->pointer) {
+        h = ngx_http_kafka_reason(h, "sluice-pointer",
+                                  (u_char *) problem->pointer,
+                                  ngx_strlen(problem->pointer));
+    }
+
+    if (problem->keyword) {
+        h = ngx_http_kafka_reason(h, "sluice-keyword",
+                                  (u_char *) problem->keyword,
+                                  ngx_strlen(problem->keyword));
+    }
+
+    msg->nheaders = h - msg->headers;
+    msg->topic = ctx->conf->dead_index;
+    msg->partition = RD_KAFKA_PARTITION_UA;
+
+    return NGX_OK;
+}
+
+
+static ngx_kafka_header_t *
+ngx_http_kafka_reason(ngx_kafka_header_t *h, const char *name, u_char *value,
+    size_t len)
+{
+    h->name.data = (u_char *) name;
+    h->name.len = ngx_strlen(name);
+    h->value.data = value;
+    h->value.len = len;
+
+    return h + 1;
+}
+
+
+ngx_str_t *
+ngx_http_kafka_dead_letter(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_kafka_topic_conf_t  *topic;
+
+    topic = ctx->conf->producer->topics.elts;
+
+    return &topic[ctx->conf->dead_index].name;
+}

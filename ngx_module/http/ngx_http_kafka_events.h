@@ -1,0 +1,50 @@
+/* CloudEvents 1.0.2: their HTTP binding, their Kafka binding, their JSON. */
+
+#ifndef NGX_HTTP_KAFKA_EVENTS_H
+#define NGX_HTTP_KAFKA_EVENTS_H
+
+
+#include "http/ngx_http_kafka_module.h"
+
+
+/* Whether records are events as JSON: structured mode, alone or in a batch. */
+#define ngx_http_kafka_is_event(ctx)                                          \
+    ((ctx)->format == NGX_HTTP_KAFKA_CE_JSON                                  \
+     || (ctx)->format == NGX_HTTP_KAFKA_CE_BATCH)
+
+
+/* Whether a media type, without parameters, is one of CloudEvents'. */
+ngx_uint_t ngx_http_kafka_event_type(ngx_str_t *type);
+
+/*
+ * Whether a request with this media type is an event in binary mode (HTTP
+ * binding, section 3): its attributes are headers, its body is the data.
+ */
+ngx_uint_t ngx_http_kafka_event_binary(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *type);
+
+/*
+ * Adds the headers of an event's record: ce_* and content-type (Kafka
+ * binding, section 3); none where the request holds no event.  In binary mode
+ * ce_partitionkey is the key where there is no other.
+ */
+ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
+    ngx_array_t *headers);
+
+/*
+ * Checks an event as JSON, token "root" of "doc", for its required attributes.
+ * "data" is set to the token that a schema is about.
+ */
+ngx_int_t ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t root, uint32_t *data,
+    ngx_http_kafka_problem_t *problem);
+
+/*
+ * The token of an event's key, "partitionkey" (Kafka binding, section 3.1), or
+ * JSON_NONE, also where the record is no event.
+ */
+uint32_t ngx_http_kafka_event_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t root);
+
+
+#endif

@@ -1,0 +1,127 @@
+/* The answer to a request with a problem, if nginx has no page of its own. */
+
+#include "http/ngx_http_kafka_problem.h"
+#include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_variables.h"
+
+
+static ngx_int_t ngx_http_kafka_problem_headers(ngx_http_kafka_ctx_t *ctx);
+static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_kafka_ctx_t *ctx,
+    ngx_uint_t status);
+
+
+static ngx_str_t  ngx_http_kafka_problem_type =
+    ngx_string("application/problem+json");
+
+
+ngx_int_t
+ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
+{
+    ngx_str_t            body;
+    ngx_uint_t           status;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    status = ngx_http_kafka_meaning(ctx->problem.code)->status;
+
+    ngx_http_kafka_log_problem(r->connection->log, &ctx->problem);
+    ngx_http_kafka_count(ctx, ctx->problem.code);
+
+    if (ngx_http_kafka_problem_headers(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_kafka_intercepted(ctx, status)) {
+        return ngx_http_kafka_keep_ctx(ctx) == NGX_OK ? (ngx_int_t) status
+                                                      : NGX_ERROR;
+    }
+
+    if (ngx_http_kafka_problem_json(r->pool, &ctx->problem, results, &body)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_type, &body);
+}
+
+
+/* What a client may do instead, or when. */
+static ngx_int_t
+ngx_http_kafka_problem_headers(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_str_t           value;
+    ngx_uint_t          retry;
+    ngx_http_request_t *r;
+
+    r = ctx->request;
+
+    switch (ctx->problem.code) {
+
+    case NGX_HTTP_KAFKA_METHOD:
+        return ngx_http_kafka_allow(ctx);
+
+    case NGX_HTTP_KAFKA_ENCODING:
+        /* RFC 9110, section 12.5.3 */
+        value.data = (u_char *) inflate_codings;
+        value.len = ngx_strlen(inflate_codings);
+        return ngx_http_kafka_header(r, "Accept-Encoding", &value);
+
+    default:
+        break;
+    }
+
+    retry = ctx->problem.retry
+            ? ctx->problem.retry
+            : ngx_http_kafka_meaning(ctx->problem.code)->retry;
+
+    if (retry == 0) {
+        return NGX_OK;
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%ui", retry) - value.data;
+
+    return ngx_http_kafka_header(r, "Retry-After", &value);
+}
+
+
+ngx_int_t
+ngx_http_kafka_allow(ngx_http_kafka_ctx_t *ctx)
+{
+    static ngx_str_t  all = ngx_string("GET, POST, PUT, OPTIONS");
+    static ngx_str_t  most = ngx_string("POST, PUT, OPTIONS");
+
+    return ngx_http_kafka_header(ctx->request, "Allow",
+                                 ctx->conf->body ? &all : &most);
+}
+
+
+/* As proxy_intercept_errors: only where error_page has something to say. */
+static ngx_uint_t
+ngx_http_kafka_intercepted(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
+{
+    ngx_uint_t                 i;
+    ngx_http_err_page_t       *page;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_core_module);
+
+    if (!ctx->conf->intercept_errors || clcf->error_pages == NULL) {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == (ngx_int_t) status) {
+            return 1;
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,594 @@
+/* A body's records: found in one pass, where they lie, each checked. */
+
+#include "http/ngx_http_kafka_records.h"
+#include "http/ngx_http_kafka_events.h"
+#include "http/ngx_http_kafka_headers.h"
+
+
+/* a document's memory above it is not kept for the next request */
+#define NGX_HTTP_KAFKA_WARM_TOKENS  65536
+
+#define NGX_HTTP_KAFKA_FIRST        64    /* records of a fresh batch */
+
+
+static ngx_int_t ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_guess(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *text, const char *where);
+static ngx_int_t ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem, json_error_t *err, const char *where);
+static ngx_uint_t ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *value, json_doc_t *doc, uint32_t root);
+static ngx_http_kafka_item_t *ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_kafka_check(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t root, ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_scalar(ngx_pool_t *pool, json_doc_t *doc,
+    uint32_t token, ngx_str_t *value, ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx,
+    ngx_kafka_message_t *msg, ngx_http_kafka_problem_t *problem);
+static ngx_int_t ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_item_t *item, ngx_http_kafka_problem_t *problem);
+
+
+/* of this worker; a warm one allocates nothing */
+static json_doc_t  ngx_http_kafka_doc;
+
+
+ngx_int_t
+ngx_http_kafka_records(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_int_t  rc;
+
+    if (ctx->format == NGX_HTTP_KAFKA_GUESS) {
+        rc = ngx_http_kafka_guess(ctx, body);
+
+    } else if (!ctx->batch) {
+        rc = ngx_http_kafka_single(ctx, body);
+
+    } else if (ctx->format == NGX_HTTP_KAFKA_NDJSON) {
+        rc = ngx_http_kafka_ndjson(ctx, body);
+
+    } else {
+        rc = ngx_http_kafka_array(ctx, body);
+    }
+
+    if (ngx_http_kafka_doc.size > NGX_HTTP_KAFKA_WARM_TOKENS) {
+        json_doc_free(&ngx_http_kafka_doc);
+    }
+
+    if (rc == NGX_OK && ctx->items.nelts == 0) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    ctx->items.elts = &ctx->item;
+    ctx->items.size = sizeof(ngx_http_kafka_item_t);
+    ctx->items.nalloc = 1;
+    ctx->items.pool = ctx->request->pool;
+
+    ctx->messages.elts = &ctx->message;
+    ctx->messages.size = sizeof(ngx_kafka_message_t);
+    ctx->messages.nalloc = 1;
+    ctx->messages.pool = ctx->request->pool;
+
+    if (!ngx_http_kafka_reads_json(ctx)) {
+        return ngx_http_kafka_record(ctx, body, NULL, 0);
+    }
+
+    if (body->len == 0) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
+    }
+
+    return ngx_http_kafka_text(ctx, body, "");
+}
+
+
+/* Without a Content-Type: one JSON text, or else a line a record. */
+static ngx_int_t
+ngx_http_kafka_guess(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    json_error_t  err;
+
+    if (ngx_strlchr(body->data, body->data + body->len, '\n') == NULL
+        || json_parse(&ngx_http_kafka_doc, (char *) body->data, body->len,
+                      &err)
+           == 0)
+    {
+        ctx->format = NGX_HTTP_KAFKA_JSON;
+        return ngx_http_kafka_single(ctx, body);
+    }
+
+    ctx->format = NGX_HTTP_KAFKA_NDJSON;
+    ctx->batch = 1;
+
+    return ngx_http_kafka_ndjson(ctx, body);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    u_char     *p, *end, *last;
+    ngx_str_t   line;
+
+    p = body->data;
+    last = p + body->len;
+
+    for ( /* void */ ; p < last; p = end + 1) {
+
+        end = memchr(p, '\n', last - p);
+        if (end == NULL) {
+            end = last;
+        }
+
+        line.data = p;
+        line.len = end - p;
+
+        if (line.len && line.data[line.len - 1] == '\r') {
+            line.len--;
+        }
+
+        if (line.len
+            && ngx_http_kafka_text(ctx, &line, " of the line") != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    uint32_t       token;
+    ngx_str_t      value;
+    json_doc_t    *doc;
+    json_token_t  *t;
+    json_error_t   err;
+
+    doc = &ngx_http_kafka_doc;
+
+    if (body->len == 0) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
+    }
+
+    if (json_parse(doc, (char *) body->data, body->len, &err) != 0) {
+        return ngx_http_kafka_not_json(ctx, &ctx->problem, &err, "");
+    }
+
+    if (doc->tokens[0].type != JSON_ARRAY) {
+        return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_NOT_JSON,
+                                            "The body is not a JSON array of "
+                                            "records.");
+    }
+
+    for (token = 1; token < doc->tokens[0].next; token = t->next) {
+        t = &doc->tokens[token];
+
+        value.data = body->data + t->start;
+        value.len = t->end - t->start;
+
+        if (t->type == JSON_STRING) {
+            /* its quotes lie beside it */
+            value.data--;
+            value.len += 2;
+        }
+
+        if (ngx_http_kafka_record(ctx, &value, doc, token) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* A record whose value is a JSON text of its own. */
+static ngx_int_t
+ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx, ngx_str_t *text,
+    const char *where)
+{
+    json_error_t               err;
+    ngx_http_kafka_item_t     *item;
+    ngx_http_kafka_problem_t   problem;
+
+    if (json_parse(&ngx_http_kafka_doc, (char *) text->data, text->len, &err)
+        == 0)
+    {
+        return ngx_http_kafka_record(ctx, text, &ngx_http_kafka_doc, 0);
+    }
+
+    item = ngx_http_kafka_push(ctx, text);
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    (void) ngx_http_kafka_not_json(ctx, &problem, &err, where);
+
+    return ngx_http_kafka_blame(ctx, item, &problem);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *problem, json_error_t *err, const char *where)
+{
+    if (err->reason == json_no_memory) {
+        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    return ngx_http_kafka_refuse_detail(ctx->request->pool, problem,
+                                        NGX_HTTP_KAFKA_NOT_JSON,
+                                        "%s at byte %uz%s.", err->reason,
+                                        err->offset, where);
+}
+
+
+/* A raw body is read as JSON where its topic has something to ask of it. */
+static ngx_uint_t
+ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    klcf = ctx->conf;
+
+    return ctx->format == NGX_HTTP_KAFKA_JSON
+           || ctx->format == NGX_HTTP_KAFKA_CE_JSON
+           || klcf->schema || ctx->topic->schema
+           || ((klcf->key_field || ctx->topic->key)
+               && ctx->common.key.data == NULL)
+           || klcf->idempotency_field;
+}
+
+
+/*
+ * Adds a record whose JSON value is "root" of "doc", or NULL where it is not
+ * read as JSON.
+ */
+static ngx_int_t
+ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
+    json_doc_t *doc, uint32_t root)
+{
+    ngx_kafka_message_t       *msg;
+    ngx_http_kafka_item_t     *item;
+    ngx_http_kafka_problem_t   problem;
+
+    item = ngx_http_kafka_push(ctx, value);
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    msg = ctx->messages.elts;
+    msg += ctx->messages.nelts - 1;
+
+    if ((doc == NULL
+         || ngx_http_kafka_check(ctx, doc, root, msg, &problem) == NGX_OK)
+        && ngx_http_kafka_check_size(ctx, msg, &problem) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_kafka_blame(ctx, item, &problem);
+}
+
+
+static ngx_http_kafka_item_t *
+ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_pool_t             *pool;
+    ngx_uint_t              max;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
+
+    pool = ctx->request->pool;
+    max = ctx->conf->max_records;
+
+    if (ctx->items.nelts == max) {
+        (void) ngx_http_kafka_refuse_detail(pool, &ctx->problem,
+                                            NGX_HTTP_KAFKA_MANY,
+                                            "There are more than %ui records.",
+                                            max);
+        return NULL;
+    }
+
+    if (ctx->items.elts == NULL
+        && (ngx_array_init(&ctx->items, pool, NGX_HTTP_KAFKA_FIRST,
+                           sizeof(ngx_http_kafka_item_t))
+            != NGX_OK
+            || ngx_array_init(&ctx->messages, pool, NGX_HTTP_KAFKA_FIRST,
+                              sizeof(ngx_kafka_message_t))
+               != NGX_OK))
+    {
+        goto failed;
+    }
+
+    item = ngx_array_push(&ctx->items);
+    msg = ngx_array_push(&ctx->messages);
+
+    if (item == NULL || msg == NULL) {
+        goto failed;
+    }
+
+    ngx_memzero(item, sizeof(ngx_http_kafka_item_t));
+
+    item->ctx = ctx;
+    item->partition = -1;
+    item->offset = -1;
+
+    *msg = ctx->common;
+    msg->value = *value;
+
+    if (msg->value.data == NULL) {
+        /* librdkafka takes a NULL value for a tombstone */
+        msg->value.data = (u_char *) "";
+    }
+
+    return item;
+
+failed:
+
+    (void) ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t root, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem)
+{
+    uint32_t  data;
+
+    data = root;
+
+    if (ngx_http_kafka_is_event(ctx)
+        && ngx_http_kafka_event_check(ctx, doc, root, &data, problem)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_kafka_check_schema(ctx, doc, data, problem) != NGX_OK
+        || ngx_http_kafka_check_key(ctx, doc, root, msg, problem) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_kafka_check_idempotency(ctx, doc, root, msg, problem);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t root, ngx_http_kafka_problem_t *problem)
+{
+    char        *pointer;
+    size_t       len;
+    schema_t    *schema;
+    ngx_pool_t  *pool;
+
+    /* too large for the stack; its texts are copied at once */
+    static schema_violation_t  violation;
+
+    schema = ctx->conf->schema ? ctx->conf->schema : ctx->topic->schema;
+
+    if (schema == NULL || schema_check(schema, doc, root, &violation) == 0) {
+        return NGX_OK;
+    }
+
+    pool = ctx->request->pool;
+    len = ngx_strlen(violation.pointer) + 1;
+
+    pointer = ngx_pnalloc(pool, len);
+    if (pointer == NULL) {
+        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    ngx_memcpy(pointer, violation.pointer, len);
+
+    (void) ngx_http_kafka_refuse_detail(pool, problem, NGX_HTTP_KAFKA_SCHEMA,
+                                        "%s", violation.reason);
+
+    problem->pointer = pointer;
+    problem->keyword = violation.keyword;
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * The key, where the request itself gives none: a field of the record, or a
+ * CloudEvent's partitionkey (Kafka binding 1.0.2, section 3.1).
+ */
+static ngx_int_t
+ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t root, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem)
+{
+    uint32_t         token;
+    json_pointer_t  *field;
+
+    /* the location's own key may be empty for this request */
+
+    if (msg->key.data || ctx->conf->key) {
+        return NGX_OK;
+    }
+
+    field = ctx->conf->key_field ? ctx->conf->key_field : ctx->topic->key;
+
+    if (field) {
+        token = json_find(doc, root, field);
+
+    } else {
+        token = ngx_http_kafka_event_key(ctx, doc, root);
+
+        if (token == JSON_NONE) {
+            return NGX_OK;
+        }
+    }
+
+    return ngx_http_kafka_scalar(ctx->request->pool, doc, token, &msg->key,
+                                 problem);
+}
+
+
+/*
+ * A record of a batch has an idempotency key of its own: a field, or the
+ * request's with the record's index, so that the same batch sent again has
+ * the same keys.
+ */
+static ngx_int_t
+ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t root, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem)
+{
+    ngx_str_t            value;
+    ngx_pool_t          *pool;
+    json_pointer_t      *field;
+    ngx_kafka_header_t  *h;
+
+    pool = ctx->request->pool;
+    field = ctx->conf->idempotency_field;
+
+    if (field) {
+
+        if (ngx_http_kafka_scalar(pool, doc, json_find(doc, root, field),
+                                  &value, problem)
+            != NGX_OK)
+        {
+            return problem->code == NGX_HTTP_KAFKA_INTERNAL
+                   ? NGX_DECLINED
+                   : ngx_http_kafka_refuse_detail(pool, problem,
+                                         NGX_HTTP_KAFKA_NO_KEY,
+                                         "There is no idempotency key at "
+                                         "\"kafka_idempotency_field\".");
+        }
+
+    } else if (ctx->batch && ctx->idempotency_key.len) {
+
+        value.data = ngx_pnalloc(pool, ctx->idempotency_key.len + 1
+                                       + NGX_INT_T_LEN);
+        if (value.data == NULL) {
+            return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+        }
+
+        value.len = ngx_sprintf(value.data, "%V:%ui", &ctx->idempotency_key,
+                                ctx->items.nelts - 1)
+                    - value.data;
+
+    } else {
+        return NGX_OK;
+    }
+
+    h = ngx_http_kafka_more_headers(pool, msg, 1);
+    if (h == NULL) {
+        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    ngx_str_set(&h->name, "idempotency-key");
+    h->value = value;
+
+    return NGX_OK;
+}
+
+
+/* A string decoded, a number or boolean as it is written. */
+static ngx_int_t
+ngx_http_kafka_scalar(ngx_pool_t *pool, json_doc_t *doc, uint32_t token,
+    ngx_str_t *value, ngx_http_kafka_problem_t *problem)
+{
+    json_token_t  *t;
+
+    t = token == JSON_NONE ? NULL : &doc->tokens[token];
+
+    if (t == NULL || t->type == JSON_NULL || t->type == JSON_ARRAY
+        || t->type == JSON_OBJECT || t->start == t->end)
+    {
+        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_NO_KEY);
+    }
+
+    value->data = (u_char *) doc->text + t->start;
+    value->len = t->end - t->start;
+
+    if (t->type == JSON_STRING && t->escaped) {
+
+        value->data = ngx_pnalloc(pool, value->len);
+        if (value->data == NULL) {
+            return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+        }
+
+        value->len = json_unescape(doc, token, (char *) value->data);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg,
+    ngx_http_kafka_problem_t *problem)
+{
+    ngx_kafka_producer_t  *kp;
+
+    kp = ctx->conf->producer->producer;
+
+    if (ngx_kafka_limit_fits(kp, msg)) {
+        return NGX_OK;
+    }
+
+    return ngx_http_kafka_refuse_detail(ctx->request->pool, problem,
+                                        NGX_HTTP_KAFKA_LARGE,
+                                        "Key, value and headers do not fit "
+                                        "into the %uz bytes of the largest "
+                                        "record.",
+                                        ngx_kafka_limit(kp, msg->topic));
+}
+
+
+/* Gives the item a problem of its own; want of memory is the request's. */
+static ngx_int_t
+ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item,
+    ngx_http_kafka_problem_t *problem)
+{
+    if (problem->code != NGX_HTTP_KAFKA_INTERNAL) {
+        item->problem = ngx_palloc(ctx->request->pool,
+                                   sizeof(ngx_http_kafka_problem_t));
+    }
+
+    if (item->problem == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    *item->problem = *problem;
+    item->state = NGX_HTTP_KAFKA_FAILED;
+    ctx->invalid++;
+
+    return NGX_OK;
+}

@@ -1,0 +1,17 @@
+/* The variables $kafka_*. */
+
+#ifndef NGX_HTTP_KAFKA_VARIABLES_H
+#define NGX_HTTP_KAFKA_VARIABLES_H
+
+
+#include "http/ngx_http_kafka_module.h"
+
+
+/* Adds the variables; finds the index of $request_id. */
+ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
+
+/* Keeps what the variables say over a redirect to an error_page. */
+ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
+
+
+#endif
