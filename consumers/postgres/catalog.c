@@ -270,7 +270,7 @@ static void
 catalog_ask_columns(catalog_t *catalog)
 {
     catalog->sql.len = 0;
-    target_query(&catalog->sql, pg_conn(catalog->pg), catalog->target.conf);
+    target_query(&catalog->sql, catalog->target.conf);
     catalog_send(catalog, catalog_on_columns);
 }
 
@@ -293,7 +293,7 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         && !catalog->created)
     {
         catalog->sql.len = 0;
-        ddl_table(&catalog->sql, pg_conn(catalog->pg), conf);
+        ddl_table(&catalog->sql, conf);
         catalog_send(catalog, catalog_on_created);
         return;
     }
@@ -361,8 +361,7 @@ catalog_evolve(catalog_t *catalog)
 
     for (i = 0; i < target->ncolumns; i++) {
         if (target->table_types[i] == NULL) {
-            ddl_add_column(sql, pg_conn(catalog->pg), target->conf,
-                           &target->columns[i]);
+            ddl_add_column(sql, target->conf, &target->columns[i]);
             buf_addf(sql, ";");
             catalog->evolved = true;
             log_info("table \"%s\" has no column \"%s\": adding it",

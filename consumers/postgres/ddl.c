@@ -3,7 +3,7 @@
 #include "postgres/ddl.h"
 
 
-/* What a daemon does with each of sluice's tables, and no more. */
+/* What a daemon does with each of sluice's tables, and nothing else. */
 
 typedef struct {
     const char  *table;
@@ -11,13 +11,9 @@ typedef struct {
 } ddl_grant_t;
 
 
-static void ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf,
-    const char *role);
-static void ddl_grant_target(buf_t *sql, PGconn *conn, const conf_t *conf,
-    const char *role);
-static void ddl_grant_temporary(buf_t *sql, PGconn *conn, const char *role);
-static void ddl_to(buf_t *sql, PGconn *conn, const char *role);
-static void ddl_target(buf_t *sql, PGconn *conn, const conf_t *conf);
+static void ddl_target(buf_t *sql, const conf_t *conf);
+static void ddl_grants(buf_t *sql, const conf_t *conf, const char *role);
+static void ddl_column(buf_t *sql, const conf_column_t *column);
 
 
 /* On the target, by mode. */
@@ -56,36 +52,38 @@ ddl_type(const conf_column_t *column)
 }
 
 
-/* Types come from types.c's list, so nothing else can be in them. */
+/* Types come from conf/types.c's list, so they need no quotes. */
 
 static void
-ddl_column(buf_t *sql, PGconn *conn, const conf_column_t *column)
+ddl_column(buf_t *sql, const conf_column_t *column)
 {
-    sql_name(sql, conn, column->name);
-    buf_addf(sql, " %s", column->type ? column->type : ddl_type(column));
+    sql_format(sql, "%I %s", column->name,
+               column->type ? column->type : ddl_type(column));
+
+    if (column->from == CONF_FROM_IDENTITY) {
+        buf_addf(sql, " GENERATED ALWAYS AS IDENTITY");
+    }
 }
 
 
 void
-ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf)
+ddl_table(buf_t *sql, const conf_t *conf)
 {
     size_t                i;
     const char           *key;
     const conf_column_t  *column;
 
     key = "PRIMARY KEY";
-    buf_addf(sql, "CREATE TABLE IF NOT EXISTS ");
-    sql_table(sql, conn, conf);
-    buf_addf(sql, " (");
+    sql_format(sql, "CREATE TABLE IF NOT EXISTS %T (", conf);
 
     for (i = 0; i < conf->ncolumns; i++) {
         column = &conf->columns[i];
 
         buf_addf(sql, i ? ",\n    " : "\n    ");
-        ddl_column(sql, conn, column);
+        ddl_column(sql, column);
 
         if (column->from == CONF_FROM_IDENTITY) {
-            buf_addf(sql, " GENERATED ALWAYS AS IDENTITY PRIMARY KEY");
+            buf_addf(sql, " PRIMARY KEY");
             key = "UNIQUE";
 
         } else if (column->required) {
@@ -95,7 +93,7 @@ ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf)
 
     for (i = 0; i < conf->key.n; i++) {
         buf_addf(sql, i ? ", " : ",\n    %s (", key);
-        sql_name(sql, conn, conf->key.names[i]);
+        sql_name(sql, NULL, conf->key.names[i]);
     }
 
     buf_addf(sql, conf->key.n ? ")\n)" : "\n)");
@@ -108,33 +106,24 @@ ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf)
  */
 
 void
-ddl_add_column(buf_t *sql, PGconn *conn, const conf_t *conf,
-    const conf_column_t *column)
+ddl_add_column(buf_t *sql, const conf_t *conf, const conf_column_t *column)
 {
-    buf_addf(sql, "ALTER TABLE ");
-    sql_table(sql, conn, conf);
-    buf_addf(sql, " ADD COLUMN IF NOT EXISTS ");
-    ddl_column(sql, conn, column);
-
-    if (column->from == CONF_FROM_IDENTITY) {
-        buf_addf(sql, " GENERATED ALWAYS AS IDENTITY");
-    }
+    sql_format(sql, "ALTER TABLE %T ADD COLUMN IF NOT EXISTS ", conf);
+    ddl_column(sql, column);
 }
 
 
 /* A name without a schema is to mean what it means to the daemon's role. */
 
 void
-ddl_search_path(buf_t *sql, PGconn *conn, const char *role)
+ddl_search_path(buf_t *sql, const char *role)
 {
-    buf_addf(sql, "search_path TO ");
-    sql_name(sql, conn, role);
-    buf_addf(sql, ", public;\n");
+    sql_format(sql, "search_path TO %I, public;\n", role);
 }
 
 
 void
-ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
+ddl_script(buf_t *sql, const conf_t *conf, const char *role)
 {
     size_t       i, len;
     const char  *own;
@@ -149,15 +138,15 @@ ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
 
     if (role) {
         buf_addf(sql, "SET LOCAL ");
-        ddl_search_path(sql, conn, role);
+        ddl_search_path(sql, role);
     }
 
     for (i = 0; i < conf->ntargets; i++) {
-        ddl_target(sql, conn, conf->targets[i]);
+        ddl_target(sql, conf->targets[i]);
     }
 
     if (role) {
-        ddl_grants(sql, conn, conf, role);
+        ddl_grants(sql, conf, role);
     }
 
     buf_addf(sql, "COMMIT;\n");
@@ -165,102 +154,65 @@ ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
 
 
 static void
-ddl_target(buf_t *sql, PGconn *conn, const conf_t *conf)
+ddl_target(buf_t *sql, const conf_t *conf)
 {
     size_t  i;
 
     if (conf->create_table) {
         if (conf->table_schema) {
-            buf_addf(sql, "CREATE SCHEMA IF NOT EXISTS ");
-            sql_name(sql, conn, conf->table_schema);
-            buf_addf(sql, ";\n");
+            sql_format(sql, "CREATE SCHEMA IF NOT EXISTS %I;\n",
+                       conf->table_schema);
         }
-        ddl_table(sql, conn, conf);
+        ddl_table(sql, conf);
         buf_addf(sql, ";\n");
     }
 
     for (i = 0; conf->evolve == CONF_EVOLVE_ADD && i < conf->ncolumns; i++) {
-        ddl_add_column(sql, conn, conf, &conf->columns[i]);
+        ddl_add_column(sql, conf, &conf->columns[i]);
         buf_addf(sql, ";\n");
     }
 }
 
 
-static void
-ddl_grants(buf_t *sql, PGconn *conn, const conf_t *conf, const char *role)
-{
-    bool                temporary;
-    size_t              i;
-    const ddl_grant_t  *grant;
-
-    buf_addf(sql, "GRANT USAGE ON SCHEMA sluice");
-    ddl_to(sql, conn, role);
-
-    for (grant = ddl_own; grant->table; grant++) {
-        buf_addf(sql, "GRANT %s ON sluice.%s", grant->privileges,
-                 grant->table);
-        ddl_to(sql, conn, role);
-    }
-
-    for (i = 0, temporary = false; i < conf->ntargets; i++) {
-        ddl_grant_target(sql, conn, conf->targets[i], role);
-        temporary |= conf->targets[i]->mode != CONF_MODE_APPEND;
-    }
-
-    if (temporary) {
-        ddl_grant_temporary(sql, conn, role);
-    }
-}
-
-
-static void
-ddl_grant_target(buf_t *sql, PGconn *conn, const conf_t *conf,
-    const char *role)
-{
-    if (conf->table_schema) {
-        buf_addf(sql, "GRANT USAGE ON SCHEMA ");
-        sql_name(sql, conn, conf->table_schema);
-        ddl_to(sql, conn, role);
-    }
-
-    buf_addf(sql, "GRANT %s ON ", ddl_modes[conf->mode]);
-    sql_table(sql, conn, conf);
-    ddl_to(sql, conn, role);
-}
-
-
-static void
-ddl_to(buf_t *sql, PGconn *conn, const char *role)
-{
-    buf_addf(sql, " TO ");
-    sql_name(sql, conn, role);
-    buf_addf(sql, ";\n");
-}
-
-
 /*
- * PUBLIC has it unless it was taken away; the database is the one at hand.
- * The block is a literal as a whole, as no name can end that.
+ * PUBLIC may make temporary tables unless an administrator took that away.
+ * The database is the one at hand, and its name is not known here.
  */
 
 static void
-ddl_grant_temporary(buf_t *sql, PGconn *conn, const char *role)
+ddl_grants(buf_t *sql, const conf_t *conf, const char *role)
 {
-    buf_t  name, block;
+    bool                temporary;
+    buf_t               block;
+    size_t              i;
+    const conf_t       *target;
+    const ddl_grant_t  *grant;
 
-    memset(&name, 0, sizeof(buf_t));
-    memset(&block, 0, sizeof(buf_t));
+    sql_format(sql, "GRANT USAGE ON SCHEMA sluice TO %I;\n", role);
 
-    sql_name(&name, conn, role);
-    buf_addf(&block, "BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %%I "
-             "TO %%s', current_database(), ");
-    sql_literal(&block, conn, buf_failed(&name) ? "" : name.data);
-    buf_addf(&block, "); END");
+    for (grant = ddl_own; grant->table; grant++) {
+        sql_format(sql, "GRANT %s ON sluice.%s TO %I;\n", grant->privileges,
+                   grant->table, role);
+    }
 
-    buf_addf(sql, "DO ");
-    sql_literal(sql, conn, buf_failed(&block) ? "" : block.data);
-    buf_addf(sql, ";\n");
+    for (i = 0, temporary = false; i < conf->ntargets; i++) {
+        target = conf->targets[i];
+        temporary |= target->mode != CONF_MODE_APPEND;
 
-    buf_free(&name);
-    buf_free(&block);
+        if (target->table_schema) {
+            sql_format(sql, "GRANT USAGE ON SCHEMA %I TO %I;\n",
+                       target->table_schema, role);
+        }
+
+        sql_format(sql, "GRANT %s ON %T TO %I;\n", ddl_modes[target->mode],
+                   target, role);
+    }
+
+    if (temporary) {
+        memset(&block, 0, sizeof(buf_t));
+        sql_format(&block, "BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE"
+                   " %%I TO %%I', current_database(), %L); END", role);
+        sql_do(sql, NULL, &block);
+        buf_addf(sql, ";\n");
+    }
 }

@@ -16,16 +16,14 @@
  */
 const char *ddl_own_tables(void);
 
-/* "conn" may be NULL below: names are then quoted as UTF-8. */
-
 /* The type of a column that names none and whose table is yet to be made. */
 const char *ddl_type(const conf_column_t *column);
 
 /* CREATE TABLE IF NOT EXISTS for the target. */
-void ddl_table(buf_t *sql, PGconn *conn, const conf_t *conf);
+void ddl_table(buf_t *sql, const conf_t *conf);
 
 /* ALTER TABLE that adds a column of the configuration to the target. */
-void ddl_add_column(buf_t *sql, PGconn *conn, const conf_t *conf,
+void ddl_add_column(buf_t *sql, const conf_t *conf,
     const conf_column_t *column);
 
 /*
@@ -33,11 +31,11 @@ void ddl_add_column(buf_t *sql, PGconn *conn, const conf_t *conf,
  * tables, the target where "create_table" and "evolve" ask for it, and the
  * grants for "role" (NULL: none).  May be run again.
  */
-void ddl_script(buf_t *sql, PGconn *conn, const conf_t *conf,
+void ddl_script(buf_t *sql, const conf_t *conf,
     const char *role);
 
 /* "search_path TO ...;", as the role has it by default, behind a SET. */
-void ddl_search_path(buf_t *sql, PGconn *conn, const char *role);
+void ddl_search_path(buf_t *sql, const char *role);
 
 
 #endif

@@ -1,5 +1,6 @@
 /* SQL text put together from names and values, each quoted. */
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,24 +8,14 @@
 #include "postgres/sql.h"
 
 
-static void
-sql_escaped(buf_t *sql, char *escaped)
-{
-    if (escaped == NULL) {
-        /* out of memory, or bytes that are no UTF-8: an error on the server */
-        buf_add(sql, "(invalid)", 9);
-        return;
-    }
-
-    buf_add(sql, escaped, strlen(escaped));
-    PQfreemem(escaped);
-}
-
-
-/* Doubles what ends it; the configuration is UTF-8 without a zero byte. */
+/*
+ * Doubles what ends the quoted text.  Every session's client_encoding is UTF8,
+ * and PostgreSQL refuses a string with bytes that are no UTF-8 before it looks
+ * for a quote in it.
+ */
 
 static void
-sql_quoted(buf_t *sql, const char *s, char quote)
+sql_quote(buf_t *sql, const char *s, char quote)
 {
     buf_add(sql, &quote, 1);
 
@@ -42,25 +33,19 @@ sql_quoted(buf_t *sql, const char *s, char quote)
 void
 sql_literal(buf_t *sql, PGconn *conn, const char *s)
 {
-    if (conn == NULL) {
-        buf_add(sql, " E", strchr(s, '\\') ? 2 : 0);
-        sql_quoted(sql, s, '\'');
-        return;
-    }
+    (void) conn;
 
-    sql_escaped(sql, PQescapeLiteral(conn, s, strlen(s)));
+    /* means the same with any standard_conforming_strings */
+    buf_add(sql, " E", strchr(s, '\\') ? 2 : 0);
+    sql_quote(sql, s, '\'');
 }
 
 
 void
 sql_name(buf_t *sql, PGconn *conn, const char *s)
 {
-    if (conn == NULL) {
-        sql_quoted(sql, s, '"');
-        return;
-    }
-
-    sql_escaped(sql, PQescapeIdentifier(conn, s, strlen(s)));
+    (void) conn;
+    sql_quote(sql, s, '"');
 }
 
 
@@ -73,6 +58,64 @@ sql_table(buf_t *sql, PGconn *conn, const conf_t *conf)
     }
 
     sql_name(sql, conn, conf->table_name);
+}
+
+
+static void
+sql_regclass(buf_t *sql, const conf_t *conf)
+{
+    buf_t  table;
+
+    memset(&table, 0, sizeof(buf_t));
+    sql_table(&table, NULL, conf);
+    sql_literal(sql, NULL, buf_failed(&table) ? "" : table.data);
+    buf_free(&table);
+}
+
+
+void
+sql_format(buf_t *sql, const char *fmt, ...)
+{
+    va_list      args;
+    const char  *p;
+
+    va_start(args, fmt);
+
+    for (p = strchr(fmt, '%'); p; p = strchr(fmt, '%')) {
+        buf_add(sql, fmt, (size_t) (p - fmt));
+        fmt = p + 2;
+
+        switch (p[1]) {
+
+        case 's':
+            p = va_arg(args, const char *);
+            buf_add(sql, p, strlen(p));
+            break;
+
+        case 'I':
+            sql_name(sql, NULL, va_arg(args, const char *));
+            break;
+
+        case 'L':
+            sql_literal(sql, NULL, va_arg(args, const char *));
+            break;
+
+        case 'T':
+            sql_table(sql, NULL, va_arg(args, const conf_t *));
+            break;
+
+        case 'R':
+            sql_regclass(sql, va_arg(args, const conf_t *));
+            break;
+
+        default:
+            buf_add(sql, p + 1, 1);
+            break;
+        }
+    }
+
+    buf_add(sql, fmt, strlen(fmt));
+    va_end(args);
 }
 
 

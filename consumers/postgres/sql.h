@@ -21,7 +21,14 @@ typedef struct {
 } outcome_t;
 
 
-/* "conn" NULL: as UTF-8. */
+/*
+ * Appends "fmt" with %s, %I (a name) and %L (a literal) as PostgreSQL's
+ * format() has them; of a conf_t, %T is its table, and %R the same as the
+ * literal that to_regclass() takes.
+ */
+void sql_format(buf_t *sql, const char *fmt, ...);
+
+/* One of these each. */
 void sql_literal(buf_t *sql, PGconn *conn, const char *s);
 void sql_name(buf_t *sql, PGconn *conn, const char *s);
 

@@ -7,9 +7,6 @@
 #include "postgres/target_impl.h"
 
 
-static void target_base_query(buf_t *sql, const char *type,
-    const char *name);
-static void target_plain_query(buf_t *sql, PGconn *conn, const char *table);
 static int target_room(target_t *target, const PGresult *rows);
 static int target_find(target_t *target, char *reason, size_t size);
 static int target_rest(const target_t *target, char *reason, size_t size);
@@ -37,83 +34,65 @@ target_free(target_t *target)
 }
 
 
-void
-target_query(buf_t *sql, PGconn *conn, const conf_t *conf)
-{
-    buf_t  table;
-
-    memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, conn, conf);
-
-    buf_addf(sql, "SELECT a.attname, CASE WHEN e.typtype = 'd'"
-             " THEN format_type(f.oid, f.mod) || '[]'"
-             " ELSE format_type(b.oid, b.mod) END,"
-             " a.attgenerated <> '' OR a.attidentity = 'a',"
-             " CASE WHEN a.attidentity <> '' THEN 'v'"
-             " WHEN d.adbin IS NULL THEN ''"
-             " WHEN d.adbin::text ~ '{(SQLVALUEFUNCTION|NEXTVALUEEXPR|"
-             "COERCEVIAIO) ' OR EXISTS (SELECT FROM regexp_matches("
-             "d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m"
-             " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
-             " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
-             " pg_get_expr(d.adbin, d.adrelid),"
-             " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
-             " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
-             " AND c.relkind = 'v'), a.atttypid, a.attnotnull, ");
-    target_plain_query(sql, conn, buf_failed(&table) ? "" : table.data);
-    buf_addf(sql, " FROM pg_catalog.pg_attribute a");
-    target_base_query(sql, "a.atttypid, a.atttypmod", "b");
-    buf_addf(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
-             " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
-             " AND e.typarray = t.oid");
-    target_base_query(sql, "e.oid, -1", "f");
-    buf_addf(sql, " LEFT JOIN pg_catalog.pg_attrdef d"
-             " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-             " WHERE a.attnum > 0 AND NOT a.attisdropped"
-             " AND a.attrelid = to_regclass(");
-    sql_literal(sql, conn, buf_failed(&table) ? "" : table.data);
-    buf_addf(sql, ") ORDER BY a.attnum");
-
-    buf_free(&table);
-}
-
-
 /* The base type of a domain, or of a domain of a domain, as "name". */
 
 static void
 target_base_query(buf_t *sql, const char *type, const char *name)
 {
-    buf_addf(sql, " CROSS JOIN LATERAL (WITH RECURSIVE r(oid, mod, n) AS ("
-             "SELECT %s, 0 UNION ALL SELECT u.typbasetype, u.typtypmod,"
-             " r.n + 1 FROM r JOIN pg_catalog.pg_type u ON u.oid = r.oid"
-             " WHERE u.typtype = 'd') SELECT r.oid, r.mod FROM r"
-             " ORDER BY r.n DESC LIMIT 1) %s", type, name);
+    sql_format(sql, " CROSS JOIN LATERAL (WITH RECURSIVE r(oid, mod, n) AS ("
+               "SELECT %s, 0 UNION ALL SELECT u.typbasetype, u.typtypmod,"
+               " r.n + 1 FROM r JOIN pg_catalog.pg_type u ON u.oid = r.oid"
+               " WHERE u.typtype = 'd') SELECT r.oid, r.mod FROM r"
+               " ORDER BY r.n DESC LIMIT 1) %s", type, name);
 }
 
 
 /*
- * Whether copying rows of new keys into a table does the same as merging them:
- * neither the table nor a partition has a trigger, the table has no rule and
- * no unique key that is checked later.  A merge, for keys that exist, needs
- * the right to make a temporary table.  Asked once, not for each column.
+ * TARGET_PLAIN: whether copying rows of new keys into a table does the same as
+ * merging them.  Neither the table nor a partition has a trigger, the table
+ * has no rule and no unique key that is checked later.  A merge, for keys that
+ * exist, needs the right to make a temporary table.
  */
 
-static void
-target_plain_query(buf_t *sql, PGconn *conn, const char *table)
+void
+target_query(buf_t *sql, const conf_t *conf)
 {
-    buf_addf(sql, "(SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
-             " WHERE NOT tgisinternal AND tgrelid IN (WITH RECURSIVE r(oid)"
-             " AS (SELECT t::oid UNION SELECT inhrelid FROM r"
-             " JOIN pg_catalog.pg_inherits ON inhparent = r.oid)"
-             " SELECT r.oid FROM r))"
-             " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite"
-             " WHERE ev_class = t)"
-             " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
-             " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
-             " AND has_database_privilege(current_database(), 'TEMPORARY')"
-             " FROM to_regclass(");
-    sql_literal(sql, conn, table);
-    buf_addf(sql, ") t)");
+    sql_format(sql, "SELECT a.attname, CASE WHEN e.typtype = 'd'"
+               " THEN format_type(f.oid, f.mod) || '[]'"
+               " ELSE format_type(b.oid, b.mod) END,"
+               " a.attgenerated <> '' OR a.attidentity = 'a',"
+               " CASE WHEN a.attidentity <> '' THEN 'v'"
+               " WHEN d.adbin IS NULL THEN ''"
+               " WHEN d.adbin::text ~ '{(SQLVALUEFUNCTION|NEXTVALUEEXPR|"
+               "COERCEVIAIO) ' OR EXISTS (SELECT FROM regexp_matches("
+               "d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m"
+               " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
+               " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
+               " pg_get_expr(d.adbin, d.adrelid),"
+               " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
+               " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
+               " AND c.relkind = 'v'), a.atttypid, a.attnotnull,"
+               " (SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
+               " WHERE NOT tgisinternal AND tgrelid IN (WITH RECURSIVE r(oid)"
+               " AS (SELECT t::oid UNION SELECT inhrelid FROM r"
+               " JOIN pg_catalog.pg_inherits ON inhparent = r.oid)"
+               " SELECT r.oid FROM r))"
+               " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite"
+               " WHERE ev_class = t)"
+               " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
+               " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
+               " AND has_database_privilege(current_database(), 'TEMPORARY')"
+               " FROM to_regclass(%R) t)"
+               " FROM pg_catalog.pg_attribute a", conf);
+    target_base_query(sql, "a.atttypid, a.atttypmod", "b");
+    sql_format(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
+               " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
+               " AND e.typarray = t.oid");
+    target_base_query(sql, "e.oid, -1", "f");
+    sql_format(sql, " LEFT JOIN pg_catalog.pg_attrdef d"
+               " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+               " WHERE a.attnum > 0 AND NOT a.attisdropped"
+               " AND a.attrelid = to_regclass(%R) ORDER BY a.attnum", conf);
 }
 
 

@@ -36,7 +36,7 @@ void target_init(target_t *target, const conf_t *conf);
 void target_free(target_t *target);
 
 /* Appends the query for the table of "conf"; no rows: there is no table. */
-void target_query(buf_t *sql, PGconn *conn, const conf_t *conf);
+void target_query(buf_t *sql, const conf_t *conf);
 
 /*
  * Replaces what is known by that query's result, which stays the caller's.

@@ -17,7 +17,7 @@ enum {
     TARGET_BY_INSERT,     /* 't': of its table, which COPY refuses */
     TARGET_TYPE_OID,      /* of a domain its own */
     TARGET_NOT_NULL,
-    TARGET_PLAIN          /* 't': of its table: see target_plain_query() */
+    TARGET_PLAIN          /* 't': of its table: see target_query() */
 };
 
 

@@ -236,7 +236,7 @@ check_table(check_t *check, const conf_t *conf)
     const conf_column_t  *column;
 
     memset(&sql, 0, sizeof(buf_t));
-    target_query(&sql, check->conn, conf);
+    target_query(&sql, conf);
 
     res = check_query(check, &sql);
     if (res == NULL) {
@@ -248,7 +248,7 @@ check_table(check_t *check, const conf_t *conf)
 
     if (PQntuples(res) == 0 && conf->create_table) {
         rc = 0;
-        ddl_table(&sql, check->conn, conf);
+        ddl_table(&sql, conf);
         printf("table          \"%s\" would be created: %s\n",
                conf->table, buf_failed(&sql) ? "" : sql.data);
         buf_free(&sql);

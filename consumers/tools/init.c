@@ -497,7 +497,7 @@ init_ddl(const init_t *init, const buf_t *text, buf_t *out)
         return -1;
     }
 
-    ddl_table(out, NULL, conf);
+    ddl_table(out, conf);
     buf_addf(out, ";\n");
     conf_free(conf);
 

@@ -109,7 +109,7 @@ print_ddl_run(const conf_t *conf, int argc, char **argv)
     }
 
     memset(&sql, 0, sizeof(buf_t));
-    ddl_script(&sql, NULL, conf, options.role);
+    ddl_script(&sql, conf, options.role);
     rc = buf_failed(&sql) ? COMMAND_FAILED : COMMAND_OK;
 
     if (rc == COMMAND_OK) {
@@ -161,7 +161,7 @@ setup_run(const conf_t *conf, int argc, char **argv)
         }
     }
 
-    ddl_script(&sql, conn, conf, options.role);
+    ddl_script(&sql, conf, options.role);
     if (buf_failed(&sql)) {
         fprintf(stderr, "out of memory\n");
         goto failed;
@@ -286,7 +286,7 @@ setup_missing(PGconn *conn, const conf_t *conf, const char *role)
     memset(&table, 0, sizeof(buf_t));
     sql_table(&table, conn, conf);
     buf_addf(&sql, "SET ");
-    ddl_search_path(&sql, conn, role);
+    ddl_search_path(&sql, role);
     buf_addf(&sql, "SELECT to_regclass(");
     sql_literal(&sql, conn, buf_failed(&table) ? "" : table.data);
     buf_addf(&sql, ") IS NULL");
