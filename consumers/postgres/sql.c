@@ -123,7 +123,7 @@ void
 sql_do(buf_t *sql, PGconn *conn, buf_t *block)
 {
     buf_addf(sql, "DO ");
-    sql_literal(sql, conn, buf_failed(block) ? "" : block->data);
+    sql_literal(sql, conn, block->data ? block->data : "");
     buf_free(block);
 }
 

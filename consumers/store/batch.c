@@ -16,7 +16,7 @@
 
 static int batch_advance(batch_t *batch, batch_range_t *range,
     const record_t *record);
-static int batch_more(void **array, size_t *size, size_t element);
+static int batch_room(void **array, size_t n, size_t *size, size_t element);
 static void batch_trim(buf_t *buf, size_t max);
 
 
@@ -44,19 +44,6 @@ batch_free(batch_t *batch)
 }
 
 
-/* One huge record may have grown a buffer far beyond its bound. */
-
-static void
-batch_trim(buf_t *buf, size_t max)
-{
-    if (buf->size > max * 2) {
-        buf_free(buf);
-    }
-
-    buf->len = 0;
-}
-
-
 void
 batch_reset(batch_t *batch, uint64_t generation)
 {
@@ -77,13 +64,31 @@ batch_reset(batch_t *batch, uint64_t generation)
 }
 
 
-static int
-batch_more(void **array, size_t *size, size_t element)
-{
-    void    *more;
-    size_t   n;
+/* One huge record may have grown a buffer far beyond its bound. */
 
-    n = *size ? *size * 2 : BATCH_FIRST;
+static void
+batch_trim(buf_t *buf, size_t max)
+{
+    if (buf->size > max * 2) {
+        buf_free(buf);
+    }
+
+    buf->len = 0;
+}
+
+
+/* Makes room in an array of "n" elements for one more. */
+
+static int
+batch_room(void **array, size_t n, size_t *size, size_t element)
+{
+    void  *more;
+
+    if (n < *size) {
+        return 0;
+    }
+
+    n = n ? n * 2 : BATCH_FIRST;
 
     more = realloc(*array, n * element);
     if (more == NULL) {
@@ -110,25 +115,20 @@ batch_range(batch_t *batch, int32_t partition, int64_t expected,
         }
     }
 
-    if (batch->nranges == batch->ranges_size
-        && batch_more((void **) &batch->ranges, &batch->ranges_size,
-                      sizeof(batch_range_t))
-           == -1)
+    if (batch_room((void **) &batch->ranges, batch->nranges,
+                   &batch->ranges_size, sizeof(batch_range_t))
+        == -1)
     {
         return -1;
     }
 
     range = &batch->ranges[batch->nranges];
-
+    memset(range, 0, sizeof(batch_range_t));
     range->partition = partition;
-    range->expected = expected;
-    range->next = expected;
     range->epoch = epoch;
     range->run = run;
-    range->records = 0;
-    range->filtered = 0;
-    range->duplicates = 0;
-    range->last = 0;
+    range->expected = expected;
+    range->next = expected;
 
     return (int) batch->nranges++;
 }
@@ -137,17 +137,15 @@ batch_range(batch_t *batch, int32_t partition, int64_t expected,
 /* The record is the next one of its range, behind a gap if there is one. */
 
 static int
-batch_advance(batch_t *batch, batch_range_t *range,
-    const record_t *record)
+batch_advance(batch_t *batch, batch_range_t *range, const record_t *record)
 {
     batch_gap_t  *gap;
 
     if (record->offset > range->next) {
 
-        if (batch->ngaps == batch->gaps_size
-            && batch_more((void **) &batch->gaps, &batch->gaps_size,
-                          sizeof(batch_gap_t))
-               == -1)
+        if (batch_room((void **) &batch->gaps, batch->ngaps,
+                       &batch->gaps_size, sizeof(batch_gap_t))
+            == -1)
         {
             return -1;
         }
@@ -166,26 +164,33 @@ batch_advance(batch_t *batch, batch_range_t *range,
 }
 
 
-int
-batch_add(batch_t *batch, unsigned range, const record_t *record,
-    size_t text)
+static char *
+batch_put(char *raw, const char *bytes, size_t len)
 {
-    char           *raw;
-    size_t          len;
-    batch_row_t    *row;
-    batch_range_t  *rg;
+    if (len) {
+        memcpy(raw, bytes, len);
+    }
 
-    rg = &batch->ranges[range];
+    return raw + len;
+}
+
+
+int
+batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
+{
+    char         *raw;
+    size_t        len;
+    batch_row_t  *row;
+
     len = record->key_len + record->value_len + record->headers_len
           + (record->retry ? RETRY_KEY_LEN : 0);
 
-    if ((batch->nrows == batch->rows_size
-         && batch_more((void **) &batch->rows, &batch->rows_size,
-                       sizeof(batch_row_t))
-            == -1)
+    if (batch_room((void **) &batch->rows, batch->nrows, &batch->rows_size,
+                   sizeof(batch_row_t))
+        == -1
         /* one more: a value without bytes still has a place, a null none */
         || buf_reserve(&batch->raw, len + 1) == -1
-        || batch_advance(batch, rg, record) == -1)
+        || batch_advance(batch, &batch->ranges[range], record) == -1)
     {
         batch->text.len = text;
         return -1;
@@ -209,21 +214,9 @@ batch_add(batch_t *batch, unsigned range, const record_t *record,
     row->duplicate = false;
 
     raw = batch->raw.data + batch->raw.len;
-
-    if (record->key_len) {
-        memcpy(raw, record->key, record->key_len);
-        raw += record->key_len;
-    }
-
-    if (record->value_len) {
-        memcpy(raw, record->value, record->value_len);
-        raw += record->value_len;
-    }
-
-    if (record->headers_len) {
-        memcpy(raw, record->headers, record->headers_len);
-        raw += record->headers_len;
-    }
+    raw = batch_put(raw, record->key, record->key_len);
+    raw = batch_put(raw, record->value, record->value_len);
+    raw = batch_put(raw, record->headers, record->headers_len);
 
     if (record->retry) {
         memcpy(raw, record->retry, RETRY_KEY_LEN);
@@ -231,8 +224,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record,
     }
 
     batch->raw.len += len;
-
-    rg->last = (uint32_t) batch->nrows++;
+    batch->ranges[range].last = (uint32_t) batch->nrows++;
 
     return 0;
 }
@@ -263,17 +255,19 @@ int
 batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     const char *reason)
 {
-    size_t          i, len;
+    size_t           i, len;
+    batch_row_t     *r;
     record_fault_t  *fault;
 
-    if (batch->rows[row].fault) {
+    r = &batch->rows[row];
+
+    if (r->fault) {
         return 0;
     }
 
-    if (batch->nfaults == batch->faults_size
-        && batch_more((void **) &batch->faults, &batch->faults_size,
-                      sizeof(record_fault_t))
-           == -1)
+    if (batch_room((void **) &batch->faults, batch->nfaults,
+                   &batch->faults_size, sizeof(record_fault_t))
+        == -1)
     {
         return -1;
     }
@@ -301,26 +295,42 @@ batch_fault(batch_t *batch, size_t row, const char *sqlstate,
         }
     }
 
-    batch->rows[row].fault = (uint32_t) batch->nfaults;
+    r->fault = (uint32_t) batch->nfaults;
+    batch->ranges[r->range].dead++;
     batch->dead++;
-
-    if (batch->rows[row].text_len == 0) {
-        batch->ndead_parsed++;
-    }
+    batch->ndead_parsed += r->text_len == 0;
 
     return 0;
 }
 
 
 void
+batch_duplicate(batch_t *batch, size_t row)
+{
+    batch_row_t  *r;
+
+    r = &batch->rows[row];
+
+    if (!r->duplicate && r->fault == 0) {
+        r->duplicate = true;
+        batch->ranges[r->range].duplicates++;
+        batch->duplicates++;
+    }
+}
+
+
+void
 batch_forget_duplicates(batch_t *batch)
 {
-    size_t  i;
+    size_t        i;
+    batch_row_t  *row;
 
     for (i = 0; batch->duplicates && i < batch->nrows; i++) {
-        if (batch->rows[i].duplicate) {
-            batch->rows[i].duplicate = false;
-            batch->ranges[batch->rows[i].range].duplicates--;
+        row = &batch->rows[i];
+
+        if (row->duplicate) {
+            row->duplicate = false;
+            batch->ranges[row->range].duplicates--;
             batch->duplicates--;
         }
     }
@@ -330,7 +340,8 @@ batch_forget_duplicates(batch_t *batch)
 void
 batch_forget_faults(batch_t *batch)
 {
-    size_t  i, kept;
+    size_t        i, kept;
+    batch_row_t  *row;
 
     batch_forget_duplicates(batch);
 
@@ -339,15 +350,14 @@ batch_forget_faults(batch_t *batch)
     }
 
     for (i = 0, kept = 0; i < batch->nrows; i++) {
-        if (batch->rows[i].fault == 0) {
-            continue;
-        }
+        row = &batch->rows[i];
 
-        if (batch->rows[i].text_len) {
-            batch->rows[i].fault = 0;
+        if (row->fault && row->text_len) {
+            row->fault = 0;
+            batch->ranges[row->range].dead--;
 
-        } else if (batch->rows[i].fault > kept) {
-            kept = batch->rows[i].fault;
+        } else if (row->fault > kept) {
+            kept = row->fault;
         }
     }
 
@@ -369,14 +379,6 @@ batch_linger(int64_t linger, int64_t wrote)
 }
 
 
-bool
-batch_is_due(const batch_t *batch, int64_t now)
-{
-    return batch_records(batch)
-           && (!batch_has_room(batch) || now - batch->first >= batch->linger);
-}
-
-
 int64_t
 batch_due_in(const batch_t *batch, int64_t now)
 {
@@ -392,76 +394,52 @@ batch_due_in(const batch_t *batch, int64_t now)
 }
 
 
+void
+batch_record(const batch_t *batch, const batch_row_t *row, record_t *record)
+{
+    const char  *p;
+
+    memset(record, 0, sizeof(record_t));
+    record->partition = batch->ranges[row->range].partition;
+    record->offset = row->offset;
+    record->timestamp = row->timestamp;
+    p = batch->raw.data + row->raw;
+
+    if (row->key_len != BATCH_NULL) {
+        record->key = p;
+        record->key_len = row->key_len;
+        p += row->key_len;
+    }
+
+    if (row->value_len != BATCH_NULL) {
+        record->value = p;
+        record->value_len = row->value_len;
+        p += row->value_len;
+    }
+
+    if (row->headers_len) {
+        record->headers = p;
+        record->headers_len = row->headers_len;
+        p += row->headers_len;
+    }
+
+    record->retry = row->retry ? p : NULL;
+}
+
+
 uint32_t
 batch_last_crc(const batch_t *batch, const batch_range_t *range)
 {
-    const batch_row_t  *row;
+    record_t  record;
 
     if (range->last == BATCH_NULL) {
         return range->last_crc;
     }
 
-    row = &batch->rows[range->last];
+    batch_record(batch, &batch->rows[range->last], &record);
 
-    return crc32_record(batch_key(batch, row), row->key_len,
-                        batch_value(batch, row), row->value_len);
-}
-
-
-const char *
-batch_key(const batch_t *batch, const batch_row_t *row)
-{
-    return row->key_len == BATCH_NULL ? NULL : batch->raw.data + row->raw;
-}
-
-
-const char *
-batch_value(const batch_t *batch, const batch_row_t *row)
-{
-    if (row->value_len == BATCH_NULL) {
-        return NULL;
-    }
-
-    return batch->raw.data + row->raw
-           + (row->key_len == BATCH_NULL ? 0 : row->key_len);
-}
-
-
-const char *
-batch_headers(const batch_t *batch, const batch_row_t *row)
-{
-    if (row->headers_len == 0) {
-        return NULL;
-    }
-
-    return batch->raw.data + row->raw
-           + (row->key_len == BATCH_NULL ? 0 : row->key_len)
-           + (row->value_len == BATCH_NULL ? 0 : row->value_len);
-}
-
-
-const char *
-batch_retry(const batch_t *batch, const batch_row_t *row)
-{
-    if (!row->retry) {
-        return NULL;
-    }
-
-    return batch->raw.data + row->raw
-           + (row->key_len == BATCH_NULL ? 0 : row->key_len)
-           + (row->value_len == BATCH_NULL ? 0 : row->value_len)
-           + row->headers_len;
-}
-
-
-void
-batch_duplicate(batch_t *batch, size_t row)
-{
-    if (!batch->rows[row].duplicate && batch->rows[row].fault == 0) {
-        batch->rows[row].duplicate = true;
-        batch->ranges[batch->rows[row].range].duplicates++;
-        batch->duplicates++;
-    }
+    return crc32_record(record.key, record.key_len, record.value,
+                        record.value_len);
 }
 
 

@@ -54,8 +54,9 @@ typedef struct {
     int64_t   expected;        /* next_offset before the batch */
     int64_t   next;            /* and behind it */
     int64_t   records;         /* all of them, as the topic had them */
-    int64_t   filtered;        /* of these: left out as told */
-    int64_t   duplicates;      /* and already in the table */
+    int64_t   dead;            /* of these: dead letters, */
+    int64_t   filtered;        /* left out by "where" or "route", */
+    int64_t   duplicates;      /* retries that take no effect */
     int64_t   last_timestamp;  /* of its last record */
     uint32_t  last;            /* that record's row; BATCH_NULL: filtered */
     uint32_t  last_crc;        /* then its CRC-32 */
@@ -72,32 +73,32 @@ typedef struct {
 
 typedef struct {
     /* bounds */
-    size_t          max_rows;
-    size_t          max_bytes;
-    int64_t         linger;        /* ms, batch_linger() */
+    size_t           max_rows;
+    size_t           max_bytes;
+    int64_t          linger;        /* ms, batch_linger() */
 
-    buf_t           text;
-    buf_t           raw;
-    batch_row_t    *rows;
-    size_t          nrows;
-    size_t          rows_size;
-    size_t          dead;          /* rows with a fault */
-    size_t          ndead_parsed;  /* of these, found before any SQL */
-    size_t          filtered;      /* records of no row */
-    size_t          duplicates;
-    size_t          retries;       /* rows with an idempotency key */
+    buf_t            text;
+    buf_t            raw;
+    batch_row_t     *rows;
+    size_t           nrows;
+    size_t           rows_size;
+    size_t           dead;          /* rows with a fault */
+    size_t           ndead_parsed;  /* of these, found before any SQL */
+    size_t           filtered;      /* records of no row */
+    size_t           duplicates;
+    size_t           retries;       /* rows with an idempotency key */
     record_fault_t  *faults;
-    size_t          nfaults;
-    size_t          faults_size;
-    batch_range_t  *ranges;
-    size_t          nranges;
-    size_t          ranges_size;
-    batch_gap_t    *gaps;
-    size_t          ngaps;
-    size_t          gaps_size;
+    size_t           nfaults;
+    size_t           faults_size;
+    batch_range_t   *ranges;
+    size_t           nranges;
+    size_t           ranges_size;
+    batch_gap_t     *gaps;
+    size_t           ngaps;
+    size_t           gaps_size;
 
-    int64_t         first;         /* ms, monotonic, of the first record */
-    uint64_t        generation;    /* of the assignment */
+    int64_t          first;         /* ms, monotonic, of the first record */
+    uint64_t         generation;    /* of the assignment */
 } batch_t;
 
 
@@ -107,17 +108,17 @@ void batch_free(batch_t *batch);
 
 /*
  * How long a batch is gathered: "linger", and up to ten times as long where
- * writing one, "wrote" on average, takes more than a quarter of that.  All
- * in ms.
+ * writing a batch takes more than a quarter of that.  "wrote" is how long it
+ * takes on average.  All in ms.
  */
 int64_t batch_linger(int64_t linger, int64_t wrote);
 
-/* Empties it; what it has allocated is kept within the bounds. */
+/* Empties the batch; its memory is kept within the bounds. */
 void batch_reset(batch_t *batch, uint64_t generation);
 
 /*
- * The place of a partition, made when it is new to the batch: "expected",
- * "epoch" and "run" are taken then.  Returns its index or -1 when memory is
+ * The range of a partition.  A partition that is new to the batch gets one
+ * with "expected", "epoch" and "run".  Returns its index, or -1 when memory is
  * short.
  */
 int batch_range(batch_t *batch, int32_t partition, int64_t expected,
@@ -125,27 +126,56 @@ int batch_range(batch_t *batch, int32_t partition, int64_t expected,
 
 /*
  * Takes a record behind the last one of its range.  Its COPY line is what
- * was appended to batch->text since "text" bytes; an offset beyond the one
- * due is kept as a gap.  Returns 0, or -1 when memory is short: nothing was
- * taken then.
+ * was appended to batch->text since "text" bytes; offsets between the one due
+ * and the record's are kept as a gap.  Returns 0, or -1 with nothing taken
+ * when memory is short.
  */
 int batch_add(batch_t *batch, unsigned range, const record_t *record,
     size_t text);
 
-/* Accounts a record that is left out; the same for it. */
-int batch_filter(batch_t *batch, unsigned range,
-    const record_t *record);
+/* Accounts a record that is left out; returns as batch_add(). */
+int batch_filter(batch_t *batch, unsigned range, const record_t *record);
 
-/* Marks a row as dead.  Returns -1 when memory is short. */
+/* Makes a row a dead letter.  Returns -1 when memory is short. */
 int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     const char *reason);
 
-/* Takes back whatever SQL found: the rows are tried again. */
-void batch_forget_faults(batch_t *batch);
+/* Marks a row, unless it is dead, as a client's retry that takes no effect. */
+void batch_duplicate(batch_t *batch, size_t row);
 
-static inline bool batch_has_room(const batch_t *batch);
+/* Take back what SQL found, so that the rows are tried again. */
+void batch_forget_faults(batch_t *batch);
+void batch_forget_duplicates(batch_t *batch);
+
+/* The record of a row; the pointers lead into the batch. */
+void batch_record(const batch_t *batch, const batch_row_t *row,
+    record_t *record);
+
+/* The CRC-32 of a range's last record, as sluice.offsets keeps it. */
+uint32_t batch_last_crc(const batch_t *batch, const batch_range_t *range);
+
+/*
+ * The "line"th (from 1) row to be stored of a span; returns its end if there
+ * are fewer.
+ */
+size_t batch_line(const batch_t *batch, const batch_span_t *span,
+    uint64_t line);
+
+/* ms until the batch should leave, 0: now, -1: it is empty. */
+int64_t batch_due_in(const batch_t *batch, int64_t now);
+
+
+/* "now" in ms of the monotonic clock. */
+
+static inline bool
+batch_is_due(const batch_t *batch, int64_t now)
+{
+    return batch_due_in(batch, now) == 0;
+}
+
 
 /* Bytes held: records, COPY lines and what is known of each. */
+
 static inline size_t
 batch_bytes(const batch_t *batch)
 {
@@ -155,6 +185,7 @@ batch_bytes(const batch_t *batch)
 
 
 /* Records accounted: rows and those left out. */
+
 static inline size_t
 batch_records(const batch_t *batch)
 {
@@ -170,41 +201,14 @@ batch_has_room(const batch_t *batch)
 }
 
 
-/* Whether it should leave now; "now" in ms of the monotonic clock. */
-bool batch_is_due(const batch_t *batch, int64_t now);
-
-/* Milliseconds until it is due, -1 if it is empty. */
-int64_t batch_due_in(const batch_t *batch, int64_t now);
-
-/* The CRC-32 of a range's last record, as sluice.offsets keeps it. */
-uint32_t batch_last_crc(const batch_t *batch, const batch_range_t *range);
-
-/* Bytes of a row's record; NULL for a null. */
-const char *batch_key(const batch_t *batch, const batch_row_t *row);
-const char *batch_value(const batch_t *batch, const batch_row_t *row);
-const char *batch_headers(const batch_t *batch, const batch_row_t *row);
-
-const char *batch_retry(const batch_t *batch, const batch_row_t *row);
-
-/* Marks a row, unless it is dead, as a client's retry that takes no effect. */
-void batch_duplicate(batch_t *batch, size_t row);
-void batch_forget_duplicates(batch_t *batch);
-
 /* Whether a row is to be stored in a table. */
+
 static inline bool
 batch_is_stored(const batch_row_t *row, unsigned target)
 {
     return row->text_len && row->fault == 0 && !row->duplicate
            && row->target == target;
 }
-
-
-/*
- * The "line"th (from 1) row to be stored of a span; returns its end if there
- * are fewer.
- */
-size_t batch_line(const batch_t *batch, const batch_span_t *span,
-    uint64_t line);
 
 
 #endif

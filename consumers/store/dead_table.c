@@ -15,8 +15,6 @@
 static int dead_table_letter(const dead_table_t *dead, const batch_t *batch,
     const batch_row_t *row, buf_t *out);
 static void dead_table_date(int64_t timestamp, buf_t *out);
-static int dead_table_record(const batch_t *batch, const batch_row_t *row,
-    buf_t *out);
 static int dead_table_text(const char *s, buf_t *out);
 static int dead_table_field(const char *s, size_t len, bool bytes,
     buf_t *out);
@@ -72,43 +70,45 @@ static int
 dead_table_letter(const dead_table_t *dead, const batch_t *batch,
     const batch_row_t *row, buf_t *out)
 {
-    bool                   stripped;
-    const char            *table;
+    bool                   all;
+    record_t               record;
     const conf_t          *conf;
     const record_fault_t  *fault;
 
     conf = dead->conf;
-    stripped = conf->dead_store == CONF_STORE_REASON;
+    all = conf->dead_store == CONF_STORE_ALL;
     fault = &batch->faults[row->fault - 1];
-    table = row->target < conf->ntargets ? conf->targets[row->target]->table
-                                         : conf->table;
+    batch_record(batch, row, &record);
 
     buf_add(out, dead->key.data, dead->key.len);
 
-    if (dead_table_text(table, out) == -1) {
+    if (dead_table_text(row->target < conf->ntargets
+                        ? conf->targets[row->target]->table : conf->table,
+                        out)
+        == -1)
+    {
         return -1;
     }
 
-    buf_addf(out, "%" PRId32 "\t%" PRId64 "\t",
-             batch->ranges[row->range].partition, row->offset);
-    dead_table_date(row->timestamp, out);
+    buf_addf(out, "%" PRId32 "\t%" PRId64 "\t", record.partition,
+             record.offset);
+    dead_table_date(record.timestamp, out);
 
-    if (stripped) {
-        buf_addf(out, "\\N\t\\N\t\\N\t");
-
-    } else if (dead_table_record(batch, row, out) == -1) {
-        return -1;
-    }
-
-    buf_addf(out, "%s\t", fault->sqlstate);
-
-    if (buf_failed(out)
+    if (dead_table_field(all ? record.key : NULL, record.key_len, true, out)
+        == -1
+        || dead_table_field(all ? record.headers : NULL, record.headers_len,
+                            false, out)
+           == -1
+        || dead_table_field(all ? record.value : NULL, record.value_len, true,
+                            out)
+           == -1
+        || dead_table_text(fault->sqlstate, out) == -1
         || copy_add_text(out, fault->reason, strlen(fault->reason)) == -1)
     {
         return -1;
     }
 
-    buf_addf(out, stripped ? "\tt\n" : "\n");
+    buf_addf(out, all ? "\n" : "\tt\n");
 
     return buf_failed(out) ? -1 : 0;
 }
@@ -126,22 +126,6 @@ dead_table_date(int64_t timestamp, buf_t *out)
     } else {
         buf_addf(out, "\\N\t");
     }
-}
-
-
-/* Key, headers and value. */
-
-static int
-dead_table_record(const batch_t *batch, const batch_row_t *row, buf_t *out)
-{
-    return dead_table_field(batch_key(batch, row), row->key_len, true, out)
-           == -1
-           || dead_table_field(batch_headers(batch, row), row->headers_len,
-                               false, out)
-              == -1
-           || dead_table_field(batch_value(batch, row), row->value_len, true,
-                               out)
-              == -1 ? -1 : 0;
 }
 
 

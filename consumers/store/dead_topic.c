@@ -47,7 +47,7 @@ static void dead_topic_step(dead_topic_t *topic, int64_t now);
 static rd_kafka_resp_err_t dead_topic_produce(dead_topic_t *topic,
     const batch_row_t *row);
 static rd_kafka_headers_t *dead_topic_headers(dead_topic_t *topic,
-    const batch_row_t *row);
+    const record_t *record, const record_fault_t *fault);
 static void dead_topic_fail(dead_topic_t *topic, rd_kafka_resp_err_t err);
 static void dead_topic_end(dead_topic_t *topic);
 static void dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
@@ -249,19 +249,22 @@ dead_topic_step(dead_topic_t *topic, int64_t now)
 static rd_kafka_resp_err_t
 dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
 {
-    const char           *key, *value;
+    record_t              record;
     rd_kafka_headers_t   *headers;
     rd_kafka_resp_err_t   err;
 
-    key = NULL;
-    value = NULL;
+    batch_record(topic->batch, row, &record);
 
-    if (topic->conf->dead_store == CONF_STORE_ALL) {
-        key = batch_key(topic->batch, row);
-        value = batch_value(topic->batch, row);
+    if (topic->conf->dead_store == CONF_STORE_REASON) {
+        record.key = NULL;
+        record.key_len = 0;
+        record.value = NULL;
+        record.value_len = 0;
+        record.headers = NULL;
     }
 
-    headers = dead_topic_headers(topic, row);
+    headers = dead_topic_headers(topic, &record,
+                                 &topic->batch->faults[row->fault - 1]);
     if (headers == NULL) {
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
     }
@@ -269,9 +272,9 @@ dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
     err = rd_kafka_producev(topic->rk,
                             RD_KAFKA_V_TOPIC(topic->conf->dead_topic),
                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                            RD_KAFKA_V_KEY(key, key ? row->key_len : 0),
-                            RD_KAFKA_V_VALUE((void *) (uintptr_t) value,
-                                             value ? row->value_len : 0),
+                            RD_KAFKA_V_KEY(record.key, record.key_len),
+                            RD_KAFKA_V_VALUE((void *) (uintptr_t) record.value,
+                                             record.value_len),
                             RD_KAFKA_V_HEADERS(headers),
                             RD_KAFKA_V_OPAQUE((void *) topic->round),
                             RD_KAFKA_V_END);
@@ -286,22 +289,20 @@ dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
 /* The record's own, then where it was and why it is dead. */
 
 static rd_kafka_headers_t *
-dead_topic_headers(dead_topic_t *topic, const batch_row_t *row)
+dead_topic_headers(dead_topic_t *topic, const record_t *record,
+    const record_fault_t *fault)
 {
-    char                  partition[16], offset[24], timestamp[24];
-    size_t                i, n;
-    const char           *text;
-    rd_kafka_headers_t   *headers;
-    const record_fault_t  *fault;
+    char                   partition[16], offset[24], timestamp[24];
+    size_t                 i, n;
+    rd_kafka_headers_t    *headers;
     const record_header_t *own;
 
     topic->list.len = 0;
     topic->bytes.len = 0;
-    text = topic->conf->dead_store == CONF_STORE_ALL
-           ? batch_headers(topic->batch, row) : NULL;
 
-    if (text && headers_read(&topic->doc, text, row->headers_len,
-                             &topic->list, &topic->bytes) == -1)
+    if (record->headers
+        && headers_read(&topic->doc, record->headers, record->headers_len,
+                        &topic->list, &topic->bytes) == -1)
     {
         buf_free(&topic->list);
         buf_free(&topic->bytes);
@@ -310,7 +311,6 @@ dead_topic_headers(dead_topic_t *topic, const batch_row_t *row)
 
     own = (const record_header_t *) (const void *) topic->list.data;
     n = topic->list.len / sizeof(record_header_t);
-    fault = &topic->batch->faults[row->fault - 1];
     headers = rd_kafka_headers_new(n + 6);
 
     for (i = 0; i < n; i++) {
@@ -318,16 +318,15 @@ dead_topic_headers(dead_topic_t *topic, const batch_row_t *row)
                             (ssize_t) own[i].len);
     }
 
-    snprintf(partition, sizeof(partition), "%" PRId32,
-             topic->batch->ranges[row->range].partition);
-    snprintf(offset, sizeof(offset), "%" PRId64, row->offset);
-    snprintf(timestamp, sizeof(timestamp), "%" PRId64, row->timestamp);
+    snprintf(partition, sizeof(partition), "%" PRId32, record->partition);
+    snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
+    snprintf(timestamp, sizeof(timestamp), "%" PRId64, record->timestamp);
 
     rd_kafka_header_add(headers, "sluice-topic", -1, topic->conf->topic, -1);
     rd_kafka_header_add(headers, "sluice-partition", -1, partition, -1);
     rd_kafka_header_add(headers, "sluice-offset", -1, offset, -1);
 
-    if (row->timestamp >= 0) {
+    if (record->timestamp >= 0) {
         rd_kafka_header_add(headers, "sluice-timestamp", -1, timestamp, -1);
     }
 

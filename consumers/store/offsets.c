@@ -1,4 +1,8 @@
-/* Offsets in PostgreSQL: claimed at assignment, advanced with the rows. */
+/*
+ * Offsets in PostgreSQL, claimed at assignment: each partition is looked for
+ * in sluice.offsets, added where it is new, given the next epoch, and compared
+ * with what the topic holds.
+ */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,18 +30,25 @@ struct offsets_s {
 };
 
 
+static void offsets_add(const offsets_t *o, PGconn *conn, const char *table,
+    const char *const *before, buf_t *sql);
 static void offsets_end(offsets_t *o, sqlstate_action_t action,
     const char *reason);
-static bool offsets_stale(offsets_t *o);
-static int offsets_ask(offsets_t *o, bool all);
+static bool offsets_is_stale(offsets_t *o);
+static bool offsets_failed(offsets_t *o, const pg_reply_t *reply,
+    const char *what);
+static void offsets_send(offsets_t *o, pg_done_pt done);
 static void offsets_on_stored(void *data, const pg_reply_t *reply);
-static void offsets_on_claimed(void *data, const pg_reply_t *reply);
+static void offsets_ask(offsets_t *o, bool all);
 static void offsets_send_claim(offsets_t *o, const lookup_result_t *result);
 static void offsets_values(offsets_t *o, const lookup_result_t *result,
     bool mine);
-static int64_t offsets_begin(offsets_t *o, const lookup_range_t *range);
+static void offsets_on_claimed(void *data, const pg_reply_t *reply);
 static int offsets_check(offsets_t *o, source_partition_t *p,
     const lookup_range_t *range, char *reason, size_t size);
+static int offsets_row(const PGresult *res, int32_t partition);
+static const lookup_range_t *offsets_range(const lookup_result_t *result,
+    int32_t partition);
 
 
 void
@@ -52,6 +63,7 @@ offsets_prefix(const conf_t *conf, char *prefix)
         hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
     }
 
+    /* the NUL between them */
     hash *= 0x100000001b3;
 
     for (p = conf->topic; *p; p++) {
@@ -117,20 +129,6 @@ offsets_key(const offsets_t *o, PGconn *conn, buf_t *sql)
 
 
 void
-offsets_key_table(const offsets_t *o, PGconn *conn, const char *table,
-    buf_t *sql)
-{
-    sql_literal(sql, conn, o->cluster);
-    buf_add(sql, ",", 1);
-    sql_literal(sql, conn, o->conf->group);
-    buf_add(sql, ",", 1);
-    sql_literal(sql, conn, o->conf->topic);
-    buf_add(sql, ",", 1);
-    sql_literal(sql, conn, table);
-}
-
-
-void
 offsets_where(const offsets_t *o, PGconn *conn, buf_t *sql)
 {
     offsets_where_table(o, conn, o->conf->table, sql);
@@ -138,17 +136,43 @@ offsets_where(const offsets_t *o, PGconn *conn, buf_t *sql)
 
 
 void
+offsets_key_table(const offsets_t *o, PGconn *conn, const char *table,
+    buf_t *sql)
+{
+    static const char *const  before[] = { "", ",", ",", "," };
+
+    offsets_add(o, conn, table, before, sql);
+}
+
+
+void
 offsets_where_table(const offsets_t *o, PGconn *conn, const char *table,
     buf_t *sql)
 {
-    buf_addf(sql, " cluster_id=");
-    sql_literal(sql, conn, o->cluster);
-    buf_addf(sql, " AND group_id=");
-    sql_literal(sql, conn, o->conf->group);
-    buf_addf(sql, " AND topic=");
-    sql_literal(sql, conn, o->conf->topic);
-    buf_addf(sql, " AND table_name=");
-    sql_literal(sql, conn, table);
+    static const char *const  before[] = {
+        " cluster_id=", " AND group_id=", " AND topic=", " AND table_name="
+    };
+
+    offsets_add(o, conn, table, before, sql);
+}
+
+
+static void
+offsets_add(const offsets_t *o, PGconn *conn, const char *table,
+    const char *const *before, buf_t *sql)
+{
+    size_t       i;
+    const char  *key[4];
+
+    key[0] = o->cluster;
+    key[1] = o->conf->group;
+    key[2] = o->conf->topic;
+    key[3] = table;
+
+    for (i = 0; i < 4; i++) {
+        buf_add(sql, before[i], strlen(before[i]));
+        sql_literal(sql, conn, key[i]);
+    }
 }
 
 
@@ -164,10 +188,10 @@ offsets_end(offsets_t *o, sqlstate_action_t action, const char *reason)
 }
 
 
-/* A rebalance while a query or a lookup was under way. */
+/* Whether a rebalance came while a query or a lookup was under way. */
 
 static bool
-offsets_stale(offsets_t *o)
+offsets_is_stale(offsets_t *o)
 {
     if (source_status(o->source)->generation == o->generation) {
         return false;
@@ -179,7 +203,7 @@ offsets_stale(offsets_t *o)
 }
 
 
-static int
+static bool
 offsets_failed(offsets_t *o, const pg_reply_t *reply, const char *what)
 {
     outcome_t  outcome;
@@ -187,7 +211,7 @@ offsets_failed(offsets_t *o, const pg_reply_t *reply, const char *what)
     sql_outcome(&outcome, reply, what);
 
     if (outcome.action == SQLSTATE_OK && reply->rows) {
-        return offsets_stale(o) ? -1 : 0;
+        return offsets_is_stale(o);
     }
 
     if (outcome.action == SQLSTATE_ROW || outcome.action == SQLSTATE_OK
@@ -198,7 +222,20 @@ offsets_failed(offsets_t *o, const pg_reply_t *reply, const char *what)
 
     o->done(o->data, &outcome);
 
-    return -1;
+    return true;
+}
+
+
+static void
+offsets_send(offsets_t *o, pg_done_pt done)
+{
+    if (buf_failed(&o->sql)) {
+        buf_free(&o->sql);
+        offsets_end(o, SQLSTATE_RETRY, "out of memory");
+        return;
+    }
+
+    pg_query(o->pg, o->sql.data, NULL, done, o);
 }
 
 
@@ -218,13 +255,7 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
     buf_addf(&o->sql, "SELECT partition FROM sluice.offsets WHERE");
     offsets_where(o, pg_conn(pg), &o->sql);
 
-    if (buf_failed(&o->sql)) {
-        memset(&o->sql, 0, sizeof(buf_t));
-        offsets_end(o, SQLSTATE_RETRY, "out of memory");
-        return;
-    }
-
-    pg_query(pg, o->sql.data, NULL, offsets_on_stored, o);
+    offsets_send(o, offsets_on_stored);
 }
 
 
@@ -236,40 +267,32 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
 static void
 offsets_on_stored(void *data, const pg_reply_t *reply)
 {
-    int                  row, rows;
-    size_t               i, n, known;
+    size_t               i, n;
     offsets_t           *o = data;
     source_partition_t  *p;
 
-    if (offsets_failed(o, reply, "could not read sluice.offsets") == -1) {
+    if (offsets_failed(o, reply, "could not read sluice.offsets")) {
         return;
     }
 
-    rows = PQntuples(reply->rows);
     p = source_partitions(o->source, &n);
-    o->first = rows == 0;
+    o->first = PQntuples(reply->rows) == 0;
 
-    for (i = 0, known = 0; i < n; i++) {
-        for (row = 0; row < rows; row++) {
-            if (sql_number(reply->rows, row, 0) == p[i].id) {
-                known++;
-                break;
-            }
-        }
+    for (i = 0; i < n && offsets_row(reply->rows, p[i].id) != -1; i++) {
+        /* void */
     }
 
-    if (known == n) {
+    if (i == n) {
         offsets_send_claim(o, NULL);
-        return;
-    }
-
-    if (offsets_ask(o, o->first) == -1) {
-        offsets_end(o, SQLSTATE_RETRY, "could not start a thread");
+    } else {
+        offsets_ask(o, o->first);
     }
 }
 
 
-static int
+/* Asks Kafka for the ranges of this daemon's partitions, or of all. */
+
+static void
 offsets_ask(offsets_t *o, bool all)
 {
     int                  rc;
@@ -278,28 +301,31 @@ offsets_ask(offsets_t *o, bool all)
     source_partition_t  *p;
 
     p = source_partitions(o->source, &n);
+    rc = -1;
 
     ids = malloc((n + 1) * sizeof(int32_t));
-    if (ids == NULL) {
-        return -1;
+
+    if (ids) {
+        for (i = 0; i < n; i++) {
+            ids[i] = p[i].id;
+        }
+
+        rc = lookup_start(o->lookup, source_handle(o->source), ids,
+                          all ? 0 : n, true,
+                          all && o->conf->start == CONF_START_TIME
+                          ? o->conf->start_time : -1);
     }
 
-    for (i = 0; i < n; i++) {
-        ids[i] = p[i].id;
-    }
-
-    rc = lookup_start(o->lookup, source_handle(o->source), ids,
-                      all ? 0 : n, true,
-                      all && o->conf->start == CONF_START_TIME
-                      ? o->conf->start_time : -1);
     free(ids);
 
-    return rc;
+    if (rc == -1) {
+        offsets_end(o, SQLSTATE_RETRY, "could not start a thread");
+    }
 }
 
 
 static int64_t
-offsets_begin(offsets_t *o, const lookup_range_t *range)
+offsets_begin(const offsets_t *o, const lookup_range_t *range)
 {
     if (!o->first || o->conf->start == CONF_START_EARLIEST) {
         return range->begin;
@@ -312,11 +338,12 @@ offsets_begin(offsets_t *o, const lookup_range_t *range)
 void
 offsets_looked_up(offsets_t *o, const lookup_result_t *result)
 {
-    char                 reason[SQL_REASON];
-    size_t               i, j, n;
-    source_partition_t  *p;
+    char                   reason[SQL_REASON];
+    size_t                 i, n;
+    source_partition_t    *p;
+    const lookup_range_t  *range;
 
-    if (offsets_stale(o)) {
+    if (offsets_is_stale(o)) {
         return;
     }
 
@@ -335,17 +362,13 @@ offsets_looked_up(offsets_t *o, const lookup_result_t *result)
     p = source_partitions(o->source, &n);
 
     for (i = 0; i < n; i++) {
-        for (j = 0; j < result->nranges; j++) {
-            if (result->ranges[j].partition != p[i].id) {
-                continue;
-            }
-            if (offsets_check(o, &p[i], &result->ranges[j], reason,
-                              sizeof(reason))
-                == -1)
-            {
-                offsets_end(o, SQLSTATE_HOLD, reason);
-                return;
-            }
+        range = offsets_range(result, p[i].id);
+
+        if (range
+            && offsets_check(o, &p[i], range, reason, sizeof(reason)) == -1)
+        {
+            offsets_end(o, SQLSTATE_HOLD, reason);
+            return;
         }
     }
 
@@ -388,31 +411,24 @@ offsets_check(offsets_t *o, source_partition_t *p,
 static void
 offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
 {
-    size_t               i, j, n, total;
-    int64_t              begin;
-    PGconn              *conn;
-    source_partition_t  *p;
+    size_t                 i, n;
+    int32_t                id;
+    PGconn                *conn;
+    source_partition_t    *p;
+    const lookup_range_t  *range;
 
     conn = pg_conn(o->pg);
     p = source_partitions(o->source, &n);
-    total = mine ? n : result->nranges;
+    n = mine ? n : result->nranges;
 
-    for (i = 0; i < total; i++) {
-        begin = 0;
-
-        for (j = 0; result && j < result->nranges; j++) {
-            if (result->ranges[j].partition
-                == (mine ? p[i].id : result->ranges[i].partition))
-            {
-                begin = offsets_begin(o, &result->ranges[j]);
-            }
-        }
+    for (i = 0; i < n; i++) {
+        id = mine ? p[i].id : result->ranges[i].partition;
+        range = result ? offsets_range(result, id) : NULL;
 
         buf_addf(&o->sql, i ? ",(" : "(");
         offsets_key(o, conn, &o->sql);
-        buf_addf(&o->sql, ",%d,%" PRId64 ",%d,",
-                 mine ? p[i].id : result->ranges[i].partition, begin,
-                 mine ? 1 : 0);
+        buf_addf(&o->sql, ",%d,%" PRId64 ",%d,", id,
+                 range ? offsets_begin(o, range) : 0, mine ? 1 : 0);
         sql_literal(&o->sql, conn, mine ? o->owner : "");
         buf_addf(&o->sql, ")");
     }
@@ -463,13 +479,7 @@ offsets_send_claim(offsets_t *o, const lookup_result_t *result)
              " AND b.table_name=c.table_name AND b.kind='records'"
              " AND b.next_offset=c.next_offset) FROM claimed c;COMMIT");
 
-    if (buf_failed(sql)) {
-        memset(sql, 0, sizeof(buf_t));
-        offsets_end(o, SQLSTATE_RETRY, "out of memory");
-        return;
-    }
-
-    pg_query(o->pg, sql->data, NULL, offsets_on_claimed, o);
+    offsets_send(o, offsets_on_claimed);
 }
 
 
@@ -482,7 +492,7 @@ offsets_on_claimed(void *data, const pg_reply_t *reply)
     PGresult            *res;
     source_partition_t  *p;
 
-    if (offsets_failed(o, reply, "could not claim the offsets") == -1) {
+    if (offsets_failed(o, reply, "could not claim the offsets")) {
         return;
     }
 
@@ -491,13 +501,8 @@ offsets_on_claimed(void *data, const pg_reply_t *reply)
 
     for (i = 0; i < n; i++) {
 
-        for (row = 0; row < PQntuples(res); row++) {
-            if (sql_number(res, row, 0) == p[i].id) {
-                break;
-            }
-        }
-
-        if (row == PQntuples(res)) {
+        row = offsets_row(res, p[i].id);
+        if (row == -1) {
             offsets_end(o, SQLSTATE_RETRY, "a claimed offset is missing");
             return;
         }
@@ -512,8 +517,37 @@ offsets_on_claimed(void *data, const pg_reply_t *reply)
     }
 
     o->claimed = true;
+    offsets_ask(o, false);
+}
 
-    if (offsets_ask(o, false) == -1) {
-        offsets_end(o, SQLSTATE_RETRY, "could not start a thread");
+
+/* The partition's row of an answer, or -1. */
+
+static int
+offsets_row(const PGresult *res, int32_t partition)
+{
+    int  row;
+
+    for (row = PQntuples(res) - 1; row >= 0; row--) {
+        if (sql_number(res, row, 0) == partition) {
+            break;
+        }
     }
+
+    return row;
+}
+
+
+static const lookup_range_t *
+offsets_range(const lookup_result_t *result, int32_t partition)
+{
+    size_t  i;
+
+    for (i = 0; i < result->nranges; i++) {
+        if (result->ranges[i].partition == partition) {
+            return &result->ranges[i];
+        }
+    }
+
+    return NULL;
 }

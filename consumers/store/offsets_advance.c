@@ -8,70 +8,19 @@
 #include "store/offsets.h"
 
 
-/* A row of sluice.batches, or what is added to one. */
-typedef struct {
-    const char  *kind;
-    int32_t      partition;
-    int64_t      first;
-    int64_t      next;
-    int64_t      records;
-    int64_t      dead;
-    int64_t      filtered;
-    int64_t      duplicates;
-} offsets_record_t;
-
-
-static void offsets_range(const offsets_t *o, PGconn *conn,
+static void offsets_move(const offsets_t *o, PGconn *conn,
     const batch_t *batch, const batch_range_t *range, buf_t *sql);
-static void offsets_record_range(const offsets_t *o, PGconn *conn,
-    const offsets_record_t *record, buf_t *sql);
+static void offsets_book(const offsets_t *o, PGconn *conn, const char *kind,
+    const batch_range_t *range, buf_t *sql);
 static int offsets_compare(const void *a, const void *b);
 
 
-/*
- * The counts that came with version 2 of the tables are named only where
- * there is something to count: tables of version 1 do without.
- */
-
 static void
-offsets_record_range(const offsets_t *o, PGconn *conn,
-    const offsets_record_t *record, buf_t *sql)
-{
-    bool  more;
-
-    more = record->filtered || record->duplicates;
-
-    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
-             " topic, table_name, partition, kind, first_offset, next_offset,"
-             " records, dead_letters%s) VALUES (",
-             more ? ", filtered, duplicates" : "");
-    offsets_key(o, conn, sql);
-    buf_addf(sql, ",%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
-             record->partition, record->kind, record->first, record->next,
-             record->records, record->dead);
-
-    if (more) {
-        buf_addf(sql, ",%" PRId64 ",%" PRId64, record->filtered,
-                 record->duplicates);
-    }
-
-    buf_addf(sql, ") ON CONFLICT (cluster_id, group_id, topic, partition,"
-             " table_name, first_offset, kind) DO UPDATE SET"
-             " next_offset=EXCLUDED.next_offset,"
-             " records=b.records+EXCLUDED.records,"
-             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,%s"
-             " updated_at=now();",
-             more ? " filtered=b.filtered+EXCLUDED.filtered,"
-                    " duplicates=b.duplicates+EXCLUDED.duplicates," : "");
-}
-
-
-static void
-offsets_range(const offsets_t *o, PGconn *conn, const batch_t *batch,
+offsets_move(const offsets_t *o, PGconn *conn, const batch_t *batch,
     const batch_range_t *range, buf_t *sql)
 {
-    size_t            i;
-    offsets_record_t  record;
+    size_t         i;
+    batch_range_t  gap;
 
     buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
              ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
@@ -86,32 +35,56 @@ offsets_range(const offsets_t *o, PGconn *conn, const batch_t *batch,
              range->partition, range->expected, range->epoch,
              range->partition, range->expected, range->epoch);
 
-    memset(&record, 0, sizeof(offsets_record_t));
-    record.kind = "records";
-    record.partition = range->partition;
-    record.first = range->run;
-    record.next = range->next;
-    record.records = range->records;
-    record.filtered = range->filtered;
-    record.duplicates = range->duplicates;
-
-    for (i = 0; batch->dead && i < batch->nrows; i++) {
-        record.dead += batch->rows[i].fault
-                       && &batch->ranges[batch->rows[i].range] == range;
-    }
-
-    offsets_record_range(o, conn, &record, sql);
+    offsets_book(o, conn, "records", range, sql);
 
     for (i = 0; i < batch->ngaps; i++) {
         if (batch->gaps[i].partition == range->partition) {
-            memset(&record, 0, sizeof(offsets_record_t));
-            record.kind = "gap";
-            record.partition = range->partition;
-            record.first = batch->gaps[i].first;
-            record.next = batch->gaps[i].next;
-            offsets_record_range(o, conn, &record, sql);
+            memset(&gap, 0, sizeof(batch_range_t));
+            gap.partition = range->partition;
+            gap.run = batch->gaps[i].first;
+            gap.next = batch->gaps[i].next;
+            offsets_book(o, conn, "gap", &gap, sql);
         }
     }
+}
+
+
+/*
+ * A row of sluice.batches, or what is added to one.  The counts that came with
+ * version 2 of the tables are named only where there is something to count:
+ * tables of version 1 do without.
+ */
+
+static void
+offsets_book(const offsets_t *o, PGconn *conn, const char *kind,
+    const batch_range_t *range, buf_t *sql)
+{
+    bool  more;
+
+    more = range->filtered || range->duplicates;
+
+    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
+             " topic, table_name, partition, kind, first_offset, next_offset,"
+             " records, dead_letters%s) VALUES (",
+             more ? ", filtered, duplicates" : "");
+    offsets_key(o, conn, sql);
+    buf_addf(sql, ",%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+             range->partition, kind, range->run, range->next, range->records,
+             range->dead);
+
+    if (more) {
+        buf_addf(sql, ",%" PRId64 ",%" PRId64, range->filtered,
+                 range->duplicates);
+    }
+
+    buf_addf(sql, ") ON CONFLICT (cluster_id, group_id, topic, partition,"
+             " table_name, first_offset, kind) DO UPDATE SET"
+             " next_offset=EXCLUDED.next_offset,"
+             " records=b.records+EXCLUDED.records,"
+             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,%s"
+             " updated_at=now();",
+             more ? " filtered=b.filtered+EXCLUDED.filtered,"
+                    " duplicates=b.duplicates+EXCLUDED.duplicates," : "");
 }
 
 
@@ -128,35 +101,35 @@ offsets_compare(const void *a, const void *b)
 void
 offsets_advance(offsets_t *o, PGconn *conn, const batch_t *batch, buf_t *sql)
 {
-    size_t                 i;
+    size_t                 i, n;
     buf_t                  block;
     const batch_range_t  **order;
 
+    n = batch->nranges;
     memset(&block, 0, sizeof(buf_t));
-    order = malloc((batch->nranges + 1) * sizeof(batch_range_t *));
 
-    buf_addf(&block, "DECLARE n bigint;BEGIN ");
-
-    for (i = 0; order && i < batch->nranges; i++) {
-        order[i] = &batch->ranges[i];
-    }
+    order = malloc((n + 1) * sizeof(batch_range_t *));
 
     if (order) {
-        qsort(order, batch->nranges, sizeof(batch_range_t *),
-              offsets_compare);
+        for (i = 0; i < n; i++) {
+            order[i] = &batch->ranges[i];
+        }
+
+        qsort(order, n, sizeof(batch_range_t *), offsets_compare);
+
+        buf_addf(&block, "DECLARE n bigint;BEGIN ");
+
+        for (i = 0; i < n; i++) {
+            offsets_move(o, conn, batch, order[i], &block);
+        }
+
+        buf_addf(&block, "END");
     }
 
-    for (i = 0; order && i < batch->nranges; i++) {
-        offsets_range(o, conn, batch, order[i], &block);
-    }
-
-    buf_addf(&block, "END");
-    buf_addf(sql, "DO ");
-    /* without memory an empty block: a syntax error, so no commit */
-    sql_literal(sql, conn, order && !buf_failed(&block) ? block.data : "");
+    /* an empty block, without memory, commits nothing either */
+    sql_do(sql, conn, &block);
     buf_addf(sql, ";COMMIT");
 
-    buf_free(&block);
     free(order);
 }
 

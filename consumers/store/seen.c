@@ -104,6 +104,7 @@ int64_t
 seen_collect(seen_t *seen, const batch_t *batch)
 {
     size_t              i;
+    record_t            record;
     seen_key_t         *key;
     const batch_row_t  *row;
 
@@ -117,9 +118,10 @@ seen_collect(seen_t *seen, const batch_t *batch)
         row = &batch->rows[i];
 
         if (row->retry && row->text_len) {
+            batch_record(batch, row, &record);
             key = &seen->keys[seen->nkeys++];
             memset(key, 0, sizeof(seen_key_t));
-            key->hash = batch_retry(batch, row);
+            key->hash = record.retry;
             memcpy(&key->order, key->hash, sizeof(key->order));
             key->order = be64toh(key->order);
             key->row = i;

@@ -13,10 +13,10 @@
 
 
 typedef struct {
-    catalog_t     *catalog;
-    row_plan_t    *plan;
-    tombstone_t   *tombstone;    /* NULL: a null value is no tombstone */
-    binary_t       binary;       /* no kinds: text has to do */
+    catalog_t    *catalog;
+    row_plan_t   *plan;
+    tombstone_t  *tombstone;    /* NULL: a null value is no tombstone */
+    binary_t      binary;       /* no kinds: text has to do */
 } table_t;
 
 
@@ -24,7 +24,8 @@ struct targets_s {
     const conf_t     *conf;
     conf_column_t     route_column;  /* what "route" asks for */
     row_plan_t       *route;         /* NULL: there is one table */
-    char            **values;        /* of the routes, as COPY has them */
+    buf_t             values;        /* of the routes, as COPY has them, each
+                                        with a NUL */
     buf_t             value;
     table_t          *list;
     size_t            n;
@@ -39,18 +40,17 @@ struct targets_s {
 
 
 static void targets_on_prepared(void *data, const outcome_t *outcome);
-static int table_plan(table_t *table, char *reason, size_t size);
-static int targets_route_prepare(targets_t *targets, char *reason,
-    size_t size);
+static int targets_plan(table_t *table, char *reason, size_t size);
+static int targets_plan_route(targets_t *targets, char *reason, size_t size);
 static int targets_route(targets_t *targets, const record_t *record,
-    targets_row_t *row);
+    uint16_t *target, record_fault_t *fault);
+static void targets_no_table(const char *value, record_fault_t *fault);
 static int targets_retry(targets_t *targets, record_t *record);
 
 
 targets_t *
 targets_create(const conf_t *conf)
 {
-    size_t      i;
     targets_t  *targets;
 
     targets = calloc(1, sizeof(targets_t));
@@ -61,20 +61,20 @@ targets_create(const conf_t *conf)
     targets->conf = conf;
     targets->list = calloc(conf->ntargets, sizeof(table_t));
 
-    if (targets->list == NULL) {
-        free(targets);
-        return NULL;
+    while (targets->list && targets->n < conf->ntargets) {
+        targets->list[targets->n].catalog
+            = catalog_create(conf->targets[targets->n]);
+
+        if (targets->list[targets->n].catalog == NULL) {
+            break;
+        }
+
+        targets->n++;
     }
 
-    targets->n = conf->ntargets;
-
-    for (i = 0; i < targets->n; i++) {
-        targets->list[i].catalog = catalog_create(conf->targets[i]);
-
-        if (targets->list[i].catalog == NULL) {
-            targets_destroy(targets);
-            return NULL;
-        }
+    if (targets->n < conf->ntargets) {
+        targets_destroy(targets);
+        return NULL;
     }
 
     return targets;
@@ -97,14 +97,10 @@ targets_destroy(targets_t *targets)
         binary_free(&targets->list[i].binary);
     }
 
-    for (i = 0; targets->values && i < targets->conf->nroutes; i++) {
-        free(targets->values[i]);
-    }
-
     retry_key_destroy(targets->retry_key);
     row_plan_free(targets->route);
+    buf_free(&targets->values);
     buf_free(&targets->value);
-    free(targets->values);
     free(targets->list);
     free(targets);
 }
@@ -146,42 +142,38 @@ targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
 static void
 targets_on_prepared(void *data, const outcome_t *outcome)
 {
-    outcome_t   failed;
+    outcome_t   ended;
     targets_t  *targets = data;
 
-    if (outcome->action != SQLSTATE_OK) {
-        targets->done(targets->data, outcome);
-        return;
-    }
+    ended = *outcome;
 
-    if (table_plan(&targets->list[targets->preparing], failed.reason,
-                    sizeof(failed.reason))
-        == -1)
+    if (ended.action == SQLSTATE_OK
+        && targets_plan(&targets->list[targets->preparing], ended.reason,
+                        sizeof(ended.reason))
+           == -1)
     {
-        failed.action = SQLSTATE_HOLD;
-        targets->done(targets->data, &failed);
+        ended.action = SQLSTATE_HOLD;
+    }
+
+    if (ended.action == SQLSTATE_OK && ++targets->preparing < targets->n) {
+        catalog_prepare(targets->list[targets->preparing].catalog,
+                        targets->pg, targets_on_prepared, targets);
         return;
     }
 
-    if (++targets->preparing == targets->n) {
-        failed = *outcome;
-        if (targets_route_prepare(targets, failed.reason,
-                                  sizeof(failed.reason))
-            == -1)
-        {
-            failed.action = SQLSTATE_HOLD;
-        }
-        targets->done(targets->data, &failed);
-        return;
+    if (ended.action == SQLSTATE_OK
+        && targets_plan_route(targets, ended.reason, sizeof(ended.reason))
+           == -1)
+    {
+        ended.action = SQLSTATE_HOLD;
     }
 
-    catalog_prepare(targets->list[targets->preparing].catalog, targets->pg,
-                    targets_on_prepared, targets);
+    targets->done(targets->data, &ended);
 }
 
 
 static int
-table_plan(table_t *table, char *reason, size_t size)
+targets_plan(table_t *table, char *reason, size_t size)
 {
     row_spec_t       spec;
     const conf_t    *conf;
@@ -221,63 +213,17 @@ table_plan(table_t *table, char *reason, size_t size)
 }
 
 
-const target_t *
-targets_found(const targets_t *targets, size_t target)
-{
-    return catalog_target(targets->list[target].catalog);
-}
-
-
-binary_t *
-targets_binary(targets_t *targets, size_t target)
-{
-    binary_t  *binary;
-
-    binary = &targets->list[target].binary;
-
-    return binary->kinds ? binary : NULL;
-}
-
-
-int
-targets_convert(targets_t *targets, const record_t *record,
-    buf_t *text, targets_row_t *row)
-{
-    int       rc;
-    table_t  *table;
-
-    row->target = 0;
-    row->tombstone = false;
-
-    if (targets->route) {
-        rc = targets_route(targets, record, row);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-
-    table = &targets->list[row->target];
-
-    if (record->value == NULL && table->tombstone) {
-        row->tombstone = true;
-        return tombstone_convert(table->tombstone, record, text, &row->fault);
-    }
-
-    return row_convert(table->plan, record, text, &row->fault);
-}
-
-
 /*
  * The routing value is read as a column of text would be, so that it is found
  * in any format, and compared as COPY would have it, where null is not "".
  */
 
 static int
-targets_route_prepare(targets_t *targets, char *reason, size_t size)
+targets_plan_route(targets_t *targets, char *reason, size_t size)
 {
     size_t         i;
-    buf_t          value;
     row_spec_t     spec;
+    const char    *value;
     const conf_t  *conf;
 
     static const char *const  types[] = { "text" };
@@ -288,23 +234,17 @@ targets_route_prepare(targets_t *targets, char *reason, size_t size)
         return 0;
     }
 
-    snprintf(reason, size, "out of memory");
-
-    targets->values = calloc(conf->nroutes, sizeof(char *));
-    if (targets->values == NULL) {
-        return -1;
-    }
+    targets->values.len = 0;
 
     for (i = 0; i < conf->nroutes; i++) {
-        memset(&value, 0, sizeof(buf_t));
-        if (copy_add_text(&value, conf->routes[i].value,
-                         strlen(conf->routes[i].value))
-            == -1)
+        value = conf->routes[i].value;
+
+        if (copy_add_text(&targets->values, value, strlen(value)) == -1
+            || buf_append(&targets->values, "", 1) == -1)
         {
+            snprintf(reason, size, "out of memory");
             return -1;
         }
-        buf_add(&value, "", 1);
-        targets->values[i] = value.data;
     }
 
     targets->route_column.name = (char *) "route";
@@ -328,56 +268,21 @@ targets_route_prepare(targets_t *targets, char *reason, size_t size)
 }
 
 
-/* 0 with a target, or as targets_convert(). */
-
-static int
-targets_route(targets_t *targets, const record_t *record,
-    targets_row_t *row)
+const target_t *
+targets_found(const targets_t *targets, size_t target)
 {
-    int            rc;
-    size_t         i;
-    const conf_t  *conf;
+    return catalog_target(targets->list[target].catalog);
+}
 
-    conf = targets->conf;
-    row->target = BATCH_NO_TARGET;
-    targets->value.len = 0;
 
-    rc = row_convert(targets->route, record, &targets->value, &row->fault);
-    if (rc != 0) {
-        return rc;
-    }
+binary_t *
+targets_binary(targets_t *targets, size_t target)
+{
+    binary_t  *binary;
 
-    targets->value.data[targets->value.len - 1] = '\0';
+    binary = &targets->list[target].binary;
 
-    for (i = 0; i < conf->nroutes; i++) {
-        if (strcmp(targets->values[i], targets->value.data) == 0) {
-            row->target = conf->routes[i].target;
-            return 0;
-        }
-    }
-
-    switch (conf->route_default) {
-
-    case CONF_ROUTE_FILTER:
-        return ROW_FILTERED;
-
-    case CONF_ROUTE_TABLE:
-        for (i = 0; conf->targets[i] != conf; i++) { /* void */ }
-        row->target = (uint16_t) i;
-        return 0;
-
-    default:
-        break;
-    }
-
-    snprintf(row->fault.sqlstate, sizeof(row->fault.sqlstate), "22023");
-    snprintf(row->fault.reason, RECORD_REASON, "\"route\" has no table for %s"
-             "%.200s", strcmp(targets->value.data, "\\N") == 0
-             ? "a record without the field" : "the value ",
-             strcmp(targets->value.data, "\\N") == 0
-             ? "" : targets->value.data);
-
-    return 1;
+    return binary->kinds ? binary : NULL;
 }
 
 
@@ -385,13 +290,31 @@ int
 targets_add(targets_t *targets, batch_t *batch, unsigned range,
     record_t *record)
 {
-    int             rc;
-    size_t          text;
-    batch_row_t    *last;
-    targets_row_t   row;
+    int              rc;
+    bool             tombstone;
+    size_t           text;
+    table_t         *table;
+    uint16_t         target;
+    batch_row_t     *row;
+    record_fault_t   fault;
 
+    rc = 0;
+    target = 0;
+    tombstone = false;
     text = batch->text.len;
-    rc = targets_convert(targets, record, &batch->text, &row);
+
+    if (targets->route) {
+        rc = targets_route(targets, record, &target, &fault);
+    }
+
+    if (rc == 0) {
+        table = &targets->list[target];
+        tombstone = record->value == NULL && table->tombstone;
+        rc = tombstone ? tombstone_convert(table->tombstone, record,
+                                           &batch->text, &fault)
+                       : row_convert(table->plan, record, &batch->text,
+                                     &fault);
+    }
 
     if (rc == -1) {
         return -1;
@@ -410,16 +333,77 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
         return -1;
     }
 
-    last = &batch->rows[batch->nrows - 1];
-    last->target = row.target;
-    last->tombstone = row.tombstone;
+    row = &batch->rows[batch->nrows - 1];
+    row->target = target;
+    row->tombstone = tombstone;
 
-    if (rc == 1) {
-        return batch_fault(batch, batch->nrows - 1, row.fault.sqlstate,
-                           row.fault.reason);
+    return rc == 0 ? 0 : batch_fault(batch, batch->nrows - 1, fault.sqlstate,
+                                     fault.reason);
+}
+
+
+/* Returns 0 with a target, else as row_convert(). */
+
+static int
+targets_route(targets_t *targets, const record_t *record, uint16_t *target,
+    record_fault_t *fault)
+{
+    int            rc;
+    size_t         i;
+    const char    *value, *other;
+    const conf_t  *conf;
+
+    conf = targets->conf;
+    *target = BATCH_NO_TARGET;
+    targets->value.len = 0;
+
+    rc = row_convert(targets->route, record, &targets->value, fault);
+    if (rc != 0) {
+        return rc;
     }
 
-    return 0;
+    targets->value.data[targets->value.len - 1] = '\0';
+    value = targets->value.data;
+    other = targets->values.data;
+
+    for (i = 0; i < conf->nroutes; i++) {
+        if (strcmp(other, value) == 0) {
+            *target = conf->routes[i].target;
+            return 0;
+        }
+
+        other += strlen(other) + 1;
+    }
+
+    switch (conf->route_default) {
+
+    case CONF_ROUTE_FILTER:
+        return ROW_FILTERED;
+
+    case CONF_ROUTE_TABLE:
+        for (i = 0; conf->targets[i] != conf; i++) { /* void */ }
+        *target = (uint16_t) i;
+        return 0;
+
+    default:
+        targets_no_table(value, fault);
+        return 1;
+    }
+}
+
+
+static void
+targets_no_table(const char *value, record_fault_t *fault)
+{
+    snprintf(fault->sqlstate, sizeof(fault->sqlstate), "22023");
+
+    if (strcmp(value, "\\N") == 0) {
+        snprintf(fault->reason, sizeof(fault->reason),
+                 "\"route\" has no table for a record without the field");
+    } else {
+        snprintf(fault->reason, sizeof(fault->reason),
+                 "\"route\" has no table for the value %.200s", value);
+    }
 }
 
 

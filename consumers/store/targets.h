@@ -12,15 +12,8 @@
 
 typedef struct targets_s  targets_t;
 
+/* The outcome is SQLSTATE_OK when all tables are ready. */
 typedef void (*targets_done_pt)(void *data, const outcome_t *outcome);
-
-
-/* What becomes of a record. */
-typedef struct {
-    uint16_t       target;
-    bool           tombstone;
-    record_fault_t  fault;       /* where it cannot become a row */
-} targets_row_t;
 
 
 /* "conf" must outlive it.  Returns NULL when memory is short. */
@@ -37,25 +30,17 @@ int targets_set_cluster(targets_t *targets, const char *cluster);
 void targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
     void *data);
 
-/* What the catalogue says of a table; valid as targets_binary() is. */
-const target_t *targets_found(const targets_t *targets, size_t target);
-
 /*
- * How lines of a table become tuples of COPY's binary format, NULL where they
- * cannot.  Valid until the next targets_prepare().
+ * What the catalogue says of a table, and how its lines become tuples of
+ * COPY's binary format, NULL where they cannot.  Both are valid until the next
+ * targets_prepare().
  */
+const target_t *targets_found(const targets_t *targets, size_t target);
 binary_t *targets_binary(targets_t *targets, size_t target);
 
 /*
- * Appends the COPY line of a record to "text": 0; 1 with row->fault set and
- * nothing appended; ROW_FILTERED; -1 when memory is short.
- */
-int targets_convert(targets_t *targets, const record_t *record,
-    buf_t *text, targets_row_t *row);
-
-/*
- * Converts a record and accounts it in the batch: 0, or -1 when memory is
- * short.  Sets its idempotency key.
+ * Converts a record and accounts it in the batch: as a row, as a dead letter
+ * or as left out.  Returns 0, or -1 when memory is short.
  */
 int targets_add(targets_t *targets, batch_t *batch, unsigned range,
     record_t *record);

@@ -35,6 +35,17 @@ add(unsigned range, int64_t offset, const char *value, const char *line)
 }
 
 
+static record_t
+taken(size_t row)
+{
+    record_t  record;
+
+    batch_record(&batch, &batch.rows[row], &record);
+
+    return record;
+}
+
+
 static size_t
 line(size_t first, size_t end, uint64_t number)
 {
@@ -135,11 +146,11 @@ test_ranges(void)
     is(batch.gaps[1].first, 12, "between records, too");
     is(batch.gaps[1].next, 15, "up to the next one");
 
-    ok(batch_value(&batch, &batch.rows[2]) == NULL, "a null value is null");
-    ok(memcmp(batch_key(&batch, &batch.rows[3]), "k", 1) == 0, "keys stay");
-    ok(batch_headers(&batch, &batch.rows[0]) == NULL, "no headers");
+    ok(taken(2).value == NULL, "a null value is null");
+    ok(memcmp(taken(3).key, "k", 1) == 0, "keys stay");
+    ok(taken(0).headers == NULL, "no headers");
     add(a, 16, "", "v\n");
-    ok(batch_value(&batch, &batch.rows[4]) != NULL,
+    ok(taken(4).value != NULL,
        "an empty value is no null");
     ok(batch.text.len == 10, "the lines lie one behind the other");
 
@@ -149,8 +160,7 @@ test_ranges(void)
     record.key = record.value = "";
     batch_init(&batch, 100, 1024 * 1024, 20);
     batch_add(&batch, (unsigned) batch_range(&batch, 0, 0, 1, 0), &record, 0);
-    ok(batch_key(&batch, &batch.rows[0]) != NULL
-       && batch_value(&batch, &batch.rows[0]) != NULL,
+    ok(taken(0).key != NULL && taken(0).value != NULL,
        "nor in a batch that holds no byte");
     batch_free(&batch);
 }
