@@ -57,8 +57,7 @@ notify_open(notify_t *notify)
         sun.sun_path[0] = '\0';
     }
 
-    notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                        0);
+    notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (notify->fd == -1
         || connect(notify->fd, (struct sockaddr *) &sun,
@@ -119,7 +118,8 @@ notify_send(notify_t *notify, const char *lines)
         return;
     }
 
-    n = send(notify->fd, lines, strlen(lines), MSG_NOSIGNAL);
+    n = send(notify->fd, lines, strlen(lines),
+             MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (n == -1 && errno != EAGAIN) {
         log_warn("could not tell the service manager");

@@ -1,6 +1,7 @@
 /* WATCHDOG=1 only from a daemon that moves on, by a clock of its own. */
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "daemon/daemon_impl.h"
 #include "tap.h"
@@ -166,10 +167,33 @@ test_waiting(void)
 }
 
 
+/* What its queue has no room for is lost. */
+
+static void
+test_deaf(void)
+{
+    int  i;
+
+    begin();
+
+    for (i = 0; i < HOUR; i++) {
+        now += SECOND;
+        (void) watched_manage(&d, now);
+    }
+
+    ok(d.notify.fd != -1, "a manager that does not read holds up nothing");
+    (void) signs(1);
+    is(signs(10), 10, "and is told again once it reads");
+}
+
+
 int
 main(void)
 {
     int  pair[2];
+
+    /* ends a test that waits for the manager */
+    (void) alarm(60);
 
     if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == -1) {
         return 1;
@@ -183,6 +207,7 @@ main(void)
     test_moving();
     test_standing();
     test_waiting();
+    test_deaf();
 
     batch_free(&batch);
 
