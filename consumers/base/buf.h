@@ -1,7 +1,7 @@
 /*
  * A growing run of bytes, kept from one use to the next.
  *
- * Room: bytes, lines of log, signs to systemd; knows no Kafka.
+ * Room: bytes, text, clocks, log; knows no Kafka and no PostgreSQL.
  */
 
 #ifndef SLUICE_BUF_H

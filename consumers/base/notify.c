@@ -1,8 +1,8 @@
 /*
  * Messages to the service manager, by sd_notify(3)'s protocol.
  *
- * Not libsystemd's: its sd_notify() waits for a manager that does not read,
- * and a daemon that waits there stores no records.
+ * The function of that name in libsystemd blocks while the manager does not
+ * read, and a daemon that is blocked stores no records.
  */
 
 #include <errno.h>
