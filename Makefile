@@ -343,7 +343,9 @@ unit_dir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 $(module_so) -t $(DESTDIR)$(modules_dir)
 	install -D -m 0755 $(OUT)/consumers/sluice-consumer -t $(DESTDIR)$(PREFIX)/sbin
+	install -D -m 0644 share/sluice/* -t $(DESTDIR)$(PREFIX)/share/sluice
 	install -D -m 0644 README.md CHANGES.md LICENSE nginx.conf.example -t $(doc_dir)
+	sed -i 's,/usr/local/share/,$(PREFIX)/share/,' $(doc_dir)/nginx.conf.example
 	install -D -m 0644 docs/sluice-consumer.schema.json -t $(doc_dir)
 	install -D -m 0644 docs/man/*.5 -t $(DESTDIR)$(PREFIX)/share/man/man5
 	install -D -m 0644 docs/man/*.8 -t $(DESTDIR)$(PREFIX)/share/man/man8

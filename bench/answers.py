@@ -50,7 +50,7 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
 
         location = /bare {{ return 202; }}
-        location = /status {{ kafka_status; }}
+        location = /status {{ kafka_status json; }}
         location = /waiting {{
             limit_req zone=all burst=20000;
             limit_req_log_level info;

@@ -4,20 +4,20 @@
 #include "version.h"
 
 
-static void ngx_http_kafka_json_producer(ngx_http_kafka_page_t *page,
+static void ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
     ngx_http_kafka_producer_view_t *producer);
-static void ngx_http_kafka_json_broker(ngx_http_kafka_page_t *page,
-    ngx_http_kafka_broker_view_t *broker);
-static void ngx_http_kafka_json_topic(ngx_http_kafka_page_t *page,
+static void ngx_http_kafka_json_brokers(ngx_http_kafka_text_t *text,
+    ngx_array_t *brokers);
+static void ngx_http_kafka_json_topic(ngx_http_kafka_text_t *text,
     ngx_http_kafka_topic_view_t *topic);
-static void ngx_http_kafka_json_state(ngx_http_kafka_page_t *page,
+static void ngx_http_kafka_json_state(ngx_http_kafka_text_t *text,
     ngx_kafka_topic_state_t *state);
-static void ngx_http_kafka_json_processes(ngx_http_kafka_page_t *page,
-    ngx_http_kafka_view_t *view);
+static void ngx_http_kafka_json_workers(ngx_http_kafka_text_t *text,
+    ngx_array_t *workers);
 
 
 ngx_int_t
-ngx_http_kafka_status_json(ngx_http_request_t *r, ngx_http_kafka_page_t *page)
+ngx_http_kafka_print_status(ngx_http_request_t *r, ngx_http_kafka_text_t *text)
 {
     ngx_uint_t                       i;
     ngx_http_kafka_view_t            view;
@@ -27,69 +27,62 @@ ngx_http_kafka_status_json(ngx_http_request_t *r, ngx_http_kafka_page_t *page)
         return NGX_ERROR;
     }
 
-    ngx_http_kafka_print(page,
+    ngx_http_kafka_print(text,
                          "{\"version\":\"" SLUICE_VERSION "\","
                          "\"installed\":\"%s\","
                          "\"librdkafka\":\"%s\","
-                         "\"librdkafka_built\":\"%d.%d.%d\","
+                         "\"librdkafka_built\":\"%s\","
                          "\"nginx\":\"" NGINX_VERSION "\","
                          "\"time\":%T.%03M,\"since\":%T,"
                          "\"workers\":%ui,"
                          "\"requests\":%ui,"
                          "\"acked\":%ui,"
-                         "\"failed\":%ui,",
-                         ngx_http_kafka_installed(r->connection->log),
-                         rd_kafka_version_str(),
-                         RD_KAFKA_VERSION >> 24,
-                         RD_KAFKA_VERSION >> 16 & 0xff,
-                         RD_KAFKA_VERSION >> 8 & 0xff,
-                         ngx_time(), ngx_timeofday()->msec,
-                         view.shared->started, view.slots.nelts, view.requests,
-                         view.kept, view.failed);
-
-    ngx_http_kafka_print(page,
+                         "\"failed\":%ui,"
                          "\"queued\":%ui,"
                          "\"queued_bytes\":%ui,"
                          "\"in_flight\":%ui,"
                          "\"latencies\":[",
-                         view.records, view.bytes, view.in_flight);
+                         view.installed, rd_kafka_version_str(), view.built,
+                         ngx_time(), ngx_timeofday()->msec, view.started,
+                         view.workers.nelts, view.requests, view.kept,
+                         view.failed, view.records, view.bytes,
+                         view.in_flight);
 
     for (i = 0; i < NGX_KAFKA_BUCKETS - 1; i++) {
-        ngx_http_kafka_print(page, "%s%s", i ? "," : "",
+        ngx_http_kafka_print(text, "%s%s", i ? "," : "",
                              ngx_kafka_latencies[i].seconds);
     }
 
-    ngx_http_kafka_print(page, "],\"producers\":[");
+    ngx_http_kafka_print(text, "],\"producers\":[");
 
     producer = view.producers.elts;
 
     for (i = 0; i < view.producers.nelts; i++) {
-        ngx_http_kafka_print(page, "%s", i ? "," : "");
-        ngx_http_kafka_json_producer(page, &producer[i]);
+        ngx_http_kafka_print(text, i ? "," : "");
+        ngx_http_kafka_json_producer(text, &producer[i]);
     }
 
-    ngx_http_kafka_print(page, "],\"processes\":[");
-    ngx_http_kafka_json_processes(page, &view);
-    ngx_http_kafka_print(page, "]}\n");
+    ngx_http_kafka_print(text, "],\"processes\":[");
+    ngx_http_kafka_json_workers(text, &view.workers);
+    ngx_http_kafka_print(text, "]}\n");
 
-    return NGX_OK;
+    return NGX_HTTP_OK;
 }
 
 
 static void
-ngx_http_kafka_json_producer(ngx_http_kafka_page_t *page,
+ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
     ngx_http_kafka_producer_view_t *producer)
 {
-    ngx_uint_t                     i;
-    ngx_kafka_producer_counts_t           *metrics;
-    ngx_http_kafka_topic_view_t   *topic;
-    ngx_http_kafka_broker_view_t  *broker;
+    ngx_uint_t                    i;
+    ngx_http_kafka_topic_view_t  *topic;
+    ngx_kafka_producer_counts_t  *counts;
 
-    metrics = producer->counts;
+    counts = producer->counts;
 
-    ngx_http_kafka_print(page, "{\"name\":\"");
-    ngx_http_kafka_print_json(page, &producer->counts->name);
-    ngx_http_kafka_print(page,
+    ngx_http_kafka_print(text, "{\"name\":\"");
+    ngx_http_kafka_print_json(text, &counts->name);
+    ngx_http_kafka_print(text,
                          "\",\"workers\":%ui,\"connected\":%ui,"
                          "\"queued\":%ui,\"queued_bytes\":%ui,"
                          "\"queue\":%uz,\"in_flight\":%ui,"
@@ -99,158 +92,149 @@ ngx_http_kafka_json_producer(ngx_http_kafka_page_t *page,
                          producer->workers, producer->up, producer->records,
                          producer->bytes,
                          producer->conf ? producer->conf->queue : (size_t) 0,
-                         producer->in_flight, metrics->unreported,
-                         metrics->start_failures,
-                         metrics->rebuilds[NGX_KAFKA_REBUILT_FATAL],
-                         metrics->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT],
-                         metrics->rebuilds[NGX_KAFKA_REBUILT_LIMIT]);
+                         producer->in_flight, counts->unreported,
+                         counts->start_failures,
+                         counts->rebuilds[NGX_KAFKA_REBUILT_FATAL],
+                         counts->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT],
+                         counts->rebuilds[NGX_KAFKA_REBUILT_LIMIT]);
 
-    broker = producer->brokers->elts;
+    ngx_http_kafka_json_brokers(text, &producer->brokers);
+    ngx_http_kafka_print(text, "],\"topics\":[");
 
-    for (i = 0; i < producer->brokers->nelts; i++) {
-        ngx_http_kafka_print(page, "%s", i ? "," : "");
-        ngx_http_kafka_json_broker(page, &broker[i]);
+    topic = producer->topics.elts;
+
+    for (i = 0; i < producer->topics.nelts; i++) {
+        ngx_http_kafka_print(text, i ? "," : "");
+        ngx_http_kafka_json_topic(text, &topic[i]);
     }
 
-    ngx_http_kafka_print(page, "],\"topics\":[");
-
-    topic = producer->topics->elts;
-
-    for (i = 0; i < producer->topics->nelts; i++) {
-        ngx_http_kafka_print(page, "%s", i ? "," : "");
-        ngx_http_kafka_json_topic(page, &topic[i]);
-    }
-
-    ngx_http_kafka_print(page, "]}");
+    ngx_http_kafka_print(text, "]}");
 }
 
 
 static void
-ngx_http_kafka_json_broker(ngx_http_kafka_page_t *page,
-    ngx_http_kafka_broker_view_t *broker)
+ngx_http_kafka_json_brokers(ngx_http_kafka_text_t *text, ngx_array_t *brokers)
 {
-    ngx_http_kafka_print(page,
-                         "{\"id\":%i,\"address\":\"%s\",\"up\":%ui,"
-                         "\"connecting\":%ui,\"down\":%ui,\"unused\":%ui,"
-                         "\"rtt\":%ui.%06ui,\"rtt_p99\":%ui.%06ui}",
-                         broker->broker.id, broker->broker.address,
-                         broker->states[NGX_KAFKA_BROKER_UP],
-                         broker->states[NGX_KAFKA_BROKER_CONNECTING],
-                         broker->states[NGX_KAFKA_BROKER_DOWN],
-                         broker->states[NGX_KAFKA_BROKER_UNUSED],
-                         broker->rtt / 1000000, broker->rtt % 1000000,
-                         broker->rtt_p99 / 1000000,
-                         broker->rtt_p99 % 1000000);
+    char                          *comma;
+    ngx_uint_t                     i;
+    ngx_http_kafka_broker_view_t  *broker;
+
+    broker = brokers->elts;
+    comma = "";
+
+    for (i = 0; i < brokers->nelts; i++) {
+
+        if (broker[i].known == 0) {
+            continue;
+        }
+
+        ngx_http_kafka_print(text,
+                             "%s{\"id\":%i,\"address\":\"%s\",\"up\":%ui,"
+                             "\"connecting\":%ui,\"down\":%ui,\"unused\":%ui,"
+                             "\"rtt\":%ui.%06ui,\"rtt_p99\":%ui.%06ui}",
+                             comma, broker[i].name.id, broker[i].name.address,
+                             broker[i].states[NGX_KAFKA_BROKER_UP],
+                             broker[i].states[NGX_KAFKA_BROKER_CONNECTING],
+                             broker[i].states[NGX_KAFKA_BROKER_DOWN],
+                             broker[i].states[NGX_KAFKA_BROKER_UNUSED],
+                             broker[i].rtt / 1000000, broker[i].rtt % 1000000,
+                             broker[i].rtt_p99 / 1000000,
+                             broker[i].rtt_p99 % 1000000);
+        comma = ",";
+    }
 }
 
 
 static void
-ngx_http_kafka_json_topic(ngx_http_kafka_page_t *page,
+ngx_http_kafka_json_topic(ngx_http_kafka_text_t *text,
     ngx_http_kafka_topic_view_t *topic)
 {
-    char                  *comma;
-    ngx_uint_t             i, status;
-    const char            *name;
-    ngx_kafka_topic_counts_t  *kafka;
+    char                      *comma;
+    ngx_uint_t                 i, status;
+    ngx_kafka_topic_counts_t  *counts;
 
-    kafka = &topic->counts;
+    counts = &topic->counts;
 
-    ngx_http_kafka_print(page, "{\"name\":\"");
-    ngx_http_kafka_print_json(page, &topic->counts.name);
-    ngx_http_kafka_print(page, "\",\"requests\":{");
+    ngx_http_kafka_print(text, "{\"name\":\"");
+    ngx_http_kafka_print_json(text, &counts->name);
+    ngx_http_kafka_print(text, "\",\"requests\":{");
 
     comma = "";
 
     for (i = 0; i < NGX_HTTP_KAFKA_COUNTS; i++) {
-        if (topic->counts.requests[i]) {
-            name = ngx_http_kafka_count_name(i, &status);
-            ngx_http_kafka_print(page, "%s\"%s\":%uA", comma, name,
-                                 topic->counts.requests[i]);
+        if (counts->requests[i]) {
+            ngx_http_kafka_print(text, "%s\"%s\":%uA", comma,
+                                 ngx_http_kafka_count_name(i, &status),
+                                 counts->requests[i]);
             comma = ",";
         }
     }
 
-    ngx_http_kafka_print(page,
+    ngx_http_kafka_print(text,
                          "},\"kept\":%ui,\"not_kept\":%uA,\"maybe_kept\":%uA,"
                          "\"refused\":%uA,\"dropped\":%uA,\"bytes\":%uA,"
                          "\"latency\":{\"sum\":%uA.%03uA,\"counts\":[",
-                         topic->kept, kafka->not_kept, kafka->maybe_kept,
-                         kafka->refused, kafka->dropped, kafka->bytes,
-                         kafka->latency / 1000, kafka->latency % 1000);
+                         topic->kept, counts->not_kept, counts->maybe_kept,
+                         counts->refused, counts->dropped, counts->bytes,
+                         counts->latency / 1000, counts->latency % 1000);
 
     for (i = 0; i < NGX_KAFKA_BUCKETS; i++) {
-        ngx_http_kafka_print(page, "%s%uA", i ? "," : "", kafka->kept[i]);
+        ngx_http_kafka_print(text, "%s%uA", i ? "," : "", counts->kept[i]);
     }
 
-    ngx_http_kafka_print(page, "]}");
+    ngx_http_kafka_print(text, "]}");
 
     if (topic->state) {
-        ngx_http_kafka_json_state(page, topic->state);
+        ngx_http_kafka_json_state(text, topic->state);
     }
 
-    ngx_http_kafka_print(page, "}");
+    ngx_http_kafka_print(text, "}");
 }
 
 
 static void
-ngx_http_kafka_json_state(ngx_http_kafka_page_t *page,
+ngx_http_kafka_json_state(ngx_http_kafka_text_t *text,
     ngx_kafka_topic_state_t *state)
 {
-    u_char     reasons[NGX_KAFKA_WEAK_TEXT];
-    ngx_str_t  text;
+    u_char     buf[NGX_KAFKA_WEAK_TEXT];
+    ngx_str_t  reasons;
 
-    ngx_http_kafka_print(page, ",\"max_message_bytes\":%uA,"
+    ngx_http_kafka_print(text, ",\"max_message_bytes\":%uA,"
                          "\"replication\":%uA,\"min_insync_replicas\":%uA",
                          state->limit, state->replication, state->in_sync);
 
     if (state->in_sync) {
-        ngx_http_kafka_print(page, ",\"unclean_elections\":%s",
+        ngx_http_kafka_print(text, ",\"unclean_elections\":%s",
                              state->unclean ? "true" : "false");
     }
 
     if (state->weak) {
-        text.data = reasons;
-        text.len = ngx_kafka_promise_text(state, reasons, sizeof(reasons))
-                   - reasons;
+        reasons.data = buf;
+        reasons.len = ngx_kafka_promise_text(state, buf, sizeof(buf)) - buf;
 
-        ngx_http_kafka_print(page, ",\"warning\":\"");
-        ngx_http_kafka_print_json(page, &text);
-        ngx_http_kafka_print(page, "\"");
+        ngx_http_kafka_print(text, ",\"warning\":\"");
+        ngx_http_kafka_print_json(text, &reasons);
+        ngx_http_kafka_print(text, "\"");
     }
 }
 
 
 static void
-ngx_http_kafka_json_processes(ngx_http_kafka_page_t *page,
-    ngx_http_kafka_view_t *view)
+ngx_http_kafka_json_workers(ngx_http_kafka_text_t *text, ngx_array_t *workers)
 {
-    ngx_uint_t               i, s, records, bytes, in_flight, leaving, up;
-    ngx_kafka_slot_t  **slot;
+    ngx_uint_t                     i;
+    ngx_http_kafka_worker_view_t  *worker;
 
-    slot = view->slots.elts;
+    worker = workers->elts;
 
-    for (s = 0; s < view->slots.nelts; s++) {
-
-        records = 0;
-        bytes = 0;
-        in_flight = 0;
-        leaving = 0;
-        up = 0;
-
-        for (i = 0; i < slot[s]->n; i++) {
-            records += slot[s]->gauges[i].records;
-            bytes += slot[s]->gauges[i].bytes;
-            in_flight += slot[s]->gauges[i].in_flight;
-            leaving |= slot[s]->gauges[i].leaving;
-            up += slot[s]->gauges[i].up;
-        }
-
-        ngx_http_kafka_print(page,
+    for (i = 0; i < workers->nelts; i++) {
+        ngx_http_kafka_print(text,
                              "%s{\"pid\":%P,\"since\":%T,\"leaving\":%s,"
                              "\"connected\":%ui,\"queued\":%ui,"
                              "\"queued_bytes\":%ui,\"in_flight\":%ui}",
-                             s ? "," : "", slot[s]->pid, slot[s]->started,
-                             leaving ? "true" : "false", up, records, bytes,
-                             in_flight);
+                             i ? "," : "", worker[i].pid, worker[i].started,
+                             worker[i].leaving ? "true" : "false",
+                             worker[i].up, worker[i].records, worker[i].bytes,
+                             worker[i].in_flight);
     }
 }

@@ -1,77 +1,77 @@
-/* What the pages show: sums over living workers, at one moment. */
+/* What kafka_status shows: sums over living workers, at one moment. */
 
 #include "status/ngx_http_kafka_status.h"
 
 
-static ngx_int_t ngx_http_kafka_view_add(ngx_http_request_t *r,
+static ngx_int_t ngx_http_kafka_view_producer(ngx_http_request_t *r,
     ngx_http_kafka_view_t *view, ngx_kafka_producer_counts_t *counts);
-static ngx_array_t *ngx_http_kafka_view_topics(ngx_http_request_t *r,
-    ngx_http_kafka_producer_view_t *producer);
 static ngx_kafka_conf_t *ngx_http_kafka_view_conf(ngx_http_request_t *r,
     ngx_kafka_producer_counts_t *counts);
-static void ngx_http_kafka_view_gauges(ngx_http_kafka_view_t *view);
-static ngx_array_t *ngx_http_kafka_view_brokers(ngx_http_request_t *r,
-    ngx_http_kafka_view_t *view, ngx_http_kafka_producer_view_t *producer);
-static ngx_uint_t ngx_http_kafka_view_broker(ngx_http_kafka_view_t *view,
-    ngx_http_kafka_producer_view_t *producer, ngx_uint_t i,
-    ngx_http_kafka_broker_view_t *broker);
+static ngx_int_t ngx_http_kafka_view_brokers(ngx_pool_t *pool,
+    ngx_http_kafka_producer_view_t *producer);
+static ngx_int_t ngx_http_kafka_view_topic(
+    ngx_http_kafka_producer_view_t *producer,
+    ngx_kafka_topic_counts_t *counts);
 static void ngx_http_kafka_view_sum(ngx_http_kafka_topic_view_t *topic);
+static ngx_int_t ngx_http_kafka_view_worker(ngx_http_kafka_view_t *view,
+    ngx_kafka_slot_t *slot);
+static void ngx_http_kafka_view_gauges(
+    ngx_http_kafka_producer_view_t *producer, ngx_kafka_gauges_t *gauges);
 
 
 ngx_int_t
 ngx_http_kafka_view(ngx_http_request_t *r, ngx_http_kafka_view_t *view)
 {
-    ngx_kafka_slot_t              *slot, **slotp;
-    ngx_http_kafka_main_conf_t         *kmcf;
-    ngx_kafka_producer_counts_t   *counts;
+    ngx_kafka_slot_t             *slot;
+    ngx_kafka_shared_t           *shared;
+    ngx_http_kafka_main_conf_t   *kmcf;
+    ngx_kafka_producer_counts_t  *counts;
 
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+    shared = ngx_kafka_counters_shared(kmcf->zone);
 
     ngx_memzero(view, sizeof(ngx_http_kafka_view_t));
-    view->shared = ngx_kafka_counters_shared(kmcf->zone);
 
     if (ngx_array_init(&view->producers, r->pool, 4,
                        sizeof(ngx_http_kafka_producer_view_t))
         != NGX_OK
-        || ngx_array_init(&view->slots, r->pool, 8,
-                          sizeof(ngx_kafka_slot_t *))
+        || ngx_array_init(&view->workers, r->pool, 8,
+                          sizeof(ngx_http_kafka_worker_view_t))
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    for (slot = view->shared->slots; slot; slot = slot->next) {
+    view->started = shared->started;
+    view->installed = ngx_http_kafka_installed(r->connection->log);
+    (void) ngx_snprintf(view->built, sizeof(view->built), "%d.%d.%d%Z",
+                        RD_KAFKA_VERSION >> 24, RD_KAFKA_VERSION >> 16 & 0xff,
+                        RD_KAFKA_VERSION >> 8 & 0xff);
 
-        if (!ngx_kafka_slot_alive(slot)) {
-            continue;
-        }
-
-        slotp = ngx_array_push(&view->slots);
-        if (slotp == NULL) {
-            return NGX_ERROR;
-        }
-
-        *slotp = slot;
-    }
-
-    for (counts = view->shared->producers; counts; counts = counts->next) {
-        if (ngx_http_kafka_view_add(r, view, counts) != NGX_OK) {
+    for (counts = shared->producers; counts; counts = counts->next) {
+        if (ngx_http_kafka_view_producer(r, view, counts) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    ngx_http_kafka_view_gauges(view);
+    for (slot = shared->slots; slot; slot = slot->next) {
+        if (ngx_kafka_slot_alive(slot)
+            && ngx_http_kafka_view_worker(view, slot) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_kafka_view_add(ngx_http_request_t *r, ngx_http_kafka_view_t *view,
-    ngx_kafka_producer_counts_t *counts)
+ngx_http_kafka_view_producer(ngx_http_request_t *r,
+    ngx_http_kafka_view_t *view, ngx_kafka_producer_counts_t *counts)
 {
     ngx_uint_t                       i;
-    ngx_array_t                     *topics;
+    ngx_kafka_topic_counts_t        *one;
     ngx_http_kafka_topic_view_t     *topic;
     ngx_http_kafka_producer_view_t  *producer;
 
@@ -84,21 +84,27 @@ ngx_http_kafka_view_add(ngx_http_request_t *r, ngx_http_kafka_view_t *view,
     producer->counts = counts;
     producer->conf = ngx_http_kafka_view_conf(r, counts);
 
-    topics = ngx_http_kafka_view_topics(r, producer);
-    if (topics == NULL) {
+    if (ngx_array_init(&producer->topics, r->pool, 8,
+                       sizeof(ngx_http_kafka_topic_view_t))
+        != NGX_OK
+        || ngx_http_kafka_view_brokers(r->pool, producer) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    producer->topics = topics;
+    for (one = counts->topics; one; one = one->next) {
+        if (ngx_http_kafka_view_topic(producer, one) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
-    producer->brokers = ngx_http_kafka_view_brokers(r, view, producer);
-    if (producer->brokers == NULL) {
+    if (ngx_http_kafka_view_topic(producer, &counts->other) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    topic = topics->elts;
+    topic = producer->topics.elts;
 
-    for (i = 0; i < topics->nelts; i++) {
+    for (i = 0; i < producer->topics.nelts; i++) {
         view->requests += topic[i].requests;
         view->kept += topic[i].kept;
         view->failed += topic[i].failed;
@@ -132,206 +138,180 @@ ngx_http_kafka_view_conf(ngx_http_request_t *r,
 }
 
 
-static void
-ngx_http_kafka_view_gauges(ngx_http_kafka_view_t *view)
+/* All that any worker ever knew, by their index in shared memory. */
+static ngx_int_t
+ngx_http_kafka_view_brokers(ngx_pool_t *pool,
+    ngx_http_kafka_producer_view_t *producer)
 {
-    ngx_uint_t                        i, j, s;
-    ngx_kafka_slot_t           **slot;
-    ngx_kafka_gauges_t          *gauges;
-    ngx_http_kafka_producer_view_t   *producer;
+    ngx_uint_t                     i;
+    ngx_kafka_producer_counts_t   *counts;
+    ngx_http_kafka_broker_view_t  *broker;
 
-    slot = view->slots.elts;
+    counts = producer->counts;
 
-    for (s = 0; s < view->slots.nelts; s++) {
-
-        for (i = 0; i < slot[s]->n; i++) {
-            gauges = &slot[s]->gauges[i];
-            producer = view->producers.elts;
-
-            for (j = 0; j < view->producers.nelts; j++) {
-                if (producer[j].counts == gauges->producer) {
-                    producer[j].workers++;
-                    producer[j].up += gauges->up;
-                    producer[j].records += gauges->records;
-                    producer[j].bytes += gauges->bytes;
-                    producer[j].in_flight += gauges->in_flight;
-                }
-            }
-
-            view->records += gauges->records;
-            view->bytes += gauges->bytes;
-            view->in_flight += gauges->in_flight;
-        }
+    if (ngx_array_init(&producer->brokers, pool, NGX_KAFKA_BROKERS_MAX,
+                       sizeof(ngx_http_kafka_broker_view_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
+
+    broker = producer->brokers.elts;
+    ngx_memzero(broker, NGX_KAFKA_BROKERS_MAX
+                        * sizeof(ngx_http_kafka_broker_view_t));
+
+    ngx_shmtx_lock(&counts->lock->mutex);
+
+    for (i = 0; i < counts->nbrokers; i++) {
+        broker[i].name = counts->brokers[i];
+    }
+
+    producer->brokers.nelts = counts->nbrokers;
+
+    ngx_shmtx_unlock(&counts->lock->mutex);
+
+    return NGX_OK;
 }
 
 
-/* The topics that have something to show, or NULL without memory. */
-static ngx_array_t *
-ngx_http_kafka_view_topics(ngx_http_request_t *r,
-    ngx_http_kafka_producer_view_t *producer)
+static ngx_int_t
+ngx_http_kafka_view_topic(ngx_http_kafka_producer_view_t *producer,
+    ngx_kafka_topic_counts_t *counts)
 {
-    ngx_uint_t                      i;
-    ngx_array_t                    *topics;
-    ngx_kafka_conf_t               *kcf;
-    ngx_kafka_topic_conf_t         *topic;
-    ngx_http_kafka_topic_view_t    *view;
-    ngx_kafka_topic_counts_t  *counts;
-
-    topics = ngx_array_create(r->pool, 8,
-                              sizeof(ngx_http_kafka_topic_view_t));
-    if (topics == NULL) {
-        return NULL;
-    }
+    ngx_uint_t                    i;
+    ngx_kafka_conf_t             *kcf;
+    ngx_kafka_topic_conf_t       *topic;
+    ngx_http_kafka_topic_view_t  *view;
 
     kcf = producer->conf;
 
-    for (counts = producer->counts->topics; /* void */ ;
-         counts = counts->next)
-    {
-        if (counts == NULL) {
-            counts = &producer->counts->other;
-        }
+    view = ngx_array_push(&producer->topics);
+    if (view == NULL) {
+        return NGX_ERROR;
+    }
 
-        view = ngx_array_push(topics);
-        if (view == NULL) {
-            return NULL;
-        }
+    ngx_memzero(view, sizeof(ngx_http_kafka_topic_view_t));
+    view->counts = *counts;
+    ngx_http_kafka_view_sum(view);
 
-        ngx_memzero(view, sizeof(ngx_http_kafka_topic_view_t));
-        view->counts = *counts;
-        ngx_http_kafka_view_sum(view);
+    for (i = 0; kcf && i < kcf->topics.nelts; i++) {
+        topic = kcf->topics.elts;
 
-        for (i = 0; kcf && i < kcf->topics.nelts; i++) {
-            topic = kcf->topics.elts;
-
-            if (topic[i].counts == counts
-                && counts != &producer->counts->other)
-            {
-                view->state = &kcf->states[i];
-            }
-        }
-
-        /* one of a former configuration, or of one that was refused */
-
-        if (view->state == NULL
-            && view->requests + view->kept + view->failed == 0)
-        {
-            topics->nelts--;
-        }
-
-        if (counts == &producer->counts->other) {
-            break;
+        if (topic[i].counts == counts && counts != &producer->counts->other) {
+            view->state = &kcf->states[i];
         }
     }
 
-    return topics;
+    /* one of a former configuration, or of one that was refused */
+
+    if (view->state == NULL
+        && view->requests + view->kept + view->failed == 0)
+    {
+        producer->topics.nelts--;
+    }
+
+    return NGX_OK;
 }
 
 
 static void
 ngx_http_kafka_view_sum(ngx_http_kafka_topic_view_t *topic)
 {
-    ngx_uint_t             i;
-    ngx_kafka_topic_counts_t  *kafka;
+    ngx_uint_t                 i;
+    ngx_kafka_topic_counts_t  *counts;
 
-    kafka = &topic->counts;
+    counts = &topic->counts;
 
     for (i = 0; i < NGX_KAFKA_BUCKETS; i++) {
-        topic->kept += kafka->kept[i];
+        topic->kept += counts->kept[i];
     }
 
-    topic->failed = kafka->not_kept + kafka->maybe_kept + kafka->refused;
+    topic->failed = counts->not_kept + counts->maybe_kept + counts->refused;
 
     for (i = 0; i < NGX_HTTP_KAFKA_COUNTS; i++) {
-        topic->requests += topic->counts.requests[i];
+        topic->requests += counts->requests[i];
     }
 }
 
 
-static ngx_array_t *
-ngx_http_kafka_view_brokers(ngx_http_request_t *r,
-    ngx_http_kafka_view_t *view, ngx_http_kafka_producer_view_t *producer)
+static ngx_int_t
+ngx_http_kafka_view_worker(ngx_http_kafka_view_t *view,
+    ngx_kafka_slot_t *slot)
 {
-    ngx_uint_t                     i, n;
-    ngx_array_t                   *brokers;
-    ngx_kafka_producer_counts_t           *metrics;
-    ngx_http_kafka_broker_view_t  *broker;
+    ngx_uint_t                       i, j;
+    ngx_kafka_gauges_t              *gauges;
+    ngx_http_kafka_worker_view_t    *worker;
+    ngx_http_kafka_producer_view_t  *producer;
 
-    metrics = producer->counts;
-
-    brokers = ngx_array_create(r->pool, 4,
-                               sizeof(ngx_http_kafka_broker_view_t));
-    if (brokers == NULL) {
-        return NULL;
+    worker = ngx_array_push(&view->workers);
+    if (worker == NULL) {
+        return NGX_ERROR;
     }
 
-    ngx_shmtx_lock(&metrics->lock->mutex);
-    n = metrics->nbrokers;
-    ngx_shmtx_unlock(&metrics->lock->mutex);
+    ngx_memzero(worker, sizeof(ngx_http_kafka_worker_view_t));
+    worker->pid = slot->pid;
+    worker->started = slot->started;
 
-    for (i = 0; i < n; i++) {
+    producer = view->producers.elts;
 
-        broker = ngx_array_push(brokers);
-        if (broker == NULL) {
-            return NULL;
+    for (i = 0; i < slot->n; i++) {
+        gauges = &slot->gauges[i];
+
+        worker->leaving |= gauges->leaving;
+        worker->up += gauges->up;
+        worker->records += gauges->records;
+        worker->bytes += gauges->bytes;
+        worker->in_flight += gauges->in_flight;
+
+        for (j = 0; j < view->producers.nelts; j++) {
+            if (producer[j].counts == gauges->producer) {
+                ngx_http_kafka_view_gauges(&producer[j], gauges);
+            }
         }
+    }
 
-        ngx_memzero(broker, sizeof(ngx_http_kafka_broker_view_t));
+    view->records += worker->records;
+    view->bytes += worker->bytes;
+    view->in_flight += worker->in_flight;
 
-        if (ngx_http_kafka_view_broker(view, producer, i, broker) == 0) {
-            brokers->nelts--;
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_kafka_view_gauges(ngx_http_kafka_producer_view_t *producer,
+    ngx_kafka_gauges_t *gauges)
+{
+    ngx_uint_t                     i;
+    ngx_atomic_uint_t              state;
+    ngx_http_kafka_broker_view_t  *broker;
+
+    producer->workers++;
+    producer->up += gauges->up;
+    producer->records += gauges->records;
+    producer->bytes += gauges->bytes;
+    producer->in_flight += gauges->in_flight;
+
+    broker = producer->brokers.elts;
+
+    for (i = 0; i < producer->brokers.nelts; i++) {
+        state = gauges->brokers[i].state;
+
+        if (state == NGX_KAFKA_BROKER_UNKNOWN) {
             continue;
         }
 
-        ngx_shmtx_lock(&metrics->lock->mutex);
-        broker->broker = metrics->brokers[i];
-        ngx_shmtx_unlock(&metrics->lock->mutex);
-    }
+        broker[i].known++;
+        broker[i].states[state]++;
 
-    return brokers;
-}
-
-
-/* What living workers say of the i-th broker; how many there are. */
-static ngx_uint_t
-ngx_http_kafka_view_broker(ngx_http_kafka_view_t *view,
-    ngx_http_kafka_producer_view_t *producer, ngx_uint_t i,
-    ngx_http_kafka_broker_view_t *broker)
-{
-    ngx_uint_t                   j, s, known, rtts;
-    ngx_atomic_uint_t            state;
-    ngx_kafka_slot_t      **slot;
-    ngx_kafka_broker_gauges_t   *gauges;
-
-    slot = view->slots.elts;
-    known = 0;
-    rtts = 0;
-
-    for (s = 0; s < view->slots.nelts; s++) {
-
-        for (j = 0; j < slot[s]->n; j++) {
-            gauges = &slot[s]->gauges[j].brokers[i];
-            state = gauges->state;
-
-            if (slot[s]->gauges[j].producer != producer->counts
-                || state == NGX_KAFKA_BROKER_UNKNOWN)
-            {
-                continue;
-            }
-
-            known++;
-            broker->states[state]++;
-
-            if (gauges->rtt) {
-                rtts++;
-                broker->rtt += gauges->rtt;
-                broker->rtt_p99 = ngx_max(broker->rtt_p99, gauges->rtt_p99);
-            }
+        if (gauges->brokers[i].rtt) {
+            /* the average goes on */
+            broker[i].rtt = (broker[i].rtt * broker[i].rtts
+                             + gauges->brokers[i].rtt)
+                            / (broker[i].rtts + 1);
+            broker[i].rtts++;
+            broker[i].rtt_p99 = ngx_max(broker[i].rtt_p99,
+                                        gauges->brokers[i].rtt_p99);
         }
     }
-
-    broker->rtt = rtts ? broker->rtt / rtts : 0;
-
-    return known;
 }

@@ -33,7 +33,7 @@ CONF = """
             kafka_topic  t;
             kafka_format ndjson;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
     }
 """
 

@@ -24,7 +24,7 @@ CONF = """
             kafka_key     $arg_key;
             kafka_timeout 4s;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
     }
 """
 

@@ -23,7 +23,7 @@ CONF = """
             kafka_topic %%TOPIC%%;
             kafka_key   $arg_key;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
         location = /ready  { kafka_ready; }
         location = /live   { kafka_live; }
     }

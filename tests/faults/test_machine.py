@@ -52,7 +52,7 @@ CONF = """
             kafka_request_headers off;
             kafka_max_records     10000;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
         location = /ready  { kafka_ready; }
         location = /live   { kafka_live; }
     }

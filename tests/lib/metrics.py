@@ -33,7 +33,7 @@ class Metrics:
         return found[0][1]
 
 
-def scrape(server, path="/status"):
+def scrape(server, path="/metrics"):
     """As Prometheus asks."""
     answer = server.request("GET", path, headers={
         "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,"

@@ -55,7 +55,7 @@ CONF = """
             kafka_ack    queued;
         }
         location = /status {
-            kafka_status;
+            kafka_status json;
         }
     }
 """

@@ -30,7 +30,7 @@ TWO = """
         location = /two  { kafka_pass two; }
         location = /only { kafka_pass two; kafka_topic $arg_topic; }
         location = /none { kafka_pass one; kafka_topic $arg_topic; }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
         location = /ready  { kafka_ready; }
     }
 """

@@ -101,7 +101,7 @@ BAD_LOCATION = {
                          "no_such_variable"),
     "status of an unknown kind":
         ("", "location = /s { kafka_status xml; }", "xml"),
-    "two statuses": ("", "location = /s { kafka_status; kafka_status json; }",
+    "two statuses": ("", "location = /s { kafka_status json; kafka_status json; }",
                      "kafka_status"),
     "drain without a file":
         ("", "location = /r { kafka_ready drain=; }", "drain="),

@@ -43,7 +43,7 @@ CONF = """
             kafka_format    ndjson;
             kafka_key_field /key;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
         location = /ready  { kafka_ready; }
         location = /live   { kafka_live; }
     }

@@ -27,7 +27,8 @@ CONF = """
             kafka_key     $arg_key;
             kafka_timeout 4s;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
+        location = /metrics { kafka_status prometheus; }
         location = /other { return 204; }
     }
 """

@@ -34,7 +34,8 @@ CONF = """
             kafka_topic  $t;
             kafka_format ndjson;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
+        location = /metrics { kafka_status prometheus; }
     }
 """
 

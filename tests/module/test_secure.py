@@ -71,7 +71,7 @@ CONF = """
         location = /certificate { kafka_pass certificate; }
         location = /wrong       { kafka_pass wrong; }
         location = /stranger    { kafka_pass stranger; }
-        location = /status      { kafka_status; }
+        location = /status      { kafka_status json; }
         location = /ready       { kafka_ready; }
     }
 """

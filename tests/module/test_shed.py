@@ -29,7 +29,7 @@ CONF = """
             kafka_topic %%TWO%%;
             kafka_key   $arg_key;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
     }
 """
 

@@ -55,7 +55,7 @@ CONF = """
             kafka_pass  slow;
             kafka_topic %%TOPIC%%;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
         location = /absent {
             kafka_pass  main;
             kafka_topic $arg_topic;

@@ -119,7 +119,7 @@ LEAVING = """
             post_action /;
         }
         location = /done { return 204; }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
     }
 """
 

@@ -24,7 +24,7 @@ def installed(run_directory):
 
 def test_who_builds_makes_no_difference():
     """What a script built by the full path is seen to be old by "make"."""
-    made = (BUILD / "obj" / "common" / "json.d").read_text()
+    made = (BUILD / "obj" / "common" / "json" / "json.d").read_text()
     assert made.startswith(f"{BUILD.relative_to(ROOT)}/obj/common/json/json.o:")
 
 
@@ -93,6 +93,17 @@ def test_what_is_installed_runs(installed):
                      "sluice-consumer.schema.json", os.R_OK)
 
 
+def test_the_status_page_is_where_the_example_looks_for_it(installed):
+    example = (installed
+               / "usr/share/doc/sluice/nginx.conf.example").read_text()
+    root, = re.findall(r"root +(/\S+/share/sluice);", example)
+    assert root == "/usr/share/sluice"
+    for end in ("html", "css", "js"):
+        page = installed / root.lstrip("/") / f"status.{end}"
+        assert page.read_bytes() == (
+            ROOT / "share" / "sluice" / f"status.{end}").read_bytes()
+
+
 @pytest.mark.skipif(not LONG, reason="make faults")
 @pytest.mark.skipif(shutil.which("dh") is None, reason="no debhelper: make deb")
 def test_debian_packages(directory):
@@ -115,6 +126,7 @@ def test_debian_packages(directory):
                  "lib/systemd/system/sluice-consumer.target",
                  "usr/lib/systemd/system/nginx.service.d/sluice.conf",
                  "usr/share/man/man8/sluice-consumer.8.gz",
+                 "usr/share/sluice/status.html", "usr/share/sluice/status.js",
                  "usr/share/nginx/modules-available/mod-http-kafka.conf"):
         assert (root / path).exists() or (root / "usr" / path).exists(), path
     assert subprocess.run([root / "usr/sbin/sluice-consumer", "--version"],

@@ -1,14 +1,15 @@
-"""The page of kafka_status, in Chromium."""
+"""The status page, in Chromium, as nginx.conf.example serves it."""
 
 import base64
 import os
+import re
 import signal
 import time
 
 import pytest
 
 from tests.lib import procs
-from tests.lib.env import BUILD, LONG, wait_for
+from tests.lib.env import BUILD, LONG, ROOT, wait_for
 
 CONF = """
     kafka_producer main {
@@ -23,8 +24,9 @@ CONF = """
             kafka_topic  %%TOPIC%%;
             kafka_format json;
         }
-        location = /status { kafka_status; }
-        location = /html   { kafka_status html; }
+        location = /status { kafka_status json; }
+        location = /old    { kafka_status html; }
+        %%PAGE%%
     }
 """
 CONTRAST = """
@@ -47,6 +49,20 @@ CONTRAST = """
                     node.textContent];
         }).sort((a, b) => a[0] - b[0])[0];
 """
+
+
+def served(conf):
+    """With the page's own location of nginx.conf.example."""
+    example = (ROOT / "nginx.conf.example").read_text()
+    location = re.search(r"location ~ \^/status\\..*?\n        \}\n", example,
+                         re.S)[0]
+    assert "/usr/local/share/sluice;" in location
+    return conf.replace("%%PAGE%%", location.replace(
+        "/usr/local/share/sluice", str(ROOT / "share" / "sluice")))
+
+
+def address(server, name="status.html"):
+    return f"http://127.0.0.1:{server.port}/{name}"
 
 
 @pytest.fixture
@@ -74,10 +90,10 @@ def tiles(page):
 def test_the_page_shows_what_happens_by_itself(nginx, own_kafka, own_topics,
                                                page, load):
     name = own_topics.create()
-    server = nginx(CONF, TOPIC=name, KAFKA=own_kafka.bootstrap, workers=2)
+    server = nginx(served(CONF), TOPIC=name, KAFKA=own_kafka.bootstrap, workers=2)
     server.expect("exited on signal")
     page.resize(1100, 900)
-    page.open(f"http://127.0.0.1:{server.port}/status")
+    page.open(address(server))
     wait_for(lambda: text(page, "state") == "serving", 20, "it serves")
     one = load(server.port, "/", connections=2, rate=50)
     wait_for(lambda: "\u2013" not in tiles(page).values()
@@ -103,16 +119,46 @@ def test_the_page_shows_what_happens_by_itself(nginx, own_kafka, own_topics,
              "it says so")
     loaded = page.run("""return [...new Set(performance.getEntries()
         .filter(e => e.name.startsWith('http')).map(e => e.name))]""")
-    address = f"http://127.0.0.1:{server.port}/status"
-    assert set(loaded) == {address, f"{address}?json"}
+    assert set(loaded) == {address(server, name) for name in (
+        "status", "status.html", "status.css", "status.js")}
     assert page.console() == ""
     server.stop()
     wait_for(lambda: text(page, "state").startswith("no news"), 20,
              "nobody answers")
 
 
+def test_its_policy_lets_nothing_else_in(nginx, topic, page):
+    server = nginx(served(CONF), TOPIC=topic, KAFKA="127.0.0.1:1")
+    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+    for end, kind in kinds.items():
+        answer = server.get(f"/status.{end}")
+        assert answer.status == 200
+        assert answer.headers["content-type"].split(";")[0] == kind
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-cache"
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; connect-src 'self'; ")
+        assert "unsafe" not in policy and "http" not in policy
+    page.open(address(server))
+    wait_for(lambda: text(page, "producers"), 20, "it is drawn")
+    assert page.console() == ""
+    # a script that somebody put in would not run
+    page.driver.execute_script("""const script = document.createElement(
+        'script'); script.textContent = 'window.evil = 1';
+        document.body.append(script);""")
+    assert not page.driver.execute_script("return window.evil")
+    assert "Content Security Policy" in page.console()
+
+
+def test_the_old_address_leads_to_the_page(nginx, topic, page):
+    server = nginx(served(CONF), TOPIC=topic, KAFKA="127.0.0.1:1")
+    page.open(address(server, "old"))
+    assert page.run("return location.href") == address(server)
+    wait_for(lambda: text(page, "producers"), 20, "it is drawn")
+
+
 def test_it_can_be_read_on_a_phone_by_day_and_by_night(nginx, topic, page):
-    server = nginx(CONF, TOPIC=topic)
+    server = nginx(served(CONF), TOPIC=topic)
     assert server.post("/", b"{}").status == 200
     assert server.post("/", b"{").status == 400
     wait_for(lambda: "warning" in server.get(
@@ -121,7 +167,7 @@ def test_it_can_be_read_on_a_phone_by_day_and_by_night(nginx, topic, page):
         page.resize(width, 800)
         for scheme in ("light", "dark"):
             page.prefer(scheme)
-            page.open(f"http://127.0.0.1:{server.port}/html")
+            page.open(address(server))
             wait_for(lambda: topic in text(page, "topics"), 20, "rows")
             wide, seen = page.run(
                 "return [document.documentElement.scrollWidth, innerWidth]")
@@ -141,12 +187,12 @@ def test_a_minute_of_load_as_the_manual_shows_it(nginx, own_kafka,
     """Leaves the picture that docs/status.png is a copy of."""
     for name in ("post", "order"):
         own_topics.create(name=name, partitions=4)
-    both = CONF.replace("topic   %%TOPIC%%;", "topic post; topic order;") \
+    both = served(CONF).replace("topic   %%TOPIC%%;", "topic post; topic order;") \
         .replace("location = / {", "location ~ ^/(?<topic>post|order)$ {") \
         .replace("%%TOPIC%%", "$topic")
     server = nginx(both, KAFKA=own_kafka.bootstrap, workers=2)
     page.resize(1000, 800)
-    page.open(f"http://127.0.0.1:{server.port}/status")
+    page.open(address(server))
     loads = [load(server.port, "/post", connections=4, rate=200),
              load(server.port, "/order", connections=2, rate=40)]
     end = time.monotonic() + 60

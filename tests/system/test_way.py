@@ -34,7 +34,7 @@ HTTP = """
             kafka_format json;
             kafka_ack    queued;
         }
-        location = /status { kafka_status; }
+        location = /status { kafka_status json; }
     }
 """
 
