@@ -26,6 +26,8 @@ typedef struct {
     bool         duplicates;    /* allowed */
     bool         dry_run;
     int64_t     *begin;         /* offsets, by partition */
+    char        *own[4];        /* texts in "conf" that are not the file's */
+    size_t       nown;
 } replay_t;
 
 
@@ -34,7 +36,7 @@ static int replay_options(replay_t *replay, int argc, char **argv);
 static int replay_conf(replay_t *replay, const char *file);
 static int replay_plan(replay_t *replay);
 static int replay_store(replay_t *replay);
-static int replay_set(char **field, char *value);
+static int replay_set(replay_t *replay, char **field, char *value);
 
 
 const char  tool_replay_usage[] =
@@ -57,6 +59,7 @@ int
 tool_replay(const conf_t *conf, int argc, char **argv)
 {
     int       rc;
+    size_t    i;
     replay_t  replay;
 
     memset(&replay, 0, sizeof(replay_t));
@@ -88,6 +91,10 @@ tool_replay(const conf_t *conf, int argc, char **argv)
     if (rc != DAEMON_RELOAD) {
         conf_free(replay.conf);
         free(replay.begin);
+
+        for (i = 0; i < replay.nown; i++) {
+            free(replay.own[i]);
+        }
     }
 
     return rc;
@@ -171,9 +178,9 @@ replay_options(replay_t *replay, int argc, char **argv)
 
 
 static int
-replay_set(char **field, char *value)
+replay_set(replay_t *replay, char **field, char *value)
 {
-    free(*field);
+    replay->own[replay->nown++] = value;
     *field = value;
 
     return value ? 0 : -1;
@@ -196,7 +203,6 @@ replay_conf(replay_t *replay, const char *file)
     }
 
     replay->conf = conf;
-    free(conf->listen);
     conf->listen = NULL;
 
     if (asprintf(&group, "%s:replay:%s/%s", conf->group, replay->from,
@@ -205,7 +211,7 @@ replay_conf(replay_t *replay, const char *file)
         group = NULL;
     }
 
-    if (replay_set(&conf->group, group) == -1) {
+    if (replay_set(replay, &conf->group, group) == -1) {
         goto failed;
     }
 
@@ -220,17 +226,17 @@ replay_conf(replay_t *replay, const char *file)
     len = strcspn(replay->into, ".");
 
     if (replay->into[len] == '\0') {
-        free(conf->table_schema);
         conf->table_schema = NULL;
 
-    } else if (replay_set(&conf->table_schema, strndup(replay->into, len))
+    } else if (replay_set(replay, &conf->table_schema,
+                          strndup(replay->into, len))
                == -1)
     {
         goto failed;
     }
 
-    if (replay_set(&conf->table, strdup(replay->into)) == 0
-        && replay_set(&conf->table_name,
+    if (replay_set(replay, &conf->table, strdup(replay->into)) == 0
+        && replay_set(replay, &conf->table_name,
                       strdup(replay->into[len] ? replay->into + len + 1
                                                : replay->into))
            == 0)
