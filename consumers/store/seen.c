@@ -398,7 +398,7 @@ seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out)
     tuple.ends = htobe64((uint64_t) seen->ends);
 
     if (seen->next == 0) {
-        buf_add(out, BINARY_HEADER, BINARY_HEADER_LEN);
+        buf_add(out, TUPLES_HEADER, TUPLES_HEADER_LEN);
     }
 
     while (seen->next < seen->nkeys && out->len < STREAM_CHUNK) {

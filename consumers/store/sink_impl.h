@@ -39,7 +39,7 @@ typedef enum {
 /* One table of the configuration. */
 typedef struct {
     statements_t   sql;
-    binary_t      *binary;       /* NULL: rows are sent as lines */
+    tuples_t      *binary;       /* NULL: rows are sent as lines */
     unsigned       stage_for;    /* batches more that do not go plainly */
 } sink_table_t;
 

@@ -23,7 +23,7 @@ typedef struct {
     const conf_t    *conf;
     const target_t  *target;
     PGconn          *conn;
-    const binary_t  *binary;      /* NULL: rows are sent as lines */
+    const tuples_t  *binary;      /* NULL: rows are sent as lines */
     const char      *relation;    /* the temporary table */
     buf_t            table;
     buf_t            columns;     /* those a row fills, with commas */
@@ -60,7 +60,7 @@ statement_fills(const conf_column_t *column)
 
 int
 statements_prepare(statements_t *statements, PGconn *conn,
-    const target_t *target, const binary_t *binary, unsigned number)
+    const target_t *target, const tuples_t *binary, unsigned number)
 {
     int                rc;
     size_t             i;

@@ -34,7 +34,7 @@ typedef struct {
  * transaction.  Returns -1 when memory is short.
  */
 int statements_prepare(statements_t *statements, PGconn *conn,
-    const target_t *target, const binary_t *binary, unsigned number);
+    const target_t *target, const tuples_t *binary, unsigned number);
 void statements_free(statements_t *statements);
 
 static inline void

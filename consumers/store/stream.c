@@ -57,7 +57,7 @@ stream_rows(const batch_t *batch, const batch_span_t *span,
     const batch_row_t  *r;
 
     if (form->binary && *row == span->first) {
-        buf_add(out, BINARY_HEADER, BINARY_HEADER_LEN);
+        buf_add(out, TUPLES_HEADER, TUPLES_HEADER_LEN);
     }
 
     while (*row < span->end && !buf_failed(out) && out->len < STREAM_CHUNK) {
@@ -73,11 +73,11 @@ stream_rows(const batch_t *batch, const batch_span_t *span,
             rc = stream_staged_line(batch, r, *row, form->gone, out);
 
         } else if (form->staged) {
-            rc = binary_add_staged(form->binary, (int32_t) *row,
+            rc = tuples_add_staged(form->binary, (int32_t) *row,
                                    form->gone ? &r->tombstone : NULL,
                                    line, r->text_len, out);
         } else {
-            rc = binary_add(form->binary, line, r->text_len, out);
+            rc = tuples_add(form->binary, line, r->text_len, out);
         }
 
         if (rc == -1) {

@@ -13,7 +13,7 @@
 
 /* How rows are sent. */
 typedef struct {
-    binary_t  *binary;       /* as tuples; NULL: as lines */
+    tuples_t  *binary;       /* as tuples; NULL: as lines */
     bool       staged;       /* behind their places, and */
     bool       gone;         /* behind whether they are tombstones */
 } stream_form_t;

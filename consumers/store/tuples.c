@@ -1,51 +1,51 @@
-/* Lines of COPY's text format become tuples of its binary one. */
+/* Lines of COPY's text format become tuples of its binary format. */
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "conf/types.h"
-#include "row/copy.h"
 #include "store/tuples.h"
 
 
-#define BINARY_EPOCH  10957    /* days from 1970-01-01 to 2000-01-01 */
+#define TUPLES_EPOCH  10957    /* days from 1970-01-01 to 2000-01-01 */
 
 
-static int binary_kind(const conf_column_t *column, const char *type,
+static int tuples_kind(const conf_column_t *column, const char *type,
     const char *table);
-static int binary_begin(const binary_t *binary, size_t more, size_t len,
+static int tuples_begin(const tuples_t *tuples, size_t more, size_t len,
     buf_t *out);
-static void binary_fields(binary_t *binary, const char *line, size_t len,
+static void tuples_fields(tuples_t *tuples, const char *line, size_t len,
     buf_t *out);
-static size_t binary_field(binary_t *binary, binary_kind_t kind,
+static size_t tuples_field(tuples_t *tuples, tuples_kind_t kind,
     const char *s, size_t len, char *out);
-static size_t binary_text(const char *s, size_t len, char *out);
-static size_t binary_bytea(const char *s, size_t len, char *out);
-static size_t binary_integer(const char *s, size_t len, size_t size,
+static size_t tuples_text(const char *s, size_t len, char *out);
+static size_t tuples_bytea(const char *s, size_t len, char *out);
+static size_t tuples_integer(const char *s, size_t len, size_t size,
     char *out);
-static size_t binary_time(binary_t *binary, const char *s, size_t len,
+static size_t tuples_time(tuples_t *tuples, const char *s, size_t len,
     char *out);
-static const char *binary_date(const char *s, const char *end,
+static const char *tuples_date(const char *s, const char *end,
     int64_t *days);
-static void binary_put(char *out, uint64_t n, size_t size);
+static void tuples_put(char *out, uint64_t n, size_t size);
 
 
 int
-binary_prepare(binary_t *binary, const target_t *target)
+tuples_prepare(tuples_t *tuples, const target_t *target)
 {
     int          kind;
     size_t       i;
     const char  *type, *table;
 
-    binary_free(binary);
+    tuples_free(tuples);
 
-    binary->kinds = calloc(target->ncolumns + 1, sizeof(binary_kind_t));
-    binary->oids = calloc(target->ncolumns + 1, sizeof(uint32_t));
+    tuples->kinds = calloc(target->ncolumns + 1, sizeof(tuples_kind_t));
+    tuples->oids = calloc(target->ncolumns + 1, sizeof(uint32_t));
 
-    if (binary->kinds == NULL || binary->oids == NULL) {
-        binary_free(binary);
+    if (tuples->kinds == NULL || tuples->oids == NULL) {
+        tuples_free(tuples);
         return -1;
     }
 
@@ -57,15 +57,15 @@ binary_prepare(binary_t *binary, const target_t *target)
 
         type = target->types[i];
         table = target->table_types[i];
-        kind = binary_kind(&target->columns[i], type ? type : "text",
+        kind = tuples_kind(&target->columns[i], type ? type : "text",
                            table ? table : "");
         if (kind == -1) {
-            binary_free(binary);
+            tuples_free(tuples);
             return 0;
         }
 
-        binary->kinds[binary->ncolumns] = (binary_kind_t) kind;
-        binary->oids[binary->ncolumns++] = target->oids[i];
+        tuples->kinds[tuples->ncolumns] = (tuples_kind_t) kind;
+        tuples->oids[tuples->ncolumns++] = target->oids[i];
     }
 
     return 1;
@@ -73,21 +73,21 @@ binary_prepare(binary_t *binary, const target_t *target)
 
 
 void
-binary_free(binary_t *binary)
+tuples_free(tuples_t *tuples)
 {
-    free(binary->kinds);
-    free(binary->oids);
-    memset(binary, 0, sizeof(binary_t));
+    free(tuples->kinds);
+    free(tuples->oids);
+    memset(tuples, 0, sizeof(tuples_t));
 }
 
 
 /*
- * -1: PostgreSQL reads more spellings of the type's values than are worth
- * knowing here.
+ * Returns -1 for a type whose values PostgreSQL reads in more spellings than
+ * are known here.
  */
 
 static int
-binary_kind(const conf_column_t *column, const char *type,
+tuples_kind(const conf_column_t *column, const char *type,
     const char *table)
 {
     type_kind_t  kind;
@@ -95,11 +95,11 @@ binary_kind(const conf_column_t *column, const char *type,
     kind = type_kind(table);
 
     if (kind == TYPE_TEXT) {
-        return BINARY_TEXT;
+        return TUPLES_TEXT;
     }
 
     if (kind == TYPE_JSON) {
-        return strcmp(table, "jsonb") == 0 ? BINARY_JSONB : BINARY_TEXT;
+        return strcmp(table, "jsonb") == 0 ? TUPLES_JSONB : TUPLES_TEXT;
     }
 
     if (kind != type_kind(type)) {
@@ -109,20 +109,20 @@ binary_kind(const conf_column_t *column, const char *type,
     switch (kind) {
 
     case TYPE_BYTEA:
-        return BINARY_BYTEA;
+        return TUPLES_BYTEA;
 
     case TYPE_SMALLINT:
-        return BINARY_INT2;
+        return TUPLES_INT2;
 
     case TYPE_INTEGER:
-        return BINARY_INT4;
+        return TUPLES_INT4;
 
     case TYPE_BIGINT:
-        return BINARY_INT8;
+        return TUPLES_INT8;
 
     case TYPE_TIMESTAMPTZ:
         return column->from == CONF_FROM_TIMESTAMP && column->fallback == NULL
-               ? BINARY_TIMESTAMPTZ : -1;
+               ? TUPLES_TIMESTAMPTZ : -1;
 
     default:
         return -1;
@@ -131,53 +131,53 @@ binary_kind(const conf_column_t *column, const char *type,
 
 
 int
-binary_add(binary_t *binary, const char *line, size_t len, buf_t *out)
+tuples_add(tuples_t *tuples, const char *line, size_t len, buf_t *out)
 {
-    if (binary_begin(binary, 0, len, out) == -1) {
+    if (tuples_begin(tuples, 0, len, out) == -1) {
         return -1;
     }
 
-    binary_fields(binary, line, len, out);
+    tuples_fields(tuples, line, len, out);
 
     return 0;
 }
 
 
 int
-binary_add_staged(binary_t *binary, int32_t place, const bool *gone,
+tuples_add_staged(tuples_t *tuples, int32_t place, const bool *gone,
     const char *line, size_t len, buf_t *out)
 {
     char  *p;
 
-    if (binary_begin(binary, gone ? 2 : 1, len, out) == -1) {
+    if (tuples_begin(tuples, gone ? 2 : 1, len, out) == -1) {
         return -1;
     }
 
     p = out->data + out->len;
-    binary_put(p, 4, 4);
-    binary_put(p + 4, (uint32_t) place, 4);
+    tuples_put(p, 4, 4);
+    tuples_put(p + 4, (uint32_t) place, 4);
     out->len += 8;
 
     if (gone) {
-        binary_put(p + 8, 1, 4);
+        tuples_put(p + 8, 1, 4);
         p[12] = *gone;
         out->len += 5;
     }
 
-    binary_fields(binary, line, len, out);
+    tuples_fields(tuples, line, len, out);
 
     return 0;
 }
 
 
-/* Room for a tuple, and how many fields it has: "more" before a line's. */
+/* Makes room and writes the number of fields: "more" before the line's. */
 
 static int
-binary_begin(const binary_t *binary, size_t more, size_t len, buf_t *out)
+tuples_begin(const tuples_t *tuples, size_t more, size_t len, buf_t *out)
 {
     size_t  n;
 
-    n = binary->ncolumns + more;
+    n = tuples->ncolumns + more;
 
     /* a field grows by its length, to 9 bytes at most, and a version */
 
@@ -185,7 +185,7 @@ binary_begin(const binary_t *binary, size_t more, size_t len, buf_t *out)
         return -1;
     }
 
-    binary_put(out->data + out->len, n, 2);
+    tuples_put(out->data + out->len, n, 2);
     out->len += 2;
 
     return 0;
@@ -193,7 +193,7 @@ binary_begin(const binary_t *binary, size_t more, size_t len, buf_t *out)
 
 
 static void
-binary_fields(binary_t *binary, const char *line, size_t len, buf_t *out)
+tuples_fields(tuples_t *tuples, const char *line, size_t len, buf_t *out)
 {
     char        *p;
     size_t       i, n;
@@ -203,19 +203,19 @@ binary_fields(binary_t *binary, const char *line, size_t len, buf_t *out)
     s = line;
     end = line + len - 1;
 
-    for (i = 0; i < binary->ncolumns; i++) {
-        tab = i + 1 < binary->ncolumns ? memchr(s, '\t', (size_t) (end - s))
+    for (i = 0; i < tuples->ncolumns; i++) {
+        tab = i + 1 < tuples->ncolumns ? memchr(s, '\t', (size_t) (end - s))
                                        : NULL;
         tab = tab ? tab : end;
 
         if (tab - s == 2 && s[0] == '\\' && s[1] == 'N') {
-            binary_put(p, UINT32_MAX, 4);
+            tuples_put(p, UINT32_MAX, 4);
             p += 4;
 
         } else {
-            n = binary_field(binary, binary->kinds[i], s, (size_t) (tab - s),
+            n = tuples_field(tuples, tuples->kinds[i], s, (size_t) (tab - s),
                              p + 4);
-            binary_put(p, n, 4);
+            tuples_put(p, n, 4);
             p += 4 + n;
         }
 
@@ -229,32 +229,32 @@ binary_fields(binary_t *binary, const char *line, size_t len, buf_t *out)
 /* Returns the bytes written. */
 
 static size_t
-binary_field(binary_t *binary, binary_kind_t kind, const char *s, size_t len,
+tuples_field(tuples_t *tuples, tuples_kind_t kind, const char *s, size_t len,
     char *out)
 {
     switch (kind) {
 
-    case BINARY_JSONB:
+    case TUPLES_JSONB:
         out[0] = 1;
-        return 1 + binary_text(s, len, out + 1);
+        return 1 + tuples_text(s, len, out + 1);
 
-    case BINARY_BYTEA:
-        return binary_bytea(s, len, out);
+    case TUPLES_BYTEA:
+        return tuples_bytea(s, len, out);
 
-    case BINARY_INT2:
-        return binary_integer(s, len, 2, out);
+    case TUPLES_INT2:
+        return tuples_integer(s, len, 2, out);
 
-    case BINARY_INT4:
-        return binary_integer(s, len, 4, out);
+    case TUPLES_INT4:
+        return tuples_integer(s, len, 4, out);
 
-    case BINARY_INT8:
-        return binary_integer(s, len, 8, out);
+    case TUPLES_INT8:
+        return tuples_integer(s, len, 8, out);
 
-    case BINARY_TIMESTAMPTZ:
-        return binary_time(binary, s, len, out);
+    case TUPLES_TIMESTAMPTZ:
+        return tuples_time(tuples, s, len, out);
 
     default:
-        return binary_text(s, len, out);
+        return tuples_text(s, len, out);
     }
 }
 
@@ -262,7 +262,7 @@ binary_field(binary_t *binary, binary_kind_t kind, const char *s, size_t len,
 /* Takes back what copy_add_text() escaped. */
 
 static size_t
-binary_text(const char *s, size_t len, char *out)
+tuples_text(const char *s, size_t len, char *out)
 {
     char        *p;
     size_t       n;
@@ -295,19 +295,19 @@ binary_text(const char *s, size_t len, char *out)
 /* "\\x" and hexadecimal digits, as copy_add_bytea() writes them. */
 
 static size_t
-binary_bytea(const char *s, size_t len, char *out)
+tuples_bytea(const char *s, size_t len, char *out)
 {
     return len < 3 ? 0 : (size_t) (text_get_hex(out, s + 3, len - 3) - out);
 }
 
 
 /*
- * A value of a wrong form becomes one with a byte too many: PostgreSQL refuses
- * that with 22P03, but a byte too few as a breach of the protocol.
+ * A value of a wrong form becomes one with a byte too many.  PostgreSQL
+ * refuses that with 22P03; a byte too few is a breach of the protocol.
  */
 
 static size_t
-binary_refused(size_t size, char *out)
+tuples_refused(size_t size, char *out)
 {
     memset(out, 0, size + 1);
 
@@ -316,15 +316,15 @@ binary_refused(size_t size, char *out)
 
 
 static size_t
-binary_integer(const char *s, size_t len, size_t size, char *out)
+tuples_integer(const char *s, size_t len, size_t size, char *out)
 {
     int64_t  n;
 
     if (text_get_int(s, len, size, &n) != 0) {
-        return binary_refused(size, out);
+        return tuples_refused(size, out);
     }
 
-    binary_put(out, (uint64_t) n, size);
+    tuples_put(out, (uint64_t) n, size);
 
     return size;
 }
@@ -333,7 +333,7 @@ binary_integer(const char *s, size_t len, size_t size, char *out)
 /* Microseconds since 2000-01-01 of "2026-01-31 12:34:56.789+00". */
 
 static size_t
-binary_time(binary_t *binary, const char *s, size_t len, char *out)
+tuples_time(tuples_t *tuples, const char *s, size_t len, char *out)
 {
     size_t       date;
     int64_t      us;
@@ -344,20 +344,20 @@ binary_time(binary_t *binary, const char *s, size_t len, char *out)
     date = p ? (size_t) (p - s) : 0;
 
     if (date == 0 || end - p != 16) {
-        return binary_refused(8, out);
+        return tuples_refused(8, out);
     }
 
-    if (date != strlen(binary->date) || memcmp(s, binary->date, date) != 0) {
+    if (date != strlen(tuples->date) || memcmp(s, tuples->date, date) != 0) {
 
-        binary->date[0] = '\0';
+        tuples->date[0] = '\0';
 
-        if (binary_date(s, p, &binary->days) != p) {
-            return binary_refused(8, out);
+        if (tuples_date(s, p, &tuples->days) != p) {
+            return tuples_refused(8, out);
         }
 
-        if (date < sizeof(binary->date)) {
-            memcpy(binary->date, s, date);
-            binary->date[date] = '\0';
+        if (date < sizeof(tuples->date)) {
+            memcpy(tuples->date, s, date);
+            tuples->date[date] = '\0';
         }
     }
 
@@ -366,9 +366,9 @@ binary_time(binary_t *binary, const char *s, size_t len, char *out)
          + ((p[3] - '0') * 10 + (p[4] - '0')) * 60LL
          + ((p[6] - '0') * 10 + (p[7] - '0'));
     us = us * 1000 + (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
-    us = us * 1000 + (binary->days - BINARY_EPOCH) * 86400000000LL;
+    us = us * 1000 + (tuples->days - TUPLES_EPOCH) * 86400000000LL;
 
-    binary_put(out, (uint64_t) us, 8);
+    tuples_put(out, (uint64_t) us, 8);
 
     return 8;
 }
@@ -377,7 +377,7 @@ binary_time(binary_t *binary, const char *s, size_t len, char *out)
 /* Days since 1970 of a date as clock_print() writes it; returns behind it. */
 
 static const char *
-binary_date(const char *s, const char *end, int64_t *days)
+tuples_date(const char *s, const char *end, int64_t *days)
 {
     int      i;
     int64_t  part[3];
@@ -402,10 +402,8 @@ binary_date(const char *s, const char *end, int64_t *days)
 /* In network byte order. */
 
 static void
-binary_put(char *out, uint64_t n, size_t size)
+tuples_put(char *out, uint64_t n, size_t size)
 {
-    while (size--) {
-        out[size] = (char) (n & 0xff);
-        n >>= 8;
-    }
+    n = htobe64(n << (64 - 8 * size));
+    memcpy(out, &n, size);
 }

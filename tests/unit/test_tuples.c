@@ -7,47 +7,47 @@
 
 
 typedef struct {
-    binary_kind_t  kind;
+    tuples_kind_t  kind;
     const char    *field;      /* as COPY's text has it */
     const char    *hex;        /* length and bytes */
 } case_t;
 
 
 static const case_t  cases[] = {
-    { BINARY_TEXT, "abc", "00000003616263" },
-    { BINARY_TEXT, "", "00000000" },
-    { BINARY_TEXT, "\\N", "ffffffff" },
-    { BINARY_TEXT, "\\\\N", "000000025c4e" },
-    { BINARY_TEXT, "\\b\\t\\n\\v\\f\\r\\\\", "00000007" "08090a0b0c0d5c" },
-    { BINARY_TEXT, "a\\tb\\\\c\xc3\xa9", "00000007" "6109625c63c3a9" },
-    { BINARY_TEXT, "\\\\.", "000000025c2e" },
-    { BINARY_JSONB, "{\"a\":\"\\\\n\"}", "0000000b" "017b2261223a225c6e227d" },
-    { BINARY_JSONB, "\\N", "ffffffff" },
-    { BINARY_BYTEA, "\\\\x00ff5c", "0000000300ff5c" },
-    { BINARY_BYTEA, "\\\\x", "00000000" },
-    { BINARY_INT2, "-32768", "000000028000" },
-    { BINARY_INT2, "32767", "000000027fff" },
-    { BINARY_INT2, "32768", "00000003000000" },
-    { BINARY_INT4, "-2147483648", "0000000480000000" },
-    { BINARY_INT4, "2147483647", "000000047fffffff" },
-    { BINARY_INT4, "2147483648", "000000050000000000" },
-    { BINARY_INT4, "007", "0000000400000007" },
-    { BINARY_INT4, "", "000000050000000000" },
-    { BINARY_INT4, "-", "000000050000000000" },
-    { BINARY_INT4, "1x", "000000050000000000" },
-    { BINARY_INT8, "9223372036854775807", "000000087fffffffffffffff" },
-    { BINARY_INT8, "-9223372036854775808", "000000088000000000000000" },
-    { BINARY_INT8, "9223372036854775808", "00000009000000000000000000" },
-    { BINARY_INT8, "-1", "00000008ffffffffffffffff" },
-    { BINARY_TIMESTAMPTZ, "2000-01-01 00:00:00.000+00",
+    { TUPLES_TEXT, "abc", "00000003616263" },
+    { TUPLES_TEXT, "", "00000000" },
+    { TUPLES_TEXT, "\\N", "ffffffff" },
+    { TUPLES_TEXT, "\\\\N", "000000025c4e" },
+    { TUPLES_TEXT, "\\b\\t\\n\\v\\f\\r\\\\", "00000007" "08090a0b0c0d5c" },
+    { TUPLES_TEXT, "a\\tb\\\\c\xc3\xa9", "00000007" "6109625c63c3a9" },
+    { TUPLES_TEXT, "\\\\.", "000000025c2e" },
+    { TUPLES_JSONB, "{\"a\":\"\\\\n\"}", "0000000b" "017b2261223a225c6e227d" },
+    { TUPLES_JSONB, "\\N", "ffffffff" },
+    { TUPLES_BYTEA, "\\\\x00ff5c", "0000000300ff5c" },
+    { TUPLES_BYTEA, "\\\\x", "00000000" },
+    { TUPLES_INT2, "-32768", "000000028000" },
+    { TUPLES_INT2, "32767", "000000027fff" },
+    { TUPLES_INT2, "32768", "00000003000000" },
+    { TUPLES_INT4, "-2147483648", "0000000480000000" },
+    { TUPLES_INT4, "2147483647", "000000047fffffff" },
+    { TUPLES_INT4, "2147483648", "000000050000000000" },
+    { TUPLES_INT4, "007", "0000000400000007" },
+    { TUPLES_INT4, "", "000000050000000000" },
+    { TUPLES_INT4, "-", "000000050000000000" },
+    { TUPLES_INT4, "1x", "000000050000000000" },
+    { TUPLES_INT8, "9223372036854775807", "000000087fffffffffffffff" },
+    { TUPLES_INT8, "-9223372036854775808", "000000088000000000000000" },
+    { TUPLES_INT8, "9223372036854775808", "00000009000000000000000000" },
+    { TUPLES_INT8, "-1", "00000008ffffffffffffffff" },
+    { TUPLES_TIMESTAMPTZ, "2000-01-01 00:00:00.000+00",
       "000000080000000000000000" },
-    { BINARY_TIMESTAMPTZ, "2000-03-01 00:00:00.001+00",
+    { TUPLES_TIMESTAMPTZ, "2000-03-01 00:00:00.001+00",
       "00000008000004b6fe7a83e8" },
-    { BINARY_TIMESTAMPTZ, "1970-01-01 00:00:00.000+00",
+    { TUPLES_TIMESTAMPTZ, "1970-01-01 00:00:00.000+00",
       "00000008fffca2fec4c82000" },
-    { BINARY_TIMESTAMPTZ, "2026-01-31 12:34:56.789+00",
+    { TUPLES_TIMESTAMPTZ, "2026-01-31 12:34:56.789+00",
       "000000080002ecad160bc608" },
-    { BINARY_TIMESTAMPTZ, "infinity",
+    { TUPLES_TIMESTAMPTZ, "infinity",
       "00000009000000000000000000" }
 };
 
@@ -69,16 +69,16 @@ test_case(const case_t *tc)
 {
     char      line[256], hex[256];
     buf_t     out;
-    binary_t  binary;
+    tuples_t  binary;
 
     memset(&out, 0, sizeof(buf_t));
-    memset(&binary, 0, sizeof(binary_t));
-    binary.kinds = calloc(1, sizeof(binary_kind_t));
+    memset(&binary, 0, sizeof(tuples_t));
+    binary.kinds = calloc(1, sizeof(tuples_kind_t));
     binary.kinds[0] = tc->kind;
     binary.ncolumns = 1;
 
     snprintf(line, sizeof(line), "%s\n", tc->field);
-    is(binary_add(&binary, line, strlen(line), &out), 0, tc->field);
+    is(tuples_add(&binary, line, strlen(line), &out), 0, tc->field);
     to_hex(&out, 2, hex);
 
     /* what PostgreSQL refuses is told by its length alone */
@@ -90,13 +90,13 @@ test_case(const case_t *tc)
 
     /* with the date it has parsed before */
     out.len = 0;
-    (void) binary_add(&binary, line, strlen(line), &out);
+    (void) tuples_add(&binary, line, strlen(line), &out);
     hex[0] = '\0';
     to_hex(&out, 2, hex);
     ok(strncmp(hex, tc->hex, strlen(tc->hex)) == 0, "once more");
 
     buf_free(&out);
-    binary_free(&binary);
+    tuples_free(&binary);
 }
 
 
@@ -105,27 +105,27 @@ test_line(void)
 {
     char        hex[256];
     buf_t       out;
-    binary_t    binary;
+    tuples_t    binary;
     const bool  gone = true;
     const char  line[] = "a\\tb\t\\N\t7\t\n";
 
     memset(&out, 0, sizeof(buf_t));
-    memset(&binary, 0, sizeof(binary_t));
-    binary.kinds = calloc(4, sizeof(binary_kind_t));
-    binary.kinds[2] = BINARY_INT2;
+    memset(&binary, 0, sizeof(tuples_t));
+    binary.kinds = calloc(4, sizeof(tuples_kind_t));
+    binary.kinds[2] = TUPLES_INT2;
     binary.ncolumns = 4;
 
-    (void) binary_add(&binary, line, sizeof(line) - 1, &out);
-    (void) binary_add(&binary, line, sizeof(line) - 1, &out);
+    (void) tuples_add(&binary, line, sizeof(line) - 1, &out);
+    (void) tuples_add(&binary, line, sizeof(line) - 1, &out);
     to_hex(&out, 0, hex);
     is_str(hex, "0004" "00000003610962" "ffffffff" "000000020007" "00000000"
            "0004" "00000003610962" "ffffffff" "000000020007" "00000000",
            "tuples one behind the other");
 
     out.len = 0;
-    (void) binary_add_staged(&binary, 258, NULL, line, sizeof(line) - 1,
+    (void) tuples_add_staged(&binary, 258, NULL, line, sizeof(line) - 1,
                              &out);
-    (void) binary_add_staged(&binary, 3, &gone, line, sizeof(line) - 1,
+    (void) tuples_add_staged(&binary, 3, &gone, line, sizeof(line) - 1,
                              &out);
     to_hex(&out, 0, hex);
     is_str(hex, "0005" "0000000400000102"
@@ -135,7 +135,7 @@ test_line(void)
            "behind a row's place, and whether it is a tombstone");
 
     buf_free(&out);
-    binary_free(&binary);
+    tuples_free(&binary);
 }
 
 
@@ -146,7 +146,7 @@ test_prepare(void)
     uint32_t              oid = 25;
     const char           *type, *table;
     target_t              target;
-    binary_t              binary;
+    tuples_t              binary;
     conf_column_t         column;
 
     static const struct {
@@ -171,7 +171,7 @@ test_prepare(void)
         { "text", NULL, CONF_FROM_PATH, 0 }
     };
 
-    memset(&binary, 0, sizeof(binary_t));
+    memset(&binary, 0, sizeof(tuples_t));
     memset(&target, 0, sizeof(target_t));
     target.columns = &column;
     target.ncolumns = 1;
@@ -184,14 +184,14 @@ test_prepare(void)
         table = pairs[i].table;
         target.types = &type;
         target.table_types = &table;
-        is(binary_prepare(&binary, &target), pairs[i].wanted, type);
+        is(tuples_prepare(&binary, &target), pairs[i].wanted, type);
 
         if (pairs[i].wanted == 1) {
             is(binary.oids[0], oid, "its type");
         }
     }
 
-    binary_free(&binary);
+    tuples_free(&binary);
 }
 
 
