@@ -121,6 +121,12 @@ json_pointer_t *json_pointer_compile(const char *pointer, size_t len,
 void json_pointer_free(json_pointer_t *pointer);
 
 /*
+ * Writes "len" bytes of a name as a reference token, at most twice as many and
+ * no NUL.  Returns behind them.
+ */
+char *json_pointer_escape(char *p, const char *name, size_t len);
+
+/*
  * The reference tokens of a pointer, decoded: how many, and each by its place.
  * "index" is set to the array index it stands for, or to JSON_NONE.
  */

@@ -96,6 +96,24 @@ json_pointer_free(json_pointer_t *pointer)
 }
 
 
+char *
+json_pointer_escape(char *p, const char *name, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (name[i] == '~' || name[i] == '/') {
+            *p++ = '~';
+            *p++ = name[i] == '~' ? '0' : '1';
+        } else {
+            *p++ = name[i];
+        }
+    }
+
+    return p;
+}
+
+
 static uint32_t
 json_index(const char *name, size_t len)
 {

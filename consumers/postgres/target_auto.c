@@ -8,7 +8,7 @@
 #include "postgres/target_impl.h"
 
 
-static int target_auto_column(conf_column_t *column, const char *name);
+static int target_auto_path(conf_column_t *column);
 static bool target_has_constant(const target_t *target, int row);
 
 
@@ -22,7 +22,7 @@ target_auto(target_t *target)
 {
     int             row, rows;
     char            class;
-    const char     *name;
+    char           *name;
     const conf_t   *conf;
     conf_column_t  *column;
 
@@ -52,10 +52,12 @@ target_auto(target_t *target)
         }
 
         column = &target->own[target->ncolumns++];
+        column->name = name;
         column->from = conf->rest && strcmp(conf->rest, name) == 0
                        ? CONF_FROM_REST : CONF_FROM_PATH;
 
-        if (target_auto_column(column, name) == -1) {
+        if (column->from == CONF_FROM_PATH && target_auto_path(column) == -1)
+        {
             return -1;
         }
     }
@@ -70,7 +72,6 @@ target_auto_free(target_t *target)
     size_t  i;
 
     for (i = 0; target->own && i < target->ncolumns; i++) {
-        free(target->own[i].name);
         free(target->own[i].path);
         free(target->own[i].fallback);
         json_pointer_free(target->own[i].pointer);
@@ -80,38 +81,23 @@ target_auto_free(target_t *target)
 }
 
 
+/* The path of a column: the member of the column's name. */
+
 static int
-target_auto_column(conf_column_t *column, const char *name)
+target_auto_path(conf_column_t *column)
 {
-    char        *p;
+    size_t       len;
     const char  *reason;
 
-    column->name = strdup(name);
+    len = strlen(column->name);
 
-    if (column->name == NULL || column->from == CONF_FROM_REST) {
-        return column->name ? 0 : -1;
-    }
-
-    column->path = malloc(strlen(name) * 2 + 2);
+    column->path = malloc(len * 2 + 2);
     if (column->path == NULL) {
         return -1;
     }
 
-    /* RFC 6901, section 3 */
-
-    p = column->path;
-    *p++ = '/';
-
-    for ( /* void */ ; *name; name++) {
-        if (*name == '~' || *name == '/') {
-            *p++ = '~';
-            *p++ = *name == '~' ? '0' : '1';
-        } else {
-            *p++ = *name;
-        }
-    }
-
-    *p = '\0';
+    column->path[0] = '/';
+    *json_pointer_escape(column->path + 1, column->name, len) = '\0';
 
     column->pointer = json_pointer_compile(column->path, strlen(column->path),
                                            &reason);

@@ -396,6 +396,9 @@ test_pointers(void)
         json_pointer_free(pointer);
     }
 
+    *json_pointer_escape(value, "~1/a~", 5) = '\0';
+    is_str(value, "~01~1a~0", "a name becomes a reference token");
+
     ok(json_pointer_compile("/a~0", 3, &reason) == NULL,
        "a pointer's length counts, not what is behind it");
 }
