@@ -107,7 +107,6 @@ conf_free(conf_t *conf)
         return;
     }
 
-    free(conf->until);
     conf_memory_free(conf->memory);
     free(conf);
 }

@@ -246,10 +246,6 @@ struct conf_s {
     char             *listen_host;
     uint16_t          listen_port;
 
-    /* a replay's own, not of the file: where each partition ends */
-    int64_t          *until;              /* offsets; NULL: runs for ever */
-    int32_t           nuntil;
-
     struct conf_block_s  *memory;         /* of all above */
 };
 

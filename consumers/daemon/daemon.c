@@ -47,13 +47,17 @@ static int  daemon_status;    /* for the handler of SIGALRM */
 
 
 int
-daemon_run(const conf_t *conf, int (*proof)(const conf_t *conf))
+daemon_run(const conf_t *conf, const daemon_options_t *options)
 {
     int       status;
     daemon_t  d;
 
     if (daemon_init(&d, conf) == -1) {
         return 1;
+    }
+
+    if (options) {
+        d.options = *options;
     }
 
     log_info("topic \"%s\", group \"%s\", table \"%s\": this is %s",
@@ -67,7 +71,7 @@ daemon_run(const conf_t *conf, int (*proof)(const conf_t *conf))
         return DAEMON_RELOAD;
     }
 
-    if (conf->until && !d.ended) {
+    if (d.options.until && !d.ended) {
         log_warnx("stopped before the end of the replay: the same command "
                   "goes on with it");
         status = d.status = 1;
@@ -75,8 +79,8 @@ daemon_run(const conf_t *conf, int (*proof)(const conf_t *conf))
 
     log_info("stopped");
 
-    if (proof && status == 0) {
-        status = d.status = proof(conf);
+    if (d.options.proof && status == 0) {
+        status = d.status = d.options.proof(conf);
         (void) fflush(stdout);
     }
 

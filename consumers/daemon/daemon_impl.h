@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "conf/conf.h"
+#include "daemon/daemon.h"
 #include "daemon/metrics.h"
 #include "kafka/lookup.h"
 #include "kafka/source.h"
@@ -51,6 +52,7 @@ typedef struct {
 
 typedef struct {
     const conf_t      *conf;
+    daemon_options_t   options;
     char               owner[64];      /* application_name, owner of rows */
 
     int                signals;

@@ -81,7 +81,7 @@ daemon_step(daemon_t *d, int64_t now)
         return;
     }
 
-    if (d->conf->until && daemon_at_end(d)) {
+    if (d->options.until && daemon_at_end(d)) {
         d->ended = true;
         d->stopping = true;
         d->stop_deadline = now + d->conf->flush_timeout;
@@ -116,15 +116,15 @@ daemon_at_end(daemon_t *d)
     p = source_partitions(d->source, &n);
 
     if (d->storing || batch_records(d->filling)
-        || n < (size_t) d->conf->nuntil)
+        || n < (size_t) d->options.nuntil)
     {
         return false;
     }
 
     for (i = 0; i < n; i++) {
-        if (p[i].id < d->conf->nuntil && !p[i].past
-            && p[i].expected < d->conf->until[p[i].id]
-            && p[i].eof < d->conf->until[p[i].id])
+        if (p[i].id < d->options.nuntil && !p[i].past
+            && p[i].expected < d->options.until[p[i].id]
+            && p[i].eof < d->options.until[p[i].id])
         {
             return false;
         }
@@ -435,8 +435,9 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
 
     batch = d->filling;
 
-    if (d->conf->until
-        && (p->id >= d->conf->nuntil || rkm->offset >= d->conf->until[p->id]))
+    if (d->options.until
+        && (p->id >= d->options.nuntil
+            || rkm->offset >= d->options.until[p->id]))
     {
         p->past = true;
         return 0;

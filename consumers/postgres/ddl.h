@@ -7,7 +7,7 @@
 #include "postgres/sql.h"
 
 
-#define DDL_VERSION  2    /* of the schema "sluice" */
+#define DDL_VERSION  3    /* of the schema "sluice" */
 
 
 /*

@@ -1,152 +1,98 @@
 /* --check: the configuration against the live broker and database. */
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "kafka/lookup.h"
 #include "postgres/ddl.h"
 #include "postgres/target.h"
 #include "row/row.h"
-#include "store/offsets.h"
-#include "tools/check.h"
+#include "tools/command.h"
 
 
-#define CHECK_TIMEOUT  30000    /* ms for the broker */
+#define CHECK_PATIENCE  30000    /* ms for the broker */
 
 
-typedef struct {
-    const conf_t           *conf;
-    lookup_t               *lookup;
-    const lookup_result_t  *topic;
-    offsets_t              *offsets;
-    PGconn                 *conn;
-} check_t;
-
-
-static int check_kafka(check_t *check);
-static int check_dead_topic(check_t *check);
-static int check_postgres(check_t *check);
-static int check_table(check_t *check, const conf_t *conf);
-static int check_offsets(check_t *check);
-static PGresult *check_query(check_t *check, buf_t *sql);
-static void check_offset(check_t *check, const lookup_range_t *range,
+static int check_run(tool_t *tool);
+static int check_kafka(tool_t *tool);
+static int check_dead_topic(tool_t *tool);
+static int check_postgres(tool_t *tool);
+static int check_table(tool_t *tool, const conf_t *conf);
+static int check_plan(const target_t *target);
+static void check_columns(const target_t *target);
+static int check_offsets(tool_t *tool);
+static void check_offset(const tool_t *tool, const lookup_range_t *range,
     const PGresult *res);
 
 
-int
-check_run(const conf_t *conf)
+const command_t  command_check = {
+    .name = "--check",
+    .usage = "\n",
+    .size = sizeof(tool_t),
+    .run = check_run
+};
+
+
+static int
+check_run(tool_t *tool)
 {
-    int      failed;
-    size_t   i;
-    check_t  check;
+    int            failed;
+    size_t         i;
+    const conf_t  *conf;
 
-    memset(&check, 0, sizeof(check_t));
-    check.conf = conf;
-    check.lookup = lookup_create(conf, conf->topic);
-    check.offsets = offsets_create(conf, "sluice:check");
-
-    if (check.lookup == NULL || check.offsets == NULL) {
-        fprintf(stderr, "out of memory\n");
-        return 1;
-    }
+    conf = tool->conf;
+    tool->patience = CHECK_PATIENCE;
+    tool->timestamp = conf->start == CONF_START_TIME ? conf->start_time : -1;
 
     printf("configuration  %s: well-formed\n", conf->file);
 
-    failed = check_kafka(&check) == -1
-             || (conf->dead_topic && check_dead_topic(&check) == -1);
+    failed = check_kafka(tool) == -1
+             || (conf->dead_topic && check_dead_topic(tool) == -1);
 
-    if (check_postgres(&check) == -1) {
+    if (check_postgres(tool) == -1) {
         failed = 1;
 
     } else {
         for (i = 0; i < conf->ntargets; i++) {
-            failed |= check_table(&check, conf->targets[i]) == -1;
+            failed |= check_table(tool, conf->targets[i]) == -1;
         }
-        failed |= check.topic != NULL && check_offsets(&check) == -1;
+        failed |= tool->log && check_offsets(tool) == -1;
     }
 
     printf(failed ? "It would not run as it is.\n" : "It would run.\n");
 
-    PQfinish(check.conn);
-    offsets_destroy(check.offsets);
-    lookup_destroy(check.lookup);
-
-    return failed;
-}
-
-
-/* What "lookup" finds, waited for; NULL with a line said. */
-
-static const lookup_result_t *
-check_topic(check_t *check, lookup_t *lookup, bool with)
-{
-    struct pollfd           fd;
-    const lookup_result_t  *result;
-
-    if (lookup_start(lookup, NULL, NULL, 0, with,
-                     with && check->conf->start == CONF_START_TIME
-                     ? check->conf->start_time : -1)
-        == -1)
-    {
-        printf("kafka          could not start a thread\n");
-        return NULL;
-    }
-
-    fd.fd = lookup_fd(lookup);
-    fd.events = POLLIN;
-    (void) poll(&fd, 1, CHECK_TIMEOUT);
-
-    result = lookup_result(lookup);
-
-    if (result == NULL || result->error[0]) {
-        printf("kafka          could not ask %s: %s\n",
-               conf_property(check->conf, "bootstrap.servers"),
-               result ? result->error : "no answer in time");
-        return NULL;
-    }
-
-    return result;
+    return failed ? COMMAND_FAILED : COMMAND_OK;
 }
 
 
 static int
-check_kafka(check_t *check)
+check_kafka(tool_t *tool)
 {
-    const lookup_result_t  *result;
+    tool->section = "kafka";
 
-    result = check_topic(check, check->lookup, true);
-    if (result == NULL) {
+    if (tool_ask(tool) == -1) {
         return -1;
     }
 
     printf("kafka          cluster %s, topic \"%s\" with %d partitions, "
-           "group \"%s\"\n", result->cluster, check->conf->topic,
-           result->partitions, check->conf->group);
+           "group \"%s\"\n", tool->log->cluster, tool->conf->topic,
+           tool->log->partitions, tool->conf->group);
 
-    check->topic = result;
-
-    return offsets_set_cluster(check->offsets, result->cluster);
+    return 0;
 }
 
 
 static int
-check_dead_topic(check_t *check)
+check_dead_topic(tool_t *tool)
 {
     lookup_t               *lookup;
     const lookup_result_t  *result;
 
-    lookup = lookup_create(check->conf, check->conf->dead_topic);
-    if (lookup == NULL) {
-        return -1;
-    }
-
-    result = check_topic(check, lookup, false);
+    lookup = lookup_create(tool->conf, tool->conf->dead_topic);
+    result = tool_lookup(tool, lookup, false);
     if (result) {
         printf("dead letters   topic \"%s\" with %d partitions\n",
-               check->conf->dead_topic, result->partitions);
+               tool->conf->dead_topic, result->partitions);
     }
 
     lookup_destroy(lookup);
@@ -156,90 +102,37 @@ check_dead_topic(check_t *check)
 
 
 static int
-check_postgres(check_t *check)
+check_postgres(tool_t *tool)
 {
-    const char *const  keys[] = {
-        "connect_timeout", "dbname", "application_name", "client_encoding",
-        NULL
-    };
-    const char *const  values[] = {
-        "10", check->conf->postgres, "sluice:check", "UTF8", NULL
-    };
+    tool->section = "postgres";
 
-    check->conn = PQconnectdbParams(keys, values, 1);
-
-    if (PQstatus(check->conn) != CONNECTION_OK) {
-        printf("postgres       could not connect: %s",
-               PQerrorMessage(check->conn));
+    if (tool_connect(tool, "sluice:check", NULL) == -1) {
         return -1;
     }
 
     printf("postgres       database \"%s\" as \"%s\", server %s\n",
-           PQdb(check->conn), PQuser(check->conn),
-           PQparameterStatus(check->conn, "server_version"));
+           PQdb(tool->conn), PQuser(tool->conn),
+           PQparameterStatus(tool->conn, "server_version"));
 
     return 0;
 }
 
 
-/* Frees the text; NULL with a line said when the query failed. */
-
-static PGresult *
-check_query(check_t *check, buf_t *sql)
-{
-    PGresult  *res;
-
-    if (buf_failed(sql)) {
-        printf("postgres       out of memory\n");
-        return NULL;
-    }
-
-    res = PQexec(check->conn, sql->data);
-    buf_free(sql);
-
-    if (PQresultStatus(res) != PGRES_TUPLES_OK) {
-        printf("postgres       %s", PQerrorMessage(check->conn));
-        PQclear(res);
-        return NULL;
-    }
-
-    return res;
-}
-
-
-static const char *
-check_origin(const conf_column_t *column)
-{
-    static const char *const  names[] = {
-        "path ", "the topic", "the partition", "the offset",
-        "the record's timestamp", "the key", "the value",
-        "PostgreSQL (identity)", "header ", "the constant ",
-        "all that no other column takes"
-    };
-
-    return names[column->from];
-}
-
-
 static int
-check_table(check_t *check, const conf_t *conf)
+check_table(tool_t *tool, const conf_t *conf)
 {
-    int                   rc;
-    char                  reason[SQL_REASON];
-    buf_t                 sql;
-    size_t                i;
-    PGresult             *res;
-    target_t              target;
-    row_spec_t            spec;
-    row_plan_t           *plan;
-    const char           *type, *own, *what;
-    const conf_column_t  *column;
+    int        rc;
+    char       reason[SQL_REASON];
+    buf_t      sql;
+    target_t   target;
+    PGresult  *res;
 
     memset(&sql, 0, sizeof(buf_t));
     target_query(&sql, conf);
+    res = tool_query(tool, sql.data, NULL);
 
-    res = check_query(check, &sql);
     if (res == NULL) {
+        buf_free(&sql);
         return -1;
     }
 
@@ -248,10 +141,10 @@ check_table(check_t *check, const conf_t *conf)
 
     if (PQntuples(res) == 0 && conf->create_table) {
         rc = 0;
+        sql.len = 0;
         ddl_table(&sql, conf);
         printf("table          \"%s\" would be created: %s\n",
                conf->table, buf_failed(&sql) ? "" : sql.data);
-        buf_free(&sql);
 
     } else if (rc == -1) {
         printf("table          would hold: %s\n", reason);
@@ -260,35 +153,74 @@ check_table(check_t *check, const conf_t *conf)
         printf("table          \"%s\"\n", conf->table);
     }
 
-    PQclear(res);
-
     if (rc == 0) {
-        spec.columns = target.columns;
-        spec.types = target.types;
-        spec.ncolumns = target.ncolumns;
-        spec.format = conf->format;
-        spec.nul = conf->nul;
-        spec.where = &conf->where;
-        spec.key = &conf->key;
-
-        plan = row_plan_create(&spec, reason, sizeof(reason));
-        if (plan == NULL) {
-            printf("table          would hold: %s\n", reason);
-            rc = -1;
-        }
-        row_plan_free(plan);
+        rc = check_plan(&target);
     }
 
-    for (i = 0; i < target.ncolumns; i++) {
-        column = &target.columns[i];
-        type = target.types[i];
-        own = target.table_types[i];
+    check_columns(&target);
 
-        what = column->path ? column->path
-               : column->header ? column->header : NULL;
+    target_free(&target);
+    PQclear(res);
+    buf_free(&sql);
+
+    return rc;
+}
+
+
+/* Whether records can become rows of these types. */
+
+static int
+check_plan(const target_t *target)
+{
+    char           reason[SQL_REASON];
+    row_spec_t     spec;
+    row_plan_t    *plan;
+    const conf_t  *conf;
+
+    conf = target->conf;
+    spec.columns = target->columns;
+    spec.types = target->types;
+    spec.ncolumns = target->ncolumns;
+    spec.format = conf->format;
+    spec.nul = conf->nul;
+    spec.where = &conf->where;
+    spec.key = &conf->key;
+
+    plan = row_plan_create(&spec, reason, sizeof(reason));
+    if (plan == NULL) {
+        printf("table          would hold: %s\n", reason);
+        return -1;
+    }
+
+    row_plan_free(plan);
+
+    return 0;
+}
+
+
+static void
+check_columns(const target_t *target)
+{
+    size_t                i;
+    const char           *type, *own, *what;
+    const conf_column_t  *column;
+
+    /* by conf_from_t */
+    static const char *const  origins[] = {
+        "path ", "the topic", "the partition", "the offset",
+        "the record's timestamp", "the key", "the value",
+        "PostgreSQL (identity)", "header ", "the constant ",
+        "all that no other column takes"
+    };
+
+    for (i = 0; i < target->ncolumns; i++) {
+        column = &target->columns[i];
+        type = target->types[i];
+        own = target->table_types[i];
+        what = column->path ? column->path : column->header;
 
         printf("  column       %-20s from %s%s%s%s%s -> %s%s%s%s%s%s\n",
-               column->name, check_origin(column),
+               column->name, origins[column->from],
                what ? "\"" : "", what ? what : "", what ? "\"" : "",
                column->constant ? column->constant : "", type,
                own && strcmp(own, type) != 0 ? ", stored as " : "",
@@ -297,50 +229,35 @@ check_table(check_t *check, const conf_t *conf)
                column->fallback ? ", default " : "",
                column->fallback ? column->fallback : "");
     }
-
-    target_free(&target);
-
-    return rc;
 }
 
 
 static int
-check_offsets(check_t *check)
+check_offsets(tool_t *tool)
 {
-    int        missing;
-    buf_t      sql;
     size_t     i;
+    int64_t    known;
     PGresult  *res;
 
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT to_regclass('sluice.offsets') IS NULL");
-
-    res = check_query(check, &sql);
-    if (res == NULL) {
-        return -1;
-    }
-
-    missing = PQgetvalue(res, 0, 0)[0] == 't';
-    PQclear(res);
+    known = tool_number(tool_query(tool, "SELECT count(to_regclass("
+                                   "'sluice.offsets'))", NULL));
     res = NULL;
 
-    if (missing) {
+    if (known == 0) {
         printf("offsets        the tables of schema \"sluice\" would be "
                "created\n");
 
-    } else {
-        buf_addf(&sql, "SELECT partition, next_offset, owner FROM "
-                 "sluice.offsets WHERE");
-        offsets_where(check->offsets, check->conn, &sql);
-
-        res = check_query(check, &sql);
-        if (res == NULL) {
-            return -1;
-        }
+    } else if (known == 1) {
+        res = tool_query(tool, "SELECT partition, next_offset"
+                         " FROM sluice.offsets WHERE " TOOL_OURS, NULL);
     }
 
-    for (i = 0; i < check->topic->nranges; i++) {
-        check_offset(check, &check->topic->ranges[i], res);
+    if (known && res == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < tool->log->nranges; i++) {
+        check_offset(tool, &tool->log->ranges[i], res);
     }
 
     PQclear(res);
@@ -349,13 +266,17 @@ check_offsets(check_t *check)
 }
 
 
+/* Where a partition would begin; "res" NULL: nothing can be stored yet. */
+
 static void
-check_offset(check_t *check, const lookup_range_t *range,
+check_offset(const tool_t *tool, const lookup_range_t *range,
     const PGresult *res)
 {
-    int      row, rows;
-    int64_t  start;
+    int            row, rows;
+    int64_t        start;
+    const conf_t  *conf;
 
+    conf = tool->conf;
     rows = res ? PQntuples(res) : 0;
 
     for (row = 0; row < rows; row++) {
@@ -376,12 +297,10 @@ check_offset(check_t *check, const lookup_range_t *range,
         return;
     }
 
-    start = rows || check->conf->start == CONF_START_EARLIEST ? range->begin
-            : check->conf->start == CONF_START_LATEST ? range->end
-            : range->at;
+    start = rows || conf->start == CONF_START_EARLIEST ? range->begin
+            : conf->start == CONF_START_LATEST ? range->end : range->at;
 
     printf("  partition %-3d would start at offset %" PRId64 " (%s); the log "
            "holds %" PRId64 " to %" PRId64 "\n", range->partition, start,
-           rows ? "added later" : check->conf->start_text, range->begin,
-           range->end);
+           rows ? "added later" : conf->start_text, range->begin, range->end);
 }

@@ -1,30 +1,61 @@
-/* The subcommand dead-letters: list, show, replay, purge. */
+/* The subcommand dead-letters: list, show, purge; replay is beside it. */
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "conf/units.h"
+#include "tools/command.h"
 #include "tools/dead_letters.h"
+#include "tools/dead_replay.h"
 
 
-#define DEAD_LIMIT  100     /* rows to list */
-#define DEAD_STEP   5000    /* rows to delete in one transaction */
+#define DEAD_LIMIT  "100"     /* rows to list */
+#define DEAD_STEP   "5000"    /* rows to delete in one transaction */
 
 
-typedef int (*dead_do_pt)(tool_t *tool, const dead_choice_t *choice);
+static int dead_choose(tool_t *tool);
+static int dead_choose_some(tool_t *tool);
+static int dead_list(tool_t *tool);
+static int dead_show(tool_t *tool);
+static int dead_show_raw(dead_t *dead);
+static int dead_purge(tool_t *tool);
 
 
-static int dead_options(dead_choice_t *choice, tool_t *tool, int argc,
-    char **argv, bool *raw);
-static int dead_list(tool_t *tool, const dead_choice_t *choice);
-static int dead_show(tool_t *tool, const dead_choice_t *choice);
-static int dead_show_raw(tool_t *tool, const dead_choice_t *choice);
-static int dead_purge(tool_t *tool, const dead_choice_t *choice);
+static const option_t  dead_options[] = {
+    { "raw",      OPTION_FLAG,   offsetof(dead_t, raw) },
+    { "all",      OPTION_FLAG,   offsetof(dead_t, all) },
+    { "json",     OPTION_FLAG,   offsetof(dead_t, tool.json) },
+    { "limit",    OPTION_NUMBER, offsetof(dead_t, limit) },
+    { "older",    OPTION_TIME,   offsetof(dead_t, older) },
+    { "sqlstate", OPTION_TEXT,   offsetof(dead_t, sqlstate) },
+    { NULL, 0, 0 }
+};
 
+/* all but show are without the first option */
+#define DEAD_PART(word, skip, choose, do)                                     \
+    { .name = word, .open = TOOL_POSTGRES, .size = sizeof(dead_t),            \
+      .options = dead_options + (skip), .most = INT_MAX, .check = choose,     \
+      .run = do }
 
-const char  dead_letters_usage[] =
+static const command_t  dead_list_part =
+    DEAD_PART("list", 1, dead_choose, dead_list);
+static const command_t  dead_purge_part =
+    DEAD_PART("purge", 1, dead_choose_some, dead_purge);
+static const command_t  dead_replay_part =
+    DEAD_PART("replay", 1, dead_choose_some, dead_replay_run);
+static const command_t  dead_show_part =
+    DEAD_PART("show", 0, dead_choose_some, dead_show);
+
+static const command_t *const  dead_parts[] = {
+    &dead_list_part, &dead_purge_part, &dead_replay_part, &dead_show_part, NULL
+};
+
+const command_t  command_dead_letters = {
+    .name = "dead-letters",
+    .help = "list, show, replay or purge what could not be a row",
+    .parts = dead_parts,
+    .usage =
     "list|show|replay|purge [ID ...] [OPTION ...]\n"
     "\n"
     "  list                what there is, the oldest first, without payload\n"
@@ -40,217 +71,101 @@ const char  dead_letters_usage[] =
     "  --limit N           of list; 100\n"
     "  --json              for programs, of list and show\n"
     "\n"
-    "Exit status of replay: 1 if one stays.\n";
+    "Exit status of replay: 1 if one stays.\n"
+};
 
 
 static int
-dead_options(dead_choice_t *choice, tool_t *tool, int argc, char **argv,
-    bool *raw)
+dead_choose(tool_t *tool)
 {
-    int          i;
-    int64_t      id;
-    const char  *value;
+    int      i;
+    dead_t  *dead;
+    int64_t  id;
 
-    choice->limit = DEAD_LIMIT;
-    choice->ids = argv + 2;
+    dead = (dead_t *) tool;
+    snprintf(dead->age, sizeof(dead->age), "%" PRId64, dead->older);
+    buf_addf(&tool->text, "{");
 
-    for (i = 2; i < argc; i++) {
-        value = i + 1 < argc ? argv[i + 1] : NULL;
-
-        if (strcmp(argv[i], "--all") == 0) {
-            choice->all = true;
-
-        } else if (strcmp(argv[i], "--json") == 0) {
-            tool->json = true;
-
-        } else if (strcmp(argv[i], "--raw") == 0) {
-            *raw = true;
-
-        } else if (strcmp(argv[i], "--sqlstate") == 0 && value) {
-            choice->sqlstate = argv[++i];
-
-        } else if (strcmp(argv[i], "--older") == 0 && value
-                   && conf_parse_time(value, &choice->older) == 0
-                   && choice->older)
-        {
-            i++;
-
-        } else if (strcmp(argv[i], "--limit") == 0 && value
-                   && tool_number(value, &choice->limit) == 0)
-        {
-            i++;
-
-        } else if (tool_number(argv[i], &id) == 0) {
-            choice->ids[choice->nids++] = argv[i];
-
-        } else {
+    for (i = 0; i < tool->noperands; i++) {
+        if (options_number(tool->operands[i], &id) == -1) {
+            report_error("\"%s\" is no dead letter's ID", tool->operands[i]);
             return -1;
         }
+        buf_addf(&tool->text, "%s%" PRId64, i ? "," : "", id);
     }
 
-    return 0;
+    buf_addf(&tool->text, "}");
+
+    return dead->raw && tool->noperands != 1 ? -1 : 0;
 }
 
 
-int
-dead_letters_run(const conf_t *conf, int argc, char **argv)
-{
-    int            rc;
-    bool           raw;
-    tool_t         tool;
-    dead_do_pt     what;
-    dead_choice_t  choice;
-
-    memset(&tool, 0, sizeof(tool_t));
-    memset(&choice, 0, sizeof(dead_choice_t));
-    raw = false;
-
-    what = argc < 2 ? NULL
-           : strcmp(argv[1], "list") == 0 ? dead_list
-           : strcmp(argv[1], "show") == 0 ? dead_show
-           : strcmp(argv[1], "replay") == 0 ? dead_letters_replay
-           : strcmp(argv[1], "purge") == 0 ? dead_purge : NULL;
-
-    if (what == NULL || dead_options(&choice, &tool, argc, argv, &raw) == -1) {
-        return COMMAND_USAGE;
-    }
-
-    /* nothing is chosen by accident */
-
-    if (what != dead_list && choice.all == (choice.nids != 0)) {
-        tool_error("say which: IDs, or --all");
-        return COMMAND_USAGE;
-    }
-
-    if (raw) {
-        if (what != dead_show || choice.nids != 1) {
-            return COMMAND_USAGE;
-        }
-        what = dead_show_raw;
-    }
-
-    rc = tool_open(&tool, conf, TOOL_LOG_NONE, -1);
-    if (rc == 0) {
-        rc = what(&tool, &choice);
-    }
-
-    tool_close(&tool);
-
-    return rc == 0 ? COMMAND_OK : COMMAND_FAILED;
-}
-
-
-void
-dead_letters_where(const tool_t *tool, const dead_choice_t *choice,
-    buf_t *sql)
-{
-    int  i;
-
-    buf_addf(sql, " WHERE cluster_id=");
-    sql_literal(sql, tool->conn, offsets_cluster(tool->offsets));
-    buf_addf(sql, " AND group_id=");
-    sql_literal(sql, tool->conn, tool->conf->group);
-    buf_addf(sql, " AND topic=");
-    sql_literal(sql, tool->conn, tool->conf->topic);
-
-    if (choice->nids) {
-        buf_addf(sql, " AND id IN (");
-        for (i = 0; i < choice->nids; i++) {
-            buf_addf(sql, "%s%s", i ? "," : "", choice->ids[i]);
-        }
-        buf_addf(sql, ")");
-    }
-
-    if (choice->sqlstate) {
-        buf_addf(sql, " AND sqlstate=");
-        sql_literal(sql, tool->conn, choice->sqlstate);
-    }
-
-    if (choice->older) {
-        buf_addf(sql, " AND created_at < now() - %" PRId64
-                 " * interval '1 ms'", choice->older);
-    }
-}
-
+/* Nothing is chosen by accident. */
 
 static int
-dead_print(tool_t *tool, buf_t *sql)
+dead_choose_some(tool_t *tool)
 {
-    PGresult  *res;
-
-    res = tool_query(tool, sql);
-    if (res == NULL) {
+    if (((dead_t *) tool)->all == (tool->noperands != 0)) {
+        report_error("say which: IDs, or --all");
         return -1;
     }
 
-    tool_print(tool, res);
-    PQclear(res);
-
-    return 0;
+    return dead_choose(tool);
 }
 
 
 static int
-dead_list(tool_t *tool, const dead_choice_t *choice)
+dead_list(tool_t *tool)
 {
-    buf_t  sql;
+    dead_t  *dead;
 
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT id, created_at AS at, table_name AS \"table\","
-             " partition, \"offset\", sqlstate, reason"
-             " FROM sluice.dead_letters");
-    dead_letters_where(tool, choice, &sql);
-    buf_addf(&sql, " ORDER BY id LIMIT %" PRId64, choice->limit);
+    dead = (dead_t *) tool;
 
-    return dead_print(tool, &sql);
+    return tool_show(tool, dead_query(dead, "SELECT id, created_at AS at,"
+                     " table_name AS \"table\", partition, \"offset\","
+                     " sqlstate, reason" DEAD_CHOICE
+                     " ORDER BY id LIMIT $10::bigint",
+                     dead->limit ? dead->limit : DEAD_LIMIT));
 }
 
 
 /* Bytes as text where all are printable ASCII, else as \x and hex. */
 
-static void
-dead_text(buf_t *sql, const char *column)
+#define DEAD_TEXT(column)                                                     \
+    ", CASE WHEN encode(" column ", 'escape') ~ '[\\\\]'"                     \
+    " OR encode(" column ", 'escape') ~ '[[:cntrl:]]'"                        \
+    " THEN " column "::text ELSE encode(" column ", 'escape') END AS " column
+
+
+static int
+dead_show(tool_t *tool)
 {
-    buf_addf(sql, ", CASE WHEN encode(%s,'escape') ~ '[\\\\]'"
-             " OR encode(%s,'escape') ~ '[[:cntrl:]]'"
-             " THEN %s::text ELSE encode(%s,'escape') END AS %s",
-             column, column, column, column, column);
+    dead_t  *dead;
+
+    dead = (dead_t *) tool;
+
+    if (dead->raw) {
+        return dead_show_raw(dead);
+    }
+
+    return tool_show(tool, dead_query(dead, "SELECT id, created_at AS at,"
+                     " table_name AS \"table\", partition, \"offset\","
+                     " \"timestamp\", sqlstate, reason,"
+                     " headers::text AS headers"
+                     DEAD_TEXT("key") DEAD_TEXT("value") DEAD_CHOICE
+                     " ORDER BY id", NULL));
 }
 
 
 static int
-dead_show(tool_t *tool, const dead_choice_t *choice)
-{
-    buf_t  sql;
-
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT id, created_at AS at, table_name AS \"table\","
-             " partition, \"offset\", \"timestamp\", sqlstate, reason,"
-             " headers::text AS headers");
-    dead_text(&sql, "key");
-    dead_text(&sql, "value");
-    buf_addf(&sql, " FROM sluice.dead_letters");
-    dead_letters_where(tool, choice, &sql);
-    buf_addf(&sql, " ORDER BY id");
-
-    return dead_print(tool, &sql);
-}
-
-
-static int
-dead_show_raw(tool_t *tool, const dead_choice_t *choice)
+dead_show_raw(dead_t *dead)
 {
     int             rc;
-    buf_t           sql;
     size_t          len;
     PGresult       *res;
     unsigned char  *value;
 
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT value FROM sluice.dead_letters");
-    dead_letters_where(tool, choice, &sql);
-
-    res = tool_query(tool, &sql);
+    res = dead_query(dead, "SELECT value" DEAD_CHOICE, NULL);
     if (res == NULL) {
         return -1;
     }
@@ -259,11 +174,11 @@ dead_show_raw(tool_t *tool, const dead_choice_t *choice)
     value = NULL;
 
     if (PQntuples(res) == 0) {
-        tool_error("there is no dead letter %s", choice->ids[0]);
+        report_error("there is no dead letter %s", dead->tool.operands[0]);
 
     } else if (PQgetisnull(res, 0, 0)) {
-        tool_error("dead letter %s has no value, or it was not kept",
-                   choice->ids[0]);
+        report_error("dead letter %s has no value, or it was not kept",
+                     dead->tool.operands[0]);
 
     } else {
         value = PQunescapeBytea((unsigned char *) PQgetvalue(res, 0, 0),
@@ -283,33 +198,25 @@ dead_show_raw(tool_t *tool, const dead_choice_t *choice)
 /* In steps, each a transaction: nobody waits for a large one. */
 
 static int
-dead_purge(tool_t *tool, const dead_choice_t *choice)
+dead_purge(tool_t *tool)
 {
-    int        n;
-    buf_t      sql;
-    int64_t    total;
-    PGresult  *res;
+    int64_t  n, total;
 
     total = 0;
 
     do {
-        memset(&sql, 0, sizeof(buf_t));
-        buf_addf(&sql, "WITH gone AS (DELETE FROM sluice.dead_letters WHERE"
-                 " ctid = ANY (ARRAY(SELECT ctid FROM sluice.dead_letters");
-        dead_letters_where(tool, choice, &sql);
-        buf_addf(&sql, " ORDER BY id LIMIT %d FOR UPDATE)) RETURNING 1)"
-                 " SELECT count(*) FROM gone", DEAD_STEP);
+        n = tool_number(dead_query((dead_t *) tool,
+            "WITH gone AS (DELETE FROM sluice.dead_letters WHERE ctid = ANY"
+            " (ARRAY(SELECT ctid" DEAD_CHOICE " ORDER BY id LIMIT " DEAD_STEP
+            " FOR UPDATE)) RETURNING 1) SELECT count(*) FROM gone", NULL));
 
-        res = tool_query(tool, &sql);
-        if (res == NULL) {
+        if (n == -1) {
             return -1;
         }
 
-        n = (int) sql_number(res, 0, 0);
         total += n;
-        PQclear(res);
 
-    } while (n == DEAD_STEP);
+    } while (n);
 
     printf("%" PRId64 " dead letters purged\n", total);
 

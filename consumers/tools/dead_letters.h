@@ -1,4 +1,4 @@
-/* The subcommand dead-letters: list, show, replay, purge. */
+/* Which dead letters a subcommand is about. */
 
 #ifndef SLUICE_DEAD_LETTERS_H
 #define SLUICE_DEAD_LETTERS_H
@@ -7,28 +7,38 @@
 #include "tools/tool.h"
 
 
-/* Which dead letters are meant. */
 typedef struct {
+    tool_t       tool;          /* "text" is IDs, "{1,2}"; "{}": any */
+
+    /* options */
     const char  *sqlstate;      /* NULL: any */
     int64_t      older;         /* ms; 0: of any age */
-    int64_t      limit;         /* rows to list */
+    const char  *limit;         /* rows to list; NULL: as many as fit */
     bool         all;
-    char       **ids;
-    int          nids;
-} dead_choice_t;
+    bool         raw;
+
+    char         age[24];       /* "older" in digits */
+} dead_t;
 
 
-int dead_letters_run(const conf_t *conf, int argc, char **argv);
+/*
+ * The rows of the choice, this group's and topic's: from $7 to $9 of a
+ * statement that dead_query() runs.
+ */
+#define DEAD_CHOICE                                                           \
+    " FROM sluice.dead_letters WHERE cluster_id = $1 AND group_id = $2"       \
+    " AND topic = $3 AND ($7 = '' OR sqlstate = $7)"                          \
+    " AND ($8 = '0' OR created_at < now() - $8::bigint * interval '1 ms')"    \
+    " AND ($9 = '{}' OR id = ANY ($9::bigint[]))"
 
-extern const char  dead_letters_usage[];
 
-
-/* " WHERE ..." of the choice, this group's and topic's. */
-void dead_letters_where(const tool_t *tool, const dead_choice_t *choice,
-    buf_t *sql);
-
-/* dead_replay.c */
-int dead_letters_replay(tool_t *tool, const dead_choice_t *choice);
+/* As tool_query(); "last" is $10, or NULL. */
+static inline PGresult *
+dead_query(dead_t *dead, const char *sql, const char *last)
+{
+    return tool_query(&dead->tool, sql, dead->sqlstate ? dead->sqlstate : "",
+                      dead->age, dead->tool.text.data, last, NULL);
+}
 
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Dead letters into the table, as their records would go now: the same rows,
- * modes and search for bad ones as the daemon's, and at the end of the
- * transaction, where it advances offsets, what became a row is deleted here.
+ * modes and search for bad ones as the daemon's.  Where the daemon's
+ * transaction advances offsets, this one deletes what became a row.
  */
 
 #include <inttypes.h>
@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "record/headers.h"
 #include "store/sink.h"
 #include "store/targets.h"
 #include "tools/dead_letters.h"
+#include "tools/dead_replay.h"
 
 
 #define REPLAY_ROWS     1000       /* of one transaction */
@@ -30,7 +30,7 @@ enum {
     REPLAY_ID = 0,
     REPLAY_PARTITION,
     REPLAY_OFFSET,
-    REPLAY_TIMESTAMP,
+    REPLAY_TIMESTAMP,      /* ms; -1: none */
     REPLAY_KEY,
     REPLAY_HEADERS,
     REPLAY_VALUE
@@ -38,91 +38,105 @@ enum {
 
 
 typedef struct {
-    tool_t               *tool;
-    const dead_choice_t  *choice;
-    targets_t            *targets;
-    sink_t               *sink;
-    pg_t                 *pg;
-    batch_t               batch;
-    int64_t              *rows;        /* id of each row of the batch */
-    int64_t              *others;      /* of those left out */
-    size_t                nothers;
-    json_doc_t            doc;
+    dead_t     *dead;
+    targets_t  *targets;
+    sink_t     *sink;
+    pg_t       *pg;
+    batch_t     batch;
+    json_doc_t  doc;
 
-    bool                  waiting;
-    outcome_t             outcome;
+    int64_t     rows[REPLAY_ROWS];      /* id of each row of the batch */
+    int64_t     others[REPLAY_ROWS];    /* and of each left out by "where" */
+    size_t      nothers;
 
-    int64_t               last;        /* id, of those looked at */
-    int64_t               stored;
-    int64_t               filtered;
-    int64_t               left;
-} replay_t;
+    bool        waiting;                /* for "outcome" */
+    outcome_t   outcome;
+
+    int64_t     last;                   /* id, of those looked at */
+    int64_t     stored;
+    int64_t     filtered;
+    int64_t     left;
+} dead_replay_t;
 
 
-static int replay_open(replay_t *r);
-static void replay_close(replay_t *r);
+static int replay_open(dead_replay_t *r);
+static void replay_close(dead_replay_t *r);
+static int replay_all(dead_replay_t *r);
+static int replay_fill(dead_replay_t *r, const PGresult *res);
+static int replay_record(dead_replay_t *r, const PGresult *res, int row);
+static int replay_bytes(const PGresult *res, int row, int column,
+    unsigned char **bytes, size_t *len);
+static int replay_store(dead_replay_t *r);
+static void replay_account(dead_replay_t *r);
+static void replay_commit(void *data, PGconn *conn, const batch_t *batch,
+    buf_t *sql);
+static int replay_wait(dead_replay_t *r);
 static void replay_on_ready(void *data, const char *error,
     const char *sqlstate);
 static void replay_on_prepared(void *data, const outcome_t *outcome);
 static void replay_on_stored(void *data, batch_t *batch,
     const outcome_t *outcome);
-static void replay_commit(void *data, PGconn *conn, const batch_t *batch,
-    buf_t *sql);
-static int replay_wait(replay_t *r);
-static int replay_all(replay_t *r);
-static int replay_stripped(replay_t *r);
-static PGresult *replay_select(replay_t *r);
-static int replay_fill(replay_t *r, const PGresult *res);
-static int replay_record(replay_t *r, const PGresult *res, int row);
-static int replay_store(replay_t *r);
-static void replay_account(replay_t *r);
 
 
 int
-dead_letters_replay(tool_t *tool, const dead_choice_t *choice)
+dead_replay_run(tool_t *tool)
 {
-    int       rc;
-    replay_t  r;
+    int             rc;
+    dead_t         *dead;
+    dead_replay_t  *r;
 
-    memset(&r, 0, sizeof(replay_t));
-    r.tool = tool;
-    r.choice = choice;
+    dead = (dead_t *) tool;
+    r = calloc(1, sizeof(dead_replay_t));
 
-    rc = replay_open(&r);
-    if (rc == 0 && (rc = replay_stripped(&r)) == 0) {
-        rc = replay_all(&r);
-        printf("%" PRId64 " dead letters replayed, %" PRId64 " left out by "
-               "\"where\", %" PRId64 " stay\n", r.stored, r.filtered,
-               r.left);
+    if (r == NULL) {
+        report_error("out of memory");
+        return -1;
     }
 
-    replay_close(&r);
+    r->dead = dead;
+    rc = replay_open(r);
 
-    return rc == -1 || r.left ? -1 : 0;
+    if (rc == 0) {
+        r->left = tool_number(dead_query(dead, "SELECT count(*)" DEAD_CHOICE
+                                         " AND stripped", NULL));
+        rc = r->left == -1 ? -1 : 0;
+    }
+
+    if (rc == 0) {
+        if (r->left) {
+            report_error("%" PRId64 " stay: their records were not kept "
+                         "(\"store\": \"reason\")", r->left);
+        }
+
+        rc = replay_all(r);
+        printf("%" PRId64 " dead letters replayed, %" PRId64 " left out by "
+               "\"where\", %" PRId64 " stay\n", r->stored, r->filtered,
+               r->left);
+        rc = rc == 0 && r->left == 0 ? 0 : -1;
+    }
+
+    replay_close(r);
+
+    return rc;
 }
 
 
 static int
-replay_open(replay_t *r)
+replay_open(dead_replay_t *r)
 {
     sink_end_t     end;
     const conf_t  *conf;
 
-    conf = r->tool->conf;
-
+    conf = r->dead->tool.conf;
     end.commit = replay_commit;
     end.data = r;
 
     r->targets = targets_create(conf);
     r->sink = sink_create(conf, NULL, &end);
     r->pg = pg_create(conf->postgres, "sluice:replay", replay_on_ready, r);
-    r->rows = calloc(REPLAY_ROWS, sizeof(int64_t));
-    r->others = calloc(REPLAY_ROWS, sizeof(int64_t));
 
-    if (r->targets == NULL || r->sink == NULL || r->pg == NULL
-        || r->rows == NULL || r->others == NULL)
-    {
-        tool_error("out of memory");
+    if (r->targets == NULL || r->sink == NULL || r->pg == NULL) {
+        report_error("out of memory");
         return -1;
     }
 
@@ -130,18 +144,19 @@ replay_open(replay_t *r)
 
     r->waiting = true;
     pg_connect(r->pg);
-    if (replay_wait(r) == -1) {
-        return -1;
+
+    if (replay_wait(r) == SQLSTATE_OK) {
+        r->waiting = true;
+        targets_prepare(r->targets, r->pg, replay_on_prepared, r);
     }
 
-    r->waiting = true;
-    targets_prepare(r->targets, r->pg, replay_on_prepared, r);
-    if (replay_wait(r) == -1) {
+    if (replay_wait(r) != SQLSTATE_OK) {
+        report_error("%s", r->outcome.reason);
         return -1;
     }
 
     if (sink_prepare(r->sink, pg_conn(r->pg), r->targets) == -1) {
-        tool_error("out of memory");
+        report_error("out of memory");
         return -1;
     }
 
@@ -150,171 +165,63 @@ replay_open(replay_t *r)
 
 
 static void
-replay_close(replay_t *r)
+replay_close(dead_replay_t *r)
 {
     pg_destroy(r->pg);
     sink_destroy(r->sink);
     targets_destroy(r->targets);
     batch_free(&r->batch);
     json_doc_free(&r->doc);
-    free(r->rows);
-    free(r->others);
-}
-
-
-static void
-replay_on_ready(void *data, const char *error, const char *sqlstate)
-{
-    replay_t  *r = data;
-
-    (void) sqlstate;
-
-    r->waiting = false;
-    r->outcome.action = error ? SQLSTATE_RECONNECT : SQLSTATE_OK;
-    snprintf(r->outcome.reason, sizeof(r->outcome.reason), "%s",
-             error ? error : "");
-}
-
-
-static void
-replay_on_prepared(void *data, const outcome_t *outcome)
-{
-    replay_t  *r = data;
-
-    r->waiting = false;
-    r->outcome = *outcome;
-}
-
-
-static void
-replay_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
-{
-    replay_t  *r = data;
-
-    (void) batch;
-
-    r->waiting = false;
-    r->outcome = *outcome;
-}
-
-
-/* Until what was begun has ended; the connection's own deadlines bound it. */
-
-static int
-replay_wait(replay_t *r)
-{
-    struct pollfd  fd;
-
-    while (r->waiting) {
-        fd.fd = pg_fd(r->pg);
-        fd.events = pg_events(r->pg);
-        fd.revents = 0;
-
-        (void) poll(&fd, 1, 1000);
-        pg_tick(r->pg, clock_ms());
-        pg_io(r->pg, fd.revents);
-    }
-
-    if (r->outcome.action != SQLSTATE_OK) {
-        tool_error("%s", r->outcome.reason);
-        return -1;
-    }
-
-    return 0;
+    free(r);
 }
 
 
 /*
- * All that are there when it begins, in their order; one that fails anew is
+ * All that are there when it begins, in their order; one that fails again is
  * looked at once.
  */
 
 static int
-replay_all(replay_t *r)
+replay_all(dead_replay_t *r)
 {
-    int        n;
+    int        n, rc;
+    char       last[24];
     PGresult  *res;
 
-    for ( ;; ) {
-        res = replay_select(r);
+    do {
+        snprintf(last, sizeof(last), "%" PRId64, r->last);
+        res = dead_query(r->dead, "SELECT id, partition, \"offset\","
+                         " coalesce((extract(epoch FROM \"timestamp\") * 1000)"
+                         "::bigint, -1), key, headers, value" DEAD_CHOICE
+                         " AND NOT stripped AND id > $10::bigint ORDER BY id"
+                         " LIMIT 1000", last);
         if (res == NULL) {
             return -1;
         }
 
-        n = PQntuples(res) ? replay_fill(r, res) : 0;
+        n = PQntuples(res);
+        rc = replay_fill(r, res);
         PQclear(res);
 
-        if (n == 0) {
-            return 0;
-        }
-
-        if (n == -1) {
-            tool_error("out of memory");
+        if (rc == -1) {
+            report_error("out of memory");
             return -1;
         }
 
-        if (replay_store(r) == -1) {
+        if (n && replay_store(r) == -1) {
             return -1;
         }
 
-        replay_account(r);
-    }
-}
-
-
-/* What was kept without its record can only be read from the topic again. */
-
-static int
-replay_stripped(replay_t *r)
-{
-    buf_t      sql;
-    int64_t    n;
-    PGresult  *res;
-
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT count(*) FROM sluice.dead_letters");
-    dead_letters_where(r->tool, r->choice, &sql);
-    buf_addf(&sql, " AND stripped");
-
-    res = tool_query(r->tool, &sql);
-    if (res == NULL) {
-        return -1;
-    }
-
-    n = sql_number(res, 0, 0);
-    PQclear(res);
-
-    if (n) {
-        tool_error("%" PRId64 " stay: their records were not kept "
-                   "(\"store\": \"reason\")", n);
-        r->left = n;
-    }
+    } while (n);
 
     return 0;
 }
 
 
-static PGresult *
-replay_select(replay_t *r)
-{
-    buf_t  sql;
-
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT id, partition, \"offset\", (extract(epoch FROM"
-             " \"timestamp\") * 1000)::bigint, key, headers, value"
-             " FROM sluice.dead_letters");
-    dead_letters_where(r->tool, r->choice, &sql);
-    buf_addf(&sql, " AND NOT stripped AND id > %" PRId64 " ORDER BY id"
-             " LIMIT %d", r->last, REPLAY_ROWS);
-
-    return tool_query(r->tool, &sql);
-}
-
-
-/* As many as the batch takes; how many, or -1 when memory is short. */
+/* Takes as many as the batch holds. */
 
 static int
-replay_fill(replay_t *r, const PGresult *res)
+replay_fill(dead_replay_t *r, const PGresult *res)
 {
     int  row;
 
@@ -328,37 +235,19 @@ replay_fill(replay_t *r, const PGresult *res)
         r->last = sql_number(res, row, REPLAY_ID);
     }
 
-    return row;
+    return 0;
 }
 
 
 static int
-replay_bytes(const PGresult *res, int row, int column, unsigned char **bytes,
-    size_t *len)
+replay_record(dead_replay_t *r, const PGresult *res, int row)
 {
-    *bytes = NULL;
-    *len = 0;
-
-    if (PQgetisnull(res, row, column)) {
-        return 0;
-    }
-
-    *bytes = PQunescapeBytea(
-        (const unsigned char *) PQgetvalue(res, row, column), len);
-
-    return *bytes ? 0 : -1;
-}
-
-
-static int
-replay_record(replay_t *r, const PGresult *res, int row)
-{
-    int              rc, range;
-    buf_t            list, bytes;
-    size_t           before;
-    const char      *headers;
-    unsigned char   *key, *value;
-    record_t   record;
+    int             rc, range;
+    buf_t           list, bytes;
+    size_t          before;
+    record_t        record;
+    const char     *headers;
+    unsigned char  *key, *value;
 
     headers = PQgetvalue(res, row, REPLAY_HEADERS);
     memset(&record, 0, sizeof(record_t));
@@ -376,15 +265,14 @@ replay_record(replay_t *r, const PGresult *res, int row)
         goto failed;
     }
 
-    record.topic = r->tool->conf->topic;
+    record.topic = r->dead->tool.conf->topic;
     record.key = (const char *) key;
     record.value = (const char *) value;
     record.header = (const record_header_t *) (const void *) list.data;
     record.nheaders = list.len / sizeof(record_header_t);
     record.partition = (int32_t) sql_number(res, row, REPLAY_PARTITION);
     record.offset = sql_number(res, row, REPLAY_OFFSET);
-    record.timestamp = PQgetisnull(res, row, REPLAY_TIMESTAMP)
-                       ? -1 : sql_number(res, row, REPLAY_TIMESTAMP);
+    record.timestamp = sql_number(res, row, REPLAY_TIMESTAMP);
 
     range = batch_range(&r->batch, record.partition, record.offset, 0, 0);
     before = r->batch.nrows;
@@ -411,10 +299,28 @@ failed:
 }
 
 
+static int
+replay_bytes(const PGresult *res, int row, int column, unsigned char **bytes,
+    size_t *len)
+{
+    *bytes = NULL;
+    *len = 0;
+
+    if (PQgetisnull(res, row, column)) {
+        return 0;
+    }
+
+    *bytes = PQunescapeBytea(
+        (const unsigned char *) PQgetvalue(res, row, column), len);
+
+    return *bytes ? 0 : -1;
+}
+
+
 /* What troubles a daemon for a while may trouble this as well. */
 
 static int
-replay_store(replay_t *r)
+replay_store(dead_replay_t *r)
 {
     int  tries;
 
@@ -423,9 +329,12 @@ replay_store(replay_t *r)
         r->waiting = true;
         sink_store(r->sink, r->pg, &r->batch, replay_on_stored, r);
 
-        if (replay_wait(r) == 0) {
+        if (replay_wait(r) == SQLSTATE_OK) {
+            replay_account(r);
             return 0;
         }
+
+        report_error("%s", r->outcome.reason);
 
         if (r->outcome.action != SQLSTATE_RETRY) {
             break;
@@ -438,17 +347,42 @@ replay_store(replay_t *r)
 }
 
 
+static void
+replay_account(dead_replay_t *r)
+{
+    size_t                 i;
+    const record_fault_t  *fault;
+
+    r->filtered += (int64_t) r->nothers;
+
+    for (i = 0; i < r->batch.nrows; i++) {
+
+        if (r->batch.rows[i].fault == 0) {
+            r->stored++;
+            continue;
+        }
+
+        fault = &r->batch.faults[r->batch.rows[i].fault - 1];
+
+        if (r->left++ < REPLAY_SAID) {
+            report_error("%" PRId64 " stays: %s (%s)", r->rows[i],
+                         fault->reason, fault->sqlstate);
+        }
+    }
+}
+
+
 /*
- * Whoever was first has the dead letters: if one of them is gone, another
- * replay stored its row.
+ * The first to delete the dead letters has them: if one of them is gone,
+ * another replay stored its row.
  */
 
 static void
 replay_commit(void *data, PGconn *conn, const batch_t *batch, buf_t *sql)
 {
-    size_t     i, n;
-    buf_t      block;
-    replay_t  *r = data;
+    size_t          i, n;
+    buf_t           block;
+    dead_replay_t  *r = data;
 
     memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "DECLARE n bigint;BEGIN DELETE FROM sluice.dead_letters"
@@ -469,35 +403,59 @@ replay_commit(void *data, PGconn *conn, const batch_t *batch, buf_t *sql)
              " EXCEPTION 'somebody else replays or purges them' USING"
              " ERRCODE='SL001';END IF;END", n);
 
-    buf_addf(sql, "DO ");
-    /* without memory an empty block: a syntax error, so no commit */
-    sql_literal(sql, conn, buf_failed(&block) ? "" : block.data);
+    sql_do(sql, conn, &block);
     buf_addf(sql, ";COMMIT");
+}
 
-    buf_free(&block);
+
+/* Until what was begun has ended; the connection's own deadlines bound it. */
+
+static int
+replay_wait(dead_replay_t *r)
+{
+    struct pollfd  fd;
+
+    while (r->waiting) {
+        fd.fd = pg_fd(r->pg);
+        fd.events = pg_events(r->pg);
+        fd.revents = 0;
+
+        (void) poll(&fd, 1, 1000);
+        pg_tick(r->pg, clock_ms());
+        pg_io(r->pg, fd.revents);
+    }
+
+    return r->outcome.action;
 }
 
 
 static void
-replay_account(replay_t *r)
+replay_on_ready(void *data, const char *error, const char *sqlstate)
 {
-    size_t                i;
-    const record_fault_t  *fault;
+    outcome_t  outcome;
 
-    r->filtered += (int64_t) r->nothers;
+    (void) sqlstate;
 
-    for (i = 0; i < r->batch.nrows; i++) {
+    outcome.action = error ? SQLSTATE_RECONNECT : SQLSTATE_OK;
+    snprintf(outcome.reason, sizeof(outcome.reason), "%s",
+             error ? error : "");
+    replay_on_prepared(data, &outcome);
+}
 
-        if (r->batch.rows[i].fault == 0) {
-            r->stored++;
-            continue;
-        }
 
-        fault = &r->batch.faults[r->batch.rows[i].fault - 1];
+static void
+replay_on_prepared(void *data, const outcome_t *outcome)
+{
+    dead_replay_t  *r = data;
 
-        if (r->left++ < REPLAY_SAID) {
-            tool_error("%" PRId64 " stays: %s (%s)", r->rows[i],
-                       fault->reason, fault->sqlstate);
-        }
-    }
+    r->waiting = false;
+    r->outcome = *outcome;
+}
+
+
+static void
+replay_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
+{
+    (void) batch;
+    replay_on_prepared(data, outcome);
 }

@@ -4,42 +4,65 @@
  * where it was stopped, beside the daemons that run.
  */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/units.h"
 #include "daemon/daemon.h"
-#include "tools/tool.h"
+#include "tools/command.h"
+#include "tools/repeat.h"
+#include "tools/verify.h"
 
 
 typedef struct {
-    tool_t       tool;
-    conf_t      *conf;          /* the replay's own */
-    const char  *from;          /* RFC 3339 times, as given */
-    const char  *to;
-    int64_t      from_ms;       /* since 1970 */
-    int64_t      to_ms;
-    const char  *into;          /* another table, or NULL */
-    bool         duplicates;    /* allowed */
-    bool         dry_run;
-    int64_t     *begin;         /* offsets, by partition */
-    char        *own[4];        /* texts in "conf" that are not the file's */
-    size_t       nown;
+    tool_t        tool;          /* "text" is the plan: partition, offset to
+                                    begin with and to end before, as JSON */
+
+    /* options */
+    const char   *from;          /* RFC 3339 times */
+    const char   *to;
+    char         *into;          /* another table, or NULL */
+    bool          duplicates;    /* allowed */
+    bool          dry_run;
+
+    char         *group;         /* of its own */
+    char         *schema;        /* of "into" */
+    int64_t       from_ms;       /* since 1970 */
+    int64_t       to_ms;
+    int64_t      *begin;         /* offsets, by partition */
+    int64_t      *until;
+    size_t        n;             /* partitions */
 } replay_t;
 
 
-static int replay_proof(const conf_t *conf);
-static int replay_options(replay_t *replay, int argc, char **argv);
-static int replay_conf(replay_t *replay, const char *file);
-static int replay_plan(replay_t *replay);
-static int replay_store(replay_t *replay);
-static int replay_set(replay_t *replay, char **field, char *value);
+static int replay_check(tool_t *tool);
+static int replay_run(tool_t *tool);
+static int replay_conf(replay_t *replay, conf_t *conf);
+static int replay_plan(replay_t *replay, tool_t *tool);
+static int replay_begin(replay_t *replay, const conf_t *conf);
+static int replay_daemon(const replay_t *replay, const conf_t *conf);
 
 
-const char  tool_replay_usage[] =
+static const option_t  replay_options[] = {
+    { "from",             OPTION_TEXT, offsetof(replay_t, from) },
+    { "to",               OPTION_TEXT, offsetof(replay_t, to) },
+    { "into",             OPTION_TEXT, offsetof(replay_t, into) },
+    { "allow-duplicates", OPTION_FLAG, offsetof(replay_t, duplicates) },
+    { "dry-run",          OPTION_FLAG, offsetof(replay_t, dry_run) },
+    { "json",             OPTION_FLAG, offsetof(replay_t, tool.json) },
+    { NULL, 0, 0 }
+};
+
+const command_t  command_replay = {
+    .name = "replay",
+    .help = "store the records of a time again",
+    .open = TOOL_LOG_MUST,
+    .size = sizeof(replay_t),
+    .options = replay_options,
+    .check = replay_check,
+    .run = replay_run,
+    .usage =
     "--from TIME --to TIME [--into TABLE]\n"
     "           [--allow-duplicates] [--dry-run] [--json]\n"
     "\n"
@@ -52,318 +75,210 @@ const char  tool_replay_usage[] =
     "  --allow-duplicates   into the same one although rows will be there\n"
     "                       twice\n"
     "  --dry-run            say what would be done, change nothing\n"
-    "  --json               the plan for programs\n";
+    "  --json               the plan for programs\n"
+};
 
 
-int
-tool_replay(const conf_t *conf, int argc, char **argv)
+static int
+replay_check(tool_t *tool)
 {
-    int       rc;
-    size_t    i;
-    replay_t  replay;
+    replay_t  *replay;
 
-    memset(&replay, 0, sizeof(replay_t));
+    replay = (replay_t *) tool;
 
-    rc = replay_options(&replay, argc, argv);
-    if (rc != 0) {
-        return rc;
+    if (replay->from == NULL || replay->to == NULL) {
+        report_error("say which records: --from and --to");
+        return -1;
     }
 
-    rc = COMMAND_FAILED;
-
-    if (replay_conf(&replay, conf->file) == 0
-        && tool_open(&replay.tool, conf, TOOL_LOG_MUST, replay.from_ms) == 0
-        && replay_plan(&replay) == 0)
+    if (options_date(replay->from, &replay->from_ms) == -1
+        || options_date(replay->to, &replay->to_ms) == -1)
     {
-        rc = COMMAND_OK;
-
-        if (!replay.dry_run && replay_store(&replay) == -1) {
-            rc = COMMAND_FAILED;
-        }
-    }
-
-    tool_close(&replay.tool);
-
-    if (rc == COMMAND_OK && !replay.dry_run) {
-        rc = daemon_run(replay.conf, replay_proof);
-    }
-
-    if (rc != DAEMON_RELOAD) {
-        conf_free(replay.conf);
-        free(replay.begin);
-
-        for (i = 0; i < replay.nown; i++) {
-            free(replay.own[i]);
-        }
-    }
-
-    return rc;
-}
-
-
-static int
-replay_proof(const conf_t *conf)
-{
-    static char  verify[] = "verify";
-    static char *argv[] = { verify, NULL };
-
-    return tool_verify(conf, 1, argv);
-}
-
-
-static int
-replay_options(replay_t *replay, int argc, char **argv)
-{
-    int  c;
-
-    static const struct option  options[] = {
-        { "from",             required_argument, NULL, 'f' },
-        { "to",               required_argument, NULL, 't' },
-        { "into",             required_argument, NULL, 'i' },
-        { "allow-duplicates", no_argument,       NULL, 'a' },
-        { "dry-run",          no_argument,       NULL, 'n' },
-        { "json",             no_argument,       NULL, 'j' },
-        { NULL,               0,                 NULL, 0 }
-    };
-
-    optind = 0;
-
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-
-        switch (c) {
-
-        case 'f':
-        case 't':
-            if (conf_parse_date(optarg, c == 'f' ? &replay->from_ms
-                                                 : &replay->to_ms) == -1)
-            {
-                tool_error("\"%s\" is no RFC 3339 time", optarg);
-                return COMMAND_USAGE;
-            }
-            *(c == 'f' ? &replay->from : &replay->to) = optarg;
-            break;
-
-        case 'i':
-            replay->into = optarg;
-            break;
-
-        case 'a':
-            replay->duplicates = true;
-            break;
-
-        case 'n':
-            replay->dry_run = true;
-            break;
-
-        case 'j':
-            replay->tool.json = true;
-            break;
-
-        default:
-            return COMMAND_USAGE;
-        }
-    }
-
-    if (optind != argc || replay->from == NULL || replay->to == NULL) {
-        return COMMAND_USAGE;
+        return -1;
     }
 
     if (replay->from_ms >= replay->to_ms) {
-        tool_error("--to has to be behind --from");
-        return COMMAND_USAGE;
+        report_error("--to has to be behind --from");
+        return -1;
     }
+
+    tool->timestamp = replay->from_ms;
 
     return 0;
 }
 
 
 static int
-replay_set(replay_t *replay, char **field, char *value)
+replay_run(tool_t *tool)
 {
-    replay->own[replay->nown++] = value;
-    *field = value;
+    int        rc;
+    conf_t     conf, *self;
+    replay_t  *replay;
 
-    return value ? 0 : -1;
+    replay = (replay_t *) tool;
+    conf = *tool->conf;
+    self = &conf;
+
+    if (conf.nroutes == 0) {
+        conf.targets = &self;
+    }
+
+    rc = replay_conf(replay, &conf);
+
+    if (rc == 0) {
+        rc = replay_plan(replay, tool);
+    }
+
+    if (rc == 0 && !replay->dry_run) {
+        rc = replay_begin(replay, &conf);
+        tool_close(tool);
+
+        if (rc == 0) {
+            rc = replay_daemon(replay, &conf);
+        }
+    }
+
+    if (rc != DAEMON_RELOAD) {
+        free(replay->group);
+        free(replay->schema);
+        free(replay->begin);
+        free(replay->until);
+    }
+
+    return rc;
 }
 
 
-/* The file once more, with a group and perhaps a table of its own. */
+/* The file's configuration, with a group and perhaps a table of its own. */
 
 static int
-replay_conf(replay_t *replay, const char *file)
+replay_conf(replay_t *replay, conf_t *conf)
 {
-    char     err[CONF_ERROR_MAX], *group;
-    size_t   len;
-    conf_t  *conf;
+    char  *dot;
 
-    conf = conf_read(file, err);
-    if (conf == NULL) {
-        tool_error("%s", err);
+    if (repeat_check_into(conf, replay->into) == -1) {
         return -1;
     }
 
-    replay->conf = conf;
-    conf->listen = NULL;
-
-    if (asprintf(&group, "%s:replay:%s/%s", conf->group, replay->from,
+    if (asprintf(&replay->group, "%s:replay:%s/%s", conf->group, replay->from,
                  replay->to) == -1)
     {
-        group = NULL;
-    }
-
-    if (replay_set(replay, &conf->group, group) == -1) {
-        goto failed;
-    }
-
-    if (replay->into == NULL) {
-        return 0;
-    }
-
-    if (tool_check_into(conf, replay->into) == -1) {
+        replay->group = NULL;
+        report_error("out of memory");
         return -1;
     }
 
-    len = strcspn(replay->into, ".");
+    conf->group = replay->group;
+    conf->listen = NULL;
 
-    if (replay->into[len] == '\0') {
+    if (replay->into) {
+        dot = strchr(replay->into, '.');
+        conf->table = replay->into;
+        conf->table_name = dot ? dot + 1 : replay->into;
         conf->table_schema = NULL;
 
-    } else if (replay_set(replay, &conf->table_schema,
-                          strndup(replay->into, len))
-               == -1)
-    {
-        goto failed;
+        if (dot) {
+            replay->schema = strndup(replay->into,
+                                     (size_t) (dot - replay->into));
+            conf->table_schema = replay->schema;
+        }
     }
 
-    if (replay_set(replay, &conf->table, strdup(replay->into)) == 0
-        && replay_set(replay, &conf->table_name,
-                      strdup(replay->into[len] ? replay->into + len + 1
-                                               : replay->into))
-           == 0)
-    {
-        return 0;
-    }
-
-failed:
-
-    tool_error("out of memory");
-
-    return -1;
+    return 0;
 }
 
 
-static int
-replay_plan(replay_t *replay)
-{
-    size_t     i, n;
-    buf_t      sql;
-    tool_t    *tool;
-    PGresult  *res;
+/* Where each partition begins and ends; shown. */
 
-    tool = &replay->tool;
+static int
+replay_plan(replay_t *replay, tool_t *tool)
+{
+    size_t                 i, n;
+    buf_t                 *plan;
+    const lookup_range_t  *ranges;
 
     if (replay->into == NULL && !replay->duplicates
-        && (tool_check_topic(tool) == -1 || tool_check_repeat(tool) == -1))
+        && repeat_check(tool) == -1)
     {
-        return -1;
-    }
-
-    n = tool->log->nranges;
-    replay->begin = calloc(n, sizeof(int64_t));
-    replay->conf->until = calloc(n, sizeof(int64_t));
-
-    if (replay->begin == NULL || replay->conf->until == NULL) {
-        tool_error("out of memory");
         return -1;
     }
 
     /* partitions are numbered from 0, and these are all of them */
 
-    for (i = 0; i < n; i++) {
-        replay->begin[tool->log->ranges[i].partition] =
-            tool->log->ranges[i].at;
-    }
+    n = tool->log->nranges;
+    ranges = tool->log->ranges;
+    replay->n = n;
+    replay->begin = calloc(n, sizeof(int64_t));
+    replay->until = calloc(n, sizeof(int64_t));
 
-    if (tool_ask(tool, replay->to_ms) == -1 || tool->log->nranges != n) {
+    if (replay->begin == NULL || replay->until == NULL) {
+        report_error("out of memory");
         return -1;
     }
 
-    replay->conf->nuntil = (int32_t) n;
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SELECT * FROM (VALUES ");
-
     for (i = 0; i < n; i++) {
-        replay->conf->until[tool->log->ranges[i].partition] =
-            tool->log->ranges[i].at;
+        replay->begin[ranges[i].partition] = ranges[i].at;
     }
 
-    for (i = 0; i < n; i++) {
-        buf_addf(&sql, "%s(%zu::integer,%" PRId64 "::bigint,%" PRId64
-                 "::bigint)", i ? "," : "", i, replay->begin[i],
-                 replay->conf->until[i]);
-    }
+    tool->timestamp = replay->to_ms;
 
-    buf_addf(&sql, ") AS plan (partition, \"from\", \"to\") ORDER BY 1");
-
-    res = tool_query(tool, &sql);
-    if (res == NULL) {
+    if (tool_ask(tool) == -1 || tool->log->nranges != n) {
         return -1;
     }
 
-    tool_print(tool, res);
-    fflush(stdout);
-    PQclear(res);
+    plan = &tool->text;
+    ranges = tool->log->ranges;
 
-    return 0;
+    for (i = 0; i < n; i++) {
+        replay->until[ranges[i].partition] = ranges[i].at;
+        buf_addf(plan, "%s[%d,%" PRId64 ",%" PRId64 "]", i ? "," : "[",
+                 ranges[i].partition, replay->begin[ranges[i].partition],
+                 ranges[i].at);
+    }
+
+    buf_addf(plan, "]");
+
+    return tool_show(tool, tool_query(tool,
+        "SELECT (e->>0)::integer AS partition, (e->>1)::bigint AS \"from\","
+        " (e->>2)::bigint AS \"to\" FROM jsonb_array_elements($7::jsonb) e"
+        " ORDER BY 1", plan->data, NULL));
 }
 
 
-/* Where it begins, once: when it is called again it goes on. */
+/* Stores where it begins, once: when it is called again it goes on. */
 
 static int
-replay_store(replay_t *replay)
+replay_begin(replay_t *replay, const conf_t *conf)
 {
-    int         rc;
-    buf_t       sql;
-    int32_t     i;
-    tool_t     *tool;
-    offsets_t  *offsets;
+    tool_t  *tool;
 
     tool = &replay->tool;
-    offsets = offsets_create(replay->conf, "");
+    tool->keys[TOOL_GROUP] = conf->group;
+    tool->keys[TOOL_TABLE] = conf->table;
 
-    if (offsets == NULL
-        || offsets_set_cluster(offsets, tool->log->cluster) == -1)
-    {
-        tool_error("out of memory");
-        offsets_destroy(offsets);
-        return -1;
-    }
+    return tool_done(tool_query(tool,
+        "WITH audited AS (INSERT INTO sluice.audit (action, cluster_id,"
+        " group_id, topic, table_name, detail) SELECT 'replay', $1, $2, $3,"
+        " $4, jsonb_build_object('from', $8, 'to', $9, 'allow_duplicates',"
+        " $10::boolean)) INSERT INTO sluice.offsets (cluster_id, group_id,"
+        " topic, table_name, partition, next_offset, epoch, owner)"
+        " SELECT $1, $2, $3, $4, (e->>0)::integer, (e->>1)::bigint, 0, ''"
+        " FROM jsonb_array_elements($7::jsonb) e ON CONFLICT DO NOTHING",
+        tool->text.data, replay->from, replay->to,
+        replay->duplicates ? "true" : "false", NULL));
+}
 
-    memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql);
-    buf_addf(&sql, "INSERT INTO sluice.audit (action, cluster_id, group_id,"
-             " topic, table_name, detail) SELECT 'replay',");
-    offsets_key(offsets, tool->conn, &sql);
-    buf_addf(&sql, ", jsonb_build_object('from',");
-    sql_literal(&sql, tool->conn, replay->from);
-    buf_addf(&sql, ", 'to',");
-    sql_literal(&sql, tool->conn, replay->to);
-    buf_addf(&sql, ", 'allow_duplicates', %s);",
-             replay->duplicates ? "true" : "false");
 
-    for (i = 0; i < replay->conf->nuntil; i++) {
-        buf_addf(&sql, "INSERT INTO sluice.offsets (cluster_id, group_id,"
-                 " topic, table_name, partition, next_offset, epoch, owner)"
-                 " VALUES (");
-        offsets_key(offsets, tool->conn, &sql);
-        buf_addf(&sql, ",%d,%" PRId64 ",0,'') ON CONFLICT DO NOTHING;", i,
-                 replay->begin[i]);
-    }
+static int
+replay_daemon(const replay_t *replay, const conf_t *conf)
+{
+    daemon_options_t  options;
 
-    buf_addf(&sql, "COMMIT");
-    rc = tool_exec(tool, &sql);
-    offsets_destroy(offsets);
+    (void) fflush(stdout);
+    memset(&options, 0, sizeof(daemon_options_t));
+    options.until = replay->until;
+    options.nuntil = (int32_t) replay->n;
+    options.proof = verify_prove;
 
-    return rc;
+    return daemon_run(conf, &options);
 }

@@ -5,52 +5,167 @@
 #include <string.h>
 
 #include "postgres/ddl.h"
-#include "tools/setup.h"
-
-
-#define SETUP_OPTIONS  64    /* of libpq; it knows 40 */
+#include "tools/command.h"
 
 
 typedef struct {
-    const char  *role;
-    const char  *admin;
-} setup_options_t;
+    tool_t       tool;
+    const char  *role;     /* NULL: the user of "postgres" */
+    const char  *admin;    /* a connection, laid over "postgres" */
+} setup_t;
 
 
-static int setup_options(setup_options_t *options, const conf_t *conf,
-    int argc, char **argv, char **user);
-static PGconn *setup_connect(const conf_t *conf, const char *admin);
-static int setup_missing(PGconn *conn, const conf_t *conf,
-    const char *role);
+static int print_ddl_run(tool_t *tool);
+static int setup_run(tool_t *tool);
+static int setup_do(tool_t *tool, const char *role, const char *admin);
+static char *setup_role(const setup_t *setup);
+static PQconninfoOption *setup_admin(const char *admin);
+static int setup_missing(tool_t *tool, const conf_t *conf, const char *role);
+static void setup_quiet(void *data, const char *message);
 
 
-const char  print_ddl_usage[] =
+static const option_t  setup_options[] = {
+    { "admin", OPTION_TEXT, offsetof(setup_t, admin) },
+    { "role",  OPTION_TEXT, offsetof(setup_t, role) },
+    { NULL, 0, 0 }
+};
+
+
+const command_t  command_print_ddl = {
+    .name = "print-ddl",
+    .help = "show the DDL and grants for a configuration",
+    .size = sizeof(setup_t),
+    .options = setup_options + 1,
+    .run = print_ddl_run,
+    .usage =
     "[--role ROLE]\n"
     "\n"
     "Prints the SQL that setup would run: sluice's own tables, the target\n"
     "where \"create_table\" asks for it, and the grants for ROLE, by default\n"
-    "the user of \"postgres\".  Connects to nothing.\n";
+    "the user of \"postgres\".  Connects to nothing.\n"
+};
 
-const char  setup_usage[] =
+const command_t  command_setup = {
+    .name = "setup",
+    .help = "do the DDL and grants, as an administrator",
+    .size = sizeof(setup_t),
+    .options = setup_options,
+    .run = setup_run,
+    .usage =
     "[--role ROLE] [--admin CONNINFO]\n"
     "\n"
     "Makes what a daemon needs that may do no DDL, and grants ROLE, by\n"
     "default the user of \"postgres\", just what the daemon uses.  May be run\n"
     "again.  CONNINFO is laid over \"postgres\", as in --admin\n"
     "'user=postgres'; its password comes from .pgpass, a service file or\n"
-    "PGPASSWORD.\n";
+    "PGPASSWORD.\n"
+};
 
 
-/* The user a conninfo names, to be freed; NULL: none. */
+static int
+print_ddl_run(tool_t *tool)
+{
+    int    rc;
+    char  *role;
+    buf_t  sql;
+
+    role = setup_role((setup_t *) tool);
+    memset(&sql, 0, sizeof(buf_t));
+    ddl_script(&sql, tool->conf, role);
+    rc = buf_failed(&sql) ? -1 : 0;
+
+    if (rc == 0) {
+        printf("%s", sql.data);
+        if (role == NULL) {
+            printf("-- no grants: \"postgres\" names no user, --role would\n");
+        }
+    }
+
+    buf_free(&sql);
+    free(role);
+
+    return rc;
+}
+
+
+static int
+setup_run(tool_t *tool)
+{
+    int       rc;
+    char     *role;
+    setup_t  *setup;
+
+    setup = (setup_t *) tool;
+    role = setup_role(setup);
+    rc = setup_do(tool, role, setup->admin);
+    free(role);
+
+    return rc;
+}
+
+
+static int
+setup_do(tool_t *tool, const char *role, const char *admin)
+{
+    int                rc;
+    buf_t              sql;
+    size_t             i;
+    PQconninfoOption  *over;
+
+    if (role == NULL) {
+        report_error("\"postgres\" names no user: say --role ROLE");
+        return -1;
+    }
+
+    over = NULL;
+
+    if (admin) {
+        over = setup_admin(admin);
+        if (over == NULL) {
+            return -1;
+        }
+    }
+
+    rc = tool_connect(tool, "sluice:setup", over);
+    PQconninfoFree(over);
+    PQsetNoticeProcessor(tool->conn, setup_quiet, NULL);
+
+    for (i = 0; rc == 0 && i < tool->conf->ntargets; i++) {
+        rc = setup_missing(tool, tool->conf->targets[i], role);
+    }
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    memset(&sql, 0, sizeof(buf_t));
+    ddl_script(&sql, tool->conf, role);
+    rc = tool_done(tool_script(tool, sql.data));
+    buf_free(&sql);
+
+    if (rc == 0) {
+        printf("database \"%s\": role \"%s\" may run this configuration\n",
+               PQdb(tool->conn), role);
+    }
+
+    return rc;
+}
+
+
+/* As given, or the user of the connection; freed by the caller.  NULL: none. */
 
 static char *
-setup_user(const char *conninfo)
+setup_role(const setup_t *setup)
 {
     char              *user;
     PQconninfoOption  *options, *o;
 
+    if (setup->role) {
+        return strdup(setup->role);
+    }
+
     user = NULL;
-    options = PQconninfoParse(conninfo, NULL);
+    options = PQconninfoParse(setup->tool.conf->postgres, NULL);
 
     for (o = options; o && o->keyword; o++) {
         if (strcmp(o->keyword, "user") == 0 && o->val && o->val[0]) {
@@ -64,133 +179,38 @@ setup_user(const char *conninfo)
 }
 
 
-static int
-setup_options(setup_options_t *options, const conf_t *conf, int argc,
-    char **argv, char **user)
+/* The administrator's connection; NULL where it is refused. */
+
+static PQconninfoOption *
+setup_admin(const char *admin)
 {
-    int  i;
+    char              *reason;
+    PQconninfoOption  *options, *o;
 
-    memset(options, 0, sizeof(setup_options_t));
-    *user = NULL;
+    reason = NULL;
+    options = PQconninfoParse(admin, &reason);
 
-    for (i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--role") == 0 && i + 1 < argc) {
-            options->role = argv[++i];
+    if (options == NULL) {
+        report_error("--admin: %.*s", reason ? (int) strcspn(reason, "\n") : 0,
+                     reason ? reason : "");
+        PQfreemem(reason);
+        return NULL;
+    }
 
-        } else if (strcmp(argv[i], "--admin") == 0 && i + 1 < argc
-                   && strcmp(argv[0], "setup") == 0)
-        {
-            options->admin = argv[++i];
-
-        } else {
-            return COMMAND_USAGE;
+    for (o = options; o->keyword; o++) {
+        if (strcmp(o->keyword, "password") == 0 && o->val) {
+            report_error("--admin: a password does not belong on a command "
+                         "line: use .pgpass, a service file or PGPASSWORD");
+            PQconninfoFree(options);
+            return NULL;
         }
     }
 
-    if (options->role == NULL) {
-        *user = setup_user(conf->postgres);
-        options->role = *user;
-    }
-
-    return COMMAND_OK;
+    return options;
 }
 
 
-int
-print_ddl_run(const conf_t *conf, int argc, char **argv)
-{
-    int              rc;
-    char            *user;
-    buf_t            sql;
-    setup_options_t  options;
-
-    if (setup_options(&options, conf, argc, argv, &user) != COMMAND_OK) {
-        return COMMAND_USAGE;
-    }
-
-    memset(&sql, 0, sizeof(buf_t));
-    ddl_script(&sql, conf, options.role);
-    rc = buf_failed(&sql) ? COMMAND_FAILED : COMMAND_OK;
-
-    if (rc == COMMAND_OK) {
-        printf("%s", sql.data);
-        if (options.role == NULL) {
-            printf("-- no grants: \"postgres\" names no user, --role would\n");
-        }
-    }
-
-    buf_free(&sql);
-    free(user);
-
-    return rc;
-}
-
-
-int
-setup_run(const conf_t *conf, int argc, char **argv)
-{
-    int              rc;
-    char            *user;
-    buf_t            sql;
-    size_t           i;
-    PGconn          *conn;
-    PGresult        *res;
-    setup_options_t  options;
-
-    if (setup_options(&options, conf, argc, argv, &user) != COMMAND_OK) {
-        return COMMAND_USAGE;
-    }
-
-    rc = COMMAND_FAILED;
-    memset(&sql, 0, sizeof(buf_t));
-    conn = NULL;
-
-    if (options.role == NULL) {
-        fprintf(stderr, "\"postgres\" names no user: say --role ROLE\n");
-        goto failed;
-    }
-
-    conn = setup_connect(conf, options.admin);
-    if (conn == NULL) {
-        goto failed;
-    }
-
-    for (i = 0; i < conf->ntargets; i++) {
-        if (setup_missing(conn, conf->targets[i], options.role) == -1) {
-            goto failed;
-        }
-    }
-
-    ddl_script(&sql, conf, options.role);
-    if (buf_failed(&sql)) {
-        fprintf(stderr, "out of memory\n");
-        goto failed;
-    }
-
-    res = PQexec(conn, sql.data);
-
-    if (PQresultStatus(res) == PGRES_COMMAND_OK) {
-        printf("database \"%s\": role \"%s\" may run this configuration\n",
-               PQdb(conn), options.role);
-        rc = COMMAND_OK;
-
-    } else {
-        fprintf(stderr, "could not set up: %s", PQerrorMessage(conn));
-    }
-
-    PQclear(res);
-
-failed:
-
-    PQfinish(conn);
-    buf_free(&sql);
-    free(user);
-
-    return rc;
-}
-
-
-/* "already exists, skipping" is what running again means. */
+/* The server says of each table that it exists already: that is expected. */
 
 static void
 setup_quiet(void *data, const char *message)
@@ -200,108 +220,30 @@ setup_quiet(void *data, const char *message)
 }
 
 
-/* The configuration's connection with the administrator's laid over it. */
-
-static PGconn *
-setup_connect(const conf_t *conf, const char *admin)
-{
-    int                n;
-    char              *reason;
-    PGconn            *conn;
-    const char        *keys[SETUP_OPTIONS], *values[SETUP_OPTIONS];
-    PQconninfoOption  *options, *o;
-
-    conn = NULL;
-    reason = NULL;
-    options = admin ? PQconninfoParse(admin, &reason) : NULL;
-
-    if (admin && options == NULL) {
-        fprintf(stderr, "--admin: %s", reason ? reason : "out of memory\n");
-        PQfreemem(reason);
-        return NULL;
-    }
-
-    keys[0] = "dbname";
-    values[0] = conf->postgres;
-    n = 1;
-
-    for (o = options; o && o->keyword && n < SETUP_OPTIONS - 4; o++) {
-        if (o->val == NULL) {
-            continue;
-        }
-
-        if (strcmp(o->keyword, "password") == 0) {
-            fprintf(stderr, "--admin: a password does not belong on a command "
-                    "line: use .pgpass, a service file or PGPASSWORD\n");
-            goto failed;
-        }
-
-        keys[n] = o->keyword;
-        values[n++] = o->val;
-
-        /* the daemon's password is not the administrator's */
-        if (strcmp(o->keyword, "user") == 0) {
-            keys[n] = "password";
-            values[n++] = "";
-        }
-    }
-
-    keys[n] = "client_encoding";
-    values[n++] = "UTF8";
-    keys[n] = NULL;
-    values[n] = NULL;
-
-    conn = PQconnectdbParams(keys, values, 1);
-
-    if (PQstatus(conn) != CONNECTION_OK) {
-        fprintf(stderr, "could not connect: %s", PQerrorMessage(conn));
-        PQfinish(conn);
-        conn = NULL;
-    } else {
-        PQsetNoticeProcessor(conn, setup_quiet, NULL);
-    }
-
-failed:
-
-    PQconninfoFree(options);
-
-    return conn;
-}
-
-
-/* Grants on a table that nobody makes would say so less well. */
+/* Whether a table that setup does not make is missing; -1: it is, or an
+   error.  The grants would fail in less plain words. */
 
 static int
-setup_missing(PGconn *conn, const conf_t *conf, const char *role)
+setup_missing(tool_t *tool, const conf_t *conf, const char *role)
 {
-    int        rc;
-    buf_t      sql, table;
-    PGresult  *res;
+    buf_t    sql;
+    int64_t  there;
 
     if (conf->create_table) {
         return 0;
     }
 
     memset(&sql, 0, sizeof(buf_t));
-    memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, conn, conf);
     buf_addf(&sql, "SET ");
     ddl_search_path(&sql, role);
-    buf_addf(&sql, "SELECT to_regclass(");
-    sql_literal(&sql, conn, buf_failed(&table) ? "" : table.data);
-    buf_addf(&sql, ") IS NULL");
+    sql_format(&sql, "SELECT count(to_regclass(%R))", conf);
+    there = tool_number(tool_script(tool, sql.data));
+    buf_free(&sql);
 
-    res = PQexec(conn, buf_failed(&sql) ? "" : sql.data);
-    rc = PQntuples(res) == 1 && PQgetvalue(res, 0, 0)[0] == 'f' ? 0 : -1;
-
-    if (rc == -1) {
-        fprintf(stderr, "table \"%s\" does not exist, and \"create_table\" is "
-                "not set\n", conf->table);
+    if (there == 0) {
+        report_error("table \"%s\" does not exist, and \"create_table\" is "
+                     "not set", conf->table);
     }
 
-    PQclear(res);
-    buf_free(&sql);
-    buf_free(&table);
-
-    return rc;
+    return there == 1 ? 0 : -1;
 }

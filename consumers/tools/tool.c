@@ -1,60 +1,80 @@
-/* What the subcommands share: Kafka and PostgreSQL, asked in turn. */
+/* What the subcommands share: PostgreSQL and Kafka, each asked in turn. */
 
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "kafka/client.h"
+#include "postgres/sql.h"
 #include "tools/tool.h"
 
 
-#define TOOL_TIMEOUT  15000    /* ms for the broker */
+#define TOOL_PATIENCE  15000    /* ms for the broker */
+#define TOOL_EXTRAS    8        /* parameters of a statement's own */
+#define TOOL_OPTIONS   64       /* of libpq; it knows 40 */
+
+/* of the catalogue pg_type */
+#define TOOL_TEXT   25
+#define TOOL_ARRAY  1009
+#define TOOL_JSONB  3802
 
 
-static int tool_postgres(tool_t *tool);
-static int tool_kafka(tool_t *tool, bool must, int64_t timestamp);
-static int tool_cluster(tool_t *tool);
-static int tool_has_place(tool_t *tool, const conf_t *conf);
-static bool tool_is_number(Oid type);
+static void tool_failed(const tool_t *tool, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void tool_name_tables(tool_t *tool);
+static int tool_find_cluster(tool_t *tool);
+static void tool_set_cluster(tool_t *tool, const char *cluster);
+static PGresult *tool_result(tool_t *tool, PGresult *res);
 
 
-int
-tool_open(tool_t *tool, const conf_t *conf, tool_log_t log, int64_t timestamp)
+void
+tool_init(tool_t *tool, const conf_t *conf)
 {
-    int  known;
-
     tool->conf = conf;
-    tool->lookup = lookup_create(conf, conf->topic);
-    tool->offsets = offsets_create(conf, "");
+    tool->patience = TOOL_PATIENCE;
+    tool->timestamp = -1;
 
-    if (tool->lookup == NULL || tool->offsets == NULL) {
-        tool_error("out of memory");
-        return -1;
+    if (conf == NULL) {
+        return;
     }
 
-    if (tool_postgres(tool) == -1) {
-        return -1;
+    buf_addf(&tool->ranges, "[]");
+    tool_name_tables(tool);
+
+    tool->keys[TOOL_CLUSTER] = tool->cluster;
+    tool->keys[TOOL_GROUP] = conf->group;
+    tool->keys[TOOL_TOPIC] = conf->topic;
+    tool->keys[TOOL_TABLE] = conf->table;
+    tool->keys[TOOL_TABLES] = tool->tables.data;
+    tool->keys[TOOL_LOG] = tool->ranges.data;
+}
+
+
+/*
+ * A dead letter names the table that its row was for, or the group's if it had
+ * none.  PostgreSQL's manual, section 8.15.2: an array of quoted elements.
+ */
+
+static void
+tool_name_tables(tool_t *tool)
+{
+    size_t       i;
+    const char  *p;
+
+    for (i = 0; i <= tool->conf->ntargets; i++) {
+        buf_addf(&tool->tables, i ? "\",\"" : "{\"");
+
+        for (p = i ? tool->conf->targets[i - 1]->table : tool->conf->table;
+             *p; p++)
+        {
+            buf_addf(&tool->tables, *p == '"' || *p == '\\' ? "\\%c" : "%c",
+                     *p);
+        }
     }
 
-    known = tool_cluster(tool);
-
-    if (known == -1) {
-        return -1;
-    }
-
-    if (known && log == TOOL_LOG_NONE) {
-        return 0;
-    }
-
-    if (tool_kafka(tool, !known || log == TOOL_LOG_MUST, timestamp) == 0) {
-        return 0;
-    }
-
-    return known && log == TOOL_LOG_IF_UP ? 0 : -1;
+    buf_addf(&tool->tables, "\"}");
 }
 
 
@@ -62,52 +82,116 @@ void
 tool_close(tool_t *tool)
 {
     PQfinish(tool->conn);
+    tool->conn = NULL;
+    buf_free(&tool->tables);
+    buf_free(&tool->ranges);
+    buf_free(&tool->text);
 
-    if (tool->lookup) {
-        if (lookup_busy(tool->lookup)) {
-            /* its thread waits for a broker: nothing is left to do here */
-            fflush(stdout);
-            return;
-        }
-        lookup_destroy(tool->lookup);
+    if (tool->lookup && lookup_busy(tool->lookup)) {
+        /* its thread waits for a broker: nothing is left to do here */
+        fflush(stdout);
+        return;
     }
+
+    lookup_destroy(tool->lookup);
+    tool->lookup = NULL;
 
     if (tool->rk) {
         rd_kafka_destroy(tool->rk);
+        tool->rk = NULL;
+    }
+}
+
+
+int
+tool_open(tool_t *tool, tool_open_t what)
+{
+    int  known;
+
+    if (what == TOOL_ALONE) {
+        return 0;
     }
 
-    offsets_destroy(tool->offsets);
+    if (tool_connect(tool, "sluice:tool", NULL) == -1) {
+        return -1;
+    }
+
+    known = tool_find_cluster(tool);
+
+    if (known == -1) {
+        return -1;
+    }
+
+    if ((known && what == TOOL_POSTGRES) || tool_ask(tool) == 0) {
+        return 0;
+    }
+
+    if (known && what == TOOL_LOG_IF_UP) {
+        report_error("going on without Kafka");
+        return 0;
+    }
+
+    return -1;
 }
 
 
-void
-tool_error(const char *fmt, ...)
+/* On standard error, or as a line of the answer of --check. */
+
+static void
+tool_failed(const tool_t *tool, const char *fmt, ...)
 {
+    char     text[1024];
     va_list  args;
 
-    fprintf(stderr, "sluice-consumer: ");
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+
+    if (tool->section) {
+        printf("%-14s %s\n", tool->section, text);
+    } else {
+        report_error("%s", text);
+    }
 }
 
 
-static int
-tool_postgres(tool_t *tool)
+int
+tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
 {
-    const char *const  keys[] = {
-        "connect_timeout", "dbname", "application_name", "client_encoding",
-        NULL
-    };
-    const char *const  values[] = {
-        "10", tool->conf->postgres, "sluice:tool", "UTF8", NULL
-    };
+    int          n;
+    const char  *keys[TOOL_OPTIONS], *values[TOOL_OPTIONS];
+
+    keys[0] = "connect_timeout";
+    values[0] = "10";
+    keys[1] = "dbname";
+    values[1] = tool->conf->postgres;
+
+    for (n = 2; over && over->keyword && n < TOOL_OPTIONS - 4; over++) {
+        if (over->val == NULL) {
+            continue;
+        }
+
+        keys[n] = over->keyword;
+        values[n++] = over->val;
+
+        /* the password is the other user's */
+        if (strcmp(over->keyword, "user") == 0) {
+            keys[n] = "password";
+            values[n++] = "";
+        }
+    }
+
+    keys[n] = "application_name";
+    values[n++] = name;
+    keys[n] = "client_encoding";
+    values[n++] = "UTF8";
+    keys[n] = NULL;
+    values[n] = NULL;
 
     tool->conn = PQconnectdbParams(keys, values, 1);
 
     if (PQstatus(tool->conn) != CONNECTION_OK) {
-        tool_error("could not connect: %s", PQerrorMessage(tool->conn));
+        tool_failed(tool, "could not connect: %s", report_reason(tool->conn));
         return -1;
     }
 
@@ -121,122 +205,174 @@ tool_postgres(tool_t *tool)
  */
 
 static int
-tool_cluster(tool_t *tool)
+tool_find_cluster(tool_t *tool)
 {
-    int        rc;
-    buf_t      sql;
+    int        known;
+    int64_t    there;
     PGresult  *res;
 
-    memset(&sql, 0, sizeof(buf_t));
-
-    buf_addf(&sql, "SELECT to_regclass('sluice.offsets') IS NOT NULL");
-    res = tool_query(tool, &sql);
-    if (res == NULL) {
-        return -1;
-    }
-
-    rc = PQgetvalue(res, 0, 0)[0] == 't';
-    PQclear(res);
-
-    if (rc == 0) {
-        tool_error("the database has no table sluice.offsets: no daemon has "
-                   "run on it yet");
-        return -1;
-    }
-
-    buf_addf(&sql, "SELECT DISTINCT cluster_id FROM sluice.offsets WHERE"
-             " group_id=");
-    sql_literal(&sql, tool->conn, tool->conf->group);
-    buf_addf(&sql, " AND topic=");
-    sql_literal(&sql, tool->conn, tool->conf->topic);
-
-    res = tool_query(tool, &sql);
-    if (res == NULL) {
-        return -1;
-    }
-
-    rc = PQntuples(res) == 1;
-
-    if (rc && offsets_set_cluster(tool->offsets, PQgetvalue(res, 0, 0)) == -1)
-    {
-        rc = -1;
-    }
-
-    PQclear(res);
-
-    return rc;
-}
-
-
-static int
-tool_kafka(tool_t *tool, bool must, int64_t timestamp)
-{
-    char  err[CONF_ERROR_MAX];
-
-    tool->rk = client_create(RD_KAFKA_CONSUMER,
-                             client_conf(tool->conf, RD_KAFKA_CONSUMER, 0,
-                                         err), err);
-    if (tool->rk == NULL) {
-        tool_error("%s", err);
-        return -1;
-    }
-
-    if (tool_ask(tool, timestamp) == -1) {
-        if (!must) {
-            tool_error("going on without Kafka");
+    there = tool_number(tool_query(tool, "SELECT count(to_regclass("
+                                   "'sluice.offsets'))", NULL));
+    if (there < 1) {
+        if (there == 0) {
+            report_error("the database has no table sluice.offsets: no daemon "
+                         "has run on it yet");
         }
         return -1;
     }
 
-    return offsets_set_cluster(tool->offsets, tool->log->cluster);
+    res = tool_query(tool, "SELECT DISTINCT cluster_id FROM sluice.offsets"
+                     " WHERE group_id = $2 AND topic = $3", NULL);
+    if (res == NULL) {
+        return -1;
+    }
+
+    known = PQntuples(res) == 1;
+
+    if (known) {
+        tool_set_cluster(tool, PQgetvalue(res, 0, 0));
+    }
+
+    PQclear(res);
+
+    return known;
+}
+
+
+static void
+tool_set_cluster(tool_t *tool, const char *cluster)
+{
+    snprintf(tool->cluster, sizeof(tool->cluster), "%s", cluster);
 }
 
 
 int
-tool_ask(tool_t *tool, int64_t timestamp)
+tool_client(tool_t *tool)
 {
-    struct pollfd  fd;
+    char  err[CONF_ERROR_MAX];
 
-    if (lookup_start(tool->lookup, tool->rk, NULL, 0, true, timestamp)
-        == -1)
-    {
-        tool_error("could not start a thread");
+    if (tool->rk == NULL) {
+        tool->rk = client_create(RD_KAFKA_CONSUMER,
+                                 client_conf(tool->conf, RD_KAFKA_CONSUMER, 0,
+                                             err), err);
+        if (tool->rk == NULL) {
+            report_error("%s", err);
+        }
+    }
+
+    return tool->rk ? 0 : -1;
+}
+
+
+int
+tool_ask(tool_t *tool)
+{
+    size_t                 i;
+    const lookup_range_t  *range;
+
+    if (tool->lookup == NULL) {
+        tool->lookup = lookup_create(tool->conf,
+                                     tool->conf->topic);
+    }
+
+    tool->log = tool_lookup(tool, tool->lookup, true);
+    if (tool->log == NULL) {
         return -1;
     }
 
-    fd.fd = lookup_fd(tool->lookup);
-    fd.events = POLLIN;
-    (void) poll(&fd, 1, TOOL_TIMEOUT);
-    tool->log = lookup_result(tool->lookup);
+    tool_set_cluster(tool, tool->log->cluster);
+    tool->ranges.len = 0;
+    buf_addf(&tool->ranges, "[");
 
-    if (tool->log == NULL || tool->log->error[0]) {
-        tool_error("could not ask Kafka: %s", tool->log ? tool->log->error
-                                              : "no answer in time");
-        tool->log = NULL;
-        return -1;
+    for (i = 0; i < tool->log->nranges; i++) {
+        range = &tool->log->ranges[i];
+        buf_addf(&tool->ranges, "%s[%d,%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+                 i ? "," : "", range->partition, range->begin, range->end,
+                 range->at);
     }
+
+    buf_addf(&tool->ranges, "]");
+    tool->keys[TOOL_LOG] = tool->ranges.data;
 
     return 0;
 }
 
 
-PGresult *
-tool_query(tool_t *tool, buf_t *sql)
+const lookup_result_t *
+tool_lookup(tool_t *tool, lookup_t *lookup, bool with)
 {
-    PGresult        *res;
-    ExecStatusType   status;
+    struct pollfd           fd;
+    const lookup_result_t  *result;
 
-    if (buf_failed(sql)) {
-        tool_error("out of memory");
+    if (lookup == NULL
+        || lookup_start(lookup, NULL, NULL, 0, with,
+                        with ? tool->timestamp : -1) == -1)
+    {
+        tool_failed(tool, "could not start a thread");
         return NULL;
     }
 
-    res = PQexec(tool->conn, sql->data);
-    buf_free(sql);
+    fd.fd = lookup_fd(lookup);
+    fd.events = POLLIN;
+    (void) poll(&fd, 1, tool->patience);
+    result = lookup_result(lookup);
+
+    if (result == NULL || result->error[0]) {
+        tool_failed(tool, "could not ask Kafka at %s: %s",
+                    conf_property(tool->conf, "bootstrap.servers"),
+                    result ? result->error : "no answer in time");
+        return NULL;
+    }
+
+    return result;
+}
+
+
+PGresult *
+tool_query(tool_t *tool, const char *sql, ...)
+{
+    int          n;
+    va_list      args;
+    const char  *values[TOOL_KEYS + TOOL_EXTRAS];
+
+    static const Oid  types[TOOL_KEYS + TOOL_EXTRAS] = {
+        TOOL_TEXT, TOOL_TEXT, TOOL_TEXT, TOOL_TEXT, TOOL_ARRAY, TOOL_JSONB,
+        TOOL_TEXT, TOOL_TEXT, TOOL_TEXT, TOOL_TEXT, TOOL_TEXT, TOOL_TEXT,
+        TOOL_TEXT, TOOL_TEXT
+    };
+
+    if (sql == NULL || buf_failed(&tool->tables) || buf_failed(&tool->ranges))
+    {
+        tool_failed(tool, "out of memory");
+        return NULL;
+    }
+
+    memcpy(values, tool->keys, sizeof(tool->keys));
+    va_start(args, sql);
+
+    for (n = TOOL_KEYS; n < TOOL_KEYS + TOOL_EXTRAS; n++) {
+        values[n] = va_arg(args, const char *);
+        if (values[n] == NULL) {
+            break;
+        }
+    }
+
+    va_end(args);
+
+    return tool_result(tool, PQexecParams(tool->conn, sql, n, types, values,
+                                          NULL, NULL, 0));
+}
+
+
+static PGresult *
+tool_result(tool_t *tool, PGresult *res)
+{
+    ExecStatusType  status;
+
     status = PQresultStatus(res);
 
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        tool_error("%s", PQerrorMessage(tool->conn));
+        tool_failed(tool, "%s", report_reason(tool->conn));
         PQclear(res);
         return NULL;
     }
@@ -246,156 +382,47 @@ tool_query(tool_t *tool, buf_t *sql)
 
 
 int
-tool_exec(tool_t *tool, buf_t *sql)
+tool_done(PGresult *res)
 {
-    PGresult  *res;
-
-    res = tool_query(tool, sql);
     PQclear(res);
 
     return res ? 0 : -1;
 }
 
 
-static bool
-tool_is_number(Oid type)
+int
+tool_show(const tool_t *tool, PGresult *res)
 {
-    /* int8, int2, int4, numeric: fixed numbers of PostgreSQL's catalogue */
-    return type == 20 || type == 21 || type == 23 || type == 1700;
+    int  rc;
+
+    rc = res ? report_rows(res, tool->json) : -1;
+    PQclear(res);
+
+    return rc;
 }
 
 
-void
-tool_rows_json(buf_t *out, const PGresult *res)
+int64_t
+tool_number(PGresult *res)
 {
-    int          row, column;
-    const char  *value;
+    int64_t  n;
 
-    for (row = 0; row < PQntuples(res); row++) {
-        buf_addf(out, "%s{", row ? ",\n " : "");
+    n = res ? sql_number(res, 0, 0) : -1;
+    PQclear(res);
 
-        for (column = 0; column < PQnfields(res); column++) {
-            value = PQgetvalue(res, row, column);
-            buf_addf(out, "%s\"%s\":", column ? "," : "",
-                     PQfname(res, column));
-
-            if (PQgetisnull(res, row, column)) {
-                buf_addf(out, "null");
-
-            } else if (PQftype(res, column) == 16) {
-                buf_addf(out, value[0] == 't' ? "true" : "false");
-
-            } else if (tool_is_number(PQftype(res, column))) {
-                buf_addf(out, "%s", value);
-
-            } else {
-                buf_add(out, "\"", 1);
-                text_add_json(out, value, strlen(value));
-                buf_add(out, "\"", 1);
-            }
-        }
-
-        buf_add(out, "}", 1);
-    }
+    return n;
 }
 
 
-static void
-tool_print_columns(const PGresult *res)
+PGresult *
+tool_script(tool_t *tool, const char *sql)
 {
-    int          row, column, rows, columns, width, len;
-    const char  *value;
-
-    rows = PQntuples(res);
-    columns = PQnfields(res);
-
-    for (row = -1; row < rows; row++) {
-
-        for (column = 0; column < columns; column++) {
-            width = (int) strlen(PQfname(res, column));
-
-            for (int i = 0; i < rows; i++) {
-                len = PQgetisnull(res, i, column)
-                      ? 1 : (int) strlen(PQgetvalue(res, i, column));
-                width = len > width ? len : width;
-            }
-
-            value = row == -1 ? PQfname(res, column)
-                    : PQgetisnull(res, row, column)
-                    ? "-" : PQgetvalue(res, row, column);
-
-            if (tool_is_number(PQftype(res, column))) {
-                printf("%s%*s", column ? "  " : "", width, value);
-
-            } else {
-                printf("%s%-*s", column ? "  " : "",
-                       column == columns - 1 ? 0 : width, value);
-            }
-        }
-
-        putchar('\n');
-    }
-}
-
-
-void
-tool_print(const tool_t *tool, const PGresult *res)
-{
-    buf_t  out;
-
-    if (!tool->json) {
-        tool_print_columns(res);
-        return;
+    if (sql == NULL) {
+        tool_failed(tool, "out of memory");
+        return NULL;
     }
 
-    memset(&out, 0, sizeof(buf_t));
-    tool_rows_json(&out, res);
-    printf("[%s]\n", buf_failed(&out) || out.len == 0 ? "" : out.data);
-    buf_free(&out);
-}
-
-
-void
-tool_log_cte(const tool_t *tool, buf_t *sql)
-{
-    size_t                  i;
-    const lookup_range_t   *range;
-
-    buf_addf(sql, "WITH log (partition, low, high, at) AS (");
-
-    for (i = 0; tool->log && i < tool->log->nranges; i++) {
-        range = &tool->log->ranges[i];
-        buf_addf(sql, "%s(%d::integer,%" PRId64 "::bigint,%" PRId64
-                 "::bigint,%" PRId64 "::bigint)", i ? "," : "VALUES ",
-                 range->partition, range->begin, range->end, range->at);
-    }
-
-    if (i == 0) {
-        buf_addf(sql, "SELECT NULL::integer, NULL::bigint, NULL::bigint,"
-                 " NULL::bigint WHERE false");
-    }
-
-    buf_addf(sql, ")");
-}
-
-
-/* Each names the table its row was for, or the group's if it had none. */
-
-void
-tool_dead_where(const tool_t *tool, buf_t *sql)
-{
-    size_t  i;
-
-    buf_addf(sql, " (");
-    offsets_where(tool->offsets, tool->conn, sql);
-
-    for (i = 0; i < tool->conf->ntargets; i++) {
-        buf_addf(sql, " OR");
-        offsets_where_table(tool->offsets, tool->conn,
-                            tool->conf->targets[i]->table, sql);
-    }
-
-    buf_addf(sql, ")");
+    return tool_result(tool, PQexec(tool->conn, sql));
 }
 
 
@@ -411,197 +438,4 @@ tool_column(const conf_t *conf, conf_from_t from)
     }
 
     return NULL;
-}
-
-
-/*
- * By both sides: a member of the group that lost PostgreSQL, and a stopped
- * process that the group has put out but whose session is still there.
- */
-
-int
-tool_alive(tool_t *tool)
-{
-    int                           alive, row;
-    char                          prefix[OFFSETS_PREFIX];
-    buf_t                         sql;
-    PGresult                     *res;
-    rd_kafka_resp_err_t           err;
-    const struct rd_kafka_group_list  *groups;
-
-    err = rd_kafka_list_groups(tool->rk, tool->conf->group, &groups,
-                               TOOL_TIMEOUT);
-    if (err) {
-        tool_error("could not ask Kafka for the members of group \"%s\": %s",
-                   tool->conf->group, rd_kafka_err2str(err));
-        return -1;
-    }
-
-    alive = groups->group_cnt > 0 && groups->groups[0].member_cnt > 0;
-
-    if (alive) {
-        tool_error("group \"%s\" has %d members: stop the daemons first",
-                   tool->conf->group, groups->groups[0].member_cnt);
-    }
-
-    rd_kafka_group_list_destroy(groups);
-
-    memset(&sql, 0, sizeof(buf_t));
-    offsets_prefix(tool->conf, prefix);
-    buf_addf(&sql, "SELECT pid, application_name FROM pg_stat_activity"
-             " WHERE datname=current_database()"
-             " AND left(application_name, %d)='%s'",
-             OFFSETS_PREFIX - 1, prefix);
-
-    res = tool_query(tool, &sql);
-    if (res == NULL) {
-        return -1;
-    }
-
-    for (row = 0; row < PQntuples(res); row++) {
-        tool_error("backend %s of daemon \"%s\" is connected: stop it first, "
-                   "or end it by pg_terminate_backend() if its process is "
-                   "gone", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
-        alive = 1;
-    }
-
-    PQclear(res);
-
-    return alive;
-}
-
-
-/*
- * Whether the table has a unique index on the record's place: 1, 0, or -1
- * for an error.
- */
-
-static int
-tool_has_place(tool_t *tool, const conf_t *conf)
-{
-    int                   rc;
-    buf_t                 sql, table;
-    size_t                i;
-    PGresult             *res;
-    const conf_column_t  *column;
-
-    static const conf_from_t  place[] = {
-        CONF_FROM_OFFSET, CONF_FROM_PARTITION, CONF_FROM_TOPIC
-    };
-
-    if (tool_column(conf, CONF_FROM_PARTITION) == NULL
-        || tool_column(conf, CONF_FROM_OFFSET) == NULL)
-    {
-        return 0;
-    }
-
-    memset(&sql, 0, sizeof(buf_t));
-    memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, tool->conn, conf);
-
-    buf_addf(&sql, "SELECT EXISTS (SELECT FROM pg_index i WHERE"
-             " i.indisunique AND i.indisvalid AND i.indpred IS NULL"
-             " AND i.indexprs IS NULL AND i.indrelid=to_regclass(");
-    sql_literal(&sql, tool->conn, buf_failed(&table) ? "" : table.data);
-    buf_addf(&sql, ") AND NOT EXISTS (SELECT FROM pg_attribute a"
-             " WHERE a.attrelid=i.indrelid AND a.attnum = ANY"
-             " ((i.indkey::smallint[])[0:i.indnkeyatts - 1])"
-             " AND a.attname NOT IN (''");
-    buf_free(&table);
-
-    for (i = 0; i < sizeof(place) / sizeof(place[0]); i++) {
-        column = tool_column(conf, place[i]);
-        if (column) {
-            buf_add(&sql, ",", 1);
-            sql_literal(&sql, tool->conn, column->name);
-        }
-    }
-
-    buf_addf(&sql, ")))");
-
-    res = tool_query(tool, &sql);
-    if (res == NULL) {
-        return -1;
-    }
-
-    rc = PQgetvalue(res, 0, 0)[0] == 't';
-    PQclear(res);
-
-    return rc;
-}
-
-
-int
-tool_check_repeat(tool_t *tool)
-{
-    int            rc;
-    size_t         i;
-    const conf_t  *conf;
-
-    for (i = 0; tool_overwrites(tool->conf->targets[i]); i++) {
-        if (i + 1 == tool->conf->ntargets) {
-            return 0;
-        }
-    }
-
-    conf = tool->conf->targets[i];
-    rc = tool_has_place(tool, conf);
-
-    if (rc == 0) {
-        tool_error("rows of table \"%s\" would be there twice: it has no "
-                   "unique index on its partition and offset columns. %s "
-                   "--allow-duplicates", conf->table, tool->conf->nroutes
-                   ? "Say" : "Name another table by --into, or say");
-    }
-
-    if (rc == 1) {
-        tool_error("rows of table \"%s\" that are there would come as dead "
-                   "letters: say \"mode\": \"ignore\" in the configuration "
-                   "and \"key\": [\"%s\", \"%s\"], for which it has the "
-                   "unique index", conf->table,
-                   tool_column(conf, CONF_FROM_PARTITION)->name,
-                   tool_column(conf, CONF_FROM_OFFSET)->name);
-    }
-
-    return -1;
-}
-
-
-/* It would change the group's name alone, not the tables of the rows. */
-
-int
-tool_check_into(const conf_t *conf, const char *into)
-{
-    if (into && conf->nroutes) {
-        tool_error("--into: \"route\" names the tables");
-        return -1;
-    }
-
-    return 0;
-}
-
-
-/* An append never touches a row that is there. */
-
-bool
-tool_overwrites(const conf_t *conf)
-{
-    return conf->mode != CONF_MODE_APPEND;
-}
-
-
-int
-tool_number(const char *s, int64_t *n)
-{
-    size_t  len;
-
-    len = strspn(s, "0123456789");
-
-    if (len == 0 || len > 18 || s[len] != '\0') {
-        return -1;
-    }
-
-    *n = strtoll(s, NULL, 10);
-
-    return 0;
 }

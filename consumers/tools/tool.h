@@ -1,5 +1,5 @@
 /*
- * What the subcommands share: Kafka and PostgreSQL, asked in turn.
+ * What the subcommands share: PostgreSQL and Kafka, each asked in turn.
  *
  * Room: subcommands, one a file; each connects, does one thing and ends.
  */
@@ -10,110 +10,122 @@
 
 #include <libpq-fe.h>
 
+#include "base/buf.h"
+#include "conf/conf.h"
 #include "kafka/lookup.h"
-#include "postgres/sql.h"
-#include "store/offsets.h"
-#include "tools/command.h"
+#include "tools/report.h"
 
 
-/* Whether the topic's log is asked for. */
+/* What is open before a subcommand runs. */
 typedef enum {
-    TOOL_LOG_NONE = 0,      /* unless it takes Kafka to know the cluster */
-    TOOL_LOG_IF_UP,
+    TOOL_ALONE = 0,      /* nothing */
+    TOOL_POSTGRES,       /* and Kafka where that has to tell the cluster */
+    TOOL_LOG_IF_UP,      /* and what the topic's log holds */
     TOOL_LOG_MUST
-} tool_log_t;
+} tool_open_t;
 
 
+/* The parameters that every query has, $1 to $6. */
+enum {
+    TOOL_CLUSTER = 0,
+    TOOL_GROUP,
+    TOOL_TOPIC,
+    TOOL_TABLE,          /* by whose name the offsets are stored */
+    TOOL_TABLES,         /* text[]: those that dead letters name */
+    TOOL_LOG,            /* jsonb: [[partition, begin, end, at], ...] */
+    TOOL_KEYS
+};
+
+/* Rows of sluice.offsets and sluice.batches that are this daemon's. */
+#define TOOL_OURS  "cluster_id = $1 AND group_id = $2 AND topic = $3"         \
+                   " AND table_name = $4"
+
+/* The same of sluice.dead_letters. */
+#define TOOL_DEAD  "cluster_id = $1 AND group_id = $2 AND topic = $3"         \
+                   " AND table_name = ANY ($5)"
+
+/* What Kafka told of the topic's log; begins a query. */
+#define TOOL_WITH_LOG                                                         \
+    "WITH log AS (SELECT (e->>0)::integer AS partition,"                      \
+    " (e->>1)::bigint AS low, (e->>2)::bigint AS high, (e->>3)::bigint AS at" \
+    " FROM jsonb_array_elements($6) e)"
+
+
+/*
+ * A subcommand's structure begins with it, zeroed.  Errors are said where they
+ * are found.
+ */
 typedef struct {
     const conf_t           *conf;
     bool                    json;
+    char                  **operands;
+    int                     noperands;
+    const char             *section;     /* of the answer of --check, which
+                                            errors belong to; NULL: they go
+                                            to standard error */
+    int                     patience;    /* ms, for an answer of Kafka */
+    int64_t                 timestamp;   /* ms, which "at" is looked up by;
+                                            -1: none */
+
     PGconn                 *conn;
-    rd_kafka_t             *rk;         /* NULL: Kafka was not asked */
+    rd_kafka_t             *rk;          /* tool_client() */
     lookup_t               *lookup;
-    const lookup_result_t  *log;        /* NULL: it did not answer */
-    offsets_t              *offsets;    /* of this cluster */
+    const lookup_result_t  *log;         /* NULL: Kafka did not tell */
+
+    const char             *keys[TOOL_KEYS];
+    char                    cluster[64];
+    buf_t                   tables;
+    buf_t                   ranges;
+    buf_t                   text;        /* of the subcommand's own */
 } tool_t;
 
 
-/*
- * Connects; "timestamp" (ms, or -1) fills the ranges' "at".  Says on standard
- * error what went wrong and returns -1; tool_close() is due in any case.
- */
-int tool_open(tool_t *tool, const conf_t *conf, tool_log_t log,
-    int64_t timestamp);
+void tool_init(tool_t *tool, const conf_t *conf);
 void tool_close(tool_t *tool);
 
-/* Asks Kafka again, where tool_open() did; replaces "log". */
-int tool_ask(tool_t *tool, int64_t timestamp);
-
-/* A line on standard error. */
-void tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Connects and finds the cluster.  Returns 0 or -1. */
+int tool_open(tool_t *tool, tool_open_t what);
 
 /*
- * Runs a query string and empties it.  NULL, with a line said, when it
- * failed; the last statement's result otherwise.
+ * The parts of tool_open().  "over" is laid over the configuration's
+ * connection, NULL: nothing.  Each returns 0 or -1.
  */
-PGresult *tool_query(tool_t *tool, buf_t *sql);
+int tool_connect(tool_t *tool, const char *name,
+    const PQconninfoOption *over);
+int tool_ask(tool_t *tool);
 
-/* The same, where no rows matter.  Returns 0 or -1. */
-int tool_exec(tool_t *tool, buf_t *sql);
+/*
+ * What is found of a topic, waited for; "with" its offsets.  Valid until the
+ * next lookup; NULL: nothing is.
+ */
+const lookup_result_t *tool_lookup(tool_t *tool, lookup_t *lookup, bool with);
 
-/* A result for people, in columns, or as a JSON array of objects. */
-void tool_print(const tool_t *tool, const PGresult *res);
+/* Makes tool->rk, a consumer that is in no group.  Returns 0 or -1. */
+int tool_client(tool_t *tool);
 
-/* The objects of that array alone; for what is part of a larger text. */
-void tool_rows_json(buf_t *out, const PGresult *res);
+/*
+ * Runs a statement with the parameters above and those behind "sql", texts
+ * from $7 on that NULL ends.  Returns its result, or NULL where it failed.
+ */
+PGresult *tool_query(tool_t *tool, const char *sql, ...)
+    __attribute__((sentinel));
 
-/* "WITH log (partition, low, high, at) AS (...)": what Kafka answered. */
-void tool_log_cte(const tool_t *tool, buf_t *sql);
+/*
+ * What is made of such a result, which is freed; each returns -1 for NULL.
+ * The rows are printed as "json" says; the number is the first place's.
+ */
+int tool_done(PGresult *res);
+int tool_show(const tool_t *tool, PGresult *res);
+int64_t tool_number(PGresult *res);
 
-/* A condition that selects the daemon's dead letters; begins with a space. */
-void tool_dead_where(const tool_t *tool, buf_t *sql);
+/*
+ * Runs a string of statements without parameters; NULL: memory was short for
+ * it.  Returns the last one's result, or NULL where one failed.
+ */
+PGresult *tool_script(tool_t *tool, const char *sql);
 
 /* The column that takes a part of the record's place, or NULL. */
 const conf_column_t *tool_column(const conf_t *conf, conf_from_t from);
-
-/*
- * Whether a daemon of the group and topic is alive: says which, with 1;
- * 0: none is; -1: it could not be told.
- */
-int tool_alive(tool_t *tool);
-
-/*
- * Whether a record that is read twice leaves one row, in each table of the
- * configuration.  Returns 0, or -1 with the way out said.
- */
-int tool_check_repeat(tool_t *tool);
-
-/*
- * Whether the topic is the one whose records the configuration's table has,
- * as far as Kafka can tell, which has to have been asked.  Returns 0, or -1,
- * said.
- */
-int tool_check_topic(tool_t *tool);
-
-/* Whether --into TABLE, or NULL, can be meant.  Returns 0, or -1, said. */
-int tool_check_into(const conf_t *conf, const char *into);
-
-/* Whether a table's rows may give way to later records' rows. */
-bool tool_overwrites(const conf_t *conf);
-
-/* A number without a sign, whole.  Returns 0 or -1. */
-int tool_number(const char *s, int64_t *n);
-
-
-/* tool_offsets.c, tool_verify.c, tool_replay.c */
-int tool_offsets(const conf_t *conf, int argc, char **argv);
-int tool_lag(const conf_t *conf, int argc, char **argv);
-int tool_verify(const conf_t *conf, int argc, char **argv);
-int tool_where(const conf_t *conf, int argc, char **argv);
-int tool_replay(const conf_t *conf, int argc, char **argv);
-
-extern const char  tool_offsets_usage[];
-extern const char  tool_lag_usage[];
-extern const char  tool_verify_usage[];
-extern const char  tool_where_usage[];
-extern const char  tool_replay_usage[];
 
 
 #endif

@@ -7,8 +7,8 @@ CONFIG = {
     "columns": {"id": {"path": "/id", "type": "integer"}},
 }
 
-# what a daemon of version 1 made
-VERSION_1 = """
+# what a daemon of version 2 made
+VERSION_2 = """
 CREATE SCHEMA sluice;
 CREATE TABLE sluice.meta (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
@@ -24,9 +24,14 @@ CREATE TABLE sluice.batches (
     cluster_id text NOT NULL, group_id text NOT NULL, topic text NOT NULL,
     partition integer NOT NULL, table_name text NOT NULL,
     first_offset bigint NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('records', 'gap')),
+    kind text NOT NULL
+        CHECK (kind IN ('records', 'gap', 'skipped', 'reset')),
     next_offset bigint NOT NULL, records bigint NOT NULL,
-    dead_letters bigint NOT NULL,
+    dead_letters bigint NOT NULL, filtered bigint NOT NULL DEFAULT 0,
+    duplicates bigint NOT NULL DEFAULT 0,
+    rows bigint NOT NULL GENERATED ALWAYS AS
+        (records - dead_letters - filtered - duplicates) STORED
+        CHECK (rows >= 0),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CHECK (next_offset > first_offset),
     PRIMARY KEY (cluster_id, group_id, topic, partition, table_name,
@@ -37,8 +42,18 @@ CREATE TABLE sluice.dead_letters (
     partition integer NOT NULL, table_name text NOT NULL,
     "offset" bigint NOT NULL, "timestamp" timestamptz, key bytea,
     headers jsonb, value bytea, sqlstate text NOT NULL, reason text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now());
-INSERT INTO sluice.meta (version) VALUES (1);
+    created_at timestamptz NOT NULL DEFAULT now(),
+    stripped boolean NOT NULL DEFAULT false);
+CREATE TABLE sluice.audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now(),
+    who text NOT NULL DEFAULT session_user, action text NOT NULL,
+    cluster_id text NOT NULL, group_id text NOT NULL, topic text NOT NULL,
+    table_name text NOT NULL, detail jsonb NOT NULL);
+CREATE TABLE sluice.seen (
+    key bytea PRIMARY KEY, partition integer NOT NULL,
+    "offset" bigint NOT NULL, expires_at timestamptz NOT NULL);
+INSERT INTO sluice.meta (version) VALUES (2);
 CREATE TABLE public.t (id integer);
 """
 
@@ -51,19 +66,20 @@ def counted(database):
 
 def test_tables_of_the_version_before_are_brought_up_to_date(
         consumer, topics, database):
-    database.query(VERSION_1)
+    database.query(VERSION_2)
     topic = topics.create()
     topics.produce(topic, ['{"id":1}', "bad", '{"id":2}'])
     daemon = consumer({**CONFIG, "topic": topic})
     wait_for(lambda: database.try_count("t") == 2, 20, "rows")
     daemon.stop()
-    assert database.value("SELECT version FROM sluice.meta") == 2
+    assert database.value("SELECT version FROM sluice.meta") == 3
+    daemon.verify()
     assert database.query("SELECT records, dead_letters, filtered,"
                           " duplicates, rows FROM sluice.batches") \
         == [(3, 1, 0, 0, 2)]
     assert database.value("SELECT count(*) FROM sluice.audit") == 0
-    assert "were brought to version 2" in daemon.log()
-    # a daemon of version 1 goes on beside it: it names its own columns
+    assert "were brought to version 3" in daemon.log()
+    # a daemon of version 2 goes on beside it: it names its own columns
     database.query(
         "INSERT INTO sluice.batches (cluster_id, group_id, topic,"
         " table_name, partition, kind, first_offset, next_offset, records,"
@@ -78,7 +94,7 @@ def test_tables_of_the_version_before_are_brought_up_to_date(
 def test_a_role_that_is_no_owner_runs_with_the_version_before(
         consumer, topics, database):
     role = database.role()
-    database.query(VERSION_1)
+    database.query(VERSION_2)
     database.query(f"""
         GRANT USAGE ON SCHEMA sluice TO "{role}";
         GRANT SELECT ON sluice.meta TO "{role}";
@@ -91,13 +107,20 @@ def test_a_role_that_is_no_owner_runs_with_the_version_before(
                                                           role))
     wait_for(lambda: database.try_count("t") == 2, 20, "rows")
     daemon.stop()
-    assert database.value("SELECT version FROM sluice.meta") == 1
+    assert database.value("SELECT version FROM sluice.meta") == 2
     assert counted(database) == [(0, 3, "records", 3, 1)]
-    assert "may not bring them to version 2" in daemon.log()
+    assert "may not bring them to version 3" in daemon.log()
+    # what the version before has no functions for
+    code, said = daemon.run("verify")
+    assert code == 1 and 'run "sluice-consumer setup"' in said, said
+    code, said = daemon.run("setup", "--role", role, "--admin", "user=sluice")
+    assert code == 0, said
+    database.query(f'GRANT SELECT ON sluice.audit TO "{role}"')
+    daemon.verify()
 
 
 def test_tables_of_a_version_far_ahead_hold(consumer, topics, database):
-    database.query(VERSION_1)
+    database.query(VERSION_2)
     database.query("UPDATE sluice.meta SET version = 9")
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})

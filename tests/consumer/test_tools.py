@@ -221,7 +221,7 @@ def test_reset_is_refused(filled, database):
     topic, daemon = filled()
     for words, why in (
             ([], "usage:"),
-            (["--to-offset", "x"], "is no offset"),
+            (["--to-offset", "x"], "is no number"),
             (["--to-offset", "1", "--to-latest"], "only one"),
             (["--to-timestamp", "soon"], "RFC 3339"),
             (["--to-earliest", "--partition", "-1"], "no partition"),

@@ -1,0 +1,382 @@
+/* "offsets reset": the stored offsets go elsewhere, in one transaction. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "postgres/sql.h"
+#include "store/offsets.h"
+#include "tools/command.h"
+#include "tools/repeat.h"
+
+
+#define RESET_PATIENCE  15000    /* ms for the group's members */
+
+
+typedef struct {
+    tool_t        tool;          /* "text" is partitions, "1,2"; empty: all */
+
+    /* options */
+    const char   *to_offset;
+    const char   *to_timestamp;
+    bool          to_earliest;
+    bool          to_latest;
+    const char   *into;          /* another table, or NULL */
+    bool          duplicates;    /* allowed */
+    bool          dry_run;
+} reset_t;
+
+
+/* What reset_ask() selects, by number. */
+enum {
+    RESET_PARTITION = 0,
+    RESET_FROM,            /* NULL: nothing is stored */
+    RESET_TO,
+    RESET_LOG_BEGIN,
+    RESET_LOG_END,
+    RESET_STORED           /* partitions of which something is stored */
+};
+
+
+static int reset_target(tool_t *tool);
+static int reset_run(tool_t *tool);
+static int reset_alive(tool_t *tool);
+static PGresult *reset_ask(const reset_t *reset, tool_t *tool);
+static int reset_check(reset_t *reset, const PGresult *res);
+static int reset_apply(const reset_t *reset, tool_t *tool,
+    const PGresult *res);
+
+
+static const option_t  reset_options[] = {
+    { "to-offset",        OPTION_NUMBER,     offsetof(reset_t, to_offset) },
+    { "to-timestamp",     OPTION_TEXT,       offsetof(reset_t, to_timestamp) },
+    { "to-earliest",      OPTION_FLAG,       offsetof(reset_t, to_earliest) },
+    { "to-latest",        OPTION_FLAG,       offsetof(reset_t, to_latest) },
+    { "partition",        OPTION_PARTITIONS, offsetof(reset_t, tool.text) },
+    { "into",             OPTION_TEXT,       offsetof(reset_t, into) },
+    { "allow-duplicates", OPTION_FLAG,       offsetof(reset_t, duplicates) },
+    { "dry-run",          OPTION_FLAG,       offsetof(reset_t, dry_run) },
+    { "json",             OPTION_FLAG,       offsetof(reset_t, tool.json) },
+    { NULL, 0, 0 }
+};
+
+const command_t  command_reset = {
+    .name = "reset",
+    .open = TOOL_LOG_MUST,
+    .size = sizeof(reset_t),
+    .options = reset_options,
+    .check = reset_target,
+    .run = reset_run
+};
+
+
+/* A row a partition; $7 is the offset, $8 the partitions or "". */
+
+#define RESET_ASK(to)                                                         \
+    TOOL_WITH_LOG ", o AS (SELECT partition, next_offset FROM sluice.offsets" \
+    " WHERE " TOOL_OURS " ORDER BY partition FOR UPDATE)"                     \
+    " SELECT l.partition, o.next_offset AS \"from\", " to " AS \"to\","       \
+    " l.low AS log_begin, l.high AS log_end,"                                 \
+    " (SELECT count(*) FROM o) AS stored"                                     \
+    " FROM log l LEFT JOIN o ON o.partition = l.partition WHERE $8 = ''"      \
+    " OR l.partition = ANY (string_to_array($8, ',')::integer[]) ORDER BY 1"
+
+
+/*
+ * One statement, whose parts all see what was stored before.  plan: a line a
+ * partition, with the offset stored so far (or null) and the one to be stored;
+ * b: our ranges in these; d: our dead letters.  $7 is the plan, $8 the target
+ * as given, $9 whether duplicates are allowed, $10 whether ranges are taken
+ * back, which they are not for another table.
+ *
+ * Ranges behind the target and their dead letters are taken back, as they
+ * come again.  A range the target lies in is cut: what is in its first part
+ * follows from its gaps and dead letters, unless more was counted in it than
+ * can be told apart; it is then a range of kind "reset", whose rows may be
+ * filtered ones and duplicates too.
+ */
+static const char  reset_statement[] =
+    "WITH plan AS (SELECT (e->>0)::integer AS p, (e->>1)::bigint AS f,"
+    " (e->>2)::bigint AS t FROM jsonb_array_elements($7::jsonb) e)"
+    ", b AS MATERIALIZED (SELECT ctid AS id, p, t, kind AS k,"
+    " first_offset AS first, next_offset AS next FROM sluice.batches, plan"
+    " WHERE partition = p AND " TOOL_OURS ")"
+    ", d AS MATERIALIZED (SELECT ctid AS id, p, t, \"offset\" AS o"
+    " FROM sluice.dead_letters, plan WHERE partition = p AND " TOOL_DEAD ")"
+    ", audited AS (INSERT INTO sluice.audit (action, cluster_id, group_id,"
+    " topic, table_name, detail) SELECT 'offsets reset', $1, $2, $3, $4,"
+    " jsonb_build_object('to', $8, 'allow_duplicates', $9::boolean,"
+    " 'partitions', (SELECT jsonb_agg(jsonb_build_object('partition', p,"
+    " 'from', f, 'to', t)) FROM plan),"
+    " 'ranges', (SELECT jsonb_agg(to_jsonb(x)) FROM sluice.batches x JOIN b"
+    " ON x.ctid = id WHERE next > t),"
+    " 'dead_letters', (SELECT count(*) FROM d WHERE o >= t)))"
+    ", gone AS (DELETE FROM sluice.batches x USING b WHERE x.ctid = id"
+    " AND first >= t AND $10::boolean)"
+    ", cut AS (UPDATE sluice.batches x SET next_offset = t FROM b"
+    " WHERE x.ctid = id AND first < t AND next > t"
+    " AND k IN ('gap', 'skipped') AND $10::boolean)"
+    ", parted AS (UPDATE sluice.batches x SET next_offset = t, filtered = 0,"
+    " duplicates = 0, dead_letters = bad, records = t - first - gaps,"
+    " kind = CASE WHEN filtered + duplicates = 0 AND dead_letters = all_bad"
+    " THEN kind ELSE 'reset' END FROM b,"
+    " LATERAL (SELECT count(*) AS all_bad, count(*) FILTER (WHERE o < b.t)"
+    " AS bad FROM d WHERE d.p = b.p AND o >= first AND o < next) c,"
+    " LATERAL (SELECT coalesce(sum(least(g.next, b.t) - g.first), 0) AS gaps"
+    " FROM b g WHERE g.k = 'gap' AND g.p = b.p AND g.first >= b.first"
+    " AND g.first < b.t) h WHERE x.ctid = b.id AND first < t AND next > t"
+    " AND k IN ('records', 'reset') AND $10::boolean)"
+    ", taken AS (DELETE FROM sluice.dead_letters x USING d"
+    " WHERE x.ctid = d.id AND o >= t AND $10::boolean)"
+    ", skipped AS (INSERT INTO sluice.batches (cluster_id, group_id, topic,"
+    " table_name, partition, kind, first_offset, next_offset, records,"
+    " dead_letters) SELECT $1, $2, $3, $4, p, 'skipped', f, t, 0, 0 FROM plan"
+    " WHERE t > f)"
+    " INSERT INTO sluice.offsets (cluster_id, group_id, topic, table_name,"
+    " partition, next_offset, epoch, owner) SELECT $1, $2, $3, $4, p, t, 1, ''"
+    " FROM plan ON CONFLICT (cluster_id, group_id, topic, partition,"
+    " table_name) DO UPDATE SET next_offset = EXCLUDED.next_offset,"
+    " epoch = offsets.epoch + 1, owner = '', last_timestamp = NULL,"
+    " last_crc = NULL, updated_at = now()";
+
+
+static int
+reset_target(tool_t *tool)
+{
+    int       n;
+    reset_t  *reset;
+
+    reset = (reset_t *) tool;
+    n = (reset->to_offset != NULL) + (reset->to_timestamp != NULL)
+        + reset->to_earliest + reset->to_latest;
+
+    if (n != 1) {
+        report_error(n ? "only one of the targets can be given"
+                       : "say where to: --to-offset, --to-timestamp, "
+                         "--to-earliest or --to-latest");
+        return -1;
+    }
+
+    if (reset->into && tool->text.len) {
+        report_error("--into takes all partitions: leave out --partition");
+        return -1;
+    }
+
+    return reset->to_timestamp ? options_date(reset->to_timestamp,
+                                              &tool->timestamp)
+                               : 0;
+}
+
+
+static int
+reset_run(tool_t *tool)
+{
+    int        rc;
+    buf_t      sql;
+    reset_t   *reset;
+    PGresult  *res;
+
+    reset = (reset_t *) tool;
+
+    if (repeat_check_into(tool->conf, reset->into) == -1
+        || reset_alive(tool) != 0)
+    {
+        return -1;
+    }
+
+    if (reset->into) {
+        tool->keys[TOOL_TABLE] = reset->into;
+    }
+
+    memset(&sql, 0, sizeof(buf_t));
+    sql_begin(&sql);
+    rc = tool_done(tool_script(tool, sql.data));
+    buf_free(&sql);
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    res = reset_ask(reset, tool);
+    rc = res ? reset_check(reset, res) : -1;
+
+    if (rc == 0 && !reset->dry_run) {
+        rc = reset_apply(reset, tool, res);
+    }
+
+    if (rc == 0) {
+        rc = report_rows(res, tool->json);
+
+        if (!tool->json) {
+            printf(reset->dry_run ? "Nothing was changed.\n"
+                                  : "Done, and kept in sluice.audit.\n");
+        }
+    }
+
+    PQclear(res);
+
+    return rc;
+}
+
+
+/*
+ * Whether a daemon of the group and topic is alive: 1, said which; 0: none
+ * is; -1: it could not be told.  Both sides are asked: a member of the group
+ * may have lost PostgreSQL, and a stopped process that the group has put out
+ * may still have its session.
+ */
+
+static int
+reset_alive(tool_t *tool)
+{
+    int                                alive, row;
+    char                               prefix[OFFSETS_PREFIX];
+    PGresult                          *res;
+    const char                        *group;
+    rd_kafka_resp_err_t                err;
+    const struct rd_kafka_group_list  *groups;
+
+    group = tool->conf->group;
+
+    if (tool_client(tool) == -1) {
+        return -1;
+    }
+
+    err = rd_kafka_list_groups(tool->rk, group, &groups, RESET_PATIENCE);
+    if (err) {
+        report_error("could not ask Kafka for the members of group \"%s\": "
+                     "%s", group, rd_kafka_err2str(err));
+        return -1;
+    }
+
+    alive = groups->group_cnt > 0 && groups->groups[0].member_cnt > 0;
+
+    if (alive) {
+        report_error("group \"%s\" has %d members: stop the daemons first",
+                     group, groups->groups[0].member_cnt);
+    }
+
+    rd_kafka_group_list_destroy(groups);
+
+    offsets_prefix(tool->conf, prefix);
+    res = tool_query(tool, "SELECT pid, application_name FROM pg_stat_activity"
+                     " WHERE datname = current_database()"
+                     " AND left(application_name, length($7)) = $7", prefix,
+                     NULL);
+    if (res == NULL) {
+        return -1;
+    }
+
+    for (row = 0; row < PQntuples(res); row++) {
+        report_error("backend %s of daemon \"%s\" is connected: stop it "
+                     "first, or end it by pg_terminate_backend() if its "
+                     "process is gone", PQgetvalue(res, row, 0),
+                     PQgetvalue(res, row, 1));
+        alive = 1;
+    }
+
+    PQclear(res);
+
+    return alive;
+}
+
+
+/* Locks the rows: a daemon that starts now waits before it claims them. */
+
+static PGresult *
+reset_ask(const reset_t *reset, tool_t *tool)
+{
+    return tool_query(tool, reset->to_offset ? RESET_ASK("$7::bigint")
+                            : reset->to_timestamp ? RESET_ASK("l.at")
+                            : reset->to_earliest ? RESET_ASK("l.low")
+                            : RESET_ASK("l.high"),
+                      reset->to_offset ? reset->to_offset : "",
+                      tool->text.len ? tool->text.data : "",
+                      NULL);
+}
+
+
+static int
+reset_check(reset_t *reset, const PGresult *res)
+{
+    int            row;
+    bool           back;
+    int64_t        from, to, low, high;
+    const conf_t  *conf;
+
+    conf = reset->tool.conf;
+
+    if (PQntuples(res) == 0) {
+        report_error("topic \"%s\" has no such partition", conf->topic);
+        return -1;
+    }
+
+    if (reset->to_offset && PQntuples(res) > 1) {
+        report_error("topic \"%s\" has %d partitions: say which by "
+                     "--partition", conf->topic, PQntuples(res));
+        return -1;
+    }
+
+    if (reset->tool.text.len && sql_number(res, 0, RESET_STORED) == 0) {
+        report_error("nothing is stored yet, so all partitions have to be "
+                     "set: leave out --partition");
+        return -1;
+    }
+
+    for (row = 0, back = false; row < PQntuples(res); row++) {
+        from = PQgetisnull(res, row, RESET_FROM)
+               ? -1 : sql_number(res, row, RESET_FROM);
+        to = sql_number(res, row, RESET_TO);
+        low = sql_number(res, row, RESET_LOG_BEGIN);
+        high = sql_number(res, row, RESET_LOG_END);
+
+        if (to < low || to > high) {
+            report_error("partition %s: offset %" PRId64 " is not in the log, "
+                         "which holds %" PRId64 " to %" PRId64,
+                         PQgetvalue(res, row, RESET_PARTITION), to, low, high);
+            return -1;
+        }
+
+        if (reset->into && from != -1) {
+            report_error("offsets of table \"%s\" are stored already",
+                         reset->into);
+            return -1;
+        }
+
+        back |= from > to;
+    }
+
+    return back && !reset->duplicates ? repeat_check(&reset->tool) : 0;
+}
+
+
+/* Ends the transaction as well. */
+
+static int
+reset_apply(const reset_t *reset, tool_t *tool, const PGresult *res)
+{
+    int    row, rc;
+    buf_t  plan;
+
+    memset(&plan, 0, sizeof(buf_t));
+
+    for (row = 0; row < PQntuples(res); row++) {
+        buf_addf(&plan, "%s[%s,%s,%s]", row ? "," : "[",
+                 PQgetvalue(res, row, RESET_PARTITION),
+                 PQgetisnull(res, row, RESET_FROM)
+                 ? "null" : PQgetvalue(res, row, RESET_FROM),
+                 PQgetvalue(res, row, RESET_TO));
+    }
+
+    buf_addf(&plan, "]");
+
+    rc = tool_done(tool_query(tool, reset_statement, plan.data,
+                              reset->to_offset ? reset->to_offset
+                              : reset->to_timestamp ? reset->to_timestamp
+                              : reset->to_earliest ? "earliest" : "latest",
+                              reset->duplicates ? "true" : "false",
+                              reset->into ? "false" : "true", NULL));
+    buf_free(&plan);
+
+    return rc == -1 ? -1 : tool_done(tool_script(tool, "COMMIT"));
+}

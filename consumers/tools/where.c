@@ -1,0 +1,178 @@
+/* The subcommand where: what became of one record. */
+
+#include <string.h>
+
+#include "tools/command.h"
+#include "tools/places.h"
+
+
+typedef struct {
+    tool_t       tool;         /* "text" is the statement */
+    const char  *partition;    /* in digits */
+    const char  *offset;
+} where_t;
+
+
+static int where_place(tool_t *tool);
+static int where_run(tool_t *tool);
+
+
+static const option_t  where_options[] = {
+    { "json", OPTION_FLAG, offsetof(tool_t, json) },
+    { NULL, 0, 0 }
+};
+
+const command_t  command_where = {
+    .name = "where",
+    .help = "what became of one record",
+    .open = TOOL_LOG_IF_UP,
+    .size = sizeof(where_t),
+    .options = where_options,
+    .least = 1,
+    .most = 1,
+    .check = where_place,
+    .run = where_run,
+    .usage =
+    "TOPIC/PARTITION/OFFSET [--json]\n"
+    "\n"
+    "What became of one record: row, dead letter, filtered, duplicate, gap,\n"
+    "skipped, or pending.\n"
+};
+
+
+/*
+ * One row: the place, its state, and more in words.  $7 and $8 are the
+ * partition and the offset, $9 whether the table's rows are looked at, $10
+ * whether a row that was stored has to be there; "places" is appended, which
+ * are rows of the table.
+ */
+
+static const char  where_begin[] =
+    TOOL_WITH_LOG ", me AS (SELECT $7::integer AS p, $8::bigint AS o)"
+    ", s AS (SELECT next_offset, owner FROM sluice.offsets, me"
+    " WHERE partition = p AND " TOOL_OURS ")"
+    ", b AS (SELECT kind, rows, records, filtered, duplicates, updated_at"
+    " FROM sluice.batches, me WHERE partition = p AND o >= first_offset"
+    " AND o < next_offset AND " TOOL_OURS
+    " ORDER BY kind = 'gap' DESC LIMIT 1)"
+    ", d AS (SELECT id, sqlstate, reason FROM sluice.dead_letters, me"
+    " WHERE partition = p AND \"offset\" = o AND " TOOL_DEAD
+    " ORDER BY id DESC LIMIT 1)"
+    ", t AS (SELECT count(*) AS c FROM (";
+
+static const char  where_end[] =
+    ") x, me WHERE x.p = me.p AND x.o = me.o)"
+    " SELECT me.p || '/' || me.o AS place, CASE"
+    " WHEN d.id IS NOT NULL THEN 'dead letter'"
+    " WHEN b.kind IN ('gap', 'skipped') THEN b.kind"
+    " WHEN t.c > 0 THEN 'row'"
+    " WHEN b.kind IS NOT NULL AND filtered + duplicates = 0"
+    " AND kind = 'records' THEN CASE WHEN $10::boolean THEN 'missing'"
+    " ELSE 'row' END"
+    " WHEN b.kind IS NOT NULL THEN CASE WHEN $9::boolean"
+    " THEN 'filtered or duplicate' ELSE 'row, filtered or duplicate' END"
+    " WHEN me.o >= s.next_offset AND me.o >= l.high THEN 'not in the log yet'"
+    " WHEN me.o >= s.next_offset OR s.next_offset IS NULL THEN 'pending'"
+    " ELSE 'before the start' END AS state, CASE"
+    " WHEN d.id IS NOT NULL THEN 'number ' || d.id || ': ' || d.reason || ' ('"
+    " || d.sqlstate || ')'"
+    " WHEN t.c > 1 THEN t.c || ' times'"
+    " WHEN b.kind = 'gap' THEN 'no record has this offset'"
+    " WHEN b.kind = 'skipped' THEN 'see sluice.audit'"
+    " WHEN b.kind IS NOT NULL AND NOT $9::boolean"
+    " THEN 'the table has no columns to look it up by'"
+    " WHEN b.kind IS NOT NULL THEN NULL"
+    " WHEN s.next_offset IS NULL THEN 'nothing is stored of its partition'"
+    " WHEN me.o >= s.next_offset THEN (me.o - s.next_offset)"
+    " || ' offsets before it' END AS detail"
+    " FROM me LEFT JOIN s ON true LEFT JOIN b ON true LEFT JOIN d ON true"
+    " LEFT JOIN t ON true LEFT JOIN log l ON l.partition = me.p";
+
+
+/* TOPIC/PARTITION/OFFSET is parted where it stands. */
+
+static int
+where_place(tool_t *tool)
+{
+    char     *s, *slash;
+    size_t    len;
+    int64_t   partition, offset;
+    where_t  *where;
+
+    where = (where_t *) tool;
+    s = tool->operands[0];
+    len = strlen(tool->conf->topic);
+
+    if (strncmp(s, tool->conf->topic, len) != 0 || s[len] != '/') {
+        report_error("the configuration is for topic \"%s\"",
+                     tool->conf->topic);
+        return -1;
+    }
+
+    s += len + 1;
+    slash = strchr(s, '/');
+
+    if (slash == NULL) {
+        report_error("TOPIC/PARTITION/OFFSET is due");
+        return -1;
+    }
+
+    *slash = '\0';
+    where->partition = s;
+    where->offset = slash + 1;
+
+    if (options_number(s, &partition) == -1 || partition > INT32_MAX
+        || options_number(slash + 1, &offset) == -1)
+    {
+        report_error("\"%s/%s\" is no PARTITION/OFFSET", s, slash + 1);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static int
+where_run(tool_t *tool)
+{
+    int        rc;
+    bool       look;
+    where_t   *where;
+    places_t   places;
+    PGresult  *res;
+
+    where = (where_t *) tool;
+
+    if (places_find(&places, tool) == -1) {
+        return -1;
+    }
+
+    look = places.why_not == NULL;
+    buf_addf(&tool->text, "%s", where_begin);
+    places_rows(&places, tool, &tool->text);
+    buf_addf(&tool->text, "%s", where_end);
+
+    res = tool_query(tool, tool->text.data, where->partition, where->offset,
+                     look ? "true" : "false",
+                     look && tool->conf->mode == CONF_MODE_APPEND ? "true"
+                                                                  : "false",
+                     NULL);
+    if (res == NULL) {
+        return -1;
+    }
+
+    rc = 0;
+
+    if (tool->json) {
+        rc = report_rows(res, true);
+
+    } else {
+        printf("%s/%s/%s: %s%s%s\n", tool->conf->topic, where->partition,
+               where->offset, PQgetvalue(res, 0, 1),
+               PQgetisnull(res, 0, 2) ? "" : ", ", PQgetvalue(res, 0, 2));
+    }
+
+    PQclear(res);
+
+    return rc;
+}
