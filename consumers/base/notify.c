@@ -122,7 +122,7 @@ notify_send(notify_t *notify, const char *lines)
              MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (n == -1 && errno != EAGAIN) {
-        log_warn("could not tell the service manager");
+        log_warn("could not send to the service manager");
         notify_close(notify);
     }
 }
@@ -160,7 +160,7 @@ notify_status(notify_t *notify, const char *fmt, ...)
 }
 
 
-/* Type=notify-reload asks for the time of the message. */
+/* Type=notify-reload needs the time of the message. */
 
 void
 notify_reloading(notify_t *notify)

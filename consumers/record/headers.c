@@ -78,7 +78,7 @@ headers_write(buf_t *text, const record_header_t *list, size_t n)
 }
 
 
-/* Whether jsonb's text can hold it: no zero byte. */
+/* A zero byte is none, as jsonb cannot hold it. */
 
 static bool
 headers_is_ascii(const char *s, size_t len)
@@ -110,7 +110,7 @@ headers_read(json_doc_t *doc, const char *text, size_t len, buf_t *list,
         return 0;
     }
 
-    /* room for all, with a NUL each: the list points into it */
+    /* room for all at once: the list points into it */
     if (buf_reserve(bytes, len * 2 + 1) == -1) {
         return -1;
     }
@@ -152,7 +152,7 @@ headers_read(json_doc_t *doc, const char *text, size_t len, buf_t *list,
 }
 
 
-/* Appends what a string stands for, and a NUL.  Returns its length, or -1. */
+/* Appends the bytes of a string and a NUL.  Returns their number, or -1. */
 
 static int
 headers_read_value(json_doc_t *doc, uint32_t token, bool hex, buf_t *bytes)

@@ -1,4 +1,4 @@
-/* A client's idempotency key as sluice.seen has it: hashed. */
+/* A client's idempotency key, hashed as sluice.seen stores it. */
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ retry_key_create(const char *cluster, const char *group, const char *topic,
     ok = key->scope && key->ctx
          && EVP_DigestInit_ex(key->scope, EVP_sha256(), NULL) == 1;
 
-    /* each name by its hash: no two sets of names are the same bytes */
+    /* the names' hashes, not the names: two sets never give the same bytes */
 
     for (i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++) {
         ok = EVP_Digest(names[i], strlen(names[i]), hash, NULL, EVP_sha256(),

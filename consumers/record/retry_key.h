@@ -1,4 +1,4 @@
-/* A client's idempotency key as sluice.seen has it: hashed. */
+/* A client's idempotency key, hashed as sluice.seen stores it. */
 
 #ifndef SLUICE_RETRY_KEY_H
 #define SLUICE_RETRY_KEY_H

@@ -4,7 +4,7 @@
 #include "row/copy.h"
 
 
-/* What COPY escapes, by its letter; the rest stands for itself. */
+/* The letter behind the backslash; 0: the byte stands for itself. */
 static const char  copy_escapes[256] = {
     ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\v'] = 'v', ['\f'] = 'f',
     ['\r'] = 'r', ['\\'] = '\\'

@@ -1,4 +1,4 @@
-/* A field of a row: its bytes, its absence, and why there is none. */
+/* A field of a row: its bytes, its default or null, or a fault. */
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -103,8 +103,9 @@ row_parse(row_ctx_t *ctx, row_format_t *format, const char *s, size_t len)
 
 
 /*
- * Parses a copy without the zero bytes that strings hold, as bytes and as
- * \u0000, where "nul" allows that.  Else "err" stays as it is.
+ * Parses a copy whose strings have no zero bytes, neither raw nor as \u0000,
+ * if "nul" allows that.  Where it does not, or where the value has none, "err"
+ * stays as it is.
  */
 
 static int
@@ -185,7 +186,7 @@ row_event(row_ctx_t *ctx, row_format_t *format)
 }
 
 
-/* Whether a content type is "type", or of a structured "+json" kind. */
+/* Whether a content type begins with "type", or ends with "+..." or "/...". */
 
 static bool
 row_media_type(const record_header_t *header, const char *type)
@@ -204,8 +205,6 @@ row_media_type(const record_header_t *header, const char *type)
 
     n = strlen(type);
 
-    /* "+json" and "/json" end a type, the others begin one */
-
     if (type[0] == '+' || type[0] == '/') {
         return len > n
                && strncasecmp(header->value + len - n, type, n) == 0;
@@ -215,7 +214,10 @@ row_media_type(const record_header_t *header, const char *type)
 }
 
 
-/* The same event as the JSON format would hold it, so that paths fit both. */
+/*
+ * The binary mode, attributes in headers: the event is written as the JSON
+ * format would hold it, so that one path fits both modes.
+ */
 
 static int
 row_event_binary(row_ctx_t *ctx, row_format_t *format)
@@ -288,7 +290,7 @@ row_event_member(buf_t *out, const char *name, const char *value, size_t len)
 }
 
 
-/* Where JSON data begins in "out"; 0: there is none that is JSON. */
+/* Appends the data.  Returns where JSON data begins in "out", or 0. */
 
 static size_t
 row_event_data(const record_t *record, buf_t *out)
@@ -343,7 +345,7 @@ row_event_base64(buf_t *out, const char *s, size_t len)
 }
 
 
-/* Whether the data is one value, not one and members behind it. */
+/* Whether the data is one value, without members of an event behind it. */
 
 static bool
 row_event_is_whole(const json_doc_t *doc, size_t data)

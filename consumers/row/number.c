@@ -45,7 +45,7 @@ row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us)
         }
 
         if (n > INT64_MAX / 10 - 1) {
-            /* beyond the eighteenth digit a fraction is nothing */
+            /* beyond the eighteenth digit only whole digits count */
             scale += !point;
             continue;
         }

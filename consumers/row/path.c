@@ -48,7 +48,7 @@ row_node_free(row_node_t *node)
 }
 
 
-/* The child of that name, made where it is new; NULL: memory is short. */
+/* The child of that name; a new one is made.  NULL: memory is short. */
 
 static row_node_t *
 row_node(row_node_t *parent, const char *name, size_t len, uint32_t index)

@@ -1,4 +1,7 @@
-/* A record becomes a line of COPY's text format: the plan of its columns. */
+/*
+ * A record becomes a line of COPY's text format: the plan of a table's columns,
+ * and where each takes its value from.  Other units convert the values.
+ */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +23,7 @@ struct row_plan_s {
     row_spec_t     spec;
     row_column_t  *columns;     /* those of "spec" that a COPY has */
     size_t         ncolumns;
-    bool           parse;       /* something comes from inside the value */
+    bool           parse;       /* a column or filter needs the document */
     row_ctx_t      ctx;
     row_paths_t    paths;
     row_format_t   format;
@@ -169,7 +172,7 @@ row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
 }
 
 
-/* Whether the source of a column goes with its type, known only now. */
+/* Whether the source of a column goes with the type of the table. */
 
 static int
 row_plan_fits(const row_column_t *column, char *reason, size_t size)
@@ -217,7 +220,7 @@ row_plan_fits(const row_column_t *column, char *reason, size_t size)
 }
 
 
-/* A constant or default: converted once, as if a record had held it. */
+/* Converts a constant or default once, as if a record had held it. */
 
 static int
 row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
@@ -259,7 +262,7 @@ row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
 }
 
 
-/* What the filter and the format look for in the value. */
+/* Adds the paths of the filter and of the format. */
 
 static int
 row_plan_value(row_plan_t *plan)
@@ -440,7 +443,7 @@ row_from_number(row_ctx_t *ctx, const row_column_t *column, int64_t n)
 }
 
 
-/* A time, or milliseconds for a number's type. */
+/* A column of numbers gets milliseconds. */
 
 static int
 row_from_timestamp(row_ctx_t *ctx, const row_column_t *column)

@@ -114,7 +114,7 @@ row_put_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
 }
 
 
-/* "s" may lie in the buffer of unescaped strings, but not in "decoded". */
+/* Not for an "s" in ctx->decoded, which takes the bytes. */
 
 static int
 row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,

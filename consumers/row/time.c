@@ -1,4 +1,7 @@
-/* Times: ISO 8601 as it is written, Unix time in its unit, both in UTC. */
+/*
+ * Times: ISO 8601 as it is written, Unix time in its unit, both in UTC.  No
+ * time zone is known by name.
+ */
 
 #include <stdio.h>
 
@@ -341,7 +344,7 @@ row_two(char *p, int n)
 }
 
 
-/* The date of a day, printed once for all the rows of that day. */
+/* The date is printed once for all rows of its day. */
 
 static void
 row_date(row_ctx_t *ctx, int64_t days)

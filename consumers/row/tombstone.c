@@ -146,7 +146,7 @@ tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
         rc = tombstone_value(t, record, fault);
 
         if (rc == 1) {
-            /* without its key it becomes no row, but may be left out */
+            /* "where" may leave out a record that has no key */
             return row_convert(t->plan, &made, text, &other) == ROW_FILTERED
                    ? ROW_FILTERED : 1;
         }
@@ -163,7 +163,7 @@ tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
 }
 
 
-/* A value that has the key's columns where the plan looks for them. */
+/* Makes a value that holds the key where the plan looks for the key. */
 
 static int
 tombstone_value(tombstone_t *t, const record_t *record, record_fault_t *fault)

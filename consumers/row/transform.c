@@ -11,7 +11,7 @@
 #include "row/transform.h"
 
 
-/* Each replaces *s and *len, by memory of "out" or by a part of the text. */
+/* Each sets *s and *len, to bytes of "out" or to a part of the text. */
 static void row_trim(const char **s, size_t *len);
 static int row_case(locale_t locale, bool upper, const char **s, size_t *len,
     buf_t *out);
@@ -61,7 +61,7 @@ row_transform(row_ctx_t *ctx, const row_column_t *column, const char **s,
     for (i = 0, rc = 0; rc == 0 && i < column->ntransforms; i++) {
         t = &column->conf->transforms[i];
 
-        /* the one of the two that the text does not lie in */
+        /* the text may lie in one of the two: take the other */
         out = &ctx->changed[(uintptr_t) *s - (uintptr_t) ctx->changed[0].data
                             < ctx->changed[0].size];
         out->len = 0;
@@ -119,7 +119,7 @@ row_trim(const char **s, size_t *len)
 }
 
 
-/* The first byte of a code point holds its length. */
+/* The length of a code point is in its first byte. */
 
 static size_t
 row_code_point(const char *s, wint_t *c)
@@ -251,7 +251,7 @@ row_is(const char *s, size_t len, const char *word)
 }
 
 
-/* Numbers, true and false in any spelling, where nothing is lost. */
+/* Reads other spellings of numbers and booleans, if no digit is lost. */
 
 static int
 row_cast(const row_column_t *column, const char **s, size_t *len, buf_t *out)
