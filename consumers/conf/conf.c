@@ -113,12 +113,12 @@ conf_free(conf_t *conf)
 
 
 bool
-conf_is_key(const conf_t *conf, const char *name)
+conf_is_key(const conf_names_t *key, const char *name)
 {
     size_t  i;
 
-    for (i = 0; i < conf->key.n; i++) {
-        if (strcmp(conf->key.names[i], name) == 0) {
+    for (i = 0; i < key->n; i++) {
+        if (strcmp(key->names[i], name) == 0) {
             return true;
         }
     }

@@ -263,7 +263,7 @@ void conf_free(conf_t *conf);
 const char *conf_property(const conf_t *conf, const char *name);
 
 /* Whether it is one of the key's columns. */
-bool conf_is_key(const conf_t *conf, const char *name);
+bool conf_is_key(const conf_names_t *key, const char *name);
 
 
 #endif

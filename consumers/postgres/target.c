@@ -271,7 +271,7 @@ target_is_plain(const target_t *target)
         }
 
         if (target_is(res, row, TARGET_NOT_NULL)) {
-            n += conf_is_key(conf, PQgetvalue(res, row, TARGET_NAME));
+            n += conf_is_key(&conf->key, PQgetvalue(res, row, TARGET_NAME));
         }
     }
 

@@ -18,7 +18,6 @@ struct tombstone_s {
 
 
 static int tombstone_columns(tombstone_t *t, const row_spec_t *spec);
-static bool tombstone_is_key(const row_spec_t *spec, const char *name);
 static int tombstone_value(tombstone_t *t, const record_t *record,
     record_fault_t *fault);
 static void tombstone_nest(buf_t *value, const json_pointer_t *pointer,
@@ -93,7 +92,7 @@ tombstone_columns(tombstone_t *t, const row_spec_t *spec)
         own = &spec->columns[i];
         column = &t->columns[i];
 
-        if (tombstone_is_key(spec, own->name)) {
+        if (conf_is_key(spec->key, own->name)) {
             *column = *own;
             column->on_missing = CONF_ON_REJECT;
             column->on_null = CONF_ON_REJECT;
@@ -112,21 +111,6 @@ tombstone_columns(tombstone_t *t, const row_spec_t *spec)
     }
 
     return 0;
-}
-
-
-static bool
-tombstone_is_key(const row_spec_t *spec, const char *name)
-{
-    size_t  i;
-
-    for (i = 0; i < spec->key->n; i++) {
-        if (strcmp(spec->key->names[i], name) == 0) {
-            return true;
-        }
-    }
-
-    return false;
 }
 
 

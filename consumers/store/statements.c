@@ -405,7 +405,8 @@ statement_conflict(const statement_names_t *names, buf_t *sql)
     {
         name = target->columns[i].name;
 
-        if (statement_fills(&target->columns[i]) && !conf_is_key(conf, name))
+        if (statement_fills(&target->columns[i])
+            && !conf_is_key(&conf->key, name))
         {
             buf_addf(sql, n++ ? "," : "UPDATE SET ");
             sql_name(sql, names->conn, name);
