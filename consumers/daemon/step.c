@@ -75,7 +75,7 @@ daemon_step(daemon_t *d, int64_t now)
         return;
     }
 
-    if (prune_is_due(d->prune, now)) {
+    if (prune_due_in(d->prune, now) == 0) {
         d->work = DAEMON_PRUNING;
         prune_step(d->prune, d->pg, daemon_on_pruned, d);
         return;
@@ -330,7 +330,7 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
         return;
     }
 
-    if (sink_prepare(d->sink, pg_conn(d->pg), d->targets) == -1) {
+    if (sink_prepare(d->sink, d->targets) == -1) {
         failed.action = SQLSTATE_RECONNECT;
         snprintf(failed.reason, sizeof(failed.reason), "out of memory");
         daemon_fail(d, DAEMON_AT_PREPARE, &failed);

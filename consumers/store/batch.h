@@ -15,6 +15,8 @@
 
 #define BATCH_NULL  UINT32_MAX    /* length of a null key or value */
 
+#define BATCH_CHUNK  65536    /* bytes of a COPY sent at once */
+
 #define BATCH_NO_TARGET  UINT16_MAX    /* of a record that has no table */
 
 

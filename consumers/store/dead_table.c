@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "row/copy.h"
 #include "store/dead_table.h"
-#include "store/stream.h"
 
 
 #define DEAD_TABLE_YEAR_10000  253402300800000    /* ms since 1970 */
@@ -54,7 +53,7 @@ dead_table_chunk(const dead_table_t *dead, const batch_t *batch, size_t *row,
 {
     const batch_row_t  *r;
 
-    while (*row < batch->nrows && out->len < STREAM_CHUNK) {
+    while (*row < batch->nrows && out->len < BATCH_CHUNK) {
         r = &batch->rows[(*row)++];
 
         if (r->fault && dead_table_letter(dead, batch, r, out) == -1) {

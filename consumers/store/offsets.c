@@ -30,8 +30,6 @@ struct offsets_s {
 };
 
 
-static void offsets_add(const offsets_t *o, PGconn *conn, const char *table,
-    const char *const *before, buf_t *sql);
 static void offsets_end(offsets_t *o, sqlstate_action_t action,
     const char *reason);
 static bool offsets_is_stale(offsets_t *o);
@@ -139,9 +137,9 @@ void
 offsets_key_table(const offsets_t *o, PGconn *conn, const char *table,
     buf_t *sql)
 {
-    static const char *const  before[] = { "", ",", ",", "," };
-
-    offsets_add(o, conn, table, before, sql);
+    (void) conn;
+    sql_format(sql, "%L,%L,%L,%L", o->cluster, o->conf->group, o->conf->topic,
+               table);
 }
 
 
@@ -149,30 +147,10 @@ void
 offsets_where_table(const offsets_t *o, PGconn *conn, const char *table,
     buf_t *sql)
 {
-    static const char *const  before[] = {
-        " cluster_id=", " AND group_id=", " AND topic=", " AND table_name="
-    };
-
-    offsets_add(o, conn, table, before, sql);
-}
-
-
-static void
-offsets_add(const offsets_t *o, PGconn *conn, const char *table,
-    const char *const *before, buf_t *sql)
-{
-    size_t       i;
-    const char  *key[4];
-
-    key[0] = o->cluster;
-    key[1] = o->conf->group;
-    key[2] = o->conf->topic;
-    key[3] = table;
-
-    for (i = 0; i < 4; i++) {
-        buf_add(sql, before[i], strlen(before[i]));
-        sql_literal(sql, conn, key[i]);
-    }
+    (void) conn;
+    sql_format(sql, " cluster_id=%L AND group_id=%L AND topic=%L"
+               " AND table_name=%L", o->cluster, o->conf->group,
+               o->conf->topic, table);
 }
 
 

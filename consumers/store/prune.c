@@ -1,12 +1,11 @@
 /*
- * What is over goes: retries' keys and dead letters, in bounded steps.  Keys
- * are looked for page by page, round and round, as an index on their end would
- * cost every record a tenth of its time.
+ * Deletes expired keys and dead letters in steps.  Keys are looked for page by
+ * page, round and round: an index on their end would cost every record a tenth
+ * of its time.
  */
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -42,7 +41,19 @@ struct prune_s {
 };
 
 
+/* The columns of a step's answer. */
+enum {
+    PRUNE_KEYS = 0,     /* deleted */
+    PRUNE_DEAD,
+    PRUNE_LAST,         /* page of a deleted key */
+    PRUNE_TABLE         /* pages of all keys */
+};
+
+
+static void prune_keys(const prune_t *prune, buf_t *sql);
+static void prune_dead(const prune_t *prune, buf_t *sql);
 static void prune_on_reply(void *data, const pg_reply_t *reply);
+static int64_t prune_turn(prune_t *prune, const PGresult *res);
 
 
 prune_t *
@@ -51,12 +62,11 @@ prune_create(const conf_t *conf, const offsets_t *offsets)
     prune_t  *prune;
 
     prune = calloc(1, sizeof(prune_t));
-    if (prune == NULL) {
-        return NULL;
-    }
 
-    prune->conf = conf;
-    prune->offsets = offsets;
+    if (prune) {
+        prune->conf = conf;
+        prune->offsets = offsets;
+    }
 
     return prune;
 }
@@ -72,24 +82,10 @@ prune_destroy(prune_t *prune)
 }
 
 
-static bool
-prune_has_work(const prune_t *prune)
-{
-    return prune->conf->dedupe_header || prune->conf->dead_keep;
-}
-
-
-bool
-prune_is_due(const prune_t *prune, int64_t now)
-{
-    return prune_has_work(prune) && now >= prune->next;
-}
-
-
 int64_t
 prune_due_in(const prune_t *prune, int64_t now)
 {
-    if (!prune_has_work(prune)) {
+    if (prune->conf->dedupe_header == NULL && prune->conf->dead_keep == 0) {
         return -1;
     }
 
@@ -97,12 +93,46 @@ prune_due_in(const prune_t *prune, int64_t now)
 }
 
 
-/* Rows another daemon prunes or a command holds are skipped, not waited for. */
+void
+prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
+{
+    buf_t  *sql;
+
+    prune->done = done;
+    prune->data = data;
+    prune->since = clock_ms();
+    sql = &prune->sql;
+    sql->len = 0;
+
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
+             "SET LOCAL statement_timeout='10s';"
+             "SET LOCAL lock_timeout='1s';WITH s AS (");
+    prune_keys(prune, sql);
+    buf_addf(sql, "), d AS (");
+    prune_dead(prune, sql);
+    buf_addf(sql, ") SELECT (SELECT count(*) FROM s), (SELECT count(*)"
+             " FROM d), (SELECT max((ctid::text::point)[0])::bigint FROM s),"
+             " %s;COMMIT", prune->conf->dedupe_header
+             ? "pg_relation_size('sluice.seen')"
+               " / current_setting('block_size')::bigint" : "0");
+
+    /* without memory an error of the server, and another try */
+    pg_query(pg, buf_failed(sql) ? "(invalid)" : sql->data, NULL,
+             prune_on_reply, prune);
+}
+
+
+/* Rows that another daemon or a command holds are skipped, not waited for. */
 
 static void
-prune_seen(const prune_t *prune, buf_t *sql)
+prune_keys(const prune_t *prune, buf_t *sql)
 {
     int64_t  end;
+
+    if (prune->conf->dedupe_header == NULL) {
+        buf_addf(sql, "SELECT NULL::tid AS ctid WHERE false");
+        return;
+    }
 
     end = prune->page + PRUNE_PAGES;
 
@@ -116,71 +146,62 @@ prune_seen(const prune_t *prune, buf_t *sql)
 
 
 static void
-prune_dead(const prune_t *prune, PGconn *conn, buf_t *sql)
+prune_dead(const prune_t *prune, buf_t *sql)
 {
-    buf_addf(sql, "DELETE FROM sluice.dead_letters WHERE ctid = ANY (ARRAY("
-             "SELECT ctid FROM sluice.dead_letters WHERE cluster_id=");
-    sql_literal(sql, conn, offsets_cluster(prune->offsets));
-    buf_addf(sql, " AND group_id=");
-    sql_literal(sql, conn, prune->conf->group);
-    buf_addf(sql, " AND topic=");
-    sql_literal(sql, conn, prune->conf->topic);
+    if (prune->conf->dead_keep == 0) {
+        buf_addf(sql, "SELECT NULL::tid AS ctid WHERE false");
+        return;
+    }
+
+    sql_format(sql, "DELETE FROM sluice.dead_letters WHERE ctid = ANY (ARRAY("
+               "SELECT ctid FROM sluice.dead_letters WHERE cluster_id=%L"
+               " AND group_id=%L AND topic=%L",
+               offsets_cluster(prune->offsets), prune->conf->group,
+               prune->conf->topic);
     buf_addf(sql, " AND created_at < now() - %" PRId64 " * interval '1 ms'"
              " ORDER BY created_at LIMIT %d FOR UPDATE SKIP LOCKED))"
              " RETURNING 1", prune->conf->dead_keep, PRUNE_ROWS);
 }
 
 
-void
-prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
+/*
+ * A failure is logged and the next pages are tried, as these may fail for
+ * ever; only a lost connection is a trouble.
+ */
+
+static void
+prune_on_reply(void *data, const pg_reply_t *reply)
 {
-    buf_t  *sql;
+    int64_t     now, took, wait;
+    prune_t    *prune = data;
+    outcome_t   outcome;
 
-    static const char  nothing[] = "SELECT NULL::tid AS ctid WHERE false";
+    sql_outcome(&outcome, reply, "could not prune");
+    now = clock_ms();
+    took = now - prune->since;
+    wait = PRUNE_EVERY;
 
-    prune->done = done;
-    prune->data = data;
-    prune->since = clock_ms();
-    sql = &prune->sql;
-    sql->len = 0;
+    if (outcome.action == SQLSTATE_OK && reply->rows) {
+        wait = prune_turn(prune, reply->rows);
 
-    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
-             "SET LOCAL statement_timeout='10s';"
-             "SET LOCAL lock_timeout='1s';WITH s AS (");
-
-    if (prune->conf->dedupe_header) {
-        prune_seen(prune, sql);
     } else {
-        buf_add(sql, nothing, sizeof(nothing) - 1);
+        prune->page += PRUNE_PAGES;
+
+        if (outcome.action != SQLSTATE_RECONNECT) {
+            log_limited(&prune->failed, "%s", outcome.reason);
+            outcome.action = SQLSTATE_OK;
+        }
     }
 
-    buf_addf(sql, "), d AS (");
-
-    if (prune->conf->dead_keep) {
-        prune_dead(prune, pg_conn(pg), sql);
-    } else {
-        buf_add(sql, nothing, sizeof(nothing) - 1);
-    }
-
-    buf_addf(sql, ") SELECT (SELECT count(*) FROM s), (SELECT count(*)"
-             " FROM d), (SELECT max((ctid::text::point)[0])::bigint FROM s),"
-             " %s;COMMIT", prune->conf->dedupe_header
-             ? "pg_relation_size('sluice.seen')"
-               " / current_setting('block_size')::bigint" : "0");
-
-    /* without memory an error of the server, and another try */
-    pg_query(pg, buf_failed(sql) ? "(invalid)" : sql->data, NULL,
-             prune_on_reply, prune);
-
-    if (buf_failed(sql)) {
-        memset(sql, 0, sizeof(buf_t));
-    }
+    took *= wait == PRUNE_AGAIN ? PRUNE_REST_MORE : PRUNE_REST;
+    prune->next = now + (wait > took ? wait : took);
+    prune->done(prune->data, &outcome);
 }
 
 
 /*
  * Goes on to the next pages; returns ms until then.  A daemon begins anywhere,
- * so that those behind are looked at however often it is started anew.
+ * so that the last pages are looked at however often it starts.
  */
 
 static int64_t
@@ -188,16 +209,19 @@ prune_turn(prune_t *prune, const PGresult *res)
 {
     int64_t  pages, wait;
 
+    wait = sql_number(res, 0, PRUNE_DEAD) == PRUNE_ROWS ? PRUNE_AGAIN
+                                                        : PRUNE_EVERY;
+
     if (prune->conf->dedupe_header == NULL) {
-        return PRUNE_EVERY;
+        return wait;
     }
 
-    if (sql_number(res, 0, 0) == PRUNE_ROWS) {
-        prune->page = sql_number(res, 0, 2);
+    if (sql_number(res, 0, PRUNE_KEYS) == PRUNE_ROWS) {
+        prune->page = sql_number(res, 0, PRUNE_LAST);
         return PRUNE_AGAIN;
     }
 
-    pages = sql_number(res, 0, 3);
+    pages = sql_number(res, 0, PRUNE_TABLE);
 
     if (!prune->begun && pages > PRUNE_PAGES) {
         prune->page = random() % pages;
@@ -211,51 +235,13 @@ prune_turn(prune_t *prune, const PGresult *res)
         prune->page = 0;
     }
 
+    if (wait == PRUNE_AGAIN) {
+        return wait;
+    }
+
     wait = prune->conf->dedupe_window / PRUNE_TURNS
            / (pages / PRUNE_PAGES + 1);
 
     return wait < PRUNE_PAGE ? PRUNE_PAGE
            : wait > PRUNE_EVERY ? PRUNE_EVERY : wait;
-}
-
-
-/*
- * A failure is said, and the next pages are tried, as these may fail for ever;
- * only a lost connection is a trouble.
- */
-
-static void
-prune_on_reply(void *data, const pg_reply_t *reply)
-{
-    int64_t     now, rest, wait;
-    prune_t    *prune = data;
-    outcome_t   outcome;
-
-    sql_outcome(&outcome, reply, "could not prune");
-    now = clock_ms();
-    rest = (now - prune->since) * PRUNE_REST;
-    wait = PRUNE_EVERY;
-
-    if (outcome.action == SQLSTATE_OK && reply->rows) {
-        wait = prune_turn(prune, reply->rows);
-
-        if (sql_number(reply->rows, 0, 1) == PRUNE_ROWS) {
-            wait = PRUNE_AGAIN;
-        }
-
-        if (wait == PRUNE_AGAIN) {
-            rest = (now - prune->since) * PRUNE_REST_MORE;
-        }
-
-    } else {
-        prune->page += PRUNE_PAGES;
-
-        if (outcome.action != SQLSTATE_RECONNECT) {
-            log_limited(&prune->failed, "%s", outcome.reason);
-            outcome.action = SQLSTATE_OK;
-        }
-    }
-
-    prune->next = now + (wait > rest ? wait : rest);
-    prune->done(prune->data, &outcome);
 }

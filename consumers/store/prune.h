@@ -1,4 +1,4 @@
-/* What is over goes: retries' keys and dead letters, in bounded steps. */
+/* Deletes expired keys and dead letters in steps. */
 
 #ifndef SLUICE_PRUNE_H
 #define SLUICE_PRUNE_H
@@ -11,19 +11,24 @@
 
 typedef struct prune_s  prune_t;
 
+/* SQLSTATE_OK, or SQLSTATE_RECONNECT where the session ended. */
 typedef void (*prune_done_pt)(void *data, const outcome_t *outcome);
 
 
+/* Both must outlive it.  Returns NULL when memory is short. */
 prune_t *prune_create(const conf_t *conf, const offsets_t *offsets);
 void prune_destroy(prune_t *prune);
 
-/* Whether a step is due; "now" in ms of the monotonic clock. */
-bool prune_is_due(const prune_t *prune, int64_t now);
-
-/* ms until it is, -1: never. */
+/*
+ * ms until the next step is due, -1: never, as nothing expires; "now" in ms of
+ * the monotonic clock.
+ */
 int64_t prune_due_in(const prune_t *prune, int64_t now);
 
-/* One step, in a transaction of its own; "pg" must be idle. */
+/*
+ * One step, in a transaction of its own; calls "done" once.  "pg" must be
+ * idle.
+ */
 void prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data);
 
 

@@ -18,10 +18,8 @@
 
 #include "base/text.h"
 #include "store/seen.h"
-#include "store/stream.h"
+#include "store/tuples.h"
 
-
-#define SEEN_ASK  100    /* batches behind one with a known key */
 
 /* us from 1970-01-01 to PostgreSQL's 2000-01-01 */
 #define SEEN_EPOCH  INT64_C(946684800000000)
@@ -401,7 +399,7 @@ seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out)
         buf_add(out, TUPLES_HEADER, TUPLES_HEADER_LEN);
     }
 
-    while (seen->next < seen->nkeys && out->len < STREAM_CHUNK) {
+    while (seen->next < seen->nkeys && out->len < BATCH_CHUNK) {
         key = &seen->keys[seen->next++];
 
         if (key->add) {
@@ -415,18 +413,4 @@ seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out)
     }
 
     return buf_failed(out) ? -1 : 0;
-}
-
-
-void
-seen_added(seen_t *seen)
-{
-    seen->ask -= seen->ask != 0;
-}
-
-
-void
-seen_collided(seen_t *seen)
-{
-    seen->ask = SEEN_ASK;
 }

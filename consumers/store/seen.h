@@ -11,6 +11,9 @@
 #include "store/batch.h"
 
 
+#define SEEN_ASK  100    /* batches behind one with a known key */
+
+
 typedef struct seen_key_s  seen_key_t;
 
 
@@ -56,10 +59,6 @@ void seen_renew_own(const seen_t *seen, const PGresult *res, buf_t *sql);
 /* The COPY of the new keys, and its next bytes: none at the end, or -1. */
 void seen_copy(seen_t *seen, buf_t *sql);
 int seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out);
-
-/* The COPY went well; it met a key that is known. */
-void seen_added(seen_t *seen);
-void seen_collided(seen_t *seen);
 
 
 #endif

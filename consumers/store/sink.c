@@ -170,7 +170,7 @@ sink_set_dead_topic(sink_t *sink, dead_topic_t *topic)
 
 
 int
-sink_prepare(sink_t *sink, PGconn *conn, targets_t *targets)
+sink_prepare(sink_t *sink, targets_t *targets)
 {
     unsigned       i;
     sink_table_t  *table;
@@ -179,10 +179,10 @@ sink_prepare(sink_t *sink, PGconn *conn, targets_t *targets)
 
     for (i = 0; i < sink->ntables; i++) {
         table = &sink->tables[i];
-        table->binary = sink->end.commit ? NULL : targets_binary(targets, i);
+        table->tuples = sink->end.commit ? NULL : targets_tuples(targets, i);
 
-        if (statements_prepare(&table->sql, conn, targets_found(targets, i),
-                               table->binary, i)
+        if (statements_prepare(&table->sql, targets_found(targets, i),
+                               table->tuples, i)
             == -1)
         {
             return -1;
@@ -351,14 +351,14 @@ sink_on_keys(sink_t *sink, const pg_reply_t *reply)
     sql_outcome(&outcome, reply, "could not add clients' keys");
 
     if (outcome.action == SQLSTATE_OK) {
-        seen_added(&sink->seen);
+        sink->seen.ask -= sink->seen.ask != 0;
         return sink->careful ? SINK_STAGE : SINK_ROWS;
     }
 
     if (!reply->lost && strcmp(reply->sqlstate, "23505") == 0) {
 
         if (++sink->seen_tries < SINK_SEEN_TRIES) {
-            seen_collided(&sink->seen);
+            sink->seen.ask = SEEN_ASK;
             return SINK_BEGIN;
         }
 

@@ -56,11 +56,10 @@ void sink_destroy(sink_t *sink);
 void sink_set_dead_topic(sink_t *sink, dead_topic_t *topic);
 
 /*
- * Words the statements for the tables as they were found, with names quoted
- * for the connection.  "targets" must stay as it is until the next call.
- * Returns -1 when memory is short.
+ * Words the statements for the tables as they were found; "targets" must stay
+ * as it is until the next call.  Returns -1 when memory is short.
  */
-int sink_prepare(sink_t *sink, PGconn *conn, targets_t *targets);
+int sink_prepare(sink_t *sink, targets_t *targets);
 
 /*
  * Stores a batch with at least one record and calls "done" once; the batch

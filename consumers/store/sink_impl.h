@@ -9,7 +9,6 @@
 #include "store/seen.h"
 #include "store/sink.h"
 #include "store/statements.h"
-#include "store/stream.h"
 
 
 #define SINK_MEMORY  "out of memory"
@@ -39,7 +38,7 @@ typedef enum {
 /* One table of the configuration. */
 typedef struct {
     statements_t   sql;
-    tuples_t      *binary;       /* NULL: rows are sent as lines */
+    tuples_t      *tuples;       /* NULL: rows are sent as lines */
     unsigned       stage_for;    /* batches more that do not go plainly */
 } sink_table_t;
 
@@ -73,7 +72,8 @@ struct sink_s {
     /* the COPY under way */
     batch_span_t    span;
     size_t          row;           /* the next one to send */
-    stream_form_t   form;
+    tuples_t       *tuples;        /* as tuples; NULL: as lines */
+    bool            staged;        /* for the temporary table */
     bool            plain;         /* into the table, though it is staged */
     bool            not_plain;     /* nothing more of this batch */
     bool            no_memory;     /* what was sent is refused */

@@ -89,18 +89,17 @@ sink_copy(sink_t *sink)
 
     /* lines while a bad row is looked for: of them errors name the number */
 
-    sink->form.binary = sink->careful ? NULL : table->binary;
-    sink->form.staged = table->sql.staged && !sink->plain;
-    sink->form.gone = table->sql.gone;
+    sink->tuples = sink->careful ? NULL : table->tuples;
+    sink->staged = table->sql.staged && !sink->plain;
 
     if (sink->plain) {
-        statements_add(&table->sql, sink->form.binary
-                       ? STATEMENT_PLAIN_BINARY : STATEMENT_PLAIN,
+        statements_add(&table->sql, sink->tuples
+                       ? STATEMENT_PLAIN_TUPLES : STATEMENT_PLAIN,
                        &sink->sql);
 
     } else {
-        statements_add(&table->sql, sink->form.binary
-                       ? STATEMENT_COPY_BINARY : STATEMENT_COPY, &sink->sql);
+        statements_add(&table->sql, sink->tuples
+                       ? STATEMENT_COPY_TUPLES : STATEMENT_COPY, &sink->sql);
         statements_add(&table->sql, sink_deletes(sink)
                        ? STATEMENT_APPLY_DELETE : STATEMENT_APPLY,
                        &sink->sql);
@@ -212,7 +211,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
     row = failed ? sink_named(sink, reply) : BISECT_NONE;
 
     /* what is no tuple, as COPY says then, may be a line that goes well */
-    sure = failed == NULL || sink->form.binary == NULL
+    sure = failed == NULL || sink->tuples == NULL
            || strstr(reply->context, "COPY ") == NULL;
 
     log_debug("batch: a row is at fault: %s (%s)", reply->reason,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/testpoint.h"
+#include "base/text.h"
 #include "store/sink_impl.h"
 
 
@@ -15,6 +16,10 @@
 
 
 static size_t sink_chunk(void *data, const char **chunk);
+static size_t sink_lines(sink_t *sink, const char **chunk);
+static int sink_tuples(sink_t *sink, buf_t *out);
+static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
+    buf_t *out);
 
 
 sink_state_t
@@ -67,14 +72,13 @@ sink_chunk(void *data, const char **chunk)
         break;
 
     default:
-        if (sink->form.binary == NULL && !sink->form.staged) {
-            len = stream_lines(sink->batch, &sink->span, &sink->row, chunk);
+        if (sink->tuples == NULL && !sink->staged) {
+            len = sink_lines(sink, chunk);
             testpoint_copy(sink->row);
             return len;
         }
 
-        rc = stream_rows(sink->batch, &sink->span, &sink->form, &sink->row,
-                       out);
+        rc = sink_tuples(sink, out);
         testpoint_copy(sink->row);
         break;
     }
@@ -95,6 +99,118 @@ sink_chunk(void *data, const char **chunk)
     *chunk = out->data;
 
     return out->len;
+}
+
+
+/* Lines lie one behind the other; rows that are not stored part them. */
+
+static size_t
+sink_lines(sink_t *sink, const char **chunk)
+{
+    size_t              i, len;
+    const batch_t      *batch;
+    const batch_row_t  *row;
+
+    batch = sink->batch;
+    len = 0;
+
+    for (i = sink->row; i < sink->span.end; i++) {
+        row = &batch->rows[i];
+
+        if (row->text_len == 0) {
+            continue;
+        }
+
+        if (!batch_is_stored(row, sink->span.target) || len >= BATCH_CHUNK) {
+            if (len) {
+                break;
+            }
+            continue;
+        }
+
+        if (len == 0) {
+            *chunk = batch->text.data + row->text;
+        }
+
+        len += row->text_len;
+    }
+
+    sink->row = i;
+
+    return len;
+}
+
+
+/* Tuples of the binary format, or lines for a temporary table. */
+
+static int
+sink_tuples(sink_t *sink, buf_t *out)
+{
+    int                 rc;
+    bool                gone;
+    const char         *line;
+    const batch_row_t  *row;
+
+    gone = sink->tables[sink->span.target].sql.gone;
+
+    if (sink->tuples && sink->row == sink->span.first) {
+        buf_add(out, TUPLES_HEADER, TUPLES_HEADER_LEN);
+    }
+
+    while (sink->row < sink->span.end && !buf_failed(out)
+           && out->len < BATCH_CHUNK)
+    {
+        row = &sink->batch->rows[sink->row++];
+
+        if (!batch_is_stored(row, sink->span.target)) {
+            continue;
+        }
+
+        line = sink->batch->text.data + row->text;
+
+        if (sink->tuples == NULL) {
+            rc = sink_staged_line(sink, row, out);
+
+        } else if (sink->staged) {
+            rc = tuples_add_staged(sink->tuples, (int32_t) sink->row,
+                                   gone ? &row->tombstone : NULL, line,
+                                   row->text_len, out);
+        } else {
+            rc = tuples_add(sink->tuples, line, row->text_len, out);
+        }
+
+        if (rc == -1) {
+            return -1;
+        }
+    }
+
+    return buf_failed(out) ? -1 : 0;
+}
+
+
+/* Behind the row's place and its kind. */
+
+static int
+sink_staged_line(const sink_t *sink, const batch_row_t *row, buf_t *out)
+{
+    char  *p;
+
+    if (buf_reserve(out, 32 + row->text_len) == -1) {
+        return -1;
+    }
+
+    p = text_put_int(out->data + out->len, (int64_t) sink->row);
+    *p++ = '\t';
+
+    if (sink->tables[sink->span.target].sql.gone) {
+        *p++ = row->tombstone ? 't' : 'f';
+        *p++ = '\t';
+    }
+
+    memcpy(p, sink->batch->text.data + row->text, row->text_len);
+    out->len = (size_t) (p - out->data) + row->text_len;
+
+    return 0;
 }
 
 

@@ -15,66 +15,60 @@
 #define STATEMENT_PLACE  "\"#place\""    /* of the row in its batch */
 #define STATEMENT_GONE   "\"#gone\""     /* whether it is a tombstone */
 
-#define STATEMENT_PLAIN_WAIT  100        /* ms; "deadlock_timeout" is 1 s */
+#define STATEMENT_PLAIN_WAIT  "100"      /* ms; "deadlock_timeout" is 1 s */
 
 
-/* Names as the statements have them. */
+/* Pieces of the statements. */
+enum {
+    LIST_COLUMNS = 0,    /* those a row fills */
+    LIST_NULLS,          /* NULL for each of them */
+    LIST_TYPES,          /* each with its type; for tuples */
+    LIST_SETS,           /* each but the key's to its new value */
+    LIST_KEY,            /* the key's columns */
+    LIST_ORDER,          /* the same of "s" */
+    LIST_NOT_NULL,       /* makes them so */
+    LIST_OLD,            /* joins them: "t", a row of the table, and "s" */
+    LIST_LATER,          /* "d", a tombstone, and "s" */
+    LIST_CONFLICT,       /* ON CONFLICT */
+    LISTS
+};
+
+
 typedef struct {
-    const conf_t    *conf;
     const target_t  *target;
-    PGconn          *conn;
-    const tuples_t  *binary;      /* NULL: rows are sent as lines */
+    const conf_t    *conf;
     const char      *relation;    /* the temporary table */
-    buf_t            table;
-    buf_t            columns;     /* those a row fills, with commas */
-    buf_t            nulls;       /* NULL for each of them */
-    buf_t            key;         /* its columns, with commas */
-    buf_t            order;       /* the same of "s" */
-    buf_t            newer;       /* column; or empty */
-} statement_names_t;
+    buf_t            list[LISTS];
+} statement_parts_t;
 
 
-static int statement_names(statement_names_t *names);
-static void statement_names_free(statement_names_t *names);
+static int statement_parts(statement_parts_t *parts, const tuples_t *tuples);
 static void statement_words(statements_t *statements,
-    const statement_names_t *names);
-static void statement_stage(const statement_names_t *names, buf_t *sql);
-static void statement_types(const statement_names_t *names, buf_t *sql);
-static void statement_plain(const statement_names_t *names, buf_t *plain,
-    buf_t *plain_binary);
-static void statement_insert(const statement_names_t *names, buf_t *sql);
-static void statement_upsert(const statement_names_t *names,
+    const statement_parts_t *parts, bool tuples);
+static void statement_stage(const statement_parts_t *parts, buf_t *sql);
+static void statement_types(const statement_parts_t *parts, buf_t *sql);
+static void statement_plain(const statement_parts_t *parts,
+    const char *format, buf_t *sql);
+static void statement_insert(const statement_parts_t *parts, buf_t *sql);
+static void statement_upsert(const statement_parts_t *parts,
     const char *where, buf_t *sql);
-static void statement_delete(const statement_names_t *names, buf_t *sql);
-static void statement_conflict(const statement_names_t *names, buf_t *sql);
-static void statement_match(const statement_names_t *names, const char *a,
-    const char *b, buf_t *sql);
-
-
-static bool
-statement_fills(const conf_column_t *column)
-{
-    return column->from != CONF_FROM_IDENTITY;
-}
+static void statement_delete(const statement_parts_t *parts, buf_t *sql);
 
 
 int
-statements_prepare(statements_t *statements, PGconn *conn,
-    const target_t *target, const tuples_t *binary, unsigned number)
+statements_prepare(statements_t *statements, const target_t *target,
+    const tuples_t *tuples, unsigned number)
 {
     int                rc;
     size_t             i;
     const conf_t      *conf;
-    statement_names_t  names;
+    statement_parts_t  parts;
 
     conf = target->conf;
-
-    memset(&names, 0, sizeof(statement_names_t));
-    names.conf = conf;
-    names.target = target;
-    names.conn = conn;
-    names.binary = binary;
-    names.relation = statements->relation;
+    memset(&parts, 0, sizeof(statement_parts_t));
+    parts.target = target;
+    parts.conf = conf;
+    parts.relation = statements->relation;
 
     statements->staged = conf->mode != CONF_MODE_APPEND || target->by_insert;
     statements->gone = conf->mode == CONF_MODE_UPSERT_DELETE;
@@ -91,13 +85,15 @@ statements_prepare(statements_t *statements, PGconn *conn,
         statements->sql[i].len = 0;
     }
 
-    rc = statement_names(&names);
+    rc = statement_parts(&parts, tuples);
 
     if (rc == 0) {
-        statement_words(statements, &names);
+        statement_words(statements, &parts, tuples != NULL);
     }
 
-    statement_names_free(&names);
+    for (i = 0; i < LISTS; i++) {
+        buf_free(&parts.list[i]);
+    }
 
     for (i = 0; i < STATEMENTS; i++) {
         if (buf_failed(&statements->sql[i])) {
@@ -120,99 +116,131 @@ statements_free(statements_t *statements)
 }
 
 
-static int
-statement_names(statement_names_t *names)
+/* Appends to a list what "fmt" makes of the name. */
+
+static void
+statement_item(buf_t *list, const char *between, const char *fmt,
+    const char *name)
 {
-    size_t           i;
-    PGconn          *conn;
-    const conf_t    *conf;
-    const target_t  *target;
+    if (list->len) {
+        buf_add(list, between, strlen(between));
+    }
 
-    conf = names->conf;
-    conn = names->conn;
-    target = names->target;
-    sql_table(&names->table, conn, conf);
+    sql_format(list, fmt, name, name);
+}
 
-    /* what stays empty is text as well */
-    buf_add(&names->columns, "", 0);
-    buf_add(&names->nulls, "", 0);
-    buf_add(&names->key, "", 0);
-    buf_add(&names->order, "", 0);
 
-    for (i = 0; i < target->ncolumns; i++) {
-        if (statement_fills(&target->columns[i])) {
-            buf_addf(&names->nulls, names->nulls.len ? ",NULL" : "NULL");
-            buf_addf(&names->columns, names->columns.len ? "," : "");
-            sql_name(&names->columns, conn, target->columns[i].name);
+static int
+statement_parts(statement_parts_t *parts, const tuples_t *tuples)
+{
+    size_t                i, n;
+    buf_t                *list;
+    const char           *name;
+    const conf_t         *conf;
+    const conf_column_t  *column;
+
+    conf = parts->conf;
+    list = parts->list;
+
+    for (i = 0; i < LISTS; i++) {
+        buf_add(&list[i], "", 0);
+    }
+
+    for (i = 0, n = 0; i < parts->target->ncolumns; i++) {
+        column = &parts->target->columns[i];
+        name = column->name;
+
+        if (column->from == CONF_FROM_IDENTITY) {
+            continue;
+        }
+
+        statement_item(&list[LIST_COLUMNS], ",", "%I", name);
+        statement_item(&list[LIST_NULLS], ",", "NULL", name);
+
+        if (tuples) {
+            statement_item(&list[LIST_TYPES], ",", "(%L::name,", name);
+            buf_addf(&list[LIST_TYPES], "%" PRIu32 ")", tuples->oids[n++]);
+        }
+
+        if (conf->mode != CONF_MODE_IGNORE && !conf_is_key(&conf->key, name)) {
+            statement_item(&list[LIST_SETS], ",", "%I=EXCLUDED.%I", name);
         }
     }
 
     for (i = 0; i < conf->key.n; i++) {
-        buf_addf(&names->key, i ? "," : "");
-        sql_name(&names->key, conn, conf->key.names[i]);
-        buf_addf(&names->order, i ? ",s." : "s.");
-        sql_name(&names->order, conn, conf->key.names[i]);
+        name = conf->key.names[i];
+        statement_item(&list[LIST_KEY], ",", "%I", name);
+        statement_item(&list[LIST_ORDER], ",", "s.%I", name);
+        statement_item(&list[LIST_NOT_NULL], ",", " ALTER %I SET NOT NULL",
+                       name);
+        statement_item(&list[LIST_OLD], " AND ", "t.%I=s.%I", name);
+        statement_item(&list[LIST_LATER], " AND ", "d.%I=s.%I", name);
     }
 
-    if (conf->newer) {
-        sql_name(&names->newer, conn, conf->newer);
+    sql_format(&list[LIST_CONFLICT], conf->key.n ? " ON CONFLICT (%s) DO %s%s"
+                                                 : " ON CONFLICT %sDO %s%s",
+               list[LIST_KEY].data,
+               list[LIST_SETS].len ? "UPDATE SET " : "NOTHING",
+               list[LIST_SETS].data);
+
+    if (list[LIST_SETS].len && conf->newer) {
+        sql_format(&list[LIST_CONFLICT], " WHERE sluice_row.%I IS NULL OR"
+                   " EXCLUDED.%I>=sluice_row.%I", conf->newer, conf->newer,
+                   conf->newer);
     }
 
-    return buf_failed(&names->table) || buf_failed(&names->columns)
-           || buf_failed(&names->nulls) || buf_failed(&names->key)
-           || buf_failed(&names->order) || buf_failed(&names->newer) ? -1
-                                                                     : 0;
+    for (i = 0; i < LISTS; i++) {
+        if (buf_failed(&list[i])) {
+            return -1;
+        }
+    }
+
+    return 0;
 }
 
 
 static void
-statement_names_free(statement_names_t *names)
+statement_words(statements_t *statements, const statement_parts_t *parts,
+    bool tuples)
 {
-    buf_free(&names->table);
-    buf_free(&names->columns);
-    buf_free(&names->nulls);
-    buf_free(&names->key);
-    buf_free(&names->order);
-    buf_free(&names->newer);
-}
-
-
-static void
-statement_words(statements_t *statements, const statement_names_t *names)
-{
-    buf_t         *sql, *binary;
+    buf_t         *sql;
+    const char    *columns;
     const conf_t  *conf;
 
-    conf = names->conf;
+    conf = parts->conf;
+    columns = parts->list[LIST_COLUMNS].data;
     sql = statements->sql;
 
     if (statements->staged) {
-        statement_stage(names, &sql[STATEMENT_STAGE]);
-        buf_addf(&sql[STATEMENT_COPY], "COPY pg_temp.%s (" STATEMENT_PLACE
-                 ",%s%s) FROM STDIN", names->relation,
-                 statements->gone ? STATEMENT_GONE "," : "",
-                 names->columns.data);
+        statement_stage(parts, &sql[STATEMENT_STAGE]);
+        sql_format(&sql[STATEMENT_COPY], "COPY pg_temp.%s (" STATEMENT_PLACE
+                   ",%s%s) FROM STDIN", parts->relation,
+                   statements->gone ? STATEMENT_GONE "," : "", columns);
+
     } else {
-        buf_addf(&sql[STATEMENT_COPY], "COPY %s (%s) FROM STDIN",
-                 names->table.data, names->columns.data);
+        sql_format(&sql[STATEMENT_COPY], "COPY %T (%s) FROM STDIN", conf,
+                   columns);
     }
 
-    if (names->binary) {
-        binary = &sql[STATEMENT_COPY_BINARY];
-
+    if (tuples) {
         if (!statements->staged) {
-            buf_addf(binary, "LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE;",
-                     names->table.data);
+            sql_format(&sql[STATEMENT_COPY_TUPLES], "LOCK TABLE ONLY %T IN"
+                       " ROW EXCLUSIVE MODE;", conf);
         }
 
-        statement_types(names, binary);
-        statements_add(statements, STATEMENT_COPY, binary);
-        buf_addf(binary, " (FORMAT binary)");
+        statement_types(parts, &sql[STATEMENT_COPY_TUPLES]);
+        statements_add(statements, STATEMENT_COPY,
+                       &sql[STATEMENT_COPY_TUPLES]);
+        buf_addf(&sql[STATEMENT_COPY_TUPLES], " (FORMAT binary)");
     }
 
-    if (names->target->plain) {
-        statement_plain(names, &sql[STATEMENT_PLAIN],
-                        &sql[STATEMENT_PLAIN_BINARY]);
+    if (parts->target->plain) {
+        statement_plain(parts, "", &sql[STATEMENT_PLAIN]);
+    }
+
+    if (parts->target->plain && tuples) {
+        statement_plain(parts, " (FORMAT binary)",
+                        &sql[STATEMENT_PLAIN_TUPLES]);
     }
 
     switch (conf->mode) {
@@ -224,15 +252,15 @@ statement_words(statements_t *statements, const statement_names_t *names)
         /* fall through */
 
     case CONF_MODE_IGNORE:
-        statement_insert(names, &sql[STATEMENT_APPLY]);
+        statement_insert(parts, &sql[STATEMENT_APPLY]);
         break;
 
     case CONF_MODE_UPSERT_DELETE:
-        statement_delete(names, &sql[STATEMENT_APPLY_DELETE]);
+        statement_delete(parts, &sql[STATEMENT_APPLY_DELETE]);
         /* fall through */
 
     case CONF_MODE_UPSERT:
-        statement_upsert(names, "", &sql[STATEMENT_APPLY]);
+        statement_upsert(parts, "", &sql[STATEMENT_APPLY]);
         break;
     }
 }
@@ -245,75 +273,44 @@ statement_words(statements_t *statements, const statement_names_t *names)
  */
 
 static void
-statement_stage(const statement_names_t *names, buf_t *sql)
+statement_stage(const statement_parts_t *parts, buf_t *sql)
 {
-    size_t         i;
-    const conf_t  *conf;
+    sql_format(sql, "SELECT set_config('work_mem', '32MB', true)"
+               " WHERE pg_size_bytes(current_setting('work_mem')) < 32 << 20;"
+               "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
+               " AS " STATEMENT_PLACE ",%s%s FROM %T WITH NO DATA;",
+               parts->relation, parts->conf->mode == CONF_MODE_UPSERT_DELETE
+               ? "false AS " STATEMENT_GONE "," : "",
+               parts->list[LIST_COLUMNS].data, parts->conf);
 
-    conf = names->conf;
-
-    buf_addf(sql, "SELECT set_config('work_mem', '32MB', true)"
-             " WHERE pg_size_bytes(current_setting('work_mem')) < 32 << 20;"
-             "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
-             " AS " STATEMENT_PLACE ",%s%s FROM %s WITH NO DATA;",
-             names->relation, conf->mode == CONF_MODE_UPSERT_DELETE
-             ? "false AS " STATEMENT_GONE "," : "", names->columns.data,
-             names->table.data);
-
-    if (conf->mode == CONF_MODE_IGNORE || conf->key.n == 0) {
-        return;
+    if (parts->conf->mode != CONF_MODE_IGNORE && parts->conf->key.n) {
+        sql_format(sql, "ALTER TABLE pg_temp.%s%s;", parts->relation,
+                   parts->list[LIST_NOT_NULL].data);
     }
-
-    for (i = 0; i < conf->key.n; i++) {
-        buf_addf(sql, i ? ", ALTER " : "ALTER TABLE pg_temp.%s ALTER ",
-                 names->relation);
-        sql_name(sql, names->conn, conf->key.names[i]);
-        buf_addf(sql, " SET NOT NULL");
-    }
-
-    buf_addf(sql, ";");
 }
 
 
 /*
  * A tuple says nothing of its types: those of a table that was altered under
  * a running daemon would take its bytes for something else.  So the table is
- * locked, as COPY does it, and looked at.
+ * locked, as COPY does it, and looked at.  Of a column that is missing COPY's
+ * error says more.
  */
 
 static void
-statement_types(const statement_names_t *names, buf_t *sql)
+statement_types(const statement_parts_t *parts, buf_t *sql)
 {
-    size_t           i, n;
-    buf_t            block;
-    const target_t  *target;
+    buf_t  block;
 
-    target = names->target;
     memset(&block, 0, sizeof(buf_t));
-
-    buf_addf(&block, "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
-             " JOIN (VALUES ");
-
-    for (i = 0, n = 0; i < target->ncolumns; i++) {
-        if (statement_fills(&target->columns[i])) {
-            buf_addf(&block, n ? ",(" : "(");
-            sql_literal(&block, names->conn, target->columns[i].name);
-            buf_addf(&block, "::name,%" PRIu32 ")",
-                     names->binary->oids[n++]);
-        }
-    }
-
-    /* of a column that is missing COPY's error says more */
-
-    buf_addf(&block, ") c (name, type) ON attname=name WHERE attrelid="
-             "to_regclass(");
-    sql_literal(&block, names->conn, names->table.data);
-    buf_addf(&block, ") AND NOT attisdropped AND atttypid<>type) THEN"
-             " RAISE EXCEPTION 'the table''s types have changed'"
-             " USING ERRCODE='SL002';END IF;END");
-
-    sql_do(sql, names->conn, &block);
-    buf_addf(sql, ";");
+    sql_format(&block, "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
+               " JOIN (VALUES %s) c (name, type) ON attname=name WHERE"
+               " attrelid=to_regclass(%R) AND NOT attisdropped"
+               " AND atttypid<>type) THEN RAISE EXCEPTION"
+               " 'the table''s types have changed' USING ERRCODE='SL002';"
+               "END IF;END", parts->list[LIST_TYPES].data, parts->conf);
+    sql_do(sql, NULL, &block);
+    buf_add(sql, ";", 1);
 }
 
 
@@ -325,24 +322,24 @@ statement_types(const statement_names_t *names, buf_t *sql)
  */
 
 static void
-statement_plain(const statement_names_t *names, buf_t *plain,
-    buf_t *plain_binary)
+statement_plain(const statement_parts_t *parts, const char *format,
+    buf_t *sql)
 {
-    buf_addf(plain, "SET LOCAL lock_timeout=%d;INSERT INTO %s AS sluice_row"
-             " (%s) SELECT %s WHERE false", STATEMENT_PLAIN_WAIT,
-             names->table.data, names->columns.data, names->nulls.data);
-    statement_conflict(names, plain);
-    buf_addf(plain, ";");
+    const char  *columns;
 
-    if (names->binary) {
-        buf_add(plain_binary, plain->data, plain->len);
-        statement_types(names, plain_binary);
-        buf_addf(plain_binary, "COPY %s (%s) FROM STDIN (FORMAT binary)",
-                 names->table.data, names->columns.data);
+    columns = parts->list[LIST_COLUMNS].data;
+
+    sql_format(sql, "SET LOCAL lock_timeout=" STATEMENT_PLAIN_WAIT ";INSERT"
+               " INTO %T AS sluice_row (%s) SELECT %s WHERE false%s;",
+               parts->conf, columns, parts->list[LIST_NULLS].data,
+               parts->list[LIST_CONFLICT].data);
+
+    if (format[0]) {
+        statement_types(parts, sql);
     }
 
-    buf_addf(plain, "COPY %s (%s) FROM STDIN", names->table.data,
-             names->columns.data);
+    sql_format(sql, "COPY %T (%s) FROM STDIN%s", parts->conf, columns,
+               format);
 }
 
 
@@ -352,77 +349,43 @@ statement_plain(const statement_names_t *names, buf_t *plain,
  */
 
 static void
-statement_insert(const statement_names_t *names, buf_t *sql)
+statement_insert(const statement_parts_t *parts, buf_t *sql)
 {
-    buf_addf(sql, ";INSERT INTO %s (%s) SELECT %s FROM pg_temp.%s s ORDER BY "
-             "%s%ss." STATEMENT_PLACE, names->table.data, names->columns.data,
-             names->columns.data, names->relation, names->order.data,
-             names->order.len ? "," : "");
+    const char  *columns;
 
-    if (names->conf->mode != CONF_MODE_APPEND) {
-        statement_conflict(names, sql);
-    }
+    columns = parts->list[LIST_COLUMNS].data;
+
+    sql_format(sql, ";INSERT INTO %T (%s) SELECT %s FROM pg_temp.%s s"
+               " ORDER BY %s%ss." STATEMENT_PLACE "%s", parts->conf, columns,
+               columns, parts->relation, parts->list[LIST_ORDER].data,
+               parts->list[LIST_ORDER].len ? "," : "",
+               parts->conf->mode == CONF_MODE_APPEND
+               ? "" : parts->list[LIST_CONFLICT].data);
 }
 
 
 /* The last of each key, in the keys' order: all daemons lock alike. */
 
 static void
-statement_upsert(const statement_names_t *names, const char *where,
+statement_upsert(const statement_parts_t *parts, const char *where,
     buf_t *sql)
 {
-    buf_addf(sql, ";INSERT INTO %s AS sluice_row (%s) SELECT %s FROM (SELECT"
-             " DISTINCT ON (%s) s.* FROM pg_temp.%s s%s ORDER BY %s",
-             names->table.data, names->columns.data, names->columns.data,
-             names->order.data, names->relation, where, names->order.data);
+    const char  *columns, *order;
 
-    if (names->newer.len) {
-        buf_addf(sql, ",s.%s DESC NULLS LAST", names->newer.data);
+    columns = parts->list[LIST_COLUMNS].data;
+    order = parts->list[LIST_ORDER].data;
+
+    sql_format(sql, ";INSERT INTO %T AS sluice_row (%s) SELECT %s FROM"
+               " (SELECT DISTINCT ON (%s) s.* FROM pg_temp.%s s%s ORDER BY"
+               " %s", parts->conf, columns, columns, order, parts->relation,
+               where, order);
+
+    if (parts->conf->newer) {
+        sql_format(sql, ",s.%I DESC NULLS LAST", parts->conf->newer);
     }
 
-    buf_addf(sql, ",s." STATEMENT_PLACE " DESC) s ORDER BY %s",
-             names->order.data);
-    statement_conflict(names, sql);
-}
-
-
-static void
-statement_conflict(const statement_names_t *names, buf_t *sql)
-{
-    size_t           i, n;
-    const char      *name, *newer;
-    const conf_t    *conf;
-    const target_t  *target;
-
-    conf = names->conf;
-    target = names->target;
-
-    buf_addf(sql, " ON CONFLICT %s%s%sDO ", conf->key.n ? "(" : "",
-             names->key.data, conf->key.n ? ") " : "");
-
-    for (i = 0, n = 0; conf->mode != CONF_MODE_IGNORE && i < target->ncolumns;
-         i++)
-    {
-        name = target->columns[i].name;
-
-        if (statement_fills(&target->columns[i])
-            && !conf_is_key(&conf->key, name))
-        {
-            buf_addf(sql, n++ ? "," : "UPDATE SET ");
-            sql_name(sql, names->conn, name);
-            buf_addf(sql, "=EXCLUDED.");
-            sql_name(sql, names->conn, name);
-        }
-    }
-
-    if (n == 0) {
-        buf_addf(sql, "NOTHING");
-
-    } else if (names->newer.len) {
-        newer = names->newer.data;
-        buf_addf(sql, " WHERE sluice_row.%s IS NULL OR EXCLUDED.%s"
-                 ">=sluice_row.%s", newer, newer, newer);
-    }
+    sql_format(sql, ",s." STATEMENT_PLACE " DESC) s ORDER BY %s%s", order,
+               parts->list[LIST_CONFLICT].data);
 }
 
 
@@ -433,47 +396,30 @@ statement_conflict(const statement_names_t *names, buf_t *sql)
  */
 
 static void
-statement_delete(const statement_names_t *names, buf_t *sql)
+statement_delete(const statement_parts_t *parts, buf_t *sql)
 {
-    buf_t  where;
+    buf_t        where;
+    const char  *key, *old;
 
-    buf_addf(sql, ";SELECT count(*) FROM (SELECT FROM %s t JOIN (SELECT"
-             " DISTINCT %s FROM pg_temp.%s) s ON ", names->table.data,
-             names->key.data, names->relation);
-    statement_match(names, "t", "s", sql);
-    buf_addf(sql, " ORDER BY %s FOR UPDATE OF t) x;DELETE FROM %s t USING"
-             " (SELECT DISTINCT %s FROM pg_temp.%s WHERE " STATEMENT_GONE
-             ") s WHERE ", names->order.data, names->table.data,
-             names->key.data, names->relation);
-    statement_match(names, "t", "s", sql);
+    key = parts->list[LIST_KEY].data;
+    old = parts->list[LIST_OLD].data;
+
+    sql_format(sql, ";SELECT count(*) FROM (SELECT FROM %T t JOIN (SELECT"
+               " DISTINCT %s FROM pg_temp.%s) s ON %s ORDER BY %s FOR UPDATE"
+               " OF t) x;DELETE FROM %T t USING (SELECT DISTINCT %s FROM"
+               " pg_temp.%s WHERE " STATEMENT_GONE ") s WHERE %s",
+               parts->conf, key, parts->relation, old,
+               parts->list[LIST_ORDER].data, parts->conf, key,
+               parts->relation, old);
 
     memset(&where, 0, sizeof(buf_t));
-    buf_addf(&where, " WHERE NOT s." STATEMENT_GONE " AND NOT EXISTS (SELECT"
-             " FROM pg_temp.%s d WHERE d." STATEMENT_GONE " AND d."
-             STATEMENT_PLACE ">s." STATEMENT_PLACE " AND ", names->relation);
-    statement_match(names, "d", "s", &where);
-    buf_addf(&where, ")");
+    sql_format(&where, " WHERE NOT s." STATEMENT_GONE " AND NOT EXISTS"
+               " (SELECT FROM pg_temp.%s d WHERE d." STATEMENT_GONE " AND d."
+               STATEMENT_PLACE ">s." STATEMENT_PLACE " AND %s)",
+               parts->relation, parts->list[LIST_LATER].data);
 
     /* without memory a text that no server runs */
-    statement_upsert(names, buf_failed(&where) ? "(invalid)" : where.data,
+    statement_upsert(parts, buf_failed(&where) ? "(invalid)" : where.data,
                      sql);
     buf_free(&where);
-}
-
-
-static void
-statement_match(const statement_names_t *names, const char *a, const char *b,
-    buf_t *sql)
-{
-    size_t         i;
-    const conf_t  *conf;
-
-    conf = names->conf;
-
-    for (i = 0; i < conf->key.n; i++) {
-        buf_addf(sql, "%s%s.", i ? " AND " : "", a);
-        sql_name(sql, names->conn, conf->key.names[i]);
-        buf_addf(sql, "=%s.", b);
-        sql_name(sql, names->conn, conf->key.names[i]);
-    }
 }

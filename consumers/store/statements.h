@@ -11,9 +11,9 @@
 typedef enum {
     STATEMENT_STAGE = 0,      /* makes the temporary table; or empty */
     STATEMENT_COPY,           /* of rows as lines */
-    STATEMENT_COPY_BINARY,    /* of rows as tuples; or empty */
+    STATEMENT_COPY_TUPLES,    /* of rows as tuples; or empty */
     STATEMENT_PLAIN,          /* of new rows into the table; or empty */
-    STATEMENT_PLAIN_BINARY,
+    STATEMENT_PLAIN_TUPLES,
     STATEMENT_APPLY,          /* the temporary table into the table; or empty */
     STATEMENT_APPLY_DELETE,   /* the same where tombstones are among it */
     STATEMENTS
@@ -29,12 +29,12 @@ typedef struct {
 
 
 /*
- * Words the statements for a table, with names quoted for "conn": those of
- * tuples, too, unless "binary" is NULL.  "number" is the table's own in a
- * transaction.  Returns -1 when memory is short.
+ * Words the statements for a table: those of tuples, too, unless "tuples" is
+ * NULL.  "number" is the table's own in a transaction.  Returns -1 when memory
+ * is short.
  */
-int statements_prepare(statements_t *statements, PGconn *conn,
-    const target_t *target, const tuples_t *binary, unsigned number);
+int statements_prepare(statements_t *statements, const target_t *target,
+    const tuples_t *tuples, unsigned number);
 void statements_free(statements_t *statements);
 
 static inline void

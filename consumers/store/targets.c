@@ -16,7 +16,7 @@ typedef struct {
     catalog_t    *catalog;
     row_plan_t   *plan;
     tombstone_t  *tombstone;    /* NULL: a null value is no tombstone */
-    tuples_t      binary;       /* no kinds: text has to do */
+    tuples_t      tuples;       /* no kinds: text has to do */
 } table_t;
 
 
@@ -94,7 +94,7 @@ targets_destroy(targets_t *targets)
         catalog_destroy(targets->list[i].catalog);
         row_plan_free(targets->list[i].plan);
         tombstone_free(targets->list[i].tombstone);
-        tuples_free(&targets->list[i].binary);
+        tuples_free(&targets->list[i].tuples);
     }
 
     retry_key_destroy(targets->retry_key);
@@ -197,7 +197,7 @@ targets_plan(table_t *table, char *reason, size_t size)
         return -1;
     }
 
-    if (tuples_prepare(&table->binary, target) == -1) {
+    if (tuples_prepare(&table->tuples, target) == -1) {
         snprintf(reason, size, "out of memory");
         return -1;
     }
@@ -276,13 +276,13 @@ targets_found(const targets_t *targets, size_t target)
 
 
 tuples_t *
-targets_binary(targets_t *targets, size_t target)
+targets_tuples(targets_t *targets, size_t target)
 {
-    tuples_t  *binary;
+    tuples_t  *tuples;
 
-    binary = &targets->list[target].binary;
+    tuples = &targets->list[target].tuples;
 
-    return binary->kinds ? binary : NULL;
+    return tuples->kinds ? tuples : NULL;
 }
 
 

@@ -36,7 +36,7 @@ void targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
  * targets_prepare().
  */
 const target_t *targets_found(const targets_t *targets, size_t target);
-tuples_t *targets_binary(targets_t *targets, size_t target);
+tuples_t *targets_tuples(targets_t *targets, size_t target);
 
 /*
  * Converts a record and accounts it in the batch: as a row, as a dead letter

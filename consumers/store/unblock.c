@@ -1,5 +1,6 @@
 /* Ends backends that a gone or stopped daemon of the same group left. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,18 +113,18 @@ unblock_tick(unblock_t *unblock, int64_t now, int64_t since, bool claiming)
 
 
 /*
- * A blocker of the same group and role is ended if it owns no partition any
- * more.  Whoever holds the offsets this daemon was assigned is no owner
- * either, whatever the row still says.  The session is found by its name, as
- * a pooler's process ids are not the server's.
+ * A blocking backend of the same group and role is ended where its daemon owns
+ * no partition any more.  While this daemon claims, it is ended in any case:
+ * the group gave the partitions to this one, whatever the row still says.  The
+ * own session is found by its name, as a pooler's process ids are not the
+ * server's.
  */
 
 static void
 unblock_on_ready(void *data, const char *error, const char *sqlstate)
 {
-    char        prefix[32];
+    char        prefix[OFFSETS_PREFIX];
     buf_t      *sql;
-    PGconn     *conn;
     unblock_t  *unblock = data;
 
     (void) sqlstate;
@@ -133,32 +134,25 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
         return;
     }
 
+    snprintf(prefix, sizeof(prefix), "%s", unblock->name);
+
     sql = &unblock->sql;
-    conn = pg_conn(unblock->pg);
-
-    /* "sluice:", sixteen digits, ":" */
-    memcpy(prefix, unblock->name, 24);
-    prefix[24] = '\0';
-
     sql->len = 0;
-    buf_addf(sql, "SELECT b.pid, b.application_name,"
-             " pg_terminate_backend(b.pid) FROM pg_stat_activity me"
-             " CROSS JOIN LATERAL unnest(pg_blocking_pids(me.pid)) x(pid)"
-             " JOIN pg_stat_activity b ON b.pid=x.pid"
-             " WHERE me.wait_event_type='Lock' AND me.application_name=");
-    sql_literal(sql, conn, unblock->name);
-    buf_addf(sql, " AND b.usename=current_user AND b.pid<>me.pid"
-             " AND left(b.application_name,24)=");
-    sql_literal(sql, conn, prefix);
-    buf_addf(sql, " AND (%s OR b.application_name=",
-             unblock->claiming ? "true" : "false");
-    sql_literal(sql, conn, unblock->name);
-    buf_addf(sql, " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE");
-    offsets_where(unblock->offsets, conn, sql);
+    sql_format(sql, "SELECT b.pid, b.application_name,"
+               " pg_terminate_backend(b.pid) FROM pg_stat_activity me"
+               " CROSS JOIN LATERAL unnest(pg_blocking_pids(me.pid)) x(pid)"
+               " JOIN pg_stat_activity b ON b.pid=x.pid"
+               " WHERE me.wait_event_type='Lock' AND me.application_name=%L"
+               " AND b.usename=current_user AND b.pid<>me.pid"
+               " AND left(b.application_name,24)=%L"
+               " AND (%s OR b.application_name=%L"
+               " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE",
+               unblock->name, prefix, unblock->claiming ? "true" : "false",
+               unblock->name);
+    offsets_where(unblock->offsets, NULL, sql);
     buf_addf(sql, " AND owner=b.application_name))");
 
     if (buf_failed(sql)) {
-        memset(sql, 0, sizeof(buf_t));
         pg_close(unblock->pg);
         return;
     }

@@ -1,6 +1,6 @@
 /*
- * A backend left behind by a daemon that is gone or stopped may hold a row or
- * a key: it is ended, from a connection of its own.
+ * Ends backends that block this daemon: a gone or stopped daemon of the same
+ * group may have left one that holds a row or a key.
  */
 
 #ifndef SLUICE_UNBLOCK_H
@@ -17,22 +17,27 @@
 typedef struct unblock_s  unblock_t;
 
 
-/* "name" is this daemon's application_name: sluice:GROUP-AND-TOPIC:DAEMON. */
+/*
+ * "name" is this daemon's application_name: sluice:GROUP-AND-TOPIC:DAEMON.
+ * All three must outlive it.  Returns NULL when memory is short.
+ */
 unblock_t *unblock_create(const conf_t *conf, offsets_t *offsets,
     const char *name);
 void unblock_destroy(unblock_t *unblock);
 
 /*
- * Looks at how long the main connection has waited ("since", 0: it does
- * not); "claiming" when it waits for the offsets.  Returns ms until the next
- * call is due, -1 for none.
+ * Looks for a blocking backend once the main connection has waited for long,
+ * since "since" (0: it does not wait).  "claiming": it waits for the offsets.
+ * Returns ms until the next call is due, -1 for none.  Times are ms of the
+ * monotonic clock.
  */
 int64_t unblock_tick(unblock_t *unblock, int64_t now, int64_t since,
     bool claiming);
 
-/* Its connection, for poll(). */
+/* Its own connection, for poll(). */
 pg_t *unblock_pg(unblock_t *unblock);
 
+/* Backends ended so far. */
 uint64_t unblock_count(const unblock_t *unblock);
 
 

@@ -155,7 +155,7 @@ replay_open(dead_replay_t *r)
         return -1;
     }
 
-    if (sink_prepare(r->sink, pg_conn(r->pg), r->targets) == -1) {
+    if (sink_prepare(r->sink, r->targets) == -1) {
         report_error("out of memory");
         return -1;
     }
