@@ -32,8 +32,10 @@ static char *ngx_http_kafka_timeout(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_topic_option(ngx_conf_t *cf,
     ngx_kafka_topic_conf_t *topic, ngx_str_t *arg);
+static ngx_uint_t ngx_http_kafka_option(ngx_str_t *arg, const char *name,
+    ngx_str_t *value);
 static char *ngx_http_kafka_topic_number(ngx_conf_t *cf, ngx_int_t *number,
-    ngx_str_t *arg, size_t prefix);
+    ngx_str_t *arg, ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_topic_name(ngx_str_t *name);
 
 
@@ -56,26 +58,19 @@ ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char               *rv;
     ngx_str_t          *value;
-    ngx_uint_t          i;
     ngx_conf_t          save;
     ngx_kafka_conf_t   *kcf, **kcfp;
 
     (void) cmd;
 
     value = cf->args->elts;
-    kcfp = kmcf->producers.elts;
+    kcf = ngx_http_kafka_find_producer(kmcf, &value[1]);
 
-    for (i = 0; i < kmcf->producers.nelts; i++) {
-        if (kcfp[i]->name.len == value[1].len
-            && ngx_strncmp(kcfp[i]->name.data, value[1].data, value[1].len)
-               == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate kafka_producer \"%V\", first in "
-                               "%V:%ui", &value[1], &kcfp[i]->place.file,
-                               kcfp[i]->place.line);
-            return NGX_CONF_ERROR;
-        }
+    if (kcf) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate kafka_producer \"%V\", first in %V:%ui",
+                           &value[1], &kcf->place.file, kcf->place.line);
+        return NGX_CONF_ERROR;
     }
 
     kcf = ngx_pcalloc(cf->pool, sizeof(ngx_kafka_conf_t));
@@ -123,6 +118,27 @@ ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_size_value(kcf->queue, 64 * 1024 * 1024);
 
     return NGX_CONF_OK;
+}
+
+
+ngx_kafka_conf_t *
+ngx_http_kafka_find_producer(ngx_http_kafka_main_conf_t *kmcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t          i;
+    ngx_kafka_conf_t  **kcfp;
+
+    kcfp = kmcf->producers.elts;
+
+    for (i = 0; i < kmcf->producers.nelts; i++) {
+        if (kcfp[i]->name.len == name->len
+            && ngx_strncmp(kcfp[i]->name.data, name->data, name->len) == 0)
+        {
+            return kcfp[i];
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -400,78 +416,69 @@ static char *
 ngx_http_kafka_topic_option(ngx_conf_t *cf, ngx_kafka_topic_conf_t *topic,
     ngx_str_t *arg)
 {
-    ngx_str_t  file, pointer;
+    char        *rv;
+    ngx_str_t    value;
+    ngx_uint_t   twice;
+
+    rv = NGX_CONF_OK;
 
     if (ngx_strcmp(arg->data, "create") == 0) {
-
-        if (topic->create) {
-            goto duplicate;
-        }
-
+        twice = topic->create;
         topic->create = 1;
-        return NGX_CONF_OK;
+
+    } else if (ngx_http_kafka_option(arg, "partitions=", &value)) {
+        twice = topic->partitions != NGX_KAFKA_DEFAULT;
+        rv = ngx_http_kafka_topic_number(cf, &topic->partitions, arg, &value);
+
+    } else if (ngx_http_kafka_option(arg, "replication=", &value)) {
+        twice = topic->replication != NGX_KAFKA_DEFAULT;
+        rv = ngx_http_kafka_topic_number(cf, &topic->replication, arg, &value);
+
+    } else if (ngx_http_kafka_option(arg, "schema=", &value)) {
+        twice = topic->schema != NULL;
+        rv = ngx_http_kafka_open_schema(cf, &value, &topic->schema);
+
+    } else if (ngx_http_kafka_option(arg, "key=", &value)) {
+        twice = topic->key != NULL;
+        rv = ngx_http_kafka_open_pointer(cf, &value, &topic->key);
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", give create, "
+                           "partitions=, replication=, schema= or key=", arg);
+        return NGX_CONF_ERROR;
     }
 
-    if (ngx_strncmp(arg->data, "partitions=", 11) == 0) {
-
-        if (topic->partitions != NGX_KAFKA_DEFAULT) {
-            goto duplicate;
-        }
-
-        return ngx_http_kafka_topic_number(cf, &topic->partitions, arg, 11);
+    if (rv == NGX_CONF_OK && twice) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate parameter \"%V\"",
+                           arg);
+        return NGX_CONF_ERROR;
     }
 
-    if (ngx_strncmp(arg->data, "replication=", 12) == 0) {
+    return rv;
+}
 
-        if (topic->replication != NGX_KAFKA_DEFAULT) {
-            goto duplicate;
-        }
 
-        return ngx_http_kafka_topic_number(cf, &topic->replication, arg, 12);
-    }
+/* Whether an argument begins with "name", which ends with "=". */
+static ngx_uint_t
+ngx_http_kafka_option(ngx_str_t *arg, const char *name, ngx_str_t *value)
+{
+    size_t  len;
 
-    if (ngx_strncmp(arg->data, "schema=", 7) == 0) {
+    len = ngx_strlen(name);
 
-        if (topic->schema) {
-            goto duplicate;
-        }
+    value->data = arg->data + len;
+    value->len = arg->len - len;
 
-        file.data = arg->data + 7;
-        file.len = arg->len - 7;
-
-        return ngx_http_kafka_open_schema(cf, &file, &topic->schema);
-    }
-
-    if (ngx_strncmp(arg->data, "key=", 4) == 0) {
-
-        if (topic->key) {
-            goto duplicate;
-        }
-
-        pointer.data = arg->data + 4;
-        pointer.len = arg->len - 4;
-
-        return ngx_http_kafka_open_pointer(cf, &pointer, &topic->key);
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\", give create, partitions=, "
-                       "replication=, schema= or key=", arg);
-    return NGX_CONF_ERROR;
-
-duplicate:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate parameter \"%V\"",
-                       arg);
-    return NGX_CONF_ERROR;
+    return ngx_strncmp(arg->data, name, len) == 0;
 }
 
 
 static char *
 ngx_http_kafka_topic_number(ngx_conf_t *cf, ngx_int_t *number, ngx_str_t *arg,
-    size_t prefix)
+    ngx_str_t *value)
 {
-    *number = ngx_atoi(arg->data + prefix, arg->len - prefix);
+    *number = ngx_atoi(value->data, value->len);
 
     if (*number < 1 || *number > NGX_HTTP_KAFKA_NUMBER_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -97,10 +97,9 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     max = ngx_http_kafka_body_max(ctx);
 
     if (size > (off_t) max) {
-        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_LARGE,
-                                            "The body is larger than %uz "
-                                            "bytes.", max);
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
+                                     "The body is larger than %uz bytes.",
+                                     max);
     }
 
     if (r->headers_in.content_length_n > 0
@@ -220,22 +219,19 @@ ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx, size_t max,
         return NGX_OK;
 
     case INFLATE_TOO_LARGE:
-        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_LARGE,
-                                            "Decoded, the body is larger than "
-                                            "%uz bytes.", max);
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
+                                     "Decoded, the body is larger than %uz "
+                                     "bytes.", max);
 
     case INFLATE_DAMAGED:
-        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_BAD_ENCODING,
-                                            "The encoded body is damaged, or "
-                                            "something follows its end.");
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_ENCODING,
+                                     "The encoded body is damaged, or "
+                                     "something follows its end.");
 
     case INFLATE_SHORT:
-        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_BAD_ENCODING,
-                                            "The encoded body stops before "
-                                            "its end.");
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_ENCODING,
+                                     "The encoded body stops before its "
+                                     "end.");
 
     default:
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);

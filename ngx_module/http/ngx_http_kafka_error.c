@@ -177,7 +177,12 @@ ngx_int_t
 ngx_http_kafka_refuse(ngx_http_kafka_problem_t *problem,
     ngx_http_kafka_error_e code)
 {
+    ngx_pool_t  *pool;
+
+    pool = problem->pool;
     ngx_memzero(problem, sizeof(ngx_http_kafka_problem_t));
+
+    problem->pool = pool;
     problem->code = code;
 
     return NGX_DECLINED;
@@ -185,9 +190,8 @@ ngx_http_kafka_refuse(ngx_http_kafka_problem_t *problem,
 
 
 ngx_int_t
-ngx_http_kafka_refuse_detail(ngx_pool_t *pool,
-    ngx_http_kafka_problem_t *problem, ngx_http_kafka_error_e code,
-    const char *fmt, ...)
+ngx_http_kafka_detail(ngx_http_kafka_problem_t *problem,
+    ngx_http_kafka_error_e code, const char *fmt, ...)
 {
     u_char   buf[NGX_HTTP_KAFKA_DETAIL_MAX];
     size_t   len;
@@ -199,7 +203,7 @@ ngx_http_kafka_refuse_detail(ngx_pool_t *pool,
     len = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args) - buf;
     va_end(args);
 
-    problem->detail.data = ngx_pnalloc(pool, len);
+    problem->detail.data = ngx_pnalloc(problem->pool, len);
 
     if (problem->detail.data) {
         problem->detail.len = len;

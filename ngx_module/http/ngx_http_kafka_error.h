@@ -57,12 +57,13 @@ typedef struct {
 
 /*
  * One error of a request or a record; NGX_HTTP_KAFKA_NO_ERROR: none.  Texts
- * are static or in the request's pool, and may hold a client's bytes.
+ * are static or in "pool", and may hold a client's bytes.
  *
  * A function that takes a problem returns NGX_OK, or NGX_DECLINED with the
  * problem filled in, want of memory as NGX_HTTP_KAFKA_INTERNAL.
  */
 typedef struct {
+    ngx_pool_t                *pool;        /* NULL: takes no detail */
     ngx_http_kafka_error_e     code;
     ngx_str_t                  detail;
     const char                *pointer;     /* JSON Pointer, or NULL */
@@ -92,14 +93,13 @@ const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
  */
 const char *ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status);
 
-/* Fills a problem in, with nothing but the code; returns NGX_DECLINED. */
+/* Fills a problem in, with no more than a code; returns NGX_DECLINED. */
 ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_problem_t *problem,
     ngx_http_kafka_error_e code);
 
-/* The same, with a detail in "pool": ngx_sprintf()'s, up to 512 bytes. */
-ngx_int_t ngx_http_kafka_refuse_detail(ngx_pool_t *pool,
-    ngx_http_kafka_problem_t *problem, ngx_http_kafka_error_e code,
-    const char *fmt, ...);
+/* The same, with a detail: a text of ngx_sprintf(), up to 512 bytes. */
+ngx_int_t ngx_http_kafka_detail(ngx_http_kafka_problem_t *problem,
+    ngx_http_kafka_error_e code, const char *fmt, ...);
 
 /*
  * Logs a problem: a client's each time and without one of its bytes, one of

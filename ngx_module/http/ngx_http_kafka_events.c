@@ -84,7 +84,7 @@ ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
         }
 
         if (++n > NGX_HTTP_KAFKA_EVENT_HEADERS) {
-            return ngx_http_kafka_bad_header(r->pool, &h->key, &ctx->problem);
+            return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
         }
 
         if (ngx_http_kafka_event_attribute(ctx, headers, h, &found)
@@ -96,11 +96,10 @@ ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
 
     for (i = 0; ngx_http_kafka_attributes[i].len; i++) {
         if (!(found & (1 << i))) {
-            return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
-                                                NGX_HTTP_KAFKA_NOT_EVENT,
-                                                "The header \"ce-%V\" is "
-                                                "missing.",
-                                                &ngx_http_kafka_attributes[i]);
+            return ngx_http_kafka_detail(&ctx->problem,
+                                         NGX_HTTP_KAFKA_NOT_EVENT,
+                                         "The header \"ce-%V\" is missing.",
+                                         &ngx_http_kafka_attributes[i]);
         }
     }
 
@@ -136,7 +135,7 @@ ngx_http_kafka_event_attribute(ngx_http_kafka_ctx_t *ctx,
     if (ngx_http_kafka_event_name(name.data, &h->key) != NGX_OK
         || ngx_http_kafka_event_value(pool, &value) != NGX_OK)
     {
-        return ngx_http_kafka_bad_header(pool, &h->key, &ctx->problem);
+        return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
     }
 
     needed = ngx_http_kafka_attributes;
@@ -152,7 +151,7 @@ ngx_http_kafka_event_attribute(ngx_http_kafka_ctx_t *ctx,
         bit = 1 << i;
 
         if (*found & bit) {
-            return ngx_http_kafka_bad_header(pool, &h->key, &ctx->problem);
+            return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
         }
 
         *found |= bit;
@@ -236,31 +235,29 @@ ngx_http_kafka_event_value(ngx_pool_t *pool, ngx_str_t *value)
 
 ngx_int_t
 ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, uint32_t *data, ngx_http_kafka_problem_t *problem)
+    uint32_t root, uint32_t *data)
 {
-    uint32_t     token;
-    ngx_str_t   *name;
-    ngx_pool_t  *pool;
-
-    pool = ctx->request->pool;
+    uint32_t       token;
+    ngx_str_t     *name;
+    json_token_t  *t;
 
     for (name = ngx_http_kafka_attributes; name->len; name++) {
         token = json_member(doc, root, (char *) name->data, name->len);
+        t = token == JSON_NONE ? NULL : &doc->tokens[token];
 
-        if (token == JSON_NONE || doc->tokens[token].type != JSON_STRING
-            || doc->tokens[token].start == doc->tokens[token].end
-            || (ngx_http_kafka_is(name, "specversion")
-                && !json_equals(doc, token, "1.0", 3)))
+        if (t && t->type == JSON_STRING && t->start != t->end
+            && (!ngx_http_kafka_is(name, "specversion")
+                || json_equals(doc, token, "1.0", 3)))
         {
-            (void) ngx_http_kafka_refuse_detail(pool, problem,
-                                                NGX_HTTP_KAFKA_NOT_EVENT,
-                                                "The attribute \"%V\" is "
-                                                "missing or not what "
-                                                "CloudEvents 1.0 asks for.",
-                                                name);
-            problem->keyword = (char *) name->data;
-            return NGX_DECLINED;
+            continue;
         }
+
+        (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_EVENT,
+                                     "The attribute \"%V\" is missing or not "
+                                     "what CloudEvents 1.0 asks for.", name);
+        ctx->problem.keyword = (char *) name->data;
+
+        return NGX_DECLINED;
     }
 
     *data = json_member(doc, root, "data", 4);
@@ -270,9 +267,8 @@ ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     }
 
     if (ctx->conf->schema || ctx->topic->schema) {
-        return ngx_http_kafka_refuse_detail(pool, problem,
-                                            NGX_HTTP_KAFKA_NOT_EVENT,
-                                            "There is no \"data\" to check.");
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_EVENT,
+                                     "There is no \"data\" to check.");
     }
 
     *data = root;

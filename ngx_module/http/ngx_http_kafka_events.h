@@ -36,8 +36,7 @@ ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
  * "data" is set to the token that a schema is about.
  */
 ngx_int_t ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, uint32_t *data,
-    ngx_http_kafka_problem_t *problem);
+    json_doc_t *doc, uint32_t root, uint32_t *data);
 
 /*
  * The token of an event's key, "partitionkey" (Kafka binding, section 3.1), or

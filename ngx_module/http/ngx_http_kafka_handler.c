@@ -122,6 +122,7 @@ ngx_http_kafka_create_ctx(ngx_http_request_t *r)
 
     ctx->request = r;
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    ctx->problem.pool = r->pool;
     ctx->problem.code = NGX_HTTP_KAFKA_NO_ERROR;
 
     ngx_http_set_ctx(r, ctx, ngx_http_kafka_module);
@@ -289,12 +290,10 @@ ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx)
         return NGX_DECLINED;
 
     case NGX_DECLINED:
-        return ngx_http_kafka_refuse_detail(r->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_OVER_BURST,
-                                            "The request has %uL %s; no more "
-                                            "than %uL are taken at once.",
-                                            verdict.amount, verdict.unit,
-                                            verdict.burst);
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_OVER_BURST,
+                                     "The request has %uL %s; no more than "
+                                     "%uL are taken at once.", verdict.amount,
+                                     verdict.unit, verdict.burst);
 
     default:
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
@@ -359,11 +358,10 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
 static ngx_int_t
 ngx_http_kafka_too_large(ngx_http_kafka_ctx_t *ctx)
 {
-    return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
-                                        NGX_HTTP_KAFKA_LARGE,
-                                        "The body does not fit into the %uz "
-                                        "bytes that are taken.",
-                                        ngx_http_kafka_body_max(ctx));
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
+                                 "The body does not fit into the %uz bytes "
+                                 "that are taken.",
+                                 ngx_http_kafka_body_max(ctx));
 }
 
 
@@ -371,45 +369,43 @@ static ngx_int_t
 ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e taken,
     rd_kafka_resp_err_t err)
 {
-    ngx_uint_t  retry;
+    ngx_http_kafka_error_e  code;
+
+    static const ngx_http_kafka_error_e  codes[] = {
+        [NGX_KAFKA_QUEUE_FULL] = NGX_HTTP_KAFKA_QUEUE_FULL,
+        [NGX_KAFKA_OVERLOADED] = NGX_HTTP_KAFKA_OVERLOADED,
+        [NGX_KAFKA_BROKERS_DOWN] = NGX_HTTP_KAFKA_BROKERS_DOWN,
+        [NGX_KAFKA_TOPIC_MISSING] = NGX_HTTP_KAFKA_TOPIC_MISSING,
+        [NGX_KAFKA_NOT_STARTED] = NGX_HTTP_KAFKA_NOT_STARTED
+    };
 
     switch (taken) {
 
     case NGX_KAFKA_TOO_LARGE:
         return ngx_http_kafka_too_large(ctx);
 
-    case NGX_KAFKA_QUEUE_FULL:
-    case NGX_KAFKA_OVERLOADED:
-        retry = ngx_kafka_retry_after(ctx->conf->producer->producer);
-
-        (void) ngx_http_kafka_refuse(&ctx->problem,
-                                     taken == NGX_KAFKA_QUEUE_FULL
-                                     ? NGX_HTTP_KAFKA_QUEUE_FULL
-                                     : NGX_HTTP_KAFKA_OVERLOADED);
-        ctx->problem.retry = retry;
-        return NGX_DECLINED;
-
-    case NGX_KAFKA_BROKERS_DOWN:
-        return ngx_http_kafka_refuse(&ctx->problem,
-                                     NGX_HTTP_KAFKA_BROKERS_DOWN);
-
-    case NGX_KAFKA_TOPIC_MISSING:
-        return ngx_http_kafka_refuse(&ctx->problem,
-                                     NGX_HTTP_KAFKA_TOPIC_MISSING);
+    case NGX_KAFKA_REFUSED:
+        return ngx_http_kafka_detail(&ctx->problem,
+                                     NGX_HTTP_KAFKA_NOT_DELIVERED, "%s",
+                                     rd_kafka_err2str(err));
 
     case NGX_KAFKA_PARTITION_MISSING:
-        return ngx_http_kafka_refuse(&ctx->problem,
-                                     ngx_http_kafka_no_partition(ctx));
-
-    case NGX_KAFKA_NOT_STARTED:
-        return ngx_http_kafka_refuse(&ctx->problem,
-                                     NGX_HTTP_KAFKA_NOT_STARTED);
+        code = ngx_http_kafka_no_partition(ctx);
+        break;
 
     default:
-        return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_NOT_DELIVERED, "%s",
-                                            rd_kafka_err2str(err));
+        code = codes[taken];
+        break;
     }
+
+    (void) ngx_http_kafka_refuse(&ctx->problem, code);
+
+    if (taken == NGX_KAFKA_QUEUE_FULL || taken == NGX_KAFKA_OVERLOADED) {
+        ctx->problem.retry =
+            ngx_kafka_retry_after(ctx->conf->producer->producer);
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -542,22 +538,21 @@ ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
     const char *detail)
 {
     static ngx_http_kafka_problem_t  without_memory = {
-        NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL, 0
+        NULL, NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL, 0
     };
 
     ngx_http_kafka_problem_t  *problem;
 
     item->state = NGX_HTTP_KAFKA_FAILED;
 
-    problem = ngx_palloc(item->ctx->request->pool,
-                         sizeof(ngx_http_kafka_problem_t));
+    problem = ngx_pcalloc(item->ctx->request->pool,
+                          sizeof(ngx_http_kafka_problem_t));
     if (problem == NULL) {
         item->problem = &without_memory;
         return;
     }
 
-    (void) ngx_http_kafka_refuse(problem, code);
-
+    problem->code = code;
     problem->detail.data = (u_char *) detail;
     problem->detail.len = ngx_strlen(detail);
 

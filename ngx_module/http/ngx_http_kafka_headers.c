@@ -184,7 +184,7 @@ ngx_http_kafka_push_header(ngx_array_t *headers, ngx_str_t *name,
     ngx_kafka_header_t  *h;
 
     if (checked && !ngx_http_kafka_plain(value)) {
-        return ngx_http_kafka_bad_header(headers->pool, checked, problem);
+        return ngx_http_kafka_bad_header(checked, problem);
     }
 
     h = ngx_array_push(headers);
@@ -200,14 +200,11 @@ ngx_http_kafka_push_header(ngx_array_t *headers, ngx_str_t *name,
 
 
 ngx_int_t
-ngx_http_kafka_bad_header(ngx_pool_t *pool, ngx_str_t *name,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_bad_header(ngx_str_t *name, ngx_http_kafka_problem_t *problem)
 {
-    return ngx_http_kafka_refuse_detail(pool, problem,
-                                        NGX_HTTP_KAFKA_BAD_HEADER,
-                                        "The header \"%V\" cannot be kept: it "
-                                        "is malformed, repeated or too long.",
-                                        name);
+    return ngx_http_kafka_detail(problem, NGX_HTTP_KAFKA_BAD_HEADER,
+                                 "The header \"%V\" cannot be kept: it is "
+                                 "malformed, repeated or too long.", name);
 }
 
 

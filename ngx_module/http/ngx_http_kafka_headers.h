@@ -65,7 +65,7 @@ ngx_int_t ngx_http_kafka_push_header(ngx_array_t *headers, ngx_str_t *name,
     ngx_str_t *value, ngx_str_t *checked, ngx_http_kafka_problem_t *problem);
 
 /* NGX_DECLINED, with the problem of a header that cannot be kept. */
-ngx_int_t ngx_http_kafka_bad_header(ngx_pool_t *pool, ngx_str_t *name,
+ngx_int_t ngx_http_kafka_bad_header(ngx_str_t *name,
     ngx_http_kafka_problem_t *problem);
 
 /*

@@ -22,29 +22,24 @@ static ngx_int_t ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *text, const char *where);
 static ngx_int_t ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem, json_error_t *err, const char *where);
+    json_error_t *err, const char *where);
 static ngx_uint_t ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *value, json_doc_t *doc, uint32_t root);
 static ngx_http_kafka_item_t *ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *value);
-static ngx_int_t ngx_http_kafka_check(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem);
 static ngx_int_t ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, ngx_http_kafka_problem_t *problem);
+    json_doc_t *doc, uint32_t root);
 static ngx_int_t ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem);
+    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem);
-static ngx_int_t ngx_http_kafka_scalar(ngx_pool_t *pool, json_doc_t *doc,
-    uint32_t token, ngx_str_t *value, ngx_http_kafka_problem_t *problem);
+    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg);
+static ngx_int_t ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t token, ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx,
-    ngx_kafka_message_t *msg, ngx_http_kafka_problem_t *problem);
+    ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_item_t *item, ngx_http_kafka_problem_t *problem);
+    ngx_http_kafka_item_t *item);
 
 
 /* of this worker; a warm one allocates nothing */
@@ -178,14 +173,13 @@ ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     }
 
     if (json_parse(doc, (char *) body->data, body->len, &err) != 0) {
-        return ngx_http_kafka_not_json(ctx, &ctx->problem, &err, "");
+        return ngx_http_kafka_not_json(ctx, &err, "");
     }
 
     if (doc->tokens[0].type != JSON_ARRAY) {
-        return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_NOT_JSON,
-                                            "The body is not a JSON array of "
-                                            "records.");
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_JSON,
+                                     "The body is not a JSON array of "
+                                     "records.");
     }
 
     for (token = 1; token < doc->tokens[0].next; token = t->next) {
@@ -214,9 +208,8 @@ static ngx_int_t
 ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx, ngx_str_t *text,
     const char *where)
 {
-    json_error_t               err;
-    ngx_http_kafka_item_t     *item;
-    ngx_http_kafka_problem_t   problem;
+    json_error_t            err;
+    ngx_http_kafka_item_t  *item;
 
     if (json_parse(&ngx_http_kafka_doc, (char *) text->data, text->len, &err)
         == 0)
@@ -229,24 +222,23 @@ ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx, ngx_str_t *text,
         return NGX_DECLINED;
     }
 
-    (void) ngx_http_kafka_not_json(ctx, &problem, &err, where);
+    (void) ngx_http_kafka_not_json(ctx, &err, where);
 
-    return ngx_http_kafka_blame(ctx, item, &problem);
+    return ngx_http_kafka_blame(ctx, item);
 }
 
 
 static ngx_int_t
-ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_problem_t *problem, json_error_t *err, const char *where)
+ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx, json_error_t *err,
+    const char *where)
 {
     if (err->reason == json_no_memory) {
-        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    return ngx_http_kafka_refuse_detail(ctx->request->pool, problem,
-                                        NGX_HTTP_KAFKA_NOT_JSON,
-                                        "%s at byte %uz%s.", err->reason,
-                                        err->offset, where);
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_JSON,
+                                 "%s at byte %uz%s.", err->reason,
+                                 err->offset, where);
 }
 
 
@@ -275,9 +267,10 @@ static ngx_int_t
 ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     json_doc_t *doc, uint32_t root)
 {
-    ngx_kafka_message_t       *msg;
-    ngx_http_kafka_item_t     *item;
-    ngx_http_kafka_problem_t   problem;
+    uint32_t                data;
+    ngx_int_t               rc;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
 
     item = ngx_http_kafka_push(ctx, value);
     if (item == NULL) {
@@ -287,45 +280,61 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     msg = ctx->messages.elts;
     msg += ctx->messages.nelts - 1;
 
-    if ((doc == NULL
-         || ngx_http_kafka_check(ctx, doc, root, msg, &problem) == NGX_OK)
-        && ngx_http_kafka_check_size(ctx, msg, &problem) == NGX_OK)
-    {
-        return NGX_OK;
+    rc = NGX_OK;
+    data = root;
+
+    if (doc && ngx_http_kafka_is_event(ctx)) {
+        rc = ngx_http_kafka_event_check(ctx, doc, root, &data);
     }
 
-    return ngx_http_kafka_blame(ctx, item, &problem);
+    if (doc && rc == NGX_OK) {
+        rc = ngx_http_kafka_check_schema(ctx, doc, data);
+    }
+
+    if (doc && rc == NGX_OK) {
+        rc = ngx_http_kafka_check_key(ctx, doc, root, msg);
+    }
+
+    if (doc && rc == NGX_OK) {
+        rc = ngx_http_kafka_check_idempotency(ctx, doc, root, msg);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_kafka_check_size(ctx, msg);
+    }
+
+    return rc == NGX_OK ? NGX_OK : ngx_http_kafka_blame(ctx, item);
 }
 
 
 static ngx_http_kafka_item_t *
 ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
 {
-    ngx_pool_t             *pool;
     ngx_uint_t              max;
+    ngx_pool_t             *pool;
     ngx_kafka_message_t    *msg;
     ngx_http_kafka_item_t  *item;
 
-    pool = ctx->request->pool;
     max = ctx->conf->max_records;
 
     if (ctx->items.nelts == max) {
-        (void) ngx_http_kafka_refuse_detail(pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_MANY,
-                                            "There are more than %ui records.",
-                                            max);
+        (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_MANY,
+                                     "There are more than %ui records.", max);
         return NULL;
     }
 
-    if (ctx->items.elts == NULL
-        && (ngx_array_init(&ctx->items, pool, NGX_HTTP_KAFKA_FIRST,
+    if (ctx->items.elts == NULL) {
+        pool = ctx->request->pool;
+
+        if (ngx_array_init(&ctx->items, pool, NGX_HTTP_KAFKA_FIRST,
                            sizeof(ngx_http_kafka_item_t))
             != NGX_OK
             || ngx_array_init(&ctx->messages, pool, NGX_HTTP_KAFKA_FIRST,
                               sizeof(ngx_kafka_message_t))
-               != NGX_OK))
-    {
-        goto failed;
+               != NGX_OK)
+        {
+            goto failed;
+        }
     }
 
     item = ngx_array_push(&ctx->items);
@@ -360,39 +369,12 @@ failed:
 
 
 static ngx_int_t
-ngx_http_kafka_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem)
-{
-    uint32_t  data;
-
-    data = root;
-
-    if (ngx_http_kafka_is_event(ctx)
-        && ngx_http_kafka_event_check(ctx, doc, root, &data, problem)
-           != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_kafka_check_schema(ctx, doc, data, problem) != NGX_OK
-        || ngx_http_kafka_check_key(ctx, doc, root, msg, problem) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_kafka_check_idempotency(ctx, doc, root, msg, problem);
-}
-
-
-static ngx_int_t
 ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, ngx_http_kafka_problem_t *problem)
+    uint32_t root)
 {
-    char        *pointer;
-    size_t       len;
-    schema_t    *schema;
-    ngx_pool_t  *pool;
+    char      *pointer;
+    size_t     len;
+    schema_t  *schema;
 
     /* too large for the stack; its texts are copied at once */
     static schema_violation_t  violation;
@@ -403,34 +385,29 @@ ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
         return NGX_OK;
     }
 
-    pool = ctx->request->pool;
     len = ngx_strlen(violation.pointer) + 1;
 
-    pointer = ngx_pnalloc(pool, len);
+    pointer = ngx_pnalloc(ctx->request->pool, len);
     if (pointer == NULL) {
-        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
     ngx_memcpy(pointer, violation.pointer, len);
 
-    (void) ngx_http_kafka_refuse_detail(pool, problem, NGX_HTTP_KAFKA_SCHEMA,
-                                        "%s", violation.reason);
+    (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_SCHEMA, "%s",
+                                 violation.reason);
 
-    problem->pointer = pointer;
-    problem->keyword = violation.keyword;
+    ctx->problem.pointer = pointer;
+    ctx->problem.keyword = violation.keyword;
 
     return NGX_DECLINED;
 }
 
 
-/*
- * The key, where the request itself gives none: a field of the record, or a
- * CloudEvent's partitionkey (Kafka binding 1.0.2, section 3.1).
- */
+/* The key, where the request itself gives none. */
 static ngx_int_t
 ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem)
+    uint32_t root, ngx_kafka_message_t *msg)
 {
     uint32_t         token;
     json_pointer_t  *field;
@@ -443,19 +420,14 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     field = ctx->conf->key_field ? ctx->conf->key_field : ctx->topic->key;
 
-    if (field) {
-        token = json_find(doc, root, field);
+    token = field ? json_find(doc, root, field)
+                  : ngx_http_kafka_event_key(ctx, doc, root);
 
-    } else {
-        token = ngx_http_kafka_event_key(ctx, doc, root);
-
-        if (token == JSON_NONE) {
-            return NGX_OK;
-        }
+    if (field == NULL && token == JSON_NONE) {
+        return NGX_OK;
     }
 
-    return ngx_http_kafka_scalar(ctx->request->pool, doc, token, &msg->key,
-                                 problem);
+    return ngx_http_kafka_scalar(ctx, doc, token, &msg->key);
 }
 
 
@@ -466,8 +438,7 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
  */
 static ngx_int_t
 ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem)
+    uint32_t root, ngx_kafka_message_t *msg)
 {
     ngx_str_t            value;
     ngx_pool_t          *pool;
@@ -479,14 +450,15 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     if (field) {
 
-        if (ngx_http_kafka_scalar(pool, doc, json_find(doc, root, field),
-                                  &value, problem)
+        if (ngx_http_kafka_scalar(ctx, doc, json_find(doc, root, field),
+                                  &value)
             != NGX_OK)
         {
-            return problem->code == NGX_HTTP_KAFKA_INTERNAL
-                   ? NGX_DECLINED
-                   : ngx_http_kafka_refuse_detail(pool, problem,
-                                         NGX_HTTP_KAFKA_NO_KEY,
+            if (ctx->problem.code == NGX_HTTP_KAFKA_INTERNAL) {
+                return NGX_DECLINED;
+            }
+
+            return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NO_KEY,
                                          "There is no idempotency key at "
                                          "\"kafka_idempotency_field\".");
         }
@@ -496,7 +468,7 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
         value.data = ngx_pnalloc(pool, ctx->idempotency_key.len + 1
                                        + NGX_INT_T_LEN);
         if (value.data == NULL) {
-            return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+            goto failed;
         }
 
         value.len = ngx_sprintf(value.data, "%V:%ui", &ctx->idempotency_key,
@@ -509,20 +481,24 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     h = ngx_http_kafka_more_headers(pool, msg, 1);
     if (h == NULL) {
-        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
+        goto failed;
     }
 
     ngx_str_set(&h->name, "idempotency-key");
     h->value = value;
 
     return NGX_OK;
+
+failed:
+
+    return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
 }
 
 
 /* A string decoded, a number or boolean as it is written. */
 static ngx_int_t
-ngx_http_kafka_scalar(ngx_pool_t *pool, json_doc_t *doc, uint32_t token,
-    ngx_str_t *value, ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t token, ngx_str_t *value)
 {
     json_token_t  *t;
 
@@ -531,29 +507,29 @@ ngx_http_kafka_scalar(ngx_pool_t *pool, json_doc_t *doc, uint32_t token,
     if (t == NULL || t->type == JSON_NULL || t->type == JSON_ARRAY
         || t->type == JSON_OBJECT || t->start == t->end)
     {
-        return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_NO_KEY);
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_NO_KEY);
     }
 
     value->data = (u_char *) doc->text + t->start;
     value->len = t->end - t->start;
 
-    if (t->type == JSON_STRING && t->escaped) {
-
-        value->data = ngx_pnalloc(pool, value->len);
-        if (value->data == NULL) {
-            return ngx_http_kafka_refuse(problem, NGX_HTTP_KAFKA_INTERNAL);
-        }
-
-        value->len = json_unescape(doc, token, (char *) value->data);
+    if (t->type != JSON_STRING || !t->escaped) {
+        return NGX_OK;
     }
+
+    value->data = ngx_pnalloc(ctx->request->pool, value->len);
+    if (value->data == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    value->len = json_unescape(doc, token, (char *) value->data);
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
 {
     ngx_kafka_producer_t  *kp;
 
@@ -563,31 +539,31 @@ ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg,
         return NGX_OK;
     }
 
-    return ngx_http_kafka_refuse_detail(ctx->request->pool, problem,
-                                        NGX_HTTP_KAFKA_LARGE,
-                                        "Key, value and headers do not fit "
-                                        "into the %uz bytes of the largest "
-                                        "record.",
-                                        ngx_kafka_limit(kp, msg->topic));
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
+                                 "Key, value and headers do not fit into the "
+                                 "%uz bytes of the largest record.",
+                                 ngx_kafka_limit(kp, msg->topic));
 }
 
 
-/* Gives the item a problem of its own; want of memory is the request's. */
+/* The problem is the item's, not the request's; but want of memory is. */
 static ngx_int_t
-ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item,
-    ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item)
 {
-    if (problem->code != NGX_HTTP_KAFKA_INTERNAL) {
-        item->problem = ngx_palloc(ctx->request->pool,
-                                   sizeof(ngx_http_kafka_problem_t));
+    if (ctx->problem.code == NGX_HTTP_KAFKA_INTERNAL) {
+        return NGX_DECLINED;
     }
 
+    item->problem = ngx_palloc(ctx->request->pool,
+                               sizeof(ngx_http_kafka_problem_t));
     if (item->problem == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    *item->problem = *problem;
+    *item->problem = ctx->problem;
     item->state = NGX_HTTP_KAFKA_FAILED;
+
+    ctx->problem.code = NGX_HTTP_KAFKA_NO_ERROR;
     ctx->invalid++;
 
     return NGX_OK;

@@ -186,11 +186,10 @@ ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
 
     for (i = 0; item[i].state != NGX_HTTP_KAFKA_FAILED; i++) { /* void */ }
 
-    (void) ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
-                                        first->code,
-                                        "%ui of %ui records are bad, the "
-                                        "first at index %ui; none was kept.",
-                                        ctx->invalid, ctx->items.nelts, i);
+    (void) ngx_http_kafka_detail(&ctx->problem, first->code,
+                                 "%ui of %ui records are bad, the first at "
+                                 "index %ui; none was kept.",
+                                 ctx->invalid, ctx->items.nelts, i);
 
     results = ngx_http_kafka_results(ctx, 1);
 
@@ -210,13 +209,11 @@ ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
         return ngx_http_kafka_reply_problem(ctx, NULL);
     }
 
-    (void) ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
-                                        possibly
-                                        ? NGX_HTTP_KAFKA_MAYBE_DELIVERED
-                                        : first->code,
-                                        "Not all of the %ui records were "
-                                        "kept; results says which.",
-                                        ctx->items.nelts);
+    (void) ngx_http_kafka_detail(&ctx->problem,
+                                 possibly ? NGX_HTTP_KAFKA_MAYBE_DELIVERED
+                                          : first->code,
+                                 "Not all of the %ui records were kept; "
+                                 "results says which.", ctx->items.nelts);
 
     results = ngx_http_kafka_results(ctx, 0);
 

@@ -75,10 +75,9 @@ ngx_http_kafka_request_topic(ngx_http_kafka_ctx_t *ctx)
 
     if (i == NGX_ERROR) {
         name.len = ngx_min(name.len, 250);
-        return ngx_http_kafka_refuse_detail(ctx->request->pool, &ctx->problem,
-                                            NGX_HTTP_KAFKA_NO_TOPIC,
-                                            "The topic \"%V\" is not "
-                                            "declared.", &name);
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NO_TOPIC,
+                                     "The topic \"%V\" is not declared.",
+                                     &name);
     }
 
     topic = kcf->topics.elts;
@@ -392,7 +391,7 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
     if (h) {
 
         if (ngx_http_kafka_idempotency(ctx, &h->value) != NGX_OK) {
-            return ngx_http_kafka_bad_header(r->pool, &idempotency,
+            return ngx_http_kafka_bad_header(&idempotency,
                                              &ctx->problem);
         }
 

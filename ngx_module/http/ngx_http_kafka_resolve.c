@@ -1,6 +1,7 @@
 /* What fits together: schemas, names, time-outs and shared zones. */
 
 #include "http/ngx_http_kafka_resolve.h"
+#include "http/ngx_http_kafka_block.h"
 #include "limit/ngx_http_kafka_limit.h"
 
 
@@ -9,6 +10,11 @@
 
 static ngx_int_t ngx_http_kafka_resolve(ngx_conf_t *cf,
     ngx_http_kafka_main_conf_t *kmcf, ngx_http_kafka_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kafka_resolve_topic(ngx_conf_t *cf,
+    ngx_kafka_conf_t *kcf, ngx_str_t *name, const char *of,
+    ngx_kafka_place_t *place, ngx_int_t *index);
+static ngx_int_t ngx_http_kafka_resolve_raw(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_times(ngx_conf_t *cf,
     ngx_http_kafka_main_conf_t *kmcf, ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_add_topic_zone(ngx_conf_t *cf,
@@ -52,20 +58,7 @@ static ngx_int_t
 ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
     ngx_http_kafka_loc_conf_t *klcf)
 {
-    ngx_uint_t          i;
-    ngx_kafka_conf_t  **kcfp;
-
-    kcfp = kmcf->producers.elts;
-
-    for (i = 0; i < kmcf->producers.nelts; i++) {
-        if (kcfp[i]->name.len == klcf->pass.len
-            && ngx_strncmp(kcfp[i]->name.data, klcf->pass.data,
-                           klcf->pass.len)
-               == 0)
-        {
-            klcf->producer = kcfp[i];
-        }
-    }
+    klcf->producer = ngx_http_kafka_find_producer(kmcf, &klcf->pass);
 
     if (klcf->producer == NULL) {
         ngx_kafka_conf_error(cf->log, &klcf->pass_place,
@@ -82,62 +75,75 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
 
     klcf->topic_index = NGX_ERROR;
 
-    if (klcf->topic->lengths == NULL) {
-        klcf->topic_index = ngx_kafka_conf_topic(klcf->producer,
-                                                 &klcf->topic->value);
-
-        if (klcf->topic_index == NGX_ERROR) {
-            ngx_kafka_conf_error(cf->log, &klcf->topic_place,
-                                 "topic \"%V\" is not declared in "
-                                 "kafka_producer \"%V\", add \"topic %V;\" "
-                                 "there", &klcf->topic->value,
-                                 &klcf->producer->name, &klcf->topic->value);
-            return NGX_ERROR;
-        }
+    if (klcf->topic->lengths == NULL
+        && ngx_http_kafka_resolve_topic(cf, klcf->producer,
+                                        &klcf->topic->value, "",
+                                        &klcf->topic_place,
+                                        &klcf->topic_index)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    if (klcf->format == NGX_HTTP_KAFKA_RAW) {
-
-        /* what is inherited is for the locations that read JSON */
-
-        if (klcf->schema_place.line == 0) {
-            klcf->schema = NULL;
-        }
-
-        if (klcf->field_place.line == 0) {
-            klcf->key_field = NULL;
-            klcf->idempotency_field = NULL;
-        }
-
-        if (klcf->schema) {
-            ngx_kafka_conf_error(cf->log, &klcf->schema_place,
-                                 "\"kafka_schema\" needs another "
-                                 "\"kafka_format\" than raw, as json");
-            return NGX_ERROR;
-        }
-
-        if (klcf->key_field || klcf->idempotency_field) {
-            ngx_kafka_conf_error(cf->log, &klcf->field_place,
-                                 "\"kafka_key_field\" and "
-                                 "\"kafka_idempotency_field\" need another "
-                                 "\"kafka_format\" than raw, as json");
-            return NGX_ERROR;
-        }
+    if (klcf->dead_letter.len
+        && ngx_http_kafka_resolve_topic(cf, klcf->producer,
+                                        &klcf->dead_letter,
+                                        " of \"kafka_invalid\"",
+                                        &klcf->dead_place, &klcf->dead_index)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    if (klcf->dead_letter.len == 0) {
-        return NGX_OK;
+    return klcf->format == NGX_HTTP_KAFKA_RAW
+           ? ngx_http_kafka_resolve_raw(cf, klcf) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_resolve_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
+    ngx_str_t *name, const char *of, ngx_kafka_place_t *place,
+    ngx_int_t *index)
+{
+    *index = ngx_kafka_conf_topic(kcf, name);
+
+    if (*index == NGX_ERROR) {
+        ngx_kafka_conf_error(cf->log, place,
+                             "topic \"%V\"%s is not declared in "
+                             "kafka_producer \"%V\", add \"topic %V;\" there",
+                             name, of, &kcf->name, name);
+        return NGX_ERROR;
     }
 
-    klcf->dead_index = ngx_kafka_conf_topic(klcf->producer,
-                                            &klcf->dead_letter);
+    return NGX_OK;
+}
 
-    if (klcf->dead_index == NGX_ERROR) {
-        ngx_kafka_conf_error(cf->log, &klcf->dead_place,
-                             "topic \"%V\" of \"kafka_invalid\" is not "
-                             "declared in kafka_producer \"%V\", add "
-                             "\"topic %V;\" there", &klcf->dead_letter,
-                             &klcf->producer->name, &klcf->dead_letter);
+
+/* What a location inherits and only JSON has is not for raw bodies. */
+static ngx_int_t
+ngx_http_kafka_resolve_raw(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
+{
+    if (klcf->schema_place.line == 0) {
+        klcf->schema = NULL;
+    }
+
+    if (klcf->field_place.line == 0) {
+        klcf->key_field = NULL;
+        klcf->idempotency_field = NULL;
+    }
+
+    if (klcf->schema) {
+        ngx_kafka_conf_error(cf->log, &klcf->schema_place,
+                             "\"kafka_schema\" needs another "
+                             "\"kafka_format\" than raw, as json");
+        return NGX_ERROR;
+    }
+
+    if (klcf->key_field || klcf->idempotency_field) {
+        ngx_kafka_conf_error(cf->log, &klcf->field_place,
+                             "\"kafka_key_field\" and "
+                             "\"kafka_idempotency_field\" need another "
+                             "\"kafka_format\" than raw, as json");
         return NGX_ERROR;
     }
 

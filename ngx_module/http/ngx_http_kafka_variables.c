@@ -3,50 +3,52 @@
 #include "http/ngx_http_kafka_variables.h"
 
 
-static ngx_int_t ngx_http_kafka_variable_topic(ngx_http_request_t *r,
+/* bytes of a value: a topic's name is the longest */
+#define NGX_HTTP_KAFKA_VAR_MAX  256
+
+
+enum {
+    NGX_HTTP_KAFKA_VAR_TOPIC = 0,
+    NGX_HTTP_KAFKA_VAR_PARTITION,
+    NGX_HTTP_KAFKA_VAR_OFFSET,
+    NGX_HTTP_KAFKA_VAR_STATUS,
+    NGX_HTTP_KAFKA_VAR_LATENCY,
+    NGX_HTTP_KAFKA_VAR_RECORDS,
+    NGX_HTTP_KAFKA_VAR_ERROR
+};
+
+
+static ngx_int_t ngx_http_kafka_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_kafka_variable_place(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_kafka_variable_status(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_kafka_variable_latency(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_kafka_variable_records(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_kafka_variable_error(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
+static u_char *ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx,
+    ngx_uint_t variable, u_char *p);
+static const char *ngx_http_kafka_persisted(ngx_http_kafka_ctx_t *ctx);
 static ngx_http_kafka_ctx_t *ngx_http_kafka_find_ctx(ngx_http_request_t *r);
 static void ngx_http_kafka_kept_ctx(void *data);
-static ngx_int_t ngx_http_kafka_variable_text(ngx_http_variable_value_t *v,
-    const char *text);
-static ngx_int_t ngx_http_kafka_variable_number(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, const char *fmt, int64_t whole,
-    int64_t thousandths);
 
 
-/* data: 1 for the offset */
 static ngx_http_variable_t  ngx_http_kafka_variables[] = {
 
-    { ngx_string("kafka_topic"), NULL, ngx_http_kafka_variable_topic,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_topic"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_TOPIC, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("kafka_partition"), NULL, ngx_http_kafka_variable_place,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_partition"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_PARTITION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("kafka_offset"), NULL, ngx_http_kafka_variable_place,
-      1, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_offset"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("kafka_status"), NULL, ngx_http_kafka_variable_status,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_status"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_STATUS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("kafka_latency"), NULL, ngx_http_kafka_variable_latency,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_latency"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_LATENCY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("kafka_records"), NULL, ngx_http_kafka_variable_records,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_records"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_RECORDS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("kafka_error"), NULL, ngx_http_kafka_variable_error,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("kafka_error"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_ERROR, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -80,128 +82,93 @@ ngx_http_kafka_add_variables(ngx_conf_t *cf)
 
 
 static ngx_int_t
-ngx_http_kafka_variable_topic(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_kafka_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
 {
-    ngx_http_kafka_ctx_t  *ctx;
-
-    (void) data;
-
-    ctx = ngx_http_kafka_find_ctx(r);
-
-    return ngx_http_kafka_variable_text(v, ctx && ctx->topic
-                                           ? (char *) ctx->topic->name.data
-                                           : NULL);
-}
-
-
-/* Of a single record that was kept. */
-static ngx_int_t
-ngx_http_kafka_variable_place(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
+    u_char                *last, buf[NGX_HTTP_KAFKA_VAR_MAX];
     ngx_http_kafka_ctx_t  *ctx;
 
     ctx = ngx_http_kafka_find_ctx(r);
+    last = ctx ? ngx_http_kafka_variable_text(ctx, data, buf) : buf;
 
-    if (ctx == NULL || ctx->batch
-        || ctx->item.state != NGX_HTTP_KAFKA_KEPT)
-    {
-        return ngx_http_kafka_variable_text(v, NULL);
+    if (last == buf) {
+        /* "-" in a log */
+        v->not_found = 1;
+        return NGX_OK;
     }
 
-    return ngx_http_kafka_variable_number(r, v, "%L", data
-                                          ? ctx->item.offset
-                                          : (int64_t) ctx->item.partition, 0);
+    v->len = last - buf;
+
+    v->data = ngx_pnalloc(r->pool, v->len);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(v->data, buf, v->len);
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
 }
 
 
-/* What the answer says of "persisted". */
-static ngx_int_t
-ngx_http_kafka_variable_status(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
+/* Writes a variable's value; nothing where there is none. */
+static u_char *
+ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx, ngx_uint_t variable,
+    u_char *p)
 {
-    const char            *text;
-    ngx_http_kafka_ctx_t  *ctx;
+    ngx_uint_t  kept;
 
-    (void) data;
+    /* of a single record that was kept */
+    kept = !ctx->batch && ctx->item.state == NGX_HTTP_KAFKA_KEPT;
 
-    ctx = ngx_http_kafka_find_ctx(r);
+    switch (variable) {
 
-    if (ctx == NULL) {
-        text = NULL;
+    case NGX_HTTP_KAFKA_VAR_TOPIC:
+        return ctx->topic ? ngx_sprintf(p, "%V", &ctx->topic->name) : p;
 
-    } else if (ctx->problem.code != NGX_HTTP_KAFKA_NO_ERROR) {
-        text = ngx_http_kafka_meaning(ctx->problem.code)->persisted;
+    case NGX_HTTP_KAFKA_VAR_PARTITION:
+        return kept ? ngx_sprintf(p, "%D", ctx->item.partition) : p;
 
-    } else if (ctx->begun == 0 || ctx->suspended || ctx->waiting) {
+    case NGX_HTTP_KAFKA_VAR_OFFSET:
+        return kept ? ngx_sprintf(p, "%L", ctx->item.offset) : p;
+
+    case NGX_HTTP_KAFKA_VAR_STATUS:
+        return ngx_sprintf(p, "%s", ngx_http_kafka_persisted(ctx));
+
+    case NGX_HTTP_KAFKA_VAR_LATENCY:
+        /* s from the producer to Kafka's word, as $upstream_response_time */
+        return ctx->begun == 0 || ctx->queued || ctx->suspended
+               ? p : ngx_sprintf(p, "%M.%03M", ctx->latency / 1000,
+                                 ctx->latency % 1000);
+
+    case NGX_HTTP_KAFKA_VAR_RECORDS:
+        return ngx_sprintf(p, "%ui", ctx->items.nelts);
+
+    default: /* NGX_HTTP_KAFKA_VAR_ERROR */
+        return ctx->problem.code == NGX_HTTP_KAFKA_NO_ERROR
+               ? p : ngx_sprintf(p, "%s",
+                           ngx_http_kafka_meaning(ctx->problem.code)->code);
+    }
+}
+
+
+/* What the answer says of "persisted"; empty where there is no answer. */
+static const char *
+ngx_http_kafka_persisted(ngx_http_kafka_ctx_t *ctx)
+{
+    if (ctx->problem.code != NGX_HTTP_KAFKA_NO_ERROR) {
+        return ngx_http_kafka_meaning(ctx->problem.code)->persisted;
+    }
+
+    if (ctx->begun == 0 || ctx->suspended || ctx->waiting) {
         /* no answer yet, or the client left before it */
-        text = NULL;
-
-    } else {
-        text = ctx->queued ? "queued" : ctx->invalid ? "partly" : "yes";
+        return "";
     }
 
-    return ngx_http_kafka_variable_text(v, text);
-}
-
-
-/* Seconds from the producer to Kafka's word, as $upstream_response_time. */
-static ngx_int_t
-ngx_http_kafka_variable_latency(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_kafka_ctx_t  *ctx;
-
-    (void) data;
-
-    ctx = ngx_http_kafka_find_ctx(r);
-
-    if (ctx == NULL || ctx->begun == 0 || ctx->queued || ctx->suspended) {
-        return ngx_http_kafka_variable_text(v, NULL);
-    }
-
-    return ngx_http_kafka_variable_number(r, v, "%L.%03L",
-                                          ctx->latency / 1000,
-                                          ctx->latency % 1000);
-}
-
-
-static ngx_int_t
-ngx_http_kafka_variable_records(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_kafka_ctx_t  *ctx;
-
-    (void) data;
-
-    ctx = ngx_http_kafka_find_ctx(r);
-
-    if (ctx == NULL) {
-        return ngx_http_kafka_variable_text(v, NULL);
-    }
-
-    return ngx_http_kafka_variable_number(r, v, "%L", ctx->items.nelts, 0);
-}
-
-
-static ngx_int_t
-ngx_http_kafka_variable_error(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    const char            *text;
-    ngx_http_kafka_ctx_t  *ctx;
-
-    (void) data;
-
-    ctx = ngx_http_kafka_find_ctx(r);
-    text = NULL;
-
-    if (ctx && ctx->problem.code != NGX_HTTP_KAFKA_NO_ERROR) {
-        text = ngx_http_kafka_meaning(ctx->problem.code)->code;
-    }
-
-    return ngx_http_kafka_variable_text(v, text);
+    return ctx->queued ? "queued" : ctx->invalid ? "partly" : "yes";
 }
 
 
@@ -248,45 +215,4 @@ static void
 ngx_http_kafka_kept_ctx(void *data)
 {
     (void) data;
-}
-
-
-/* NULL: "-" in a log. */
-static ngx_int_t
-ngx_http_kafka_variable_text(ngx_http_variable_value_t *v, const char *text)
-{
-    if (text == NULL) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->data = (u_char *) text;
-    v->len = ngx_strlen(text);
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_variable_number(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, const char *fmt, int64_t whole,
-    int64_t thousandths)
-{
-    u_char  *p;
-
-    p = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN + 2);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    v->data = p;
-    v->len = ngx_sprintf(p, fmt, whole, thousandths) - p;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
 }

@@ -272,6 +272,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     ctx.request = &r;
     ctx.conf = &klcf;
+    ctx.problem.pool = &pool;
+    ctx.problem.code = NGX_HTTP_KAFKA_NO_ERROR;
     ctx.topic = &topic;
     ctx.format = formats[data[0] & 7];
     ctx.batch = ctx.format == NGX_HTTP_KAFKA_NDJSON
