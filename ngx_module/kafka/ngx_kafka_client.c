@@ -120,7 +120,7 @@ ngx_kafka_client_new(ngx_kafka_client_t *client, size_t batch, char *errstr,
     rd_kafka_conf_set_log_cb(conf, ngx_kafka_client_log);
     (void) rd_kafka_conf_interceptor_add_on_new(conf, "sluice",
                                                 ngx_kafka_client_on_new,
-                                                kp->sent);
+                                                &kp->conf->gauges->sent);
     rd_kafka_conf_enable_sasl_queue(conf, 1);
 
     if (ngx_kafka_client_sizes(client, conf, batch, errstr, size) == NGX_OK) {
@@ -457,8 +457,8 @@ ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
 
         if (client->log_held) {
             ngx_log_error(NGX_LOG_NOTICE, kp->log, 0,
-                          "kafka_producer \"%V\": %ui more lines of librdkafka",
-                          &kp->conf->name, client->log_held);
+                          "kafka_producer \"%V\": %ui more lines of librdkafka "
+                          "were held back", &kp->conf->name, client->log_held);
         }
 
         client->log_second = ngx_time();

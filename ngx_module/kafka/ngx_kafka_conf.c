@@ -1,4 +1,4 @@
-/* librdkafka's properties: whose they are, and whether they fit together. */
+/* Properties of librdkafka: which a block may set, and how they apply. */
 
 #include "kafka/ngx_kafka_conf.h"
 
@@ -10,8 +10,8 @@
 
 
 typedef struct {
-    const char  *name;          /* a trailing "." stands for all below it */
     const char  *reason;
+    const char  *names;         /* separated by spaces */
 } ngx_kafka_owned_t;
 
 
@@ -28,94 +28,65 @@ typedef struct {
 
 
 static const char *ngx_kafka_conf_owned(const char *name);
+static ngx_kafka_property_t *ngx_kafka_conf_find(ngx_kafka_conf_t *kcf,
+    const char *name);
+static void ngx_kafka_conf_warn(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *value, ngx_uint_t file);
 static ngx_uint_t ngx_kafka_conf_secret(const char *name);
 static const char *ngx_kafka_conf_canonical(const char *name);
 static ngx_int_t ngx_kafka_conf_read(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *value);
-static ngx_int_t ngx_kafka_conf_set(rd_kafka_conf_t *conf, const char *name,
-    const char *value, char *errstr, size_t size);
 static ngx_uint_t ngx_kafka_conf_named(const char *reason, const char *name);
 
 
-#define NGX_KAFKA_PROMISE                                                     \
-    "every 200 promises a record kept once by all in-sync replicas"
-#define NGX_KAFKA_CONSUMER   "it is a consumer's"
-#define NGX_KAFKA_CALLBACK   "it is a callback of the module"
-#define NGX_KAFKA_TEST       "it is for tests of librdkafka"
-#define NGX_KAFKA_QUEUE      "use the \"queue\" directive"
-#define NGX_KAFKA_TIMEOUT    "use the \"timeout\" directive"
-#define NGX_KAFKA_BROKERS    "use the \"brokers\" directive"
-
-
-/* Sorted by name: read by people who look for one. */
+/* What the module owns; a name that ends with "." stands for all below it. */
 static const ngx_kafka_owned_t  ngx_kafka_owned[] = {
-    { "acks", NGX_KAFKA_PROMISE },
-    { "allow.auto.create.topics",
-      "topics are made by \"create\" of the \"topic\" directive" },
-    { "auto.commit.", NGX_KAFKA_CONSUMER },
-    { "auto.offset.reset", NGX_KAFKA_CONSUMER },
-    { "background_event_cb", NGX_KAFKA_CALLBACK },
-    { "bootstrap.servers", NGX_KAFKA_BROKERS },
-    { "check.crcs", NGX_KAFKA_CONSUMER },
-    { "client.rack", NGX_KAFKA_CONSUMER },
-    { "closesocket_cb", NGX_KAFKA_CALLBACK },
-    { "connect_cb", NGX_KAFKA_CALLBACK },
-    { "consume.", NGX_KAFKA_CONSUMER },
-    { "consume_cb", NGX_KAFKA_CALLBACK },
-    { "coordinator.", NGX_KAFKA_CONSUMER },
-    { "default_topic_conf", NGX_KAFKA_CALLBACK },
-    { "delivery.report.only.error",
-      "every record's report is waited for" },
-    { "delivery.timeout.ms", NGX_KAFKA_TIMEOUT },
-    { "dr_cb", NGX_KAFKA_CALLBACK },
-    { "dr_msg_cb", NGX_KAFKA_CALLBACK },
-    { "enable.auto.", NGX_KAFKA_CONSUMER },
-    { "enable.gapless.guarantee",
-      "one lost record would stop the producer for good" },
-    { "enable.idempotence", NGX_KAFKA_PROMISE },
-    { "enable.partition.eof", NGX_KAFKA_CONSUMER },
-    { "enable_sasl_queue", NGX_KAFKA_CALLBACK },
-    { "enabled_events", NGX_KAFKA_CALLBACK },
-    { "error_cb", NGX_KAFKA_CALLBACK },
-    { "fetch.", NGX_KAFKA_CONSUMER },
-    { "group.", NGX_KAFKA_CONSUMER },
-    { "heartbeat.interval.ms", NGX_KAFKA_CONSUMER },
-    { "interceptors", NGX_KAFKA_CALLBACK },
-    { "internal.termination.signal", "signals are nginx's" },
-    { "isolation.level", NGX_KAFKA_CONSUMER },
-    { "log.queue", "logs go through the worker's own thread" },
-    { "log_cb", NGX_KAFKA_CALLBACK },
-    { "max.partition.fetch.bytes", NGX_KAFKA_CONSUMER },
-    { "max.poll.interval.ms", NGX_KAFKA_CONSUMER },
-    { "message.timeout.ms", NGX_KAFKA_TIMEOUT },
-    { "metadata.broker.list", NGX_KAFKA_BROKERS },
-    { "msg_order_cmp", NGX_KAFKA_CALLBACK },
-    { "oauthbearer_token_refresh_cb", NGX_KAFKA_CALLBACK },
-    { "offset.store.", NGX_KAFKA_CONSUMER },
-    { "offset_commit_cb", NGX_KAFKA_CALLBACK },
-    { "opaque", NGX_KAFKA_CALLBACK },
-    { "open_cb", NGX_KAFKA_CALLBACK },
-    { "partition.assignment.strategy", NGX_KAFKA_CONSUMER },
-    { "partitioner_cb", NGX_KAFKA_CALLBACK },
-    { "plugin.library.paths", "plugins run code in nginx's workers" },
-    { "produce.offset.report", "answers tell the offset" },
-    { "queue.buffering.max.kbytes", NGX_KAFKA_QUEUE },
-    { "queue.buffering.max.messages", NGX_KAFKA_QUEUE },
-    { "queued.", NGX_KAFKA_CONSUMER },
-    { "rebalance_cb", NGX_KAFKA_CALLBACK },
-    { "request.required.acks", NGX_KAFKA_PROMISE },
-    { "resolve_cb", NGX_KAFKA_CALLBACK },
-    { "session.timeout.ms", NGX_KAFKA_CONSUMER },
-    { "socket_cb", NGX_KAFKA_CALLBACK },
-    { "ssl.certificate.verify_cb", NGX_KAFKA_CALLBACK },
-    { "ssl_engine_callback_data", NGX_KAFKA_CALLBACK },
-    { "statistics.interval.ms", "\"kafka_ready\" lives on statistics" },
-    { "stats_cb", NGX_KAFKA_CALLBACK },
-    { "test.mock.", NGX_KAFKA_TEST },
-    { "throttle_cb", NGX_KAFKA_CALLBACK },
-    { "transaction.timeout.ms", "transactions are not used" },
-    { "transactional.id", "transactions are not used" },
-    { "ut_handle_ProduceResponse", NGX_KAFKA_TEST },
+
+    { "every 200 promises a record kept once by all in-sync replicas",
+      "acks enable.idempotence request.required.acks" },
+
+    { "it is a consumer's",
+      "auto.commit. auto.offset.reset check.crcs client.rack consume. "
+      "coordinator. enable.auto. enable.partition.eof fetch. group. "
+      "heartbeat.interval.ms isolation.level max.partition.fetch.bytes "
+      "max.poll.interval.ms offset.store. partition.assignment.strategy "
+      "queued. session.timeout.ms" },
+
+    { "it is a callback of the module",
+      "background_event_cb closesocket_cb connect_cb consume_cb "
+      "default_topic_conf dr_cb dr_msg_cb enable_sasl_queue enabled_events "
+      "error_cb interceptors log_cb msg_order_cmp "
+      "oauthbearer_token_refresh_cb offset_commit_cb opaque open_cb "
+      "partitioner_cb rebalance_cb resolve_cb socket_cb "
+      "ssl.certificate.verify_cb ssl_engine_callback_data stats_cb "
+      "throttle_cb" },
+
+    { "use the \"brokers\" directive",
+      "bootstrap.servers metadata.broker.list" },
+
+    { "use the \"queue\" directive",
+      "queue.buffering.max.kbytes queue.buffering.max.messages" },
+
+    { "use the \"timeout\" directive",
+      "delivery.timeout.ms message.timeout.ms" },
+
+    { "topics are made by \"create\" of the \"topic\" directive",
+      "allow.auto.create.topics" },
+
+    { "transactions are not used",
+      "transaction.timeout.ms transactional.id" },
+
+    { "it is for tests of librdkafka",
+      "test.mock. ut_handle_ProduceResponse" },
+
+    { "every record's report is waited for", "delivery.report.only.error" },
+    { "one lost record would stop the producer for good",
+      "enable.gapless.guarantee" },
+    { "signals are nginx's", "internal.termination.signal" },
+    { "logs go through the worker's own thread", "log.queue" },
+    { "plugins run code in nginx's workers", "plugin.library.paths" },
+    { "answers tell the offset", "produce.offset.report" },
+    { "\"kafka_ready\" needs the statistics", "statistics.interval.ms" },
     { NULL, NULL }
 };
 
@@ -130,7 +101,7 @@ static const ngx_kafka_alias_t  ngx_kafka_aliases[] = {
 };
 
 
-/* What belongs into a file of its own. */
+/* Secrets, which belong into a file of their own. */
 static const char  *ngx_kafka_secrets[] = {
     "sasl.oauthbearer.assertion.private.key.passphrase",
     "sasl.oauthbearer.assertion.private.key.pem",
@@ -143,14 +114,14 @@ static const char  *ngx_kafka_secrets[] = {
 };
 
 
-/* What a property may change. */
+/* Defaults that a property may change. */
 static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
     { "client.id", "sluice" },
     { "linger.ms", "1" },
     /* the default partitioner places keys apart from Java's */
     { "partitioner", "murmur2_random" },
     { "reconnect.backoff.max.ms", "1000" },
-    /* a host that is silent must not be waited for when it is back */
+    /* a silent host must not be waited for once it is back */
     { "socket.connection.setup.timeout.ms", "3000" },
     { "socket.keepalive.enable", "true" },
     { "socket.nagle.disable", "true" },
@@ -159,7 +130,7 @@ static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
 };
 
 
-/* What it may not; the two queue limits lie above the module's own. */
+/* Fixed settings; the two queue limits lie above the module's own. */
 static const ngx_kafka_setting_t  ngx_kafka_fixed[] = {
     { "acks", "all" },
     { "allow.auto.create.topics", "false" },
@@ -196,8 +167,7 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
 {
     char                   errstr[512];
     ngx_str_t              val;
-    ngx_uint_t             i;
-    const char            *reason, *canonical;
+    const char            *reason;
     rd_kafka_conf_t       *conf;
     ngx_kafka_property_t  *prop;
     rd_kafka_conf_res_t    res;
@@ -209,20 +179,12 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
         return NGX_CONF_ERROR;
     }
 
-    canonical = ngx_kafka_conf_canonical((char *) name->data);
-    prop = kcf->properties.elts;
-
-    for (i = 0; i < kcf->properties.nelts; i++) {
-        if (ngx_strcmp(ngx_kafka_conf_canonical((char *) prop[i].name.data),
-                       canonical)
-            == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate property \"%V\", first set in "
-                               "%V:%ui", name, &prop[i].place.file,
-                               prop[i].place.line);
-            return NGX_CONF_ERROR;
-        }
+    prop = ngx_kafka_conf_find(kcf, (char *) name->data);
+    if (prop) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate property \"%V\", first set in %V:%ui",
+                           name, &prop->place.file, prop->place.line);
+        return NGX_CONF_ERROR;
     }
 
     val = *value;
@@ -246,21 +208,7 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
         return NGX_CONF_ERROR;
     }
 
-    if (!file && ngx_kafka_conf_secret((char *) name->data)) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "property \"%V\" shows in the output of "
-                           "\"nginx -T\", use \"property_file\"", name);
-    }
-
-    if (ngx_strcmp(canonical, "sasl.mechanisms") == 0
-        && ngx_strncmp(val.data, "SCRAM-", 6) == 0
-        && rd_kafka_version() < NGX_KAFKA_SCRAM_FIXED)
-    {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "librdkafka %s cannot authenticate by %V to "
-                           "Kafka 4, which calls the credentials invalid; "
-                           "2.6.1 can", rd_kafka_version_str(), &val);
-    }
+    ngx_kafka_conf_warn(cf, name, &val, file);
 
     prop = ngx_array_push(&kcf->properties);
     if (prop == NULL) {
@@ -276,21 +224,73 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
 }
 
 
+/* By this name, or by another one of the same property. */
+static ngx_kafka_property_t *
+ngx_kafka_conf_find(ngx_kafka_conf_t *kcf, const char *name)
+{
+    ngx_uint_t             i;
+    const char            *canonical;
+    ngx_kafka_property_t  *prop;
+
+    canonical = ngx_kafka_conf_canonical(name);
+    prop = kcf->properties.elts;
+
+    for (i = 0; i < kcf->properties.nelts; i++) {
+        if (ngx_strcmp(ngx_kafka_conf_canonical((char *) prop[i].name.data),
+                       canonical)
+            == 0)
+        {
+            return &prop[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_kafka_conf_warn(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *value,
+    ngx_uint_t file)
+{
+    const char  *canonical;
+
+    canonical = ngx_kafka_conf_canonical((char *) name->data);
+
+    if (!file && ngx_kafka_conf_secret((char *) name->data)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "property \"%V\" shows in the output of "
+                           "\"nginx -T\", use \"property_file\"", name);
+    }
+
+    if (ngx_strcmp(canonical, "sasl.mechanisms") == 0
+        && ngx_strncmp(value->data, "SCRAM-", 6) == 0
+        && rd_kafka_version() < NGX_KAFKA_SCRAM_FIXED)
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "librdkafka %s cannot authenticate by %V to "
+                           "Kafka 4, which calls the credentials invalid; "
+                           "2.6.1 can", rd_kafka_version_str(), value);
+    }
+}
+
+
 static const char *
 ngx_kafka_conf_owned(const char *name)
 {
     size_t                    len;
+    const char               *p;
     const ngx_kafka_owned_t  *owned;
 
-    for (owned = ngx_kafka_owned; owned->name; owned++) {
-        len = ngx_strlen(owned->name);
+    for (owned = ngx_kafka_owned; owned->reason; owned++) {
 
-        if (owned->name[len - 1] != '.') {
-            len++;
-        }
+        for (p = owned->names; *p; p += len + strspn(p + len, " ")) {
+            len = strcspn(p, " ");
 
-        if (ngx_strncmp(name, owned->name, len) == 0) {
-            return owned->reason;
+            if (ngx_strncmp(name, p, len) == 0
+                && (p[len - 1] == '.' || name[len] == '\0'))
+            {
+                return owned->reason;
+            }
         }
     }
 
@@ -385,72 +385,49 @@ ngx_kafka_conf_read(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *value)
 }
 
 
-static ngx_int_t
-ngx_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
-    char *errstr, size_t size)
-{
-    return rd_kafka_conf_set(conf, name, value, errstr, size)
-           == RD_KAFKA_CONF_OK ? NGX_OK : NGX_ERROR;
-}
-
-
 rd_kafka_conf_t *
 ngx_kafka_conf_build(ngx_kafka_conf_t *kcf, ngx_uint_t brokers, char *errstr,
     size_t size)
 {
     ngx_uint_t                  i;
     rd_kafka_conf_t            *conf;
+    rd_kafka_conf_res_t         res;
     ngx_kafka_property_t       *prop;
     const ngx_kafka_setting_t  *set;
 
     conf = rd_kafka_conf_new();
-
-    for (set = ngx_kafka_defaults; set->name; set++) {
-        if (ngx_kafka_conf_set(conf, set->name, set->value, errstr, size)
-            != NGX_OK)
-        {
-            goto failed;
-        }
-    }
-
     prop = kcf->properties.elts;
+    res = RD_KAFKA_CONF_OK;
 
-    for (i = 0; i < kcf->properties.nelts; i++) {
-        if (ngx_kafka_conf_set(conf, (char *) prop[i].name.data,
-                               (char *) prop[i].value.data, errstr, size)
-            != NGX_OK)
-        {
-            goto failed;
-        }
-    }
-
-    for (set = ngx_kafka_fixed; set->name; set++) {
-        if (ngx_kafka_conf_set(conf, set->name, set->value, errstr, size)
-            != NGX_OK)
-        {
-            goto failed;
-        }
-    }
-
-    if (brokers
-        && ngx_kafka_conf_set(conf, "bootstrap.servers",
-                              (char *) kcf->brokers.data, errstr, size)
-           != NGX_OK)
+    for (set = ngx_kafka_defaults; res == RD_KAFKA_CONF_OK && set->name; set++)
     {
-        goto failed;
+        res = rd_kafka_conf_set(conf, set->name, set->value, errstr, size);
+    }
+
+    for (i = 0; res == RD_KAFKA_CONF_OK && i < kcf->properties.nelts; i++) {
+        res = rd_kafka_conf_set(conf, (char *) prop[i].name.data,
+                                (char *) prop[i].value.data, errstr, size);
+    }
+
+    for (set = ngx_kafka_fixed; res == RD_KAFKA_CONF_OK && set->name; set++) {
+        res = rd_kafka_conf_set(conf, set->name, set->value, errstr, size);
+    }
+
+    if (res == RD_KAFKA_CONF_OK && brokers) {
+        res = rd_kafka_conf_set(conf, "bootstrap.servers",
+                                (char *) kcf->brokers.data, errstr, size);
+    }
+
+    if (res != RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
     }
 
     return conf;
-
-failed:
-
-    rd_kafka_conf_destroy(conf);
-
-    return NULL;
 }
 
 
-/* Some of librdkafka's reasons end by a line feed, some have one inside. */
+/* Some reasons of librdkafka end with a line feed, some hold one. */
 void
 ngx_kafka_conf_one_line(char *text)
 {

@@ -28,20 +28,20 @@ typedef struct {
 } ngx_kafka_property_t;
 
 
-/* In shared memory, one a topic; a new one each configuration. */
+/* In shared memory, one for each topic and configuration. */
 typedef struct {
     ngx_atomic_t         exists;
     ngx_atomic_t         made;      /* when it was made here, ms, or 0 */
     ngx_atomic_t         error;     /* of the last creation, as positive */
     ngx_atomic_t         limit;     /* max.message.bytes, 0: not known */
-    ngx_atomic_t         asked;     /* when for the limit, ms, or 0 */
-    ngx_atomic_t         wanted;    /* once more, a record was too large */
-    ngx_atomic_t         refused;   /* its limit is not for us to know */
+    ngx_atomic_t         asked;     /* when the limit was, ms, or 0 */
+    ngx_atomic_t         wanted;    /* ask again, a record was too large */
+    ngx_atomic_t         refused;   /* the limit may not be read */
     ngx_atomic_t         replication;   /* replicas, 0: not known */
     ngx_atomic_t         in_sync;   /* min.insync.replicas, 0: not known */
     ngx_atomic_t         unclean;   /* leader elections are enabled */
     ngx_atomic_t         weak;      /* why a 200 promises less, as logged */
-    ngx_atomic_t         looked;    /* of the first: when for replicas, ms */
+    ngx_atomic_t         looked;    /* of topic 0: when replicas were, ms */
 } ngx_kafka_topic_state_t;
 
 

@@ -20,8 +20,8 @@ static ngx_kafka_producer_counts_t *ngx_kafka_counters_producer(
 static ngx_kafka_topic_counts_t *ngx_kafka_counters_topic(
     ngx_slab_pool_t *shpool, ngx_kafka_producer_counts_t *producer,
     ngx_str_t *name);
-static ngx_int_t ngx_kafka_counters_name(ngx_slab_pool_t *shpool,
-    ngx_str_t *dst, const char *src, size_t len);
+static u_char *ngx_kafka_counters_name(ngx_str_t *name, u_char *p,
+    u_char *data, size_t len);
 static ngx_uint_t ngx_kafka_counters_named(ngx_str_t *one, ngx_str_t *two);
 static ngx_kafka_slot_t *ngx_kafka_slot_claim(ngx_slab_pool_t *shpool,
     ngx_uint_t n);
@@ -170,11 +170,9 @@ ngx_kafka_counters_conf(ngx_slab_pool_t *shpool, ngx_kafka_conf_t *kcf,
 static ngx_kafka_producer_counts_t *
 ngx_kafka_counters_producer(ngx_slab_pool_t *shpool, ngx_str_t *name)
 {
+    u_char                        *p;
     ngx_kafka_shared_t            *shared;
     ngx_kafka_producer_counts_t  **link, *producer;
-
-    /* no topic can have this name */
-    static const char  other[] = "(other)";
 
     shared = shpool->data;
 
@@ -184,20 +182,19 @@ ngx_kafka_counters_producer(ngx_slab_pool_t *shpool, ngx_str_t *name)
         }
     }
 
-    producer = ngx_slab_calloc(shpool, sizeof(ngx_kafka_producer_counts_t));
-
-    if (producer == NULL
-        || ngx_kafka_counters_name(shpool, &producer->name,
-                                   (char *) name->data, name->len)
-           != NGX_OK
-        || ngx_kafka_counters_name(shpool, &producer->other.name, other,
-                                   sizeof(other) - 1)
-           != NGX_OK)
-    {
+    producer = ngx_slab_calloc(shpool, sizeof(ngx_kafka_producer_counts_t)
+                                       + name->len + sizeof("(other)"));
+    if (producer == NULL) {
         return NULL;
     }
 
     producer->lock = shpool;
+
+    /* no topic can have the second name */
+    p = (u_char *) &producer[1];
+    p = ngx_kafka_counters_name(&producer->name, p, name->data, name->len);
+    (void) ngx_kafka_counters_name(&producer->other.name, p,
+                                   (u_char *) "(other)", sizeof("(other)") - 1);
 
     ngx_memory_barrier();
     *link = producer;
@@ -218,36 +215,26 @@ ngx_kafka_counters_topic(ngx_slab_pool_t *shpool,
         }
     }
 
-    topic = ngx_slab_calloc(shpool, sizeof(ngx_kafka_topic_counts_t));
-
-    if (topic == NULL
-        || ngx_kafka_counters_name(shpool, &topic->name, (char *) name->data,
-                                   name->len)
-           != NGX_OK)
-    {
-        return NULL;
+    topic = ngx_slab_calloc(shpool, sizeof(ngx_kafka_topic_counts_t)
+                                    + name->len);
+    if (topic) {
+        (void) ngx_kafka_counters_name(&topic->name, (u_char *) &topic[1],
+                                       name->data, name->len);
+        ngx_memory_barrier();
+        *link = topic;
     }
-
-    ngx_memory_barrier();
-    *link = topic;
 
     return topic;
 }
 
 
-static ngx_int_t
-ngx_kafka_counters_name(ngx_slab_pool_t *shpool, ngx_str_t *dst,
-    const char *src, size_t len)
+static u_char *
+ngx_kafka_counters_name(ngx_str_t *name, u_char *p, u_char *data, size_t len)
 {
-    dst->data = ngx_slab_alloc(shpool, len);
-    if (dst->data == NULL) {
-        return NGX_ERROR;
-    }
+    name->data = p;
+    name->len = len;
 
-    ngx_memcpy(dst->data, src, len);
-    dst->len = len;
-
-    return NGX_OK;
+    return ngx_cpymem(p, data, len);
 }
 
 

@@ -61,10 +61,11 @@ ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
 
 
 /*
- * A new record waits behind all that do.  None is taken where that would last
- * more than half of the time a record is tried, by the rate or by how long the
- * oldest has waited while others were kept: records would end at their
- * time-out and take others along.  What one batch holds is no back-log.
+ * A new record waits behind all that wait already.  No record is taken if that
+ * lasts more than half of the time a record is tried, or records would reach
+ * their time-out and end others with them.  The measured rate tells how long,
+ * and the age of the oldest record while others are kept.  What one batch
+ * holds is no queue yet.
  */
 ngx_uint_t
 ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
@@ -92,11 +93,11 @@ ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
 
 
 /*
- * A window shows the brokers' rate, and not the clients', where all that was
- * kept in it waited already when it began: they were never without work.  It
- * ends with an acknowledgement, so a stop lies in one window; the rate is the
- * better of two in a row, or not known.  Silence is ngx_kafka_producer_down()'s
- * matter.
+ * A window shows the brokers' rate, not the clients', if every record kept in
+ * the window was taken before it began: brokers were never without work.  A
+ * window ends with an acknowledgement, so a stop of brokers lies in one window.
+ * The rate is the better of two windows in a row, or not known.  Silence is
+ * judged by ngx_kafka_producer_down().
  */
 void
 ngx_kafka_producer_measure(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
@@ -133,7 +134,7 @@ ngx_kafka_window(ngx_kafka_producer_t *kp)
 }
 
 
-/* The bytes that may wait at a rate: at most the queue. */
+/* Bytes that may wait at a rate; at most the queue. */
 static size_t
 ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate)
 {
@@ -153,7 +154,7 @@ ngx_kafka_retry_after(ngx_kafka_producer_t *kp)
         return 1;
     }
 
-    /* silence counts here: who is told to come back may as well come later */
+    /* silence counts: clients that are told to come back may come later */
 
     window = ngx_kafka_window(kp);
     rate = (kp->rate * window + (uint64_t) kp->sample * 1000)

@@ -111,9 +111,6 @@ struct ngx_kafka_producer_s {
     ngx_msec_t             probe;       /* when the next may pass */
     ngx_msec_t             start;       /* when to try again */
     ngx_msec_t             create;      /* likewise */
-    uint64_t              *sent;        /* ms, when a Produce request was;
-                                           written by librdkafka's threads,
-                                           outlives them */
     ngx_msec_t             create_wait; /* back-off, ms */
     unsigned               down:1;      /* as last logged */
     unsigned               fresh:1;     /* a record was taken and kept within

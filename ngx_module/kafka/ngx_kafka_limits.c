@@ -1,4 +1,4 @@
-/* What the brokers take: each topic's max.message.bytes, and its use. */
+/* max.message.bytes of topics: read from brokers, and applied. */
 
 #include "kafka/ngx_kafka_impl.h"
 
@@ -42,7 +42,7 @@ ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
         return kp->limit;
     }
 
-    /* lengths of lengths differ by a few bytes */
+    /* fields that hold lengths take a few bytes more or less */
 
     len = limit - ngx_min(limit, ngx_kafka_limits_alone(0));
 
@@ -67,7 +67,7 @@ ngx_kafka_limit_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
 
     limit = kp->conf->states[msg->topic].limit;
 
-    /* what is far below it need not be measured */
+    /* a message far below the limit need not be measured */
 
     return limit == 0
            || size + NGX_KAFKA_BATCH_SLACK * (msg->nheaders + 1) <= limit
@@ -196,7 +196,7 @@ ngx_kafka_limits_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
 
     client->describing = 0;
 
-    /* a failure of the whole: asked again when its time has come */
+    /* the whole request failed: the topics are due again later */
 
     if (rd_kafka_event_error(event)) {
         return;
@@ -239,8 +239,8 @@ ngx_kafka_limits_result(ngx_kafka_client_t *client,
         if (ngx_atomic_cmp_set(&state->refused, 0, 1)) {
             ngx_log_error(NGX_LOG_WARN, client->producer->log, 0,
                           "could not read max.message.bytes of topic \"%V\": "
-                          "%s; allow its principal DescribeConfigs on the "
-                          "topic, or see that it is not below "
+                          "%s; allow the principal DescribeConfigs on the "
+                          "topic, or let max.message.bytes not be below "
                           "message.max.bytes, which applies meanwhile",
                           &name, rd_kafka_err2str(err));
             ngx_kafka_promise_judge(client->producer, topic);
@@ -331,18 +331,18 @@ ngx_kafka_limits_outgrown(ngx_kafka_client_t *client)
     }
 
     ngx_log_error(NGX_LOG_NOTICE, kp->log, 0,
-                  "kafka_producer \"%V\": a topic takes no more than %uz "
-                  "bytes at once, starting anew with batches of that",
+                  "kafka_producer \"%V\": a topic takes at most %uz bytes "
+                  "at once, its client is replaced by one with such batches",
                   &kp->conf->name, smallest);
 
-    /* it need not wait as one that failed */
+    /* the next client need not wait, as after a failure */
     kp->start = ngx_current_msec;
 
     return 1;
 }
 
 
-/* Of a batch that holds nothing else, in bytes. */
+/* Bytes of a batch that holds the message alone. */
 static size_t
 ngx_kafka_limits_size(const ngx_kafka_message_t *msg)
 {
@@ -378,7 +378,7 @@ ngx_kafka_limits_alone(size_t len)
 }
 
 
-/* Its bytes in zigzag encoding. */
+/* Bytes of a number in zigzag encoding. */
 static size_t
 ngx_kafka_varint(int64_t n)
 {

@@ -29,15 +29,6 @@ static void ngx_kafka_producer_drained(ngx_event_t *ev);
 static void ngx_kafka_producers_flush(void);
 
 
-/* Outlives the pool, as librdkafka's threads write there until the end. */
-typedef struct ngx_kafka_sent_s  ngx_kafka_sent_t;
-
-struct ngx_kafka_sent_s {
-    uint64_t           time;        /* see kp->sent */
-    ngx_kafka_sent_t  *next;
-};
-
-
 static const ngx_kafka_client_calls_t  ngx_kafka_producer_calls = {
     ngx_kafka_producer_wake,
     ngx_kafka_producer_event,
@@ -47,15 +38,13 @@ static const ngx_kafka_client_calls_t  ngx_kafka_producer_calls = {
 
 
 /* of this worker */
-static ngx_queue_t        ngx_kafka_producers;
-static ngx_kafka_sent_t  *ngx_kafka_sent;
+static ngx_queue_t  ngx_kafka_producers;
 
 
 ngx_kafka_producer_t *
 ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     ngx_msec_t drain)
 {
-    ngx_kafka_sent_t      *sent;
     ngx_kafka_producer_t  *kp;
 
     kp = ngx_pcalloc(cycle->pool, sizeof(ngx_kafka_producer_t));
@@ -66,15 +55,6 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     if (ngx_kafka_producers.next == NULL) {
         ngx_queue_init(&ngx_kafka_producers);
     }
-
-    sent = ngx_calloc(sizeof(ngx_kafka_sent_t), cycle->log);
-    if (sent == NULL) {
-        return NULL;
-    }
-
-    sent->next = ngx_kafka_sent;
-    ngx_kafka_sent = sent;
-    kp->sent = &sent->time;
 
     kp->conf = kcf;
     kp->log = cycle->log;
@@ -253,7 +233,7 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
 
     ngx_kafka_producer_overdue(kp);
 
-    /* also where a wake-up was lost */
+    /* a wake-up may have been lost */
 
     for (q = ngx_queue_head(&kp->clients);
          q != ngx_queue_sentinel(&kp->clients);
@@ -286,9 +266,9 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
 
 
 /*
- * The time-out of a record is ours: librdkafka would go on with a new epoch
- * after its own, and send again under it what the brokers may already have.
- * A client that is purged sends nothing twice.
+ * The time-out of a record is the module's.  After its own librdkafka would
+ * continue with a new epoch, and send again what brokers may already have.  A
+ * purged client sends nothing twice.
  */
 static void
 ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
@@ -311,7 +291,7 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
 
     ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                   "kafka_producer \"%V\": records were not acknowledged "
-                  "within \"timeout\" of %Mms, starting anew",
+                  "within \"timeout\" of %Mms, its client is replaced",
                   &kp->conf->name, kp->conf->timeout);
 
     /* until one is acknowledged, only probes may pass */

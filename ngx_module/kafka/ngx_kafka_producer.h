@@ -85,11 +85,11 @@ ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
 void ngx_kafka_producers_exit(void);
 
 /*
- * Takes the "n" records of one request, all or none: only where librdkafka
- * refuses one behind the first, which no limit here lets happen, are those
- * with a "record" taken and the others not.  Bytes are copied, except while a
- * message with a handler waits for its topic: they must live until report or
- * abandon.  No handler is called from here.
+ * Takes the "n" records of one request, all or none.  Should librdkafka refuse
+ * a record after the first, which the limits here prevent, then those with a
+ * "record" are taken and the others are not.  Bytes are copied.  While a
+ * message with a handler waits for its topic they are not: they must live
+ * until report or abandon.  No handler is called from here.
  */
 ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);

@@ -1,4 +1,7 @@
-/* Whether topics are kept as a 200 says: replicas, in-sync ones, elections. */
+/*
+ * Whether a topic keeps what a 200 promises: replicas, in-sync replicas,
+ * elections.
+ */
 
 #include "kafka/ngx_kafka_impl.h"
 #include <pthread.h>
@@ -200,7 +203,7 @@ ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic)
     conf = kp->conf->topics.elts;
 
     if (state->replication == 0 || (state->in_sync == 0 && !state->refused)) {
-        /* not all is known yet, and this is to be one line */
+        /* the line is logged when all is known */
         return;
     }
 

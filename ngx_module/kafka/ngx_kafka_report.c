@@ -94,7 +94,8 @@ ngx_kafka_report_never_kept(ngx_kafka_record_t *rec, rd_kafka_resp_err_t err)
         return 1;
 
     default:
-        sent = __atomic_load_n(rec->producer->sent, __ATOMIC_RELAXED);
+        sent = __atomic_load_n(&rec->producer->conf->gauges->sent,
+                               __ATOMIC_RELAXED);
         return sent == 0
                || (ngx_msec_int_t) ((ngx_msec_t) sent - rec->taken) < 0;
     }

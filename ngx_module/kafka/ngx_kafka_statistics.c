@@ -23,7 +23,8 @@ static ngx_uint_t ngx_kafka_statistics_index(
 static ngx_str_t ngx_kafka_statistics_text(json_doc_t *doc, uint32_t token);
 static ngx_int_t ngx_kafka_statistics_number(json_doc_t *doc, uint32_t object,
     const char *name);
-static ngx_kafka_broker_e ngx_kafka_statistics_state(ngx_str_t *name);
+static ngx_kafka_broker_e ngx_kafka_statistics_state(json_doc_t *doc,
+    uint32_t token);
 
 
 void
@@ -244,8 +245,7 @@ ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf, json_doc_t *doc,
 
     broker = &kcf->gauges->brokers[i];
 
-    text = ngx_kafka_statistics_text(doc, state);
-    broker->state = ngx_kafka_statistics_state(&text);
+    broker->state = ngx_kafka_statistics_state(doc, state);
 
     rtt = json_member(doc, object, "rtt", 3);
 
@@ -332,28 +332,13 @@ ngx_kafka_statistics_number(json_doc_t *doc, uint32_t object,
 }
 
 
+/* "UP", "UPDATE", "DOWN", "INIT", or one of several steps between them. */
 static ngx_kafka_broker_e
-ngx_kafka_statistics_state(ngx_str_t *name)
+ngx_kafka_statistics_state(json_doc_t *doc, uint32_t token)
 {
-    ngx_uint_t  i;
-
-    static struct {
-        ngx_str_t           name;
-        ngx_kafka_broker_e  state;
-    } states[] = {
-        { ngx_string("UP"), NGX_KAFKA_BROKER_UP },
-        { ngx_string("UPDATE"), NGX_KAFKA_BROKER_UP },
-        { ngx_string("DOWN"), NGX_KAFKA_BROKER_DOWN },
-        { ngx_string("INIT"), NGX_KAFKA_BROKER_UNUSED }
-    };
-
-    for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-        if (states[i].name.len == name->len
-            && ngx_strncmp(states[i].name.data, name->data, name->len) == 0)
-        {
-            return states[i].state;
-        }
-    }
-
-    return NGX_KAFKA_BROKER_CONNECTING;
+    return json_equals(doc, token, "UP", 2) ? NGX_KAFKA_BROKER_UP
+           : json_equals(doc, token, "UPDATE", 6) ? NGX_KAFKA_BROKER_UP
+           : json_equals(doc, token, "DOWN", 4) ? NGX_KAFKA_BROKER_DOWN
+           : json_equals(doc, token, "INIT", 4) ? NGX_KAFKA_BROKER_UNUSED
+           : NGX_KAFKA_BROKER_CONNECTING;
 }

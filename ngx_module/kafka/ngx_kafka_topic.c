@@ -293,8 +293,8 @@ ngx_kafka_topic_remedy(rd_kafka_resp_err_t err)
 
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-        return "allow its principal to create topics, or create the topic "
-               "and take \"create\" away";
+        return "allow the principal to create topics, or create the topic "
+               "and remove \"create\"";
 
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
         return "lower \"replication\" or start more brokers";
@@ -303,7 +303,7 @@ ngx_kafka_topic_remedy(rd_kafka_resp_err_t err)
         return "see the cluster's create.topic.policy";
 
     default:
-        return "it is tried again";
+        return "the module tries again";
     }
 }
 

@@ -122,7 +122,7 @@ def test_a_broker_stopped_for_longer_than_the_timeout_stays_known_down(
     one.wait_ok(50)
     own_kafka.pause()
     begin = time.monotonic()
-    wait_for(lambda: "starting anew" in server.log(), 10, "the first is over")
+    wait_for(lambda: "its client is replaced" in server.log(), 10, "the first is over")
     known = time.monotonic()
     wait_for(lambda: time.monotonic() > begin + seconds, seconds + 5,
              pause=0.1)

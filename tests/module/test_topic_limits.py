@@ -245,7 +245,7 @@ def test_a_limit_that_may_not_be_read(nginx, guarded_kafka):
                    KAFKA=guarded_kafka.bootstrap)
     warning = f'could not read max.message.bytes of topic "{small}"'
     wait_for(lambda: warning in server.log(), 20, "it says so")
-    assert "allow its principal DescribeConfigs" in server.log()
+    assert "allow the principal DescribeConfigs" in server.log()
 
     # only the broker knows, and says it of each
     for _ in range(3):
