@@ -190,8 +190,7 @@ fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \
     error.c events.c headers.c json.c records.c) tests/fuzz/nginx.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \
     consumers/base/clock.c consumers/base/text.c
-fuzz_row = $(wildcard consumers/row/*.c consumers/record/*.c) $(fuzz_conf) \
-    consumers/base/text.c
+fuzz_row = $(wildcard consumers/row/*.c consumers/record/*.c) $(fuzz_conf)
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     -fno-omit-frame-pointer
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
