@@ -14,6 +14,12 @@
 #include "kafka/ngx_kafka_producer.h"
 
 
+#define NGX_KAFKA_RECORD_COST    320     /* bytes: a message, its place in
+                                            queues, the allocator's part */
+#define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
+#define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
+
+
 typedef struct ngx_kafka_client_s  ngx_kafka_client_t;
 
 
@@ -188,8 +194,14 @@ ngx_uint_t ngx_kafka_topics_waiting(ngx_kafka_client_t *client);
 ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg);
 
-/* Bytes charged for a message above its own. */
-size_t ngx_kafka_record_overhead(const ngx_kafka_message_t *msg);
+/*
+ * Bytes charged for a message above its own: what librdkafka holds beside key
+ * and value, as measured with small records.
+ */
+#define ngx_kafka_record_overhead(msg)                                        \
+    (NGX_KAFKA_RECORD_COST                                                    \
+     + ((msg)->nheaders ? NGX_KAFKA_HEADERS_COST                              \
+                          + (msg)->nheaders * NGX_KAFKA_HEADER_COST : 0))
 
 /* Copies what a record points to, for when its request is gone. */
 ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log);

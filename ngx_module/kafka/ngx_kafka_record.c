@@ -6,14 +6,6 @@
 #include "kafka/ngx_kafka_impl.h"
 
 
-/*
- * What librdkafka holds for a record beside key and value, as measured with
- * small ones: a message, its place in queues and the allocator's overhead.
- */
-#define NGX_KAFKA_RECORD_COST    320     /* bytes */
-#define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
-#define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
-
 #define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
 
 
@@ -38,16 +30,6 @@ ngx_kafka_message_size(const ngx_kafka_message_t *msg)
     }
 
     return size;
-}
-
-
-size_t
-ngx_kafka_record_overhead(const ngx_kafka_message_t *msg)
-{
-    return NGX_KAFKA_RECORD_COST
-           + (msg->nheaders ? NGX_KAFKA_HEADERS_COST
-                              + msg->nheaders * NGX_KAFKA_HEADER_COST
-                            : 0);
 }
 
 

@@ -176,6 +176,35 @@ def test_a_killed_worker_takes_its_gauges_and_leaves_its_counters(
     assert scrape(server).one("sluice_http_records_total", result="kept") > 30
 
 
+def test_a_leaving_worker_that_is_killed_takes_its_gauges_too(
+        nginx, own_kafka, own_topics):
+    """Nobody is started in its place."""
+    name = own_topics.create()
+    server = nginx(CONF, TOPIC=name, KAFKA=own_kafka.bootstrap, MORE="")
+    server.expect(r"exited on signal")
+    assert server.post(f"/topics/{name}", b"1").status == 200
+    own_kafka.pause()
+    waiting = server_connection(server, name)
+    wait_for(lambda: scrape(server).sum("sluice_http_requests_in_flight")
+             == 1, 20, "it waits")
+    old, = server.reload()
+    found = scrape(server)
+    assert found.one("sluice_http_workers") == 2
+    assert found.sum("sluice_http_queue_records") == 1
+    leaving = {worker["pid"]: worker["leaving"]
+               for worker in server.get("/status").json["processes"]}
+    assert set(leaving) == {old, server.worker()}
+    os.kill(old, signal.SIGKILL)
+    procs.wait_gone([old], 20)
+    found = scrape(server)
+    assert found.one("sluice_http_workers") == 1
+    assert found.sum("sluice_http_requests_in_flight") == 0
+    assert found.sum("sluice_http_queue_records") == 0
+    assert found.one("sluice_http_records_unreported_total") == 1
+    waiting.close()
+    own_kafka.resume()
+
+
 def server_connection(server, topic):
     """A request that is sent whole and not read."""
     connection = web.connect(server.port)
