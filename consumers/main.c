@@ -60,8 +60,11 @@ static int main_set(main_options_t *options, main_key_t key,
 static int main_format(main_options_t *options, const char *name);
 static int main_run(const main_options_t *options, const command_t *command,
     int argc, char **argv);
-static int main_again(char **argv);
+static int main_again(void);
 static void usage(FILE *out);
+
+
+static char  **main_argv;    /* as given, for another run */
 
 
 /* By main_key_t. */
@@ -82,19 +85,18 @@ int
 main(int argc, char **argv)
 {
     int               status;
-    char            **given;
     main_options_t    options;
     const command_t  *command;
 
     memset(&options, 0, sizeof(main_options_t));
     options.level = LOG_LEVEL_INFO;
 
-    given = calloc((size_t) argc + 1, sizeof(char *));
-    if (given == NULL) {
+    main_argv = calloc((size_t) argc + 1, sizeof(char *));
+    if (main_argv == NULL) {
         return COMMAND_FAILED;
     }
 
-    memcpy(given, argv, (size_t) argc * sizeof(char *));
+    memcpy(main_argv, argv, (size_t) argc * sizeof(char *));
 
 #ifndef __SANITIZE_ADDRESS__
     /* no core, no debugger: there are passwords in memory */
@@ -149,7 +151,7 @@ main(int argc, char **argv)
 
     status = main_run(&options, command, argc - 1, argv + 1);
 
-    return status == DAEMON_RELOAD ? main_again(given) : status;
+    return status == DAEMON_RELOAD ? main_again() : status;
 }
 
 
@@ -337,10 +339,10 @@ main_run(const main_options_t *options, const command_t *command, int argc,
 /* Another run in this process: the service manager knows its number. */
 
 static int
-main_again(char **argv)
+main_again(void)
 {
     (void) close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    (void) execv("/proc/self/exe", argv);
+    (void) execv("/proc/self/exe", main_argv);
 
     log_warn("could not run again");
 

@@ -129,7 +129,7 @@ check_table(tool_t *tool, const conf_t *conf)
 
     memset(&sql, 0, sizeof(buf_t));
     target_query(&sql, conf);
-    res = tool_query(tool, sql.data, NULL);
+    res = tool_query(tool, sql.data);
 
     if (res == NULL) {
         buf_free(&sql);
@@ -240,7 +240,7 @@ check_offsets(tool_t *tool)
     PGresult  *res;
 
     known = tool_number(tool_query(tool, "SELECT count(to_regclass("
-                                   "'sluice.offsets'))", NULL));
+                                   "'sluice.offsets'))"));
     res = NULL;
 
     if (known == 0) {
@@ -249,7 +249,7 @@ check_offsets(tool_t *tool)
 
     } else if (known == 1) {
         res = tool_query(tool, "SELECT partition, next_offset"
-                         " FROM sluice.offsets WHERE " TOOL_OURS, NULL);
+                         " FROM sluice.offsets WHERE " TOOL_OURS);
     }
 
     if (known && res == NULL) {

@@ -37,7 +37,7 @@ static inline PGresult *
 dead_query(dead_t *dead, const char *sql, const char *last)
 {
     return tool_query(&dead->tool, sql, dead->sqlstate ? dead->sqlstate : "",
-                      dead->age, dead->tool.text.data, last, NULL);
+                      dead->age, dead->tool.text.data, last);
 }
 
 

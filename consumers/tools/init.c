@@ -326,12 +326,13 @@ init_conf(const init_t *init, buf_t *out)
 static void
 init_column(const init_t *init, buf_t *out, uint32_t name)
 {
-    char    *decoded;
-    size_t   i, len;
+    char     *decoded, pointer[2 * INIT_NAME_MAX];
+    size_t    len;
+    uint32_t  value;
 
-    len = init->doc.tokens[name].end - init->doc.tokens[name].start;
-    decoded = malloc(len + 1);
-
+    value = name + 1;
+    decoded = malloc(init->doc.tokens[name].end - init->doc.tokens[name].start
+                     + 1);
     if (decoded == NULL) {
         report_error("out of memory: a column is left out");
         return;
@@ -342,27 +343,20 @@ init_column(const init_t *init, buf_t *out, uint32_t name)
     if (len == 0 || len > INIT_NAME_MAX) {
         report_error("left out, as no column can have its name: \"%.*s\"",
                      (int) len, decoded);
-        free(decoded);
-        return;
+
+    } else {
+        buf_addf(out, "        \"");
+        text_add_json(out, decoded, len);
+        buf_addf(out, "\": { \"path\": \"/");
+        text_add_json(out, pointer,
+                      (size_t) (json_pointer_escape(pointer, decoded, len)
+                                - pointer));
+        buf_addf(out, "\", \"type\": \"%s\"%s },\n",
+                 init_kind(init, value).column,
+                 init->doc.tokens[value].type == JSON_NULL
+                 ? "" : ", \"required\": true");
     }
 
-    buf_addf(out, "        \"");
-    text_add_json(out, decoded, len);
-    buf_addf(out, "\": { \"path\": \"/");
-
-    /* RFC 6901, section 3 */
-    for (i = 0; i < len; i++) {
-        if (decoded[i] == '~' || decoded[i] == '/') {
-            buf_addf(out, decoded[i] == '~' ? "~0" : "~1");
-        } else {
-            text_add_json(out, &decoded[i], 1);
-        }
-    }
-
-    buf_addf(out, "\", \"type\": \"%s\"%s },\n",
-             init_kind(init, name + 1).column,
-             init->doc.tokens[name + 1].type == JSON_NULL
-             ? "" : ", \"required\": true");
     free(decoded);
 }
 

@@ -84,7 +84,7 @@ offsets_show(tool_t *tool)
 {
     return tool_show(tool, tool_query(tool, OFFSETS_LIST(
         " l.low AS log_begin, l.high AS log_end, o.epoch, o.owner,"
-        OFFSETS_LAST ", o.updated_at"), NULL));
+        OFFSETS_LAST ", o.updated_at")));
 }
 
 
@@ -93,5 +93,5 @@ lag_run(tool_t *tool)
 {
     return tool_show(tool, tool_query(tool, OFFSETS_LIST(
         " l.high AS log_end, greatest(l.high - coalesce(o.next_offset, l.low),"
-        " 0) AS lag," OFFSETS_LAST), NULL));
+        " 0) AS lag," OFFSETS_LAST)));
 }

@@ -53,7 +53,7 @@ places_shared(tool_t *tool, bool *topics, bool *groups)
 
     res = tool_query(tool, "SELECT count(*) FILTER (WHERE topic <> $3),"
                      " count(*) FILTER (WHERE topic = $3) FROM sluice.offsets"
-                     " WHERE table_name = $4 AND NOT (" TOOL_OURS ")", NULL);
+                     " WHERE table_name = $4 AND NOT (" TOOL_OURS ")");
     if (res == NULL) {
         return -1;
     }

@@ -94,7 +94,7 @@ repeat_topic(tool_t *tool)
     res = tool_query(tool, "SELECT partition, next_offset, last_timestamp,"
                      " last_crc FROM sluice.offsets WHERE " TOOL_OURS
                      " AND last_timestamp IS NOT NULL"
-                     " AND last_crc IS NOT NULL", NULL);
+                     " AND last_crc IS NOT NULL");
     if (res == NULL) {
         return -1;
     }
@@ -265,7 +265,7 @@ repeat_has_place(tool_t *tool, const conf_t *conf)
         " ((i.indkey::smallint[])[0:i.indnkeyatts - 1])"
         " AND a.attname NOT IN ($8, $9, $10))",
         table.data, partition->name, offset->name,
-        topic ? topic->name : offset->name, NULL));
+        topic ? topic->name : offset->name));
     buf_free(&table);
 
     return n;

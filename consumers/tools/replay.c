@@ -4,20 +4,19 @@
  * where it was stopped, beside the daemons that run.
  */
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "postgres/sql.h"
 #include "tools/command.h"
 #include "tools/repeat.h"
 #include "tools/verify.h"
 
 
 typedef struct {
-    tool_t        tool;          /* "text" is the plan: partition, offset to
-                                    begin with and to end before, as JSON */
+    tool_t        tool;          /* "text" is the log as it is at "from" */
 
     /* options */
     const char   *from;          /* RFC 3339 times */
@@ -30,9 +29,8 @@ typedef struct {
     char         *schema;        /* of "into" */
     int64_t       from_ms;       /* since 1970 */
     int64_t       to_ms;
-    int64_t      *begin;         /* offsets, by partition */
-    int64_t      *until;
-    size_t        n;             /* partitions */
+    int64_t      *until;         /* offsets, by partition */
+    int           n;             /* partitions */
 } replay_t;
 
 
@@ -141,7 +139,6 @@ replay_run(tool_t *tool)
     if (rc != DAEMON_RELOAD) {
         free(replay->group);
         free(replay->schema);
-        free(replay->begin);
         free(replay->until);
     }
 
@@ -188,14 +185,16 @@ replay_conf(replay_t *replay, conf_t *conf)
 }
 
 
-/* Where each partition begins and ends; shown. */
+/*
+ * Where each partition begins and ends; shown.  Partitions are numbered from
+ * 0, and these are all of them.
+ */
 
 static int
 replay_plan(replay_t *replay, tool_t *tool)
 {
-    size_t                 i, n;
-    buf_t                 *plan;
-    const lookup_range_t  *ranges;
+    int        rc, row;
+    PGresult  *res;
 
     if (replay->into == NULL && !replay->duplicates
         && repeat_check(tool) == -1)
@@ -203,45 +202,34 @@ replay_plan(replay_t *replay, tool_t *tool)
         return -1;
     }
 
-    /* partitions are numbered from 0, and these are all of them */
-
-    n = tool->log->nranges;
-    ranges = tool->log->ranges;
-    replay->n = n;
-    replay->begin = calloc(n, sizeof(int64_t));
-    replay->until = calloc(n, sizeof(int64_t));
-
-    if (replay->begin == NULL || replay->until == NULL) {
-        report_error("out of memory");
-        return -1;
-    }
-
-    for (i = 0; i < n; i++) {
-        replay->begin[ranges[i].partition] = ranges[i].at;
-    }
-
+    buf_addf(&tool->text, "%s", tool->keys[TOOL_LOG]);
+    replay->n = (int) tool->log->nranges;
     tool->timestamp = replay->to_ms;
 
-    if (tool_ask(tool) == -1 || tool->log->nranges != n) {
+    if (tool_ask(tool) == -1) {
         return -1;
     }
 
-    plan = &tool->text;
-    ranges = tool->log->ranges;
+    res = tool_query(tool, TOOL_WITH_LOG " SELECT partition, (b->>3)::bigint"
+                     " AS \"from\", at AS \"to\" FROM log"
+                     " JOIN jsonb_array_elements($7::jsonb) b"
+                     " ON partition = (b->>0)::integer ORDER BY 1",
+                     tool->text.data);
+    replay->until = calloc((size_t) replay->n, sizeof(int64_t));
 
-    for (i = 0; i < n; i++) {
-        replay->until[ranges[i].partition] = ranges[i].at;
-        buf_addf(plan, "%s[%d,%" PRId64 ",%" PRId64 "]", i ? "," : "[",
-                 ranges[i].partition, replay->begin[ranges[i].partition],
-                 ranges[i].at);
+    if (res == NULL || replay->until == NULL || PQntuples(res) != replay->n) {
+        PQclear(res);
+        return -1;
     }
 
-    buf_addf(plan, "]");
+    for (row = 0; row < replay->n; row++) {
+        replay->until[row] = sql_number(res, row, 2);
+    }
 
-    return tool_show(tool, tool_query(tool,
-        "SELECT (e->>0)::integer AS partition, (e->>1)::bigint AS \"from\","
-        " (e->>2)::bigint AS \"to\" FROM jsonb_array_elements($7::jsonb) e"
-        " ORDER BY 1", plan->data, NULL));
+    rc = report_rows(res, tool->json);
+    PQclear(res);
+
+    return rc;
 }
 
 
@@ -262,10 +250,10 @@ replay_begin(replay_t *replay, const conf_t *conf)
         " $4, jsonb_build_object('from', $8, 'to', $9, 'allow_duplicates',"
         " $10::boolean)) INSERT INTO sluice.offsets (cluster_id, group_id,"
         " topic, table_name, partition, next_offset, epoch, owner)"
-        " SELECT $1, $2, $3, $4, (e->>0)::integer, (e->>1)::bigint, 0, ''"
-        " FROM jsonb_array_elements($7::jsonb) e ON CONFLICT DO NOTHING",
+        " SELECT $1, $2, $3, $4, (b->>0)::integer, (b->>3)::bigint, 0, ''"
+        " FROM jsonb_array_elements($7::jsonb) b ON CONFLICT DO NOTHING",
         tool->text.data, replay->from, replay->to,
-        replay->duplicates ? "true" : "false", NULL));
+        replay->duplicates ? "true" : "false"));
 }
 
 
@@ -277,7 +265,7 @@ replay_daemon(const replay_t *replay, const conf_t *conf)
     (void) fflush(stdout);
     memset(&options, 0, sizeof(daemon_options_t));
     options.until = replay->until;
-    options.nuntil = (int32_t) replay->n;
+    options.nuntil = replay->n;
     options.proof = verify_prove;
 
     return daemon_run(conf, &options);

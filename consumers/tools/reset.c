@@ -261,8 +261,7 @@ reset_alive(tool_t *tool)
     offsets_prefix(tool->conf, prefix);
     res = tool_query(tool, "SELECT pid, application_name FROM pg_stat_activity"
                      " WHERE datname = current_database()"
-                     " AND left(application_name, length($7)) = $7", prefix,
-                     NULL);
+                     " AND left(application_name, length($7)) = $7", prefix);
     if (res == NULL) {
         return -1;
     }
@@ -291,8 +290,7 @@ reset_ask(const reset_t *reset, tool_t *tool)
                             : reset->to_earliest ? RESET_ASK("l.low")
                             : RESET_ASK("l.high"),
                       reset->to_offset ? reset->to_offset : "",
-                      tool->text.len ? tool->text.data : "",
-                      NULL);
+                      tool->text.len ? tool->text.data : "");
 }
 
 
@@ -375,7 +373,7 @@ reset_apply(const reset_t *reset, tool_t *tool, const PGresult *res)
                               : reset->to_timestamp ? reset->to_timestamp
                               : reset->to_earliest ? "earliest" : "latest",
                               reset->duplicates ? "true" : "false",
-                              reset->into ? "false" : "true", NULL));
+                              reset->into ? "false" : "true"));
     buf_free(&plan);
 
     return rc == -1 ? -1 : tool_done(tool_script(tool, "COMMIT"));

@@ -212,7 +212,7 @@ tool_find_cluster(tool_t *tool)
     PGresult  *res;
 
     there = tool_number(tool_query(tool, "SELECT count(to_regclass("
-                                   "'sluice.offsets'))", NULL));
+                                   "'sluice.offsets'))"));
     if (there < 1) {
         if (there == 0) {
             report_error("the database has no table sluice.offsets: no daemon "
@@ -222,7 +222,7 @@ tool_find_cluster(tool_t *tool)
     }
 
     res = tool_query(tool, "SELECT DISTINCT cluster_id FROM sluice.offsets"
-                     " WHERE group_id = $2 AND topic = $3", NULL);
+                     " WHERE group_id = $2 AND topic = $3");
     if (res == NULL) {
         return -1;
     }
@@ -329,7 +329,7 @@ tool_lookup(tool_t *tool, lookup_t *lookup, bool with)
 
 
 PGresult *
-tool_query(tool_t *tool, const char *sql, ...)
+tool_run(tool_t *tool, const char *sql, ...)
 {
     int          n;
     va_list      args;

@@ -105,9 +105,13 @@ int tool_client(tool_t *tool);
 
 /*
  * Runs a statement with the parameters above and those behind "sql", texts
- * from $7 on that NULL ends.  Returns its result, or NULL where it failed.
+ * from $7 on.  NULL for "sql": memory was short for it.  Returns the result,
+ * or NULL where it failed.
  */
-PGresult *tool_query(tool_t *tool, const char *sql, ...)
+#define tool_query(tool, ...)                                                 \
+    tool_run(tool, __VA_ARGS__, (const char *) 0)
+
+PGresult *tool_run(tool_t *tool, const char *sql, ...)
     __attribute__((sentinel));
 
 /*

@@ -104,7 +104,7 @@ verify_run(tool_t *tool)
 
     rc = -1;
     summary = tool_query(tool, "SELECT * FROM sluice.verify_summary($1, $2,"
-                         " $3, $4, $5) ORDER BY 1", NULL);
+                         " $3, $4, $5) ORDER BY 1");
     if (summary) {
         rc = tool->json ? verify_json(verify, problems, summary)
                         : verify_print(verify, problems, summary);
@@ -126,7 +126,7 @@ verify_version(tool_t *tool)
     int64_t  version;
 
     version = tool_number(tool_query(tool, "SELECT max(version)"
-                                     " FROM sluice.meta", NULL));
+                                     " FROM sluice.meta"));
 
     if (version >= 0 && version < DDL_VERSION) {
         report_error("schema \"sluice\" is of version %d, and verify needs "
@@ -149,7 +149,7 @@ verify_problems(verify_t *verify, tool_t *tool)
     if (places->why_not) {
         return tool_query(tool, "SELECT * FROM sluice.verify($1, $2, $3, $4,"
                           " $5, $7::boolean) ORDER BY 1, 2, 3 LIMIT 100",
-                          verify->strict ? "true" : "false", NULL);
+                          verify->strict ? "true" : "false");
     }
 
     sql_format(&tool->text, "%T", tool->conf);
@@ -163,7 +163,7 @@ verify_problems(verify_t *verify, tool_t *tool)
                       tool->conf->mode == CONF_MODE_APPEND ? "true" : "false",
                       tool->text.data, places->partition->name,
                       places->offset->name,
-                      places->topic ? places->topic->name : "", NULL);
+                      places->topic ? places->topic->name : "");
 }
 
 

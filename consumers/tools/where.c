@@ -155,8 +155,7 @@ where_run(tool_t *tool)
     res = tool_query(tool, tool->text.data, where->partition, where->offset,
                      look ? "true" : "false",
                      look && tool->conf->mode == CONF_MODE_APPEND ? "true"
-                                                                  : "false",
-                     NULL);
+                                                                  : "false");
     if (res == NULL) {
         return -1;
     }
