@@ -6,9 +6,6 @@
 #include "json/json_impl.h"
 
 
-#define JSON_FIRST_TOKENS  64
-
-
 /* numeric keeps 16,383 decimals: digits behind the point less the exponent */
 _Static_assert(JSON_MAX_DIGITS + JSON_MAX_EXPONENT <= 16383,
                "numbers that pass fit PostgreSQL's numeric");
@@ -20,9 +17,6 @@ static const uint8_t *json_close(json_parser_t *ps, const uint8_t *p);
 static const uint8_t *json_name(json_parser_t *ps, const uint8_t *p);
 static const uint8_t *json_number(json_parser_t *ps, const uint8_t *p);
 static const uint8_t *json_literal(json_parser_t *ps, const uint8_t *p);
-
-
-const char  json_no_memory[] = "out of memory";
 
 
 static inline const uint8_t *
@@ -39,7 +33,7 @@ json_space(const uint8_t *p, const uint8_t *end)
 
 
 static inline int
-json_is_digit(const uint8_t *p, const uint8_t *end)
+json_at_digit(const uint8_t *p, const uint8_t *end)
 {
     return p < end && (uint8_t) (*p - '0') <= 9;
 }
@@ -196,33 +190,6 @@ done:
 }
 
 
-int
-json_grow(json_parser_t *ps)
-{
-    size_t         size;
-    json_doc_t    *doc;
-    json_token_t  *tokens;
-
-    doc = ps->doc;
-    size = doc->size ? (size_t) doc->size * 2 : JSON_FIRST_TOKENS;
-
-    if (size > UINT32_MAX) {
-        size = UINT32_MAX;
-    }
-
-    tokens = realloc(doc->tokens, size * sizeof(json_token_t));
-    if (tokens == NULL) {
-        (void) json_fail(ps, ps->text, json_no_memory);
-        return -1;
-    }
-
-    doc->tokens = tokens;
-    doc->size = (uint32_t) size;
-
-    return 0;
-}
-
-
 static const uint8_t *
 json_open(json_parser_t *ps, const uint8_t *p, json_type_t type)
 {
@@ -310,7 +277,7 @@ json_number(json_parser_t *ps, const uint8_t *p)
     p += *p == '-';
     from = p;
 
-    while (json_is_digit(p, end)) {
+    while (json_at_digit(p, end)) {
         p++;
     }
 
@@ -327,7 +294,7 @@ json_number(json_parser_t *ps, const uint8_t *p)
     if (p < end && *p == '.') {
         from = ++p;
 
-        while (json_is_digit(p, end)) {
+        while (json_at_digit(p, end)) {
             p++;
         }
 
@@ -347,7 +314,7 @@ json_number(json_parser_t *ps, const uint8_t *p)
         p += p < end && (*p == '-' || *p == '+');
         from = p;
 
-        for (exponent = 0; json_is_digit(p, end); p++) {
+        for (exponent = 0; json_at_digit(p, end); p++) {
             if (exponent <= JSON_MAX_EXPONENT) {
                 exponent = exponent * 10 + (*p - '0');
             }

@@ -12,6 +12,10 @@
 #include <stdint.h>
 
 
+/* Another module's json_* must not take the place of ours in nginx. */
+#pragma GCC visibility push(hidden)
+
+
 /*
  * Narrower than RFC 8259 where PostgreSQL's jsonb is: what passes here is
  * always storable, in texts of up to 16 MiB (jsonb takes 16,777,216 elements
@@ -149,10 +153,33 @@ uint32_t json_member(const json_doc_t *doc, uint32_t object,
     const char *name, size_t len);
 
 /*
+ * Steps over a run of characters beyond ASCII (RFC 3629, section 4): returns
+ * where ASCII goes on, or "end", or where a byte above 0x7f is no UTF-8.
+ */
+const uint8_t *json_utf8(const uint8_t *p, const uint8_t *end);
+
+/* The value of a hexadecimal digit, or -1. */
+
+static inline int
+json_hex(uint8_t c)
+{
+    if ((uint8_t) (c - '0') <= 9) {
+        return c - '0';
+    }
+
+    c |= 0x20;
+
+    return (uint8_t) (c - 'a') <= 5 ? c - 'a' + 10 : -1;
+}
+
+/*
  * Line and column (from 1, in bytes) of "offset" in "text", for messages.
  */
 void json_position(const char *text, size_t len, size_t offset,
     unsigned *line, unsigned *column);
+
+
+#pragma GCC visibility pop
 
 
 #endif

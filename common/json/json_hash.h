@@ -9,7 +9,6 @@
 #include <string.h>
 
 
-/* Another module's json_* must not take the place of ours in nginx. */
 #pragma GCC visibility push(hidden)
 
 

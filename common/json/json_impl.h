@@ -4,10 +4,10 @@
 #define SLUICE_JSON_IMPL_H
 
 
-/* Another module's json_* must not take the place of ours in nginx. */
-#pragma GCC visibility push(hidden)
-
 #include "json/json.h"
+
+
+#pragma GCC visibility push(hidden)
 
 
 typedef struct {

@@ -10,7 +10,6 @@
 
 
 static const uint8_t *json_escape(json_parser_t *ps, const uint8_t *p);
-static const uint8_t *json_utf8(json_parser_t *ps, const uint8_t *p);
 static size_t json_decode(const uint8_t **pp, char *out);
 
 
@@ -71,7 +70,11 @@ json_scan_string(json_parser_t *ps, const uint8_t *p)
         }
 
         if (*p >= 0x80) {
-            p = json_utf8(ps, p);
+            p = json_utf8(p, end);
+
+            if (p < end && *p >= 0x80) {
+                return json_fail(ps, p, "invalid UTF-8");
+            }
 
         } else if (*p == '\\') {
             escaped = 1;
@@ -102,27 +105,19 @@ json_scan_string(json_parser_t *ps, const uint8_t *p)
 static int
 json_hex4(const uint8_t *p, const uint8_t *end)
 {
-    int      value, n;
-    uint8_t  c;
+    int  value, n, digit;
 
     if (end - p < 4) {
         return -1;
     }
 
     for (value = 0, n = 0; n < 4; n++) {
-        c = p[n];
-
-        if ((uint8_t) (c - '0') <= 9) {
-            c = (uint8_t) (c - '0');
-
-        } else if ((uint8_t) ((c | 0x20) - 'a') <= 5) {
-            c = (uint8_t) ((c | 0x20) - 'a' + 10);
-
-        } else {
+        digit = json_hex(p[n]);
+        if (digit == -1) {
             return -1;
         }
 
-        value = value * 16 + c;
+        value = value * 16 + digit;
     }
 
     return value;
@@ -170,16 +165,11 @@ json_escape(json_parser_t *ps, const uint8_t *p)
 }
 
 
-/* A run of characters beyond ASCII (RFC 3629, section 4). */
-
-static const uint8_t *
-json_utf8(json_parser_t *ps, const uint8_t *p)
+const uint8_t *
+json_utf8(const uint8_t *p, const uint8_t *end)
 {
-    size_t          left;
-    uint8_t         c;
-    const uint8_t  *end;
-
-    end = ps->end;
+    uint8_t  c;
+    size_t   left;
 
     while (p < end && *p >= 0x80) {
         c = *p;
@@ -214,10 +204,6 @@ json_utf8(json_parser_t *ps, const uint8_t *p)
         } else {
             break;
         }
-    }
-
-    if (p < end && *p >= 0x80) {
-        return json_fail(ps, p, "invalid UTF-8");
     }
 
     return p;

@@ -15,6 +15,9 @@
 #define SCHEMA_REASON_MAX   256
 
 
+#pragma GCC visibility push(hidden)
+
+
 typedef struct schema_s  schema_t;
 
 
@@ -54,6 +57,9 @@ void schema_free(schema_t *schema);
  */
 int schema_check(const schema_t *schema, const json_doc_t *doc, uint32_t root,
     schema_violation_t *violation);
+
+
+#pragma GCC visibility pop
 
 
 #endif

@@ -3,42 +3,44 @@
  * depth times the schemas for one value, work by a number of steps.
  */
 
-#include <stdio.h>
-#include <string.h>
+#include "schema/schema_leaf.h"
+#include "schema/schema_names.h"
+#include "schema/schema_pattern.h"
 
-#include "schema/schema_impl.h"
+
+#define SCHEMA_STEPS       1000000    /* of one check, some ns each */
+#define SCHEMA_STEPS_BYTE  64         /* more for each byte checked */
 
 
-static int schema_apply(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
-static int schema_apply_object(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
-static int schema_apply_array(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
-static int schema_check_prefix(schema_checker_t *c, const schema_rule_t *rule,
+static int schema_walk(schema_checker_t *c, const schema_node_t *node,
     uint32_t token, const schema_path_t *path);
-static int schema_check_items(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
-static int schema_check_any(schema_checker_t *c, const schema_rule_t *rule,
-    uint32_t token, const schema_path_t *path);
-static int schema_check_one(schema_checker_t *c, const schema_rule_t *rule,
-    uint32_t token, const schema_path_t *path);
-static int schema_check_not(schema_checker_t *c, const schema_rule_t *rule,
-    uint32_t token, const schema_path_t *path);
-static int schema_check_if(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path);
+
+static schema_check_t  schema_check_properties;
+static schema_check_t  schema_check_additional;
+static schema_check_t  schema_check_prefix;
+static schema_check_t  schema_check_items;
+static schema_check_t  schema_check_ref;
+static schema_check_t  schema_check_all;
+static schema_check_t  schema_check_any;
+static schema_check_t  schema_check_not;
+static schema_check_t  schema_check_if;
+
+/* Kept out of the functions that call each other: they share one stack. */
+static int schema_violate_additional(schema_checker_t *c, uint32_t token,
+    const schema_path_t *path)
+    __attribute__((noinline));
 
 
-/* By json_type_t; of a number it depends on its digits. */
+#define SCHEMA_CHECK(keyword, name, read, types, check)                      \
+    { SCHEMA_##types, schema_check_##check },
 
-const schema_type_t  schema_kinds[] = {
-    { "null",    SCHEMA_NULL    },
-    { "boolean", SCHEMA_BOOLEAN },
-    { "boolean", SCHEMA_BOOLEAN },
-    { "number",  SCHEMA_NUMBER  },
-    { "string",  SCHEMA_STRING  },
-    { "array",   SCHEMA_ARRAY   },
-    { "object",  SCHEMA_OBJECT  }
+/* By keyword. */
+
+static const struct {
+    uint8_t          types;
+    schema_check_t  *check;
+} schema_checks[] = {
+    SCHEMA_RULES(SCHEMA_CHECK)
 };
 
 
@@ -69,26 +71,25 @@ schema_check(const schema_t *schema, const json_doc_t *doc, uint32_t root,
 }
 
 
-int
+static int
 schema_walk(schema_checker_t *c, const schema_node_t *node, uint32_t token,
     const schema_path_t *path)
 {
     int                   rc;
     uint8_t               bits;
-    uint16_t              i;
-    const schema_rule_t  *rule;
+    const schema_rule_t  *rule, *end;
 
     if (node->never) {
         return schema_violate(c, "false", path, "no value is allowed here");
     }
 
     bits = schema_kinds[c->doc->tokens[token].type].bit;
+    end = node->rules + node->nrules;
 
-    for (i = 0; i < node->nrules; i++) {
-        rule = &node->rules[i];
+    for (rule = node->rules; rule < end; rule++) {
 
         if (c->steps-- <= 0) {
-            return schema_stop(c, schema_keyword_name(rule->keyword), path,
+            return schema_stop(c, schema_keywords[rule->keyword], path,
                                schema_too_costly);
         }
 
@@ -97,7 +98,11 @@ schema_walk(schema_checker_t *c, const schema_node_t *node, uint32_t token,
             continue;
         }
 
-        rc = schema_apply(c, node, rule, token, path);
+        if (!(schema_checks[rule->keyword].types & bits)) {
+            continue;
+        }
+
+        rc = schema_checks[rule->keyword].check(c, rule, token, path);
 
         if (rc != SCHEMA_FITS) {
             return rc;
@@ -108,138 +113,151 @@ schema_walk(schema_checker_t *c, const schema_node_t *node, uint32_t token,
 }
 
 
-/* Keywords bind their own type only. */
+/* By the object's members: whether all fit, in no order worth reporting. */
 
 static int
-schema_apply(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+schema_properties_fit(schema_checker_t *c, const schema_names_t *names,
+    uint32_t token, const schema_path_t *path)
 {
-    int       rc;
-    uint32_t  i;
+    int                rc, quiet;
+    uint32_t           i, k, end;
+    schema_path_t      here;
+    const json_doc_t  *doc;
 
-    switch (rule->keyword) {
+    doc = c->doc;
+    end = doc->tokens[token].next;
+    quiet = c->quiet;
+    rc = SCHEMA_FITS;
 
-    case SCHEMA_TYPE:
-        return schema_check_type(c, rule, token, path);
+    here.up = path;
+    here.name = NULL;
 
-    case SCHEMA_ENUM:
-    case SCHEMA_CONST:
-        return schema_check_value(c, rule, token, path);
+    c->quiet = 1;
 
-    case SCHEMA_REF:
-        return schema_walk(c, rule->u.node, token, path);
+    for (k = token + 1; k < end; k = doc->tokens[k + 1].next) {
+        i = schema_names_find(c, names, k);
 
-    case SCHEMA_ALL_OF:
-        for (i = 0; i < rule->u.nodes.n; i++) {
-            rc = schema_walk(c, rule->u.nodes.list[i], token, path);
-            if (rc != SCHEMA_FITS) {
-                return rc;
-            }
+        if (i == names->n) {
+            continue;
         }
 
-        return SCHEMA_FITS;
+        here.token = k;
 
-    case SCHEMA_ANY_OF:
-        return schema_check_any(c, rule, token, path);
-
-    case SCHEMA_ONE_OF:
-        return schema_check_one(c, rule, token, path);
-
-    case SCHEMA_NOT:
-        return schema_check_not(c, rule, token, path);
-
-    case SCHEMA_IF:
-        return schema_check_if(c, node, rule, token, path);
-
-    default:
-        break;
-    }
-
-    switch (c->doc->tokens[token].type) {
-
-    case JSON_OBJECT:
-        return schema_apply_object(c, node, rule, token, path);
-
-    case JSON_ARRAY:
-        return schema_apply_array(c, node, rule, token, path);
-
-    case JSON_STRING:
-        switch (rule->keyword) {
-
-        case SCHEMA_MIN_LENGTH:
-        case SCHEMA_MAX_LENGTH:
-            return schema_check_length(c, rule, token, path);
-
-        case SCHEMA_PATTERN:
-            return schema_pattern_check(c, rule->u.pattern, token, path);
-
-        case SCHEMA_FORMAT:
-            return schema_check_format(c, rule, token, path);
-
-        default:
-            return SCHEMA_FITS;
+        rc = schema_walk(c, names->members[i].node, k + 1, &here);
+        if (rc != SCHEMA_FITS) {
+            break;
         }
-
-    case JSON_NUMBER:
-        return schema_check_number(c, rule, token, path);
-
-    default:
-        return SCHEMA_FITS;
     }
+
+    c->quiet = quiet;
+
+    return rc;
 }
 
 
 static int
-schema_apply_object(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+schema_check_properties(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
 {
-    switch (rule->keyword) {
+    int                     rc;
+    uint32_t                i, value, hint;
+    schema_path_t           here;
+    const schema_names_t   *names;
+    const schema_member_t  *member;
 
-    case SCHEMA_REQUIRED:
-        return schema_check_required(c, "required", &rule->u.names, token,
-                                     path);
+    names = &rule->u.names;
 
-    case SCHEMA_PROPERTIES:
-        return schema_check_properties(c, &rule->u.names, token, path);
+    if (names->slots != NULL) {
+        rc = schema_properties_fit(c, names, token, path);
 
-    case SCHEMA_ADDITIONAL:
-        return schema_check_additional(c, node, rule, token, path);
-
-    case SCHEMA_DEPENDENT:
-        return schema_check_dependents(c, rule, token, path);
-
-    case SCHEMA_MIN_PROPERTIES:
-    case SCHEMA_MAX_PROPERTIES:
-        return schema_check_count(c, rule, token, path);
-
-    default:
-        return SCHEMA_FITS;
+        if (rc != SCHEMA_VIOLATES || c->quiet) {
+            return rc;
+        }
     }
+
+    hint = token + 1;
+
+    for (i = 0; i < names->n; i++) {
+        member = &names->members[i];
+
+        value = schema_member(c, token, member, &hint);
+        if (value == JSON_NONE) {
+            continue;
+        }
+
+        here.up = path;
+        here.name = member->name;
+        here.len = member->len;
+
+        rc = schema_walk(c, member->node, value, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
+    }
+
+    return SCHEMA_FITS;
 }
 
 
 static int
-schema_apply_array(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+schema_violate_additional(schema_checker_t *c, uint32_t token,
+    const schema_path_t *path)
 {
-    switch (rule->keyword) {
+    char  name[80];
 
-    case SCHEMA_PREFIX_ITEMS:
-        return schema_check_prefix(c, rule, token, path);
+    return schema_violate(c, "additionalProperties", path,
+                          "member \"%s\" is not allowed",
+                          schema_printable_token(c->doc, token, name,
+                                                 sizeof(name)));
+}
 
-    case SCHEMA_ITEMS:
-        return schema_check_items(c, node, rule, token, path);
 
-    case SCHEMA_UNIQUE:
-        return schema_check_unique(c, token, path);
+static int
+schema_check_additional(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int                    rc;
+    uint32_t               k, end;
+    schema_path_t          here;
+    const json_doc_t      *doc;
+    const schema_names_t  *names;
 
-    case SCHEMA_MIN_ITEMS:
-    case SCHEMA_MAX_ITEMS:
-        return schema_check_count(c, rule, token, path);
+    doc = c->doc;
+    names = rule->u.additional.properties;
+    end = doc->tokens[token].next;
 
-    default:
-        return SCHEMA_FITS;
+    here.up = path;
+    here.name = NULL;
+
+    for (k = token + 1; k < end; k = doc->tokens[k + 1].next) {
+        c->steps--;
+
+        if (names != NULL && schema_names_find(c, names, k) < names->n) {
+            continue;
+        }
+
+        here.token = k;
+
+        if (rule->u.sub[0]->never) {
+            return schema_violate_additional(c, k, &here);
+        }
+
+        rc = schema_walk(c, rule->u.sub[0], k + 1, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
     }
+
+    return SCHEMA_FITS;
+}
+
+
+/* The place of an array's first element. */
+
+static inline schema_path_t
+schema_first(const schema_path_t *array)
+{
+    return (schema_path_t) { .up = array, .token = JSON_NONE };
 }
 
 
@@ -247,28 +265,21 @@ static int
 schema_check_prefix(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    int                rc;
-    uint32_t           i, end;
-    schema_path_t      here;
-    const json_doc_t  *doc;
+    int            rc;
+    uint32_t       i, end;
+    schema_path_t  here;
 
-    doc = c->doc;
-    end = doc->tokens[token].next;
+    i = token + 1;
+    end = c->doc->tokens[token].next;
+    here = schema_first(path);
 
-    here.up = path;
-    here.name = NULL;
-    here.token = JSON_NONE;
-    here.index = 0;
-
-    for (i = token + 1; i < end && here.index < rule->u.nodes.n;
-         i = doc->tokens[i].next)
-    {
+    for ( /* void */ ; i < end && here.index < rule->u.nodes.n; here.index++) {
         rc = schema_walk(c, rule->u.nodes.list[here.index], i, &here);
         if (rc != SCHEMA_FITS) {
             return rc;
         }
 
-        here.index++;
+        i = c->doc->tokens[i].next;
     }
 
     return SCHEMA_FITS;
@@ -276,36 +287,56 @@ schema_check_prefix(schema_checker_t *c, const schema_rule_t *rule,
 
 
 static int
-schema_check_items(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+schema_check_items(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
 {
-    int                rc;
-    uint32_t           i, end;
-    schema_path_t      here;
-    const json_doc_t  *doc;
+    int            rc;
+    uint32_t       i, end, nprefix;
+    schema_path_t  here;
 
-    doc = c->doc;
-    end = doc->tokens[token].next;
+    end = c->doc->tokens[token].next;
+    nprefix = rule->u.items.nprefix;
+    here = schema_first(path);
 
-    here.up = path;
-    here.name = NULL;
-    here.token = JSON_NONE;
-    here.index = 0;
-
-    for (i = token + 1; i < end; i = doc->tokens[i].next, here.index++) {
+    for (i = token + 1; i < end; i = c->doc->tokens[i].next, here.index++) {
         c->steps--;
 
-        if (here.index < node->nprefix) {
+        if (here.index < nprefix) {
             continue;
         }
 
-        if (rule->u.node->never) {
+        if (rule->u.sub[0]->never) {
             return schema_violate(c, "items", &here, "at most %u item%s "
-                                  "allowed", node->nprefix,
-                                  node->nprefix == 1 ? "" : "s");
+                                  "allowed", nprefix, nprefix == 1 ? "" : "s");
         }
 
-        rc = schema_walk(c, rule->u.node, i, &here);
+        rc = schema_walk(c, rule->u.sub[0], i, &here);
+        if (rc != SCHEMA_FITS) {
+            return rc;
+        }
+    }
+
+    return SCHEMA_FITS;
+}
+
+
+static int
+schema_check_ref(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    return schema_walk(c, rule->u.sub[0], token, path);
+}
+
+
+static int
+schema_check_all(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
+{
+    int       rc;
+    uint32_t  i;
+
+    for (i = 0; i < rule->u.nodes.n; i++) {
+        rc = schema_walk(c, rule->u.nodes.list[i], token, path);
         if (rc != SCHEMA_FITS) {
             return rc;
         }
@@ -332,27 +363,10 @@ schema_try(schema_checker_t *c, const schema_node_t *node, uint32_t token,
 }
 
 
+/* "anyOf" and "oneOf". */
+
 static int
 schema_check_any(schema_checker_t *c, const schema_rule_t *rule,
-    uint32_t token, const schema_path_t *path)
-{
-    int       rc;
-    uint32_t  i;
-
-    for (i = 0; i < rule->u.nodes.n; i++) {
-        rc = schema_try(c, rule->u.nodes.list[i], token, path);
-        if (rc != SCHEMA_VIOLATES) {
-            return rc;
-        }
-    }
-
-    return schema_violate(c, "anyOf", path, "fits none of %u schemas",
-                          rule->u.nodes.n);
-}
-
-
-static int
-schema_check_one(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
     int       rc;
@@ -363,12 +377,12 @@ schema_check_one(schema_checker_t *c, const schema_rule_t *rule,
     for (i = 0; i < rule->u.nodes.n; i++) {
         rc = schema_try(c, rule->u.nodes.list[i], token, path);
 
-        if (rc == SCHEMA_STOPS) {
-            return rc;
-        }
-
         if (rc == SCHEMA_VIOLATES) {
             continue;
+        }
+
+        if (rc == SCHEMA_STOPS || rule->keyword == SCHEMA_ANY_OF) {
+            return rc;
         }
 
         if (first != JSON_NONE) {
@@ -379,12 +393,10 @@ schema_check_one(schema_checker_t *c, const schema_rule_t *rule,
         first = i;
     }
 
-    if (first != JSON_NONE) {
-        return SCHEMA_FITS;
-    }
-
-    return schema_violate(c, "oneOf", path, "fits none of %u schemas",
-                          rule->u.nodes.n);
+    return first != JSON_NONE
+           ? SCHEMA_FITS
+           : schema_violate(c, schema_keywords[rule->keyword], path,
+                            "fits none of %u schemas", rule->u.nodes.n);
 }
 
 
@@ -394,7 +406,7 @@ schema_check_not(schema_checker_t *c, const schema_rule_t *rule,
 {
     int  rc;
 
-    rc = schema_try(c, rule->u.node, token, path);
+    rc = schema_try(c, rule->u.sub[0], token, path);
 
     switch (rc) {
 
@@ -412,18 +424,21 @@ schema_check_not(schema_checker_t *c, const schema_rule_t *rule,
 
 
 static int
-schema_check_if(schema_checker_t *c, const schema_node_t *node,
-    const schema_rule_t *rule, uint32_t token, const schema_path_t *path)
+schema_check_if(schema_checker_t *c, const schema_rule_t *rule,
+    uint32_t token, const schema_path_t *path)
 {
-    int                   rc;
-    const schema_node_t  *branch;
+    int                         rc;
+    const schema_node_t        *branch;
+    schema_node_t *const       *branches;
+
+    branches = &rule->u.sub[1];
 
     /* without "then" and "else" it is of no effect */
-    if (node->then == NULL && node->otherwise == NULL) {
+    if (branches[0] == NULL && branches[1] == NULL) {
         return SCHEMA_FITS;
     }
 
-    rc = schema_try(c, rule->u.node, token, path);
+    rc = schema_try(c, rule->u.sub[0], token, path);
 
     if (rc == SCHEMA_STOPS) {
         return rc;
@@ -431,7 +446,7 @@ schema_check_if(schema_checker_t *c, const schema_node_t *node,
 
     /* what it says is more to the point than that it was asked */
 
-    branch = rc == SCHEMA_FITS ? node->then : node->otherwise;
+    branch = branches[rc == SCHEMA_VIOLATES];
 
     return branch == NULL ? SCHEMA_FITS : schema_walk(c, branch, token, path);
 }

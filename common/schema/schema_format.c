@@ -3,16 +3,20 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "schema/schema_impl.h"
+#include "schema/schema_format.h"
 
 
 #define SCHEMA_LOCAL_MAX   64     /* RFC 5321, section 4.5.3.1 */
 #define SCHEMA_DOMAIN_MAX  255
 #define SCHEMA_LABEL_MAX   63
 
-#define SCHEMA_ATEXT       "!#$%&'*+-/=?^_`{|}~"
-#define SCHEMA_UNRESERVED  "-._~"
-#define SCHEMA_SUB_DELIMS  "!$&'()*+,;="
+/* What a character may be a part of. */
+#define SCHEMA_DIGIT       0x01
+#define SCHEMA_HEX         0x02
+#define SCHEMA_ALPHA       0x04
+#define SCHEMA_ATOM        0x08    /* atext of RFC 5321 */
+#define SCHEMA_URI         0x10    /* unreserved and sub-delims of RFC 3986 */
+#define SCHEMA_ALNUM       (SCHEMA_DIGIT | SCHEMA_ALPHA)
 
 
 static int schema_date(const char *p, const char *end);
@@ -22,9 +26,30 @@ static int schema_email(const char *p, const char *end);
 static int schema_uri(const char *p, const char *end);
 
 
+static const uint8_t  schema_chars[256] = {
+    ['0' ... '9'] = SCHEMA_DIGIT | SCHEMA_HEX | SCHEMA_ATOM | SCHEMA_URI,
+    ['A' ... 'F'] = SCHEMA_ALPHA | SCHEMA_HEX | SCHEMA_ATOM | SCHEMA_URI,
+    ['a' ... 'f'] = SCHEMA_ALPHA | SCHEMA_HEX | SCHEMA_ATOM | SCHEMA_URI,
+    ['G' ... 'Z'] = SCHEMA_ALPHA | SCHEMA_ATOM | SCHEMA_URI,
+    ['g' ... 'z'] = SCHEMA_ALPHA | SCHEMA_ATOM | SCHEMA_URI,
+    ['!'] = SCHEMA_ATOM | SCHEMA_URI, ['#'] = SCHEMA_ATOM,
+    ['$'] = SCHEMA_ATOM | SCHEMA_URI, ['%'] = SCHEMA_ATOM,
+    ['&'] = SCHEMA_ATOM | SCHEMA_URI, ['('] = SCHEMA_URI,
+    ['\''] = SCHEMA_ATOM | SCHEMA_URI, [')'] = SCHEMA_URI,
+    ['*'] = SCHEMA_ATOM | SCHEMA_URI, ['/'] = SCHEMA_ATOM,
+    ['+'] = SCHEMA_ATOM | SCHEMA_URI, [','] = SCHEMA_URI,
+    ['-'] = SCHEMA_ATOM | SCHEMA_URI, ['.'] = SCHEMA_URI,
+    ['='] = SCHEMA_ATOM | SCHEMA_URI, [';'] = SCHEMA_URI,
+    ['?'] = SCHEMA_ATOM, ['^'] = SCHEMA_ATOM, ['`'] = SCHEMA_ATOM,
+    ['_'] = SCHEMA_ATOM | SCHEMA_URI, ['{'] = SCHEMA_ATOM,
+    ['|'] = SCHEMA_ATOM, ['}'] = SCHEMA_ATOM,
+    ['~'] = SCHEMA_ATOM | SCHEMA_URI
+};
+
+
 static const struct {
     const char        *name;
-    schema_format_pt   check;
+    schema_format_t   *check;
 } schema_formats[] = {
     { "date-time", schema_date_time },
     { "date",      schema_date      },
@@ -35,7 +60,7 @@ static const struct {
 };
 
 
-schema_format_pt
+schema_format_t *
 schema_format(const char *name, const char **kept)
 {
     size_t  i;
@@ -53,30 +78,9 @@ schema_format(const char *name, const char **kept)
 
 
 static inline int
-schema_is_digit(char c)
+schema_is(char c, int kind)
 {
-    return c >= '0' && c <= '9';
-}
-
-
-static inline int
-schema_is_alpha(char c)
-{
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-}
-
-
-static inline int
-schema_is_hex(char c)
-{
-    return schema_is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-
-static inline int
-schema_is_one_of(char c, const char *set)
-{
-    return c != '\0' && strchr(set, c) != NULL;
+    return schema_chars[(unsigned char) c] & kind;
 }
 
 
@@ -88,7 +92,7 @@ schema_digits(const char *p, int n)
     int  value;
 
     for (value = 0; n > 0; n--, p++) {
-        if (!schema_is_digit(*p)) {
+        if (!schema_is(*p, SCHEMA_DIGIT)) {
             return -1;
         }
 
@@ -157,11 +161,11 @@ schema_date_time(const char *p, const char *end)
     if (*p == '.') {
         p++;
 
-        if (p == end || !schema_is_digit(*p)) {
+        if (p == end || !schema_is(*p, SCHEMA_DIGIT)) {
             return 0;
         }
 
-        while (p < end && schema_is_digit(*p)) {
+        while (p < end && schema_is(*p, SCHEMA_DIGIT)) {
             p++;
         }
     }
@@ -207,7 +211,7 @@ schema_uuid(const char *p, const char *end)
                 return 0;
             }
 
-        } else if (!schema_is_hex(p[i])) {
+        } else if (!schema_is(p[i], SCHEMA_HEX)) {
             return 0;
         }
     }
@@ -270,9 +274,7 @@ schema_local(const char *p, const char *end)
                     return NULL;
                 }
 
-            } else if (!schema_is_alpha(*p) && !schema_is_digit(*p)
-                       && !schema_is_one_of(*p, SCHEMA_ATEXT))
-            {
+            } else if (!schema_is(*p, SCHEMA_ATOM)) {
                 return NULL;
             }
         }
@@ -296,7 +298,7 @@ schema_domain(const char *p, const char *end)
     }
 
     for (label = p; ; p++) {
-        if (p < end && (schema_is_alpha(*p) || schema_is_digit(*p))) {
+        if (p < end && schema_is(*p, SCHEMA_ALNUM)) {
             continue;
         }
 
@@ -355,16 +357,16 @@ schema_uri_part(const char *p, const char *end, const char *more)
 {
     for ( ; p < end; p++) {
         if (*p == '%') {
-            if (end - p < 3 || !schema_is_hex(p[1]) || !schema_is_hex(p[2])) {
+            if (end - p < 3 || !schema_is(p[1], SCHEMA_HEX)
+                || !schema_is(p[2], SCHEMA_HEX))
+            {
                 return p;
             }
 
             p += 2;
 
-        } else if (!schema_is_alpha(*p) && !schema_is_digit(*p)
-                   && !schema_is_one_of(*p, SCHEMA_UNRESERVED
-                                            SCHEMA_SUB_DELIMS)
-                   && !schema_is_one_of(*p, more))
+        } else if (!schema_is(*p, SCHEMA_URI)
+                   && (*p == '\0' || strchr(more, *p) == NULL))
         {
             return p;
         }
@@ -385,7 +387,7 @@ schema_uri_literal(const char *p, const char *end)
         return schema_address(AF_INET6, p, end);
     }
 
-    for (start = ++p; p < end && schema_is_hex(*p); p++) {
+    for (start = ++p; p < end && schema_is(*p, SCHEMA_HEX); p++) {
         /* void */
     }
 
@@ -405,7 +407,9 @@ schema_uri_authority(const char *p, const char *end)
 {
     const char  *at, *last;
 
-    for (last = p; last < end && !schema_is_one_of(*last, "/?#"); last++) {
+    for (last = p; last < end && (*last == '\0' || !strchr("/?#", *last));
+         last++)
+    {
         /* void */
     }
 
@@ -429,7 +433,7 @@ schema_uri_authority(const char *p, const char *end)
     }
 
     if (p < last && *p == ':') {
-        for (p++; p < last && schema_is_digit(*p); p++) {
+        for (p++; p < last && schema_is(*p, SCHEMA_DIGIT); p++) {
             /* void */
         }
     }
@@ -443,12 +447,12 @@ schema_uri_authority(const char *p, const char *end)
 static int
 schema_uri(const char *p, const char *end)
 {
-    if (p == end || !schema_is_alpha(*p)) {
+    if (p == end || !schema_is(*p, SCHEMA_ALPHA)) {
         return 0;
     }
 
-    while (p < end && (schema_is_alpha(*p) || schema_is_digit(*p)
-                       || schema_is_one_of(*p, "+-.")))
+    while (p < end && (schema_is(*p, SCHEMA_ALNUM) || *p == '+' || *p == '-'
+                       || *p == '.'))
     {
         p++;
     }

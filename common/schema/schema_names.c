@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-#include "schema/schema_impl.h"
+#include "schema/schema_names.h"
+
+
+#define SCHEMA_LINEAR  16    /* names looked for one by one up to here */
 
 
 static inline int
@@ -63,33 +66,22 @@ uint32_t
 schema_names_find(schema_checker_t *c, const schema_names_t *names,
     uint32_t token)
 {
-    size_t                  len;
-    uint32_t                i, k;
-    uint64_t                hash;
-    const char             *text;
-    const schema_member_t  *member;
+    size_t       len;
+    uint32_t     i, k;
+    const char  *text;
 
     if (names->slots == NULL) {
         c->steps -= names->n;
+        text = NULL;
 
-        for (i = 0; i < names->n; i++) {
-            member = &names->members[i];
-
-            if (json_equals(c->doc, token, member->name, member->len)) {
-                return i;
-            }
-        }
-
-        return names->n;
+    } else {
+        /* without memory slower, but an answer all the same */
+        text = schema_text(c->work, c->doc, token, &len);
     }
 
-    text = schema_text(c->work, c->doc, token, &len);
     if (text == NULL) {
-        /* slower, but an answer all the same */
         for (i = 0; i < names->n; i++) {
-            member = &names->members[i];
-
-            if (json_equals(c->doc, token, member->name, member->len)) {
+            if (schema_is_name(c->doc, token, &names->members[i])) {
                 break;
             }
         }
@@ -98,13 +90,12 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
     }
 
     c->steps -= 1 + (int64_t) (len / 16);
-    hash = json_hash(&c->work->seed, text, len);
+    k = (uint32_t) json_hash(&c->work->seed, text, len);
 
-    for (k = (uint32_t) hash; names->slots[k & names->mask] != 0; k++) {
+    for ( /* void */ ; names->slots[k & names->mask] != 0; k++) {
         i = names->slots[k & names->mask] - 1;
-        member = &names->members[i];
 
-        if (json_equals(c->doc, token, member->name, member->len)) {
+        if (schema_is_name(c->doc, token, &names->members[i])) {
             return i;
         }
     }
@@ -113,42 +104,46 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
 }
 
 
+/* The first name of a member between two, or "end". */
+
+static inline uint32_t
+schema_search(const json_doc_t *doc, uint32_t i, uint32_t end,
+    const schema_member_t *member, int64_t *steps)
+{
+    while (i < end && !schema_is_name(doc, i, member)) {
+        i = doc->tokens[i + 1].next;
+        (*steps)++;
+    }
+
+    return i;
+}
+
+
 uint32_t
 schema_member(schema_checker_t *c, uint32_t object,
     const schema_member_t *member, uint32_t *hint)
 {
-    uint32_t             i, end, from;
-    int64_t              steps;
-    const json_doc_t    *doc;
+    int64_t            steps;
+    uint32_t           i, end;
+    const json_doc_t  *doc;
 
     doc = c->doc;
     end = doc->tokens[object].next;
-    from = *hint;
     steps = 0;
 
-    for (i = from; i < end; i = doc->tokens[i + 1].next) {
-        if (schema_is_name(doc, i, member)) {
-            goto found;
-        }
+    i = schema_search(doc, *hint, end, member, &steps);
 
-        steps++;
-    }
-
-    for (i = object + 1; i < from; i = doc->tokens[i + 1].next) {
-        if (schema_is_name(doc, i, member)) {
-            goto found;
-        }
-
-        steps++;
+    if (i == end) {
+        end = *hint;
+        i = schema_search(doc, object + 1, end, member, &steps);
     }
 
     c->steps -= steps;
 
-    return JSON_NONE;
+    if (i == end) {
+        return JSON_NONE;
+    }
 
-found:
-
-    c->steps -= steps;
     *hint = doc->tokens[i + 1].next;
 
     return i + 1;

@@ -1,14 +1,13 @@
 /* "pattern": PCRE2, which a pattern cannot keep busy for long. */
 
-#include <string.h>
-
-#include "schema/schema_impl.h"
+#include "schema/schema_pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH  8
 #include <pcre2.h>
 
 
-#define SCHEMA_MATCH_HEAP  4096    /* KiB of backtracking */
+#define SCHEMA_MATCH_HEAP   4096      /* KiB of backtracking */
+#define SCHEMA_MATCH_STEPS  100000    /* of one pattern on one string */
 
 
 /* Near to ECMA-262, which JSON Schema asks for: docs/reference/module.md. */
@@ -36,7 +35,7 @@ static int schema_pattern_step(pcre2_callout_block *block, void *data);
 
 schema_pattern_t *
 schema_pattern_compile(schema_compiler_t *c, const char *text, size_t len,
-    uint32_t token, const schema_path_t *path)
+    uint32_t token)
 {
     int                     code;
     unsigned char           reason[64];
@@ -56,7 +55,7 @@ schema_pattern_compile(schema_compiler_t *c, const char *text, size_t len,
 
     if (options == NULL || schema_pattern_prepare(schema) != 0) {
         pcre2_compile_context_free(options);
-        (void) schema_refuse(c, token, path, "%s", json_no_memory);
+        (void) schema_refuse(c, token, "%s", json_no_memory);
         return NULL;
     }
 
@@ -72,12 +71,12 @@ schema_pattern_compile(schema_compiler_t *c, const char *text, size_t len,
     if (pattern->code == NULL) {
 
         if (code == PCRE2_ERROR_HEAP_FAILED) {
-            (void) schema_refuse(c, token, path, "%s", json_no_memory);
+            (void) schema_refuse(c, token, "%s", json_no_memory);
             return NULL;
         }
 
         (void) pcre2_get_error_message(code, reason, sizeof(reason));
-        (void) schema_refuse(c, token, path, "%s at byte %zu", reason,
+        (void) schema_refuse(c, token, "%s at byte %zu", reason,
                              (size_t) offset);
         return NULL;
     }
@@ -130,7 +129,7 @@ schema_patterns_free(schema_t *schema)
 
 
 /*
- * Called before each item of a pattern.  PCRE2's own match limit begins anew
+ * Called before each item of a pattern.  PCRE2's own match limit starts again
  * at every character a match may start at, and does not see how far one item
  * reads: here both count.
  */
@@ -155,7 +154,7 @@ schema_pattern_step(pcre2_callout_block *block, void *data)
 
 
 int
-schema_pattern_check(schema_checker_t *c, const schema_pattern_t *pattern,
+schema_check_pattern(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
     int              rc;
@@ -180,7 +179,7 @@ schema_pattern_check(schema_checker_t *c, const schema_pattern_t *pattern,
     (void) pcre2_set_depth_limit(c->work->limits, limit);
     (void) pcre2_set_callout(c->work->limits, schema_pattern_step, &match);
 
-    rc = pcre2_match(pattern->code, (PCRE2_SPTR) text, len, 0,
+    rc = pcre2_match(rule->u.pattern->code, (PCRE2_SPTR) text, len, 0,
                      PCRE2_NO_UTF_CHECK, c->work->match, c->work->limits);
 
     c->steps -= 16 + (int64_t) (len / 16) + 4 * (steps - match.steps);

@@ -1,9 +1,10 @@
 /* "$ref": what it names, and that a check of it ends. */
 
-#include <stdio.h>
-#include <string.h>
+#include "schema/schema_refs.h"
+#include "schema/schema_report.h"
 
-#include "schema/schema_impl.h"
+
+#define SCHEMA_MAX_CHAIN  64    /* schemas for one value, nested */
 
 
 static int schema_resolve_one(schema_compiler_t *c, schema_rule_t *rule);
@@ -48,7 +49,7 @@ schema_resolve(schema_compiler_t *c)
 static int
 schema_resolve_one(schema_compiler_t *c, schema_rule_t *rule)
 {
-    char            *text, what[90], name[48];
+    char            *text, name[48];
     size_t           len;
     uint32_t         token, target;
     const char      *reason;
@@ -63,39 +64,25 @@ schema_resolve_one(schema_compiler_t *c, schema_rule_t *rule)
     }
 
     if (schema_unpercent(text, &len) != 0) {
-        return schema_refuse_token(c, token, "$ref is not a URI reference");
+        return schema_refuse(c, token, "$ref is not a URI reference");
     }
 
     pointer = json_pointer_compile(text + 1, len - 1, &reason);
     if (pointer == NULL) {
-        return schema_refuse_token(c, token, reason);
+        return schema_refuse(c, token, "%s", reason);
     }
 
     target = json_find(&c->schema->doc, 0, pointer);
     json_pointer_free(pointer);
 
     if (target == JSON_NONE || c->nodes[target] == NULL) {
-        (void) snprintf(what, sizeof(what), "$ref names no schema here: %s",
-                        schema_printable(text, len, name, sizeof(name)));
-        return schema_refuse_token(c, token, what);
+        return schema_refuse(c, token, "$ref names no schema here: %s",
+                             schema_printable(text, len, name, sizeof(name)));
     }
 
-    rule->u.node = c->nodes[target];
+    rule->u.sub[0] = c->nodes[target];
 
     return 0;
-}
-
-
-static int
-schema_hex(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    c |= 0x20;
-
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 
@@ -118,8 +105,8 @@ schema_unpercent(char *text, size_t *len)
             return -1;
         }
 
-        high = schema_hex(text[i + 1]);
-        low = schema_hex(text[i + 2]);
+        high = json_hex((uint8_t) text[i + 1]);
+        low = json_hex((uint8_t) text[i + 2]);
 
         if (high == -1 || low == -1 || (high | low) == 0) {
             return -1;
@@ -144,9 +131,10 @@ schema_unpercent(char *text, size_t *len)
 static int
 schema_measure(schema_compiler_t *c, schema_node_t *node, uint32_t depth)
 {
-    uint16_t        i;
-    uint32_t        k;
-    schema_rule_t  *rule;
+    uint16_t               i;
+    uint32_t               k, n;
+    schema_rule_t         *rule;
+    schema_node_t *const  *list;
 
     if (node->height != 0) {
         return 0;
@@ -156,39 +144,37 @@ schema_measure(schema_compiler_t *c, schema_node_t *node, uint32_t depth)
 
     for (i = 0; i < node->nrules; i++) {
         rule = &node->rules[i];
+        list = rule->u.sub;
 
         switch (rule->keyword) {
 
         case SCHEMA_REF:
         case SCHEMA_NOT:
-            if (schema_measure_node(c, node, rule->u.node, depth) != 0) {
-                return -1;
-            }
+            n = 1;
             break;
 
         case SCHEMA_IF:
-            if (schema_measure_node(c, node, rule->u.node, depth) != 0
-                || schema_measure_node(c, node, node->then, depth) != 0
-                || schema_measure_node(c, node, node->otherwise, depth) != 0)
-            {
-                return -1;
-            }
+            n = 3;
             break;
 
         case SCHEMA_ALL_OF:
         case SCHEMA_ANY_OF:
         case SCHEMA_ONE_OF:
-            for (k = 0; k < rule->u.nodes.n; k++) {
-                if (schema_measure_node(c, node, rule->u.nodes.list[k], depth)
-                    != 0)
-                {
-                    return -1;
-                }
-            }
+            n = rule->u.nodes.n;
+            list = rule->u.nodes.list;
             break;
 
         default:
+            n = 0;
             break;
+        }
+
+        for (k = 0; k < n; k++) {
+            if (list[k] != NULL
+                && schema_measure_node(c, node, list[k], depth) != 0)
+            {
+                return -1;
+            }
         }
     }
 
@@ -203,13 +189,9 @@ static int
 schema_measure_node(schema_compiler_t *c, schema_node_t *node,
     schema_node_t *below, uint32_t depth)
 {
-    if (below == NULL) {
-        return 0;
-    }
-
     if (below->visiting) {
-        return schema_refuse_token(c, node->token, "the schema applies itself "
-                                   "to the same value without end");
+        return schema_refuse(c, node->token, "the schema applies itself to "
+                             "the same value without end");
     }
 
     if (depth < SCHEMA_MAX_CHAIN && schema_measure(c, below, depth + 1) != 0) {
@@ -217,8 +199,8 @@ schema_measure_node(schema_compiler_t *c, schema_node_t *node,
     }
 
     if (depth >= SCHEMA_MAX_CHAIN || below->height >= SCHEMA_MAX_CHAIN) {
-        return schema_refuse_token(c, node->token, "more schemas one inside "
-                                   "the other for one value than are taken");
+        return schema_refuse(c, node->token, "more schemas one inside the "
+                             "other for one value than are taken");
     }
 
     if (node->height < below->height) {

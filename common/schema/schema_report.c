@@ -1,154 +1,104 @@
-/* JSON Schema 2020-12: saying what is wrong where. */
+/* A value's place in its text as a JSON Pointer, and names for people. */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "schema/schema_impl.h"
+#include "schema/schema_report.h"
 
 
 #define SCHEMA_CUT       "/..."
 #define SCHEMA_NAME_MAX  (6 * SCHEMA_POINTER_MAX)    /* \uXXXX is one byte */
 
 
-const char  schema_too_costly[] = "too costly to check";
-
-
-int
-schema_violate(schema_checker_t *c, const char *keyword,
-    const schema_path_t *path, const char *fmt, ...)
-{
-    va_list  args;
-
-    if (c->quiet) {
-        return SCHEMA_VIOLATES;
-    }
-
-    schema_pointer(c->doc, path, c->violation->pointer);
-    c->violation->keyword = keyword;
-
-    va_start(args, fmt);
-    (void) vsnprintf(c->violation->reason, sizeof(c->violation->reason), fmt,
-                     args);
-    va_end(args);
-
-    return SCHEMA_VIOLATES;
-}
-
-
-int
-schema_stop(schema_checker_t *c, const char *keyword,
-    const schema_path_t *path, const char *reason)
-{
-    c->quiet = 0;
-    (void) schema_violate(c, keyword, path, "%s", reason);
-
-    return SCHEMA_STOPS;
-}
-
-
 /*
- * The name of one step.  One that is too long for any pointer even decoded
- * is given as it is written.
+ * A name's bytes.  One that is too long for any pointer even decoded is given
+ * as it is written.
  */
 
 static const char *
-schema_step(const json_doc_t *doc, const schema_path_t *path, char *buf,
-    size_t *len)
+schema_name(const json_doc_t *doc, uint32_t token, char *buf, size_t *len)
 {
     const json_token_t  *t;
 
-    if (path->name != NULL) {
-        *len = path->len;
-        return path->name;
-    }
-
-    if (path->token == JSON_NONE) {
-        *len = (size_t) snprintf(buf, SCHEMA_NAME_MAX, "%u", path->index);
-        return buf;
-    }
-
-    t = &doc->tokens[path->token];
+    t = &doc->tokens[token];
 
     if (!t->escaped || t->end - t->start > SCHEMA_NAME_MAX) {
         *len = t->end - t->start;
         return doc->text + t->start;
     }
 
-    *len = json_unescape(doc, path->token, buf);
+    *len = json_unescape(doc, token, buf);
 
     return buf;
 }
 
 
-/* Bytes of a reference token with ~0 and ~1; writes them unless out is NULL. */
+/* Appends a step; returns its bytes, 0 where "room" is too little. */
 
 static size_t
-schema_reference(const json_doc_t *doc, const schema_path_t *path, char *out)
+schema_step(const json_doc_t *doc, const schema_path_t *path, char *out,
+    size_t room)
 {
-    char         buf[SCHEMA_NAME_MAX];
-    size_t       i, n, len;
+    char         buf[SCHEMA_NAME_MAX], step[2 * SCHEMA_POINTER_MAX];
+    size_t       len;
     const char  *name;
 
-    name = schema_step(doc, path, buf, &len);
-    n = 1;
+    if (path->name != NULL) {
+        name = path->name;
+        len = path->len;
 
-    if (out != NULL) {
-        *out++ = '/';
+    } else if (path->token == JSON_NONE) {
+        name = buf;
+        len = (size_t) snprintf(buf, sizeof(buf), "%u", path->index);
+
+    } else {
+        name = schema_name(doc, path->token, buf, &len);
     }
 
-    for (i = 0; i < len; i++) {
-        if (name[i] != '~' && name[i] != '/') {
-            n++;
-
-            if (out != NULL) {
-                *out++ = name[i];
-            }
-
-            continue;
-        }
-
-        n += 2;
-
-        if (out != NULL) {
-            *out++ = '~';
-            *out++ = name[i] == '~' ? '0' : '1';
-        }
+    if (len >= room) {
+        return 0;
     }
 
-    return n;
+    step[0] = '/';
+    len = (size_t) (json_pointer_escape(step + 1, name, len) - step);
+
+    if (len > room) {
+        return 0;
+    }
+
+    memcpy(out, step, len);
+
+    return len;
 }
 
+
+/* One that does not fit is cut behind the last step with room for the sign. */
 
 void
 schema_pointer(const json_doc_t *doc, const schema_path_t *path, char *out)
 {
-    size_t                n, size, len, total;
+    size_t                n, len, added, cut;
     const schema_path_t  *at, *way[JSON_MAX_DEPTH + 1];
-
-    total = 0;
 
     for (n = 0, at = path; at != NULL; at = at->up) {
         way[n++] = at;
-        total += schema_reference(doc, at, NULL);
     }
 
-    size = SCHEMA_POINTER_MAX - 1;
+    for (len = 0, cut = 0; n > 0; n--) {
+        added = schema_step(doc, way[n - 1], out + len,
+                            SCHEMA_POINTER_MAX - 1 - len);
 
-    if (total > size) {
-        size -= sizeof(SCHEMA_CUT) - 1;
-    }
-
-    for (len = 0; n > 0; n--) {
-        at = way[n - 1];
-
-        if (len + schema_reference(doc, at, NULL) > size) {
-            memcpy(out + len, SCHEMA_CUT, sizeof(SCHEMA_CUT) - 1);
-            len += sizeof(SCHEMA_CUT) - 1;
+        if (added == 0) {
+            memcpy(out + cut, SCHEMA_CUT, sizeof(SCHEMA_CUT) - 1);
+            len = cut + sizeof(SCHEMA_CUT) - 1;
             break;
         }
 
-        len += schema_reference(doc, at, out + len);
+        len += added;
+
+        if (len <= SCHEMA_POINTER_MAX - sizeof(SCHEMA_CUT)) {
+            cut = len;
+        }
     }
 
     out[len] = '\0';
@@ -182,15 +132,11 @@ const char *
 schema_printable_token(const json_doc_t *doc, uint32_t token, char *out,
     size_t size)
 {
-    char           buf[SCHEMA_NAME_MAX];
-    size_t         len;
-    const char    *name;
-    schema_path_t  step;
+    char         buf[SCHEMA_NAME_MAX];
+    size_t       len;
+    const char  *name;
 
-    memset(&step, 0, sizeof(schema_path_t));
-    step.token = token;
-
-    name = schema_step(doc, &step, buf, &len);
+    name = schema_name(doc, token, buf, &len);
 
     return schema_printable(name, len, out, size);
 }

@@ -1,12 +1,9 @@
 /* Whole values: equal whatever the order of members or the digits' form. */
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "schema/schema_impl.h"
+#include "schema/schema_value.h"
 
 
-#define SCHEMA_WARM  (1024 * 1024)    /* bytes of each buffer kept */
+#define SCHEMA_MAX_UNIQUE  (1 << 20)    /* items of one array */
 
 
 static int schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
@@ -17,57 +14,6 @@ static int schema_equals_strings(schema_checker_t *c, const json_doc_t *adoc,
     uint32_t a, const json_doc_t *bdoc, uint32_t b);
 static int schema_equals_objects(schema_checker_t *c, const json_doc_t *adoc,
     uint32_t a, const json_doc_t *bdoc, uint32_t b);
-static schema_slot_t *schema_slots(schema_scratch_t *work, uint32_t n,
-    uint32_t *mask);
-
-
-const char *
-schema_text(schema_scratch_t *work, const json_doc_t *doc, uint32_t token,
-    size_t *len)
-{
-    char                *text;
-    size_t               size;
-    const json_token_t  *t;
-
-    t = &doc->tokens[token];
-    size = t->end - t->start;
-
-    if (!t->escaped) {
-        *len = size;
-        return doc->text + t->start;
-    }
-
-    if (work->size < size) {
-        text = realloc(work->text, size * 2);
-        if (text == NULL) {
-            return NULL;
-        }
-
-        work->text = text;
-        work->size = size * 2;
-    }
-
-    *len = json_unescape(doc, token, work->text);
-
-    return work->text;
-}
-
-
-void
-schema_scratch_trim(schema_scratch_t *work)
-{
-    if (work->size > SCHEMA_WARM) {
-        free(work->text);
-        work->text = NULL;
-        work->size = 0;
-    }
-
-    if (work->nslots > SCHEMA_WARM / sizeof(schema_slot_t)) {
-        free(work->slots);
-        work->slots = NULL;
-        work->nslots = 0;
-    }
-}
 
 
 static int
@@ -78,17 +24,19 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
     uint32_t             i;
     uint64_t             sum, inner, name;
     const char          *text;
-    json_number_t      number;
+    json_seed_t          seed;
+    json_number_t        number;
     const json_token_t  *t;
 
     t = &doc->tokens[token];
-    sum = json_mix(work->seed.start ^ t->type, work->seed.factor);
+    seed = work->seed;
+    sum = json_mix(seed.start ^ t->type, seed.factor);
 
     switch (t->type) {
 
     case JSON_NUMBER:
         json_number(doc->text + t->start, doc->text + t->end, &number);
-        sum ^= json_number_hash(&number, &work->seed);
+        sum ^= json_number_hash(&number, &seed);
         break;
 
     case JSON_STRING:
@@ -97,7 +45,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
             return -1;
         }
 
-        sum ^= json_hash(&work->seed, text, len);
+        sum ^= json_hash(&seed, text, len);
         break;
 
     case JSON_ARRAY:
@@ -106,7 +54,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
                 return -1;
             }
 
-            sum = json_mix(sum ^ inner, work->seed.factor) + work->seed.start;
+            sum = json_mix(sum ^ inner, seed.factor) + seed.start;
         }
         break;
 
@@ -119,8 +67,8 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
             }
 
             /* a sum, as their order is of no meaning */
-            inner = json_mix(inner ^ work->seed.start, work->seed.factor);
-            sum += json_mix(name ^ inner, work->seed.factor);
+            inner = json_mix(inner ^ seed.start, seed.factor);
+            sum += json_mix(name ^ inner, seed.factor);
         }
         break;
 
@@ -128,7 +76,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
         break;
     }
 
-    *hash = json_mix(sum, work->seed.factor);
+    *hash = json_mix(sum, seed.factor);
 
     return 0;
 }
@@ -137,16 +85,13 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
 int
 schema_values(schema_compiler_t *c, schema_values_t *values, uint32_t token)
 {
-    uint32_t      i, k, size, end;
-    uint64_t      hash;
-    json_doc_t   *doc;
+    uint32_t           i, k, size, end;
+    uint64_t           hash;
+    const json_doc_t  *doc;
 
     doc = &c->schema->doc;
     end = doc->tokens[token].next;
-
-    for (i = token + 1; i < end; i = doc->tokens[i].next) {
-        values->n++;
-    }
+    values->n = schema_count(doc, token);
 
     for (size = 4; size < 2 * values->n; size *= 2) {
         /* void */
@@ -164,7 +109,7 @@ schema_values(schema_compiler_t *c, schema_values_t *values, uint32_t token)
 
     for (i = token + 1; i < end; i = doc->tokens[i].next) {
         if (schema_hash_value(c->schema->work, doc, i, &hash) != 0) {
-            return schema_refuse(c, i, NULL, "%s", json_no_memory);
+            return schema_refuse(c, i, "%s", json_no_memory);
         }
 
         k = (uint32_t) hash;
@@ -191,14 +136,51 @@ schema_charge_value(schema_checker_t *c, uint32_t token)
 }
 
 
+/*
+ * The slot of an equal value, 1; or the empty one for it, 0, unless the steps
+ * end before: then that of another value; -1: out of memory.
+ */
+
+static int
+schema_find(schema_checker_t *c, const schema_values_t *values,
+    const json_doc_t *doc, uint32_t token, schema_slot_t **found,
+    uint64_t *hash)
+{
+    int             rc;
+    uint32_t        k;
+    schema_slot_t  *slot;
+
+    if (schema_hash_value(c->work, c->doc, token, hash) != 0) {
+        return -1;
+    }
+
+    for (k = (uint32_t) *hash; ; k++) {
+        slot = &values->slots[k & values->mask];
+        *found = slot;
+
+        if (slot->token == JSON_NONE) {
+            return 0;
+        }
+
+        if (slot->hash != *hash) {
+            continue;
+        }
+
+        rc = schema_equals(c, doc, slot->token, c->doc, token);
+
+        if (rc != 0 || c->steps <= 0) {
+            return rc;
+        }
+    }
+}
+
+
 int
 schema_values_have(schema_checker_t *c, const schema_values_t *values,
     uint32_t token)
 {
-    int                   rc;
-    uint32_t              k;
-    uint64_t              hash;
-    const schema_slot_t  *slot;
+    uint64_t        hash;
+    schema_slot_t  *slot;
 
     if (values->n == 0) {
         return 0;
@@ -206,26 +188,7 @@ schema_values_have(schema_checker_t *c, const schema_values_t *values,
 
     schema_charge_value(c, token);
 
-    if (schema_hash_value(c->work, c->doc, token, &hash) != 0) {
-        return -1;
-    }
-
-    for (k = (uint32_t) hash; ; k++) {
-        slot = &values->slots[k & values->mask];
-
-        if (slot->token == JSON_NONE) {
-            return 0;
-        }
-
-        if (slot->hash != hash) {
-            continue;
-        }
-
-        rc = schema_equals_own(c, slot->token, token);
-        if (rc != 0) {
-            return rc;
-        }
-    }
+    return schema_find(c, values, &c->schema->doc, token, &slot, &hash);
 }
 
 
@@ -236,7 +199,7 @@ schema_equals_own(schema_checker_t *c, uint32_t own, uint32_t token)
 }
 
 
-/* Where memory is short it is said to be equal: -1. */
+/* 1: equal; -1: out of memory; 0, also where the steps end. */
 
 static int
 schema_equals(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
@@ -244,7 +207,7 @@ schema_equals(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
 {
     int                  rc;
     uint32_t             i, k;
-    json_number_t      x, y;
+    json_number_t        x, y;
     const json_token_t  *s, *t;
 
     s = &adoc->tokens[a];
@@ -322,99 +285,50 @@ schema_equals_objects(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
     const json_doc_t *bdoc, uint32_t b)
 {
     int       rc;
-    uint32_t  i, k, n, first, end, aend;
+    uint32_t  i, k, n, tries, end;
 
-    n = 0;
-    first = b + 1;
-    end = bdoc->tokens[b].next;
-    aend = adoc->tokens[a].next;
+    n = schema_count(adoc, a);
 
-    for (i = a + 1; i < aend; i = adoc->tokens[i + 1].next) {
-        n++;
-    }
-
-    for (k = first; k < end && n > 0; k = bdoc->tokens[k + 1].next) {
-        n--;
-    }
-
-    if (n != 0 || k != end) {
+    if (n != schema_count(bdoc, b)) {
         return 0;
     }
 
-    k = first;
+    end = adoc->tokens[a].next;
+    k = b + 1;
 
-    for (i = a + 1; i < aend; i = adoc->tokens[i + 1].next) {
+    for (i = a + 1; i < end; i = adoc->tokens[i + 1].next) {
+        rc = 0;
 
         /* from behind the one before: once around at most */
-        for (n = k; ; ) {
+        for (tries = 0; tries < n; tries++) {
             if (c->steps-- <= 0) {
                 return 0;
             }
 
-            if (k == end) {
-                k = first;
+            if (k == bdoc->tokens[b].next) {
+                k = b + 1;
             }
 
             rc = schema_equals_strings(c, adoc, i, bdoc, k);
-            if (rc == -1) {
-                return -1;
-            }
-
-            if (rc == 1) {
+            if (rc != 0) {
                 break;
             }
 
             k = bdoc->tokens[k + 1].next;
-
-            if (k == n || (k == end && n == first)) {
-                return 0;
-            }
         }
 
-        rc = schema_equals(c, adoc, i + 1, bdoc, k + 1);
+        if (rc == 1) {
+            rc = schema_equals(c, adoc, i + 1, bdoc, k + 1);
+        }
+
         if (rc != 1) {
             return rc;
         }
 
         k = bdoc->tokens[k + 1].next;
-
-        if (k == end) {
-            k = first;
-        }
     }
 
     return 1;
-}
-
-
-static schema_slot_t *
-schema_slots(schema_scratch_t *work, uint32_t n, uint32_t *mask)
-{
-    size_t          i, size;
-    schema_slot_t  *slots;
-
-    for (size = 16; size < 2 * (size_t) n; size *= 2) {
-        /* void */
-    }
-
-    if (work->nslots < size) {
-        slots = malloc(size * sizeof(schema_slot_t));
-        if (slots == NULL) {
-            return NULL;
-        }
-
-        free(work->slots);
-        work->slots = slots;
-        work->nslots = size;
-    }
-
-    for (i = 0; i < size; i++) {
-        work->slots[i].token = JSON_NONE;
-    }
-
-    *mask = (uint32_t) size - 1;
-
-    return work->slots;
 }
 
 
@@ -422,72 +336,47 @@ int
 schema_unique(schema_checker_t *c, uint32_t array, uint32_t *first,
     uint32_t *second, const schema_path_t *path)
 {
-    int                rc;
-    uint32_t           i, k, n, mask, end;
-    uint64_t           hash;
-    schema_slot_t     *slot, *slots;
-    const json_doc_t  *doc;
+    int               rc;
+    uint32_t          i, end;
+    uint64_t          hash;
+    schema_slot_t    *slot;
+    schema_values_t   values;
 
-    doc = c->doc;
-    n = 0;
-    end = doc->tokens[array].next;
-
-    for (i = array + 1; i < end; i = doc->tokens[i].next) {
-        n++;
-    }
+    end = c->doc->tokens[array].next;
+    values.n = schema_count(c->doc, array);
 
     schema_charge_value(c, array);
 
-    if (n > SCHEMA_MAX_UNIQUE || c->steps <= 0) {
+    if (values.n > SCHEMA_MAX_UNIQUE || c->steps <= 0) {
         return schema_stop(c, "uniqueItems", path, schema_too_costly);
     }
 
-    if (n < 2) {
+    if (values.n < 2) {
         return SCHEMA_FITS;
     }
 
-    slots = schema_slots(c->work, n, &mask);
+    values.slots = schema_slots(c->work, values.n, &values.mask);
+    rc = values.slots == NULL ? -1 : 0;
 
-    if (slots == NULL) {
-        return schema_stop(c, "uniqueItems", path, json_no_memory);
-    }
+    for (i = array + 1; rc != -1 && i < end; i = c->doc->tokens[i].next) {
+        rc = schema_find(c, &values, c->doc, i, &slot, &hash);
 
-    for (i = array + 1; i < end; i = doc->tokens[i].next) {
-
-        if (schema_hash_value(c->work, doc, i, &hash) != 0) {
-            return schema_stop(c, "uniqueItems", path, json_no_memory);
+        if (rc == 1) {
+            *first = slot->token;
+            *second = i;
+            return SCHEMA_VIOLATES;
         }
 
-        for (k = (uint32_t) hash; ; k++) {
-            slot = &slots[k & mask];
+        if (rc == 0 && slot->token != JSON_NONE) {
+            return schema_stop(c, "uniqueItems", path, schema_too_costly);
+        }
 
-            if (slot->token == JSON_NONE) {
-                slot->hash = hash;
-                slot->token = i;
-                break;
-            }
-
-            if (slot->hash != hash) {
-                continue;
-            }
-
-            rc = schema_equals(c, doc, slot->token, doc, i);
-
-            if (rc == -1) {
-                return schema_stop(c, "uniqueItems", path, json_no_memory);
-            }
-
-            if (rc == 1) {
-                *first = slot->token;
-                *second = i;
-                return SCHEMA_VIOLATES;
-            }
-
-            if (c->steps <= 0) {
-                return schema_stop(c, "uniqueItems", path, schema_too_costly);
-            }
+        if (rc == 0) {
+            slot->hash = hash;
+            slot->token = i;
         }
     }
 
-    return SCHEMA_FITS;
+    return rc == -1 ? schema_stop(c, "uniqueItems", path, json_no_memory)
+                    : SCHEMA_FITS;
 }

@@ -1,6 +1,7 @@
 /* Text: UTF-8, escapes, hexadecimal and decimal digits. */
 
 #include "base/text.h"
+#include "json/json.h"
 
 
 static const char  text_hex[] = "0123456789abcdef";
@@ -20,37 +21,26 @@ static const char  text_json_escape[256] = {
 bool
 text_is_utf8(const char *s, size_t len)
 {
-    size_t          i, n;
     const uint8_t  *p, *end;
 
     p = (const uint8_t *) s;
     end = p + len;
 
     while (p < end) {
-
-        if (*p < 0x80) {
-            if (*p++ == 0) {
-                return false;
-            }
-            continue;
-        }
-
-        n = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-
-        if (*p < 0xc2 || *p > 0xf4 || (size_t) (end - p) <= n
-            || (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f)
-            || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-        {
+        if (*p == 0) {
             return false;
         }
 
-        for (i = 1; i <= n; i++) {
-            if ((p[i] & 0xc0) != 0x80) {
-                return false;
-            }
+        if (*p < 0x80) {
+            p++;
+            continue;
         }
 
-        p += n + 1;
+        p = json_utf8(p, end);
+
+        if (p < end && *p >= 0x80) {
+            return false;
+        }
     }
 
     return true;
