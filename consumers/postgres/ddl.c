@@ -212,7 +212,7 @@ ddl_grants(buf_t *sql, const conf_t *conf, const char *role)
         memset(&block, 0, sizeof(buf_t));
         sql_format(&block, "BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE"
                    " %%I TO %%I', current_database(), %L); END", role);
-        sql_do(sql, NULL, &block);
+        sql_do(sql, &block);
         buf_addf(sql, ";\n");
     }
 }

@@ -120,10 +120,10 @@ sql_format(buf_t *sql, const char *fmt, ...)
 
 
 void
-sql_do(buf_t *sql, PGconn *conn, buf_t *block)
+sql_do(buf_t *sql, buf_t *block)
 {
     buf_addf(sql, "DO ");
-    sql_literal(sql, conn, block->data ? block->data : "");
+    sql_literal(sql, NULL, block->data ? block->data : "");
     buf_free(block);
 }
 

@@ -39,7 +39,7 @@ void sql_table(buf_t *sql, PGconn *conn, const conf_t *conf);
  * Appends DO with the block of PL/pgSQL, which is freed.  Where memory was
  * short the block is empty: a syntax error, so what follows is not done.
  */
-void sql_do(buf_t *sql, PGconn *conn, buf_t *block);
+void sql_do(buf_t *sql, buf_t *block);
 
 /*
  * Opens a transaction: READ COMMITTED, bounded in time on the server.  The

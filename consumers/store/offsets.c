@@ -17,6 +17,8 @@ struct offsets_s {
     const conf_t      *conf;
     const char        *owner;
     char              *cluster;
+    buf_t              key;          /* of the rows, as literals */
+    buf_t              where;        /* they are */
 
     pg_t              *pg;
     lookup_t          *lookup;
@@ -97,6 +99,8 @@ offsets_destroy(offsets_t *o)
     }
 
     buf_free(&o->sql);
+    buf_free(&o->key);
+    buf_free(&o->where);
     free(o->cluster);
     free(o);
 }
@@ -105,10 +109,22 @@ offsets_destroy(offsets_t *o)
 int
 offsets_set_cluster(offsets_t *o, const char *cluster)
 {
+    const conf_t  *conf;
+
+    conf = o->conf;
     free(o->cluster);
     o->cluster = strdup(cluster);
+    o->key.len = 0;
+    o->where.len = 0;
 
-    return o->cluster ? 0 : -1;
+    sql_format(&o->key, "%L,%L,%L,%L", cluster, conf->group, conf->topic,
+               conf->table);
+    sql_format(&o->where, "cluster_id=%L AND group_id=%L AND topic=%L"
+               " AND table_name=%L", cluster, conf->group, conf->topic,
+               conf->table);
+
+    return o->cluster == NULL || buf_failed(&o->key) || buf_failed(&o->where)
+           ? -1 : 0;
 }
 
 
@@ -119,38 +135,17 @@ offsets_cluster(const offsets_t *o)
 }
 
 
-void
-offsets_key(const offsets_t *o, PGconn *conn, buf_t *sql)
+const char *
+offsets_key(const offsets_t *o)
 {
-    offsets_key_table(o, conn, o->conf->table, sql);
+    return o->key.data;
 }
 
 
-void
-offsets_where(const offsets_t *o, PGconn *conn, buf_t *sql)
+const char *
+offsets_where(const offsets_t *o)
 {
-    offsets_where_table(o, conn, o->conf->table, sql);
-}
-
-
-void
-offsets_key_table(const offsets_t *o, PGconn *conn, const char *table,
-    buf_t *sql)
-{
-    (void) conn;
-    sql_format(sql, "%L,%L,%L,%L", o->cluster, o->conf->group, o->conf->topic,
-               table);
-}
-
-
-void
-offsets_where_table(const offsets_t *o, PGconn *conn, const char *table,
-    buf_t *sql)
-{
-    (void) conn;
-    sql_format(sql, " cluster_id=%L AND group_id=%L AND topic=%L"
-               " AND table_name=%L", o->cluster, o->conf->group,
-               o->conf->topic, table);
+    return o->where.data;
 }
 
 
@@ -230,9 +225,8 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
     o->claimed = false;
 
     o->sql.len = 0;
-    buf_addf(&o->sql, "SELECT partition FROM sluice.offsets WHERE");
-    offsets_where(o, pg_conn(pg), &o->sql);
-
+    buf_addf(&o->sql, "SELECT partition FROM sluice.offsets WHERE %s",
+             o->where.data);
     offsets_send(o, offsets_on_stored);
 }
 
@@ -391,11 +385,9 @@ offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
 {
     size_t                 i, n;
     int32_t                id;
-    PGconn                *conn;
     source_partition_t    *p;
     const lookup_range_t  *range;
 
-    conn = pg_conn(o->pg);
     p = source_partitions(o->source, &n);
     n = mine ? n : result->nranges;
 
@@ -403,12 +395,9 @@ offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
         id = mine ? p[i].id : result->ranges[i].partition;
         range = result ? offsets_range(result, id) : NULL;
 
-        buf_addf(&o->sql, i ? ",(" : "(");
-        offsets_key(o, conn, &o->sql);
-        buf_addf(&o->sql, ",%d,%" PRId64 ",%d,", id,
-                 range ? offsets_begin(o, range) : 0, mine ? 1 : 0);
-        sql_literal(&o->sql, conn, mine ? o->owner : "");
-        buf_addf(&o->sql, ")");
+        buf_addf(&o->sql, "%s(%s,%d,%" PRId64 ",%d,'%s')", i ? "," : "",
+                 o->key.data, id, range ? offsets_begin(o, range) : 0,
+                 mine ? 1 : 0, mine ? o->owner : "");
     }
 }
 

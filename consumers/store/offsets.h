@@ -29,7 +29,10 @@ typedef void (*offsets_done_pt)(void *data, const outcome_t *outcome);
  */
 void offsets_prefix(const conf_t *conf, char *prefix);
 
-/* "owner" names this daemon; it and "conf" must outlive the structure. */
+/*
+ * "owner" names this daemon and holds no quote; it and "conf" must outlive the
+ * structure.  Returns NULL when memory is short.
+ */
 offsets_t *offsets_create(const conf_t *conf, const char *owner);
 void offsets_destroy(offsets_t *offsets);
 
@@ -50,24 +53,20 @@ void offsets_looked_up(offsets_t *offsets, const lookup_result_t *result);
  * The last string of a batch's transaction: a DO block that advances every
  * range or raises SL001, and COMMIT.
  */
-void offsets_advance(offsets_t *offsets, PGconn *conn, const batch_t *batch,
+void offsets_advance(const offsets_t *offsets, const batch_t *batch,
     buf_t *sql);
 
 /* A statement that raises SL001 unless every range is still this daemon's. */
-void offsets_assert(offsets_t *offsets, PGconn *conn, const batch_t *batch,
+void offsets_assert(const offsets_t *offsets, const batch_t *batch,
     buf_t *sql);
 
-/* "cluster_id, group_id, topic, table_name" and their values as literals. */
-void offsets_key(const offsets_t *offsets, PGconn *conn, buf_t *sql);
-
-/* A condition that selects this daemon's rows; begins with a space. */
-void offsets_where(const offsets_t *offsets, PGconn *conn, buf_t *sql);
-
-/* Both for another table than the configuration's. */
-void offsets_key_table(const offsets_t *offsets, PGconn *conn,
-    const char *table, buf_t *sql);
-void offsets_where_table(const offsets_t *offsets, PGconn *conn,
-    const char *table, buf_t *sql);
+/*
+ * Of this daemon's rows, with the cluster's name, in SQL: the literals of
+ * "cluster_id, group_id, topic, table_name", and the condition that selects
+ * them.
+ */
+const char *offsets_key(const offsets_t *offsets);
+const char *offsets_where(const offsets_t *offsets);
 
 const char *offsets_cluster(const offsets_t *offsets);
 

@@ -8,98 +8,15 @@
 #include "store/offsets.h"
 
 
-static void offsets_move(const offsets_t *o, PGconn *conn,
-    const batch_t *batch, const batch_range_t *range, buf_t *sql);
-static void offsets_book(const offsets_t *o, PGconn *conn, const char *kind,
+static void offsets_move(const offsets_t *o, const batch_t *batch,
+    const batch_range_t *range, buf_t *sql);
+static void offsets_book(const offsets_t *o, const char *kind,
     const batch_range_t *range, buf_t *sql);
 static int offsets_compare(const void *a, const void *b);
 
 
-static void
-offsets_move(const offsets_t *o, PGconn *conn, const batch_t *batch,
-    const batch_range_t *range, buf_t *sql)
-{
-    size_t         i;
-    batch_range_t  gap;
-
-    buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
-             ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
-             ",updated_at=now() WHERE", range->next,
-             range->last_timestamp, batch_last_crc(batch, range));
-    offsets_where(o, conn, sql);
-    buf_addf(sql, " AND partition=%d AND next_offset=%" PRId64
-             " AND epoch=%" PRId64 ";GET DIAGNOSTICS n = ROW_COUNT;"
-             "IF n <> 1 THEN RAISE EXCEPTION 'partition %d is no longer at "
-             "offset %" PRId64 " in epoch %" PRId64 "' USING ERRCODE="
-             "'SL001';END IF;",
-             range->partition, range->expected, range->epoch,
-             range->partition, range->expected, range->epoch);
-
-    offsets_book(o, conn, "records", range, sql);
-
-    for (i = 0; i < batch->ngaps; i++) {
-        if (batch->gaps[i].partition == range->partition) {
-            memset(&gap, 0, sizeof(batch_range_t));
-            gap.partition = range->partition;
-            gap.run = batch->gaps[i].first;
-            gap.next = batch->gaps[i].next;
-            offsets_book(o, conn, "gap", &gap, sql);
-        }
-    }
-}
-
-
-/*
- * A row of sluice.batches, or what is added to one.  The counts that came with
- * version 2 of the tables are named only where there is something to count:
- * tables of version 1 do without.
- */
-
-static void
-offsets_book(const offsets_t *o, PGconn *conn, const char *kind,
-    const batch_range_t *range, buf_t *sql)
-{
-    bool  more;
-
-    more = range->filtered || range->duplicates;
-
-    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
-             " topic, table_name, partition, kind, first_offset, next_offset,"
-             " records, dead_letters%s) VALUES (",
-             more ? ", filtered, duplicates" : "");
-    offsets_key(o, conn, sql);
-    buf_addf(sql, ",%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
-             range->partition, kind, range->run, range->next, range->records,
-             range->dead);
-
-    if (more) {
-        buf_addf(sql, ",%" PRId64 ",%" PRId64, range->filtered,
-                 range->duplicates);
-    }
-
-    buf_addf(sql, ") ON CONFLICT (cluster_id, group_id, topic, partition,"
-             " table_name, first_offset, kind) DO UPDATE SET"
-             " next_offset=EXCLUDED.next_offset,"
-             " records=b.records+EXCLUDED.records,"
-             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,%s"
-             " updated_at=now();",
-             more ? " filtered=b.filtered+EXCLUDED.filtered,"
-                    " duplicates=b.duplicates+EXCLUDED.duplicates," : "");
-}
-
-
-static int
-offsets_compare(const void *a, const void *b)
-{
-    const batch_range_t  *const *p = a, *const *q = b;
-
-    return ((*p)->partition > (*q)->partition)
-           - ((*p)->partition < (*q)->partition);
-}
-
-
 void
-offsets_advance(offsets_t *o, PGconn *conn, const batch_t *batch, buf_t *sql)
+offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
 {
     size_t                 i, n;
     buf_t                  block;
@@ -120,40 +37,124 @@ offsets_advance(offsets_t *o, PGconn *conn, const batch_t *batch, buf_t *sql)
         buf_addf(&block, "DECLARE n bigint;BEGIN ");
 
         for (i = 0; i < n; i++) {
-            offsets_move(o, conn, batch, order[i], &block);
+            offsets_move(o, batch, order[i], &block);
         }
 
         buf_addf(&block, "END");
     }
 
     /* an empty block, without memory, commits nothing either */
-    sql_do(sql, conn, &block);
+    sql_do(sql, &block);
     buf_addf(sql, ";COMMIT");
 
     free(order);
 }
 
 
-void
-offsets_assert(offsets_t *o, PGconn *conn, const batch_t *batch, buf_t *sql)
+/* All daemons lock the rows in one order. */
+
+static int
+offsets_compare(const void *a, const void *b)
 {
-    size_t  i;
-    buf_t   block;
+    const batch_range_t  *const *p = a, *const *q = b;
+
+    return ((*p)->partition > (*q)->partition)
+           - ((*p)->partition < (*q)->partition);
+}
+
+
+static void
+offsets_move(const offsets_t *o, const batch_t *batch,
+    const batch_range_t *range, buf_t *sql)
+{
+    size_t         i;
+    batch_range_t  gap;
+
+    buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
+             ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
+             ",updated_at=now() WHERE %s AND partition=%d"
+             " AND next_offset=%" PRId64
+             " AND epoch=%" PRId64 ";GET DIAGNOSTICS n = ROW_COUNT;"
+             "IF n <> 1 THEN RAISE EXCEPTION 'partition %d is no longer at "
+             "offset %" PRId64 " in epoch %" PRId64 "' USING ERRCODE="
+             "'SL001';END IF;", range->next, range->last_timestamp,
+             batch_last_crc(batch, range), offsets_where(o),
+             range->partition, range->expected, range->epoch,
+             range->partition, range->expected, range->epoch);
+
+    offsets_book(o, "records", range, sql);
+
+    for (i = 0; i < batch->ngaps; i++) {
+        if (batch->gaps[i].partition == range->partition) {
+            memset(&gap, 0, sizeof(batch_range_t));
+            gap.partition = range->partition;
+            gap.run = batch->gaps[i].first;
+            gap.next = batch->gaps[i].next;
+            offsets_book(o, "gap", &gap, sql);
+        }
+    }
+}
+
+
+/*
+ * A row of sluice.batches, or what is added to one.  The counts that came with
+ * version 2 of the tables are named only where there is something to count:
+ * tables of version 1 do without.
+ */
+
+static void
+offsets_book(const offsets_t *o, const char *kind,
+    const batch_range_t *range, buf_t *sql)
+{
+    bool  more;
+
+    more = range->filtered || range->duplicates;
+
+    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
+             " topic, table_name, partition, kind, first_offset, next_offset,"
+             " records, dead_letters%s) VALUES (%s,%d,'%s',%" PRId64
+             ",%" PRId64 ",%" PRId64 ",%" PRId64,
+             more ? ", filtered, duplicates" : "", offsets_key(o),
+             range->partition, kind, range->run, range->next, range->records,
+             range->dead);
+
+    if (more) {
+        buf_addf(sql, ",%" PRId64 ",%" PRId64, range->filtered,
+                 range->duplicates);
+    }
+
+    buf_addf(sql, ") ON CONFLICT (cluster_id, group_id, topic, partition,"
+             " table_name, first_offset, kind) DO UPDATE SET"
+             " next_offset=EXCLUDED.next_offset,"
+             " records=b.records+EXCLUDED.records,"
+             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,%s"
+             " updated_at=now();",
+             more ? " filtered=b.filtered+EXCLUDED.filtered,"
+                    " duplicates=b.duplicates+EXCLUDED.duplicates," : "");
+}
+
+
+void
+offsets_assert(const offsets_t *o, const batch_t *batch, buf_t *sql)
+{
+    size_t                i;
+    buf_t                 block;
+    const batch_range_t  *range;
 
     memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "BEGIN ");
 
     for (i = 0; i < batch->nranges; i++) {
-        buf_addf(&block, "PERFORM 1 FROM sluice.offsets WHERE");
-        offsets_where(o, conn, &block);
-        buf_addf(&block, " AND partition=%d AND epoch=%" PRId64 ";"
+        range = &batch->ranges[i];
+        buf_addf(&block, "PERFORM 1 FROM sluice.offsets WHERE %s"
+                 " AND partition=%d AND epoch=%" PRId64 ";"
                  "IF NOT FOUND THEN RAISE EXCEPTION 'partition %d is no "
                  "longer in epoch %" PRId64 "' USING ERRCODE='SL001';END IF;",
-                 batch->ranges[i].partition, batch->ranges[i].epoch,
-                 batch->ranges[i].partition, batch->ranges[i].epoch);
+                 offsets_where(o), range->partition, range->epoch,
+                 range->partition, range->epoch);
     }
 
     buf_addf(&block, "END");
-    sql_do(sql, conn, &block);
+    sql_do(sql, &block);
     buf_addf(sql, ";");
 }

@@ -254,8 +254,7 @@ sink_open(sink_t *sink)
     sql_begin(&sink->sql);
 
     if (sink->careful && sink->end.commit == NULL) {
-        offsets_assert(sink->offsets, pg_conn(sink->pg), sink->batch,
-                       &sink->sql);
+        offsets_assert(sink->offsets, sink->batch, &sink->sql);
     }
 }
 
@@ -484,11 +483,9 @@ sink_commit(sink_t *sink)
     sink->careful = false;
 
     if (sink->end.commit) {
-        sink->end.commit(sink->end.data, pg_conn(sink->pg), sink->batch,
-                         &sink->sql);
+        sink->end.commit(sink->end.data, sink->batch, &sink->sql);
     } else {
-        offsets_advance(sink->offsets, pg_conn(sink->pg), sink->batch,
-                        &sink->sql);
+        offsets_advance(sink->offsets, sink->batch, &sink->sql);
     }
 
     log_debug("batch: offsets of %zu partitions and COMMIT",

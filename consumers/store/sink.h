@@ -38,8 +38,7 @@ typedef void (*sink_done_pt)(void *data, batch_t *batch,
  * the caller's.
  */
 typedef struct {
-    void  (*commit)(void *data, PGconn *conn, const batch_t *batch,
-        buf_t *sql);
+    void  (*commit)(void *data, const batch_t *batch, buf_t *sql);
     void   *data;
 } sink_end_t;
 

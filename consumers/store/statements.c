@@ -309,7 +309,7 @@ statement_types(const statement_parts_t *parts, buf_t *sql)
                " AND atttypid<>type) THEN RAISE EXCEPTION"
                " 'the table''s types have changed' USING ERRCODE='SL002';"
                "END IF;END", parts->list[LIST_TYPES].data, parts->conf);
-    sql_do(sql, NULL, &block);
+    sql_do(sql, &block);
     buf_add(sql, ";", 1);
 }
 

@@ -146,11 +146,10 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
                " AND b.usename=current_user AND b.pid<>me.pid"
                " AND left(b.application_name,24)=%L"
                " AND (%s OR b.application_name=%L"
-               " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE",
+               " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE %s"
+               " AND owner=b.application_name))",
                unblock->name, prefix, unblock->claiming ? "true" : "false",
-               unblock->name);
-    offsets_where(unblock->offsets, NULL, sql);
-    buf_addf(sql, " AND owner=b.application_name))");
+               unblock->name, offsets_where(unblock->offsets));
 
     if (buf_failed(sql)) {
         pg_close(unblock->pg);

@@ -68,8 +68,7 @@ static int replay_bytes(const PGresult *res, int row, int column,
     unsigned char **bytes, size_t *len);
 static int replay_store(dead_replay_t *r);
 static void replay_account(dead_replay_t *r);
-static void replay_commit(void *data, PGconn *conn, const batch_t *batch,
-    buf_t *sql);
+static void replay_commit(void *data, const batch_t *batch, buf_t *sql);
 static int replay_wait(dead_replay_t *r);
 static void replay_on_ready(void *data, const char *error,
     const char *sqlstate);
@@ -378,7 +377,7 @@ replay_account(dead_replay_t *r)
  */
 
 static void
-replay_commit(void *data, PGconn *conn, const batch_t *batch, buf_t *sql)
+replay_commit(void *data, const batch_t *batch, buf_t *sql)
 {
     size_t          i, n;
     buf_t           block;
@@ -403,7 +402,7 @@ replay_commit(void *data, PGconn *conn, const batch_t *batch, buf_t *sql)
              " EXCEPTION 'somebody else replays or purges them' USING"
              " ERRCODE='SL001';END IF;END", n);
 
-    sql_do(sql, conn, &block);
+    sql_do(sql, &block);
     buf_addf(sql, ";COMMIT");
 }
 

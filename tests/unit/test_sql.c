@@ -48,7 +48,7 @@ test_do(void)
     memset(&block, 0, sizeof(buf_t));
 
     sql_format(&block, "BEGIN PERFORM %L; END", "it's");
-    sql_do(&sql, NULL, &block);
+    sql_do(&sql, &block);
     is_str(sql.data, "DO 'BEGIN PERFORM ''it''''s''; END'", "a block");
     ok(block.data == NULL, "the block is freed");
 
