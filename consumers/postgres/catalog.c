@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "postgres/catalog.h"
 #include "postgres/ddl.h"
+#include "postgres/sql.h"
 
 
 struct catalog_s {
@@ -130,7 +131,7 @@ catalog_failed(catalog_t *catalog, const pg_reply_t *reply, const char *what,
 {
     outcome_t  outcome;
 
-    sql_outcome(&outcome, reply, what);
+    sqlstate_outcome(&outcome, reply, what);
 
     if (outcome.action == SQLSTATE_OK) {
         return 0;

@@ -8,6 +8,7 @@
 
 
 #include "postgres/pg.h"
+#include "postgres/sqlstate.h"
 #include "postgres/target.h"
 
 

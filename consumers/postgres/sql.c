@@ -138,61 +138,6 @@ sql_begin(buf_t *sql)
 }
 
 
-/*
- * Some types' input complains in class 42: of the text of a tsquery, or of
- * a regclass that is none.  COPY then names the column, and no function
- * stands above it; a grant that is missing is another matter.
- */
-
-static bool
-sql_of_a_value(const pg_reply_t *reply)
-{
-    const char  *p;
-
-    if (strncmp(reply->sqlstate, "42", 2) != 0
-        || strcmp(reply->sqlstate, "42501") == 0
-        || strncmp(reply->context, "COPY ", 5) != 0)
-    {
-        return false;
-    }
-
-    p = strstr(reply->context, ", line ");
-
-    if (p == NULL) {
-        return false;
-    }
-
-    p += sizeof(", line ") - 1;
-    p += strspn(p, "0123456789");
-
-    return strncmp(p, ", column ", sizeof(", column ") - 1) == 0;
-}
-
-
-void
-sql_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
-{
-    outcome->reason[0] = '\0';
-
-    if (reply->lost) {
-        outcome->action = SQLSTATE_RECONNECT;
-
-    } else {
-        outcome->action = sqlstate_action(reply->sqlstate, reply->constraint,
-                                          reply->function);
-
-        if (outcome->action == SQLSTATE_HOLD && sql_of_a_value(reply)) {
-            outcome->action = SQLSTATE_ROW;
-        }
-    }
-
-    if (outcome->action != SQLSTATE_OK) {
-        snprintf(outcome->reason, sizeof(outcome->reason), "%s: %s (%s)",
-                 what, reply->reason, reply->sqlstate);
-    }
-}
-
-
 int64_t
 sql_number(const PGresult *res, int row, int column)
 {

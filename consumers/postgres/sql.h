@@ -4,21 +4,14 @@
 #define SLUICE_SQL_H
 
 
+#include <libpq-fe.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "conf/conf.h"
-#include "postgres/pg.h"
-#include "postgres/sqlstate.h"
 
 
-#define SQL_REASON        (PG_REASON + 128)
 #define SQL_LOCK_TIMEOUT  15000    /* ms */
-
-
-/* How a piece of work ended, and why it did not go well. */
-typedef struct {
-    sqlstate_action_t  action;
-    char               reason[SQL_REASON];
-} outcome_t;
 
 
 /*
@@ -46,10 +39,6 @@ void sql_do(buf_t *sql, buf_t *block);
  * longest wait for a lock must outlast the removal of a blocking backend.
  */
 void sql_begin(buf_t *sql);
-
-/* What a reply means; "what" begins the reason. */
-void sql_outcome(outcome_t *outcome, const pg_reply_t *reply,
-    const char *what);
 
 /* Number in a column of a result's row. */
 int64_t sql_number(const PGresult *res, int row, int column);

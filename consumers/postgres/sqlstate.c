@@ -1,6 +1,6 @@
 /* Whose fault an SQLSTATE is: one table, longest match first. */
 
-#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "postgres/sqlstate.h"
@@ -77,4 +77,59 @@ sqlstate_action(const char *state, const char *constraint,
     }
 
     return SQLSTATE_HOLD;
+}
+
+
+/*
+ * Some types' input complains in class 42: of the text of a tsquery, or of
+ * a regclass that is none.  COPY then names the column, and no function
+ * stands above it; a grant that is missing is another matter.
+ */
+
+static bool
+sqlstate_of_value(const pg_reply_t *reply)
+{
+    const char  *p;
+
+    if (strncmp(reply->sqlstate, "42", 2) != 0
+        || strcmp(reply->sqlstate, "42501") == 0
+        || strncmp(reply->context, "COPY ", 5) != 0)
+    {
+        return false;
+    }
+
+    p = strstr(reply->context, ", line ");
+
+    if (p == NULL) {
+        return false;
+    }
+
+    p += sizeof(", line ") - 1;
+    p += strspn(p, "0123456789");
+
+    return strncmp(p, ", column ", sizeof(", column ") - 1) == 0;
+}
+
+
+void
+sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
+{
+    outcome->reason[0] = '\0';
+
+    if (reply->lost) {
+        outcome->action = SQLSTATE_RECONNECT;
+
+    } else {
+        outcome->action = sqlstate_action(reply->sqlstate, reply->constraint,
+                                          reply->function);
+
+        if (outcome->action == SQLSTATE_HOLD && sqlstate_of_value(reply)) {
+            outcome->action = SQLSTATE_ROW;
+        }
+    }
+
+    if (outcome->action != SQLSTATE_OK) {
+        snprintf(outcome->reason, sizeof(outcome->reason), "%s: %s (%s)",
+                 what, reply->reason, reply->sqlstate);
+    }
 }

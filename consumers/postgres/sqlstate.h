@@ -4,6 +4,12 @@
 #define SLUICE_SQLSTATE_H
 
 
+#include "postgres/pg.h"
+
+
+#define SQL_REASON  (PG_REASON + 128)
+
+
 typedef enum {
     SQLSTATE_OK = 0,
     SQLSTATE_ROW,          /* dead letter for the record */
@@ -15,6 +21,13 @@ typedef enum {
 } sqlstate_action_t;
 
 
+/* How a piece of work ended, and why it did not go well. */
+typedef struct {
+    sqlstate_action_t  action;
+    char               reason[SQL_REASON];
+} outcome_t;
+
+
 /*
  * "state" is an error's five characters, which are never SQLSTATE_OK; NULL or
  * empty where there was none.  "constraint" is the constraint's name,
@@ -23,6 +36,10 @@ typedef enum {
  */
 sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
     const char *function);
+
+/* What a reply means; "what", "could not do this", begins the reason. */
+void sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply,
+    const char *what);
 
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "postgres/ddl.h"
+#include "postgres/sql.h"
 #include "postgres/target_impl.h"
 
 

@@ -7,8 +7,10 @@
 #define SLUICE_TARGET_H
 
 
+#include <libpq-fe.h>
+
+#include "base/buf.h"
 #include "conf/conf.h"
-#include "postgres/sql.h"
 
 
 /* One element a column in each array. */

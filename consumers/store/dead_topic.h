@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
-#include "postgres/sql.h"
+#include "postgres/sqlstate.h"
 #include "store/batch.h"
 
 

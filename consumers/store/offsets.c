@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "postgres/sql.h"
 #include "store/offsets.h"
 
 
@@ -181,7 +182,7 @@ offsets_failed(offsets_t *o, const pg_reply_t *reply, const char *what)
 {
     outcome_t  outcome;
 
-    sql_outcome(&outcome, reply, what);
+    sqlstate_outcome(&outcome, reply, what);
 
     if (outcome.action == SQLSTATE_OK && reply->rows) {
         return offsets_is_stale(o);

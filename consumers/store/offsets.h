@@ -7,7 +7,7 @@
 #include "kafka/lookup.h"
 #include "kafka/source.h"
 #include "postgres/pg.h"
-#include "postgres/sql.h"
+#include "postgres/sqlstate.h"
 #include "store/batch.h"
 
 

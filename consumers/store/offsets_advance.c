@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "postgres/sql.h"
 #include "store/offsets.h"
 
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "postgres/sql.h"
 #include "store/prune.h"
 
 
@@ -176,7 +177,7 @@ prune_on_reply(void *data, const pg_reply_t *reply)
     prune_t    *prune = data;
     outcome_t   outcome;
 
-    sql_outcome(&outcome, reply, "could not prune");
+    sqlstate_outcome(&outcome, reply, "could not prune");
     now = clock_ms();
     took = now - prune->since;
     wait = PRUNE_EVERY;

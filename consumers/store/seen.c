@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "postgres/sql.h"
 #include "store/seen.h"
 #include "store/tuples.h"
 

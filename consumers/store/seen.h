@@ -7,7 +7,7 @@
 #define SLUICE_SEEN_H
 
 
-#include "postgres/sql.h"
+#include "postgres/sqlstate.h"
 #include "store/batch.h"
 
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/testpoint.h"
+#include "postgres/sql.h"
 #include "store/sink_impl.h"
 
 
@@ -296,7 +297,7 @@ sink_on_seen(sink_t *sink, const pg_reply_t *reply)
     outcome_t   outcome;
 
     seen = &sink->seen;
-    sql_outcome(&outcome, reply, "could not look for retries");
+    sqlstate_outcome(&outcome, reply, "could not look for retries");
 
     if (outcome.action != SQLSTATE_OK) {
         return sink_seen_failed(sink, reply, &outcome);
@@ -347,7 +348,7 @@ sink_on_keys(sink_t *sink, const pg_reply_t *reply)
 {
     outcome_t  outcome;
 
-    sql_outcome(&outcome, reply, "could not add clients' keys");
+    sqlstate_outcome(&outcome, reply, "could not add clients' keys");
 
     if (outcome.action == SQLSTATE_OK) {
         sink->seen.ask -= sink->seen.ask != 0;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/testpoint.h"
+#include "postgres/sql.h"
 #include "store/sink_impl.h"
 
 

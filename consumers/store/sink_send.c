@@ -220,7 +220,7 @@ void
 sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,
     const char *what)
 {
-    sql_outcome(outcome, reply, what);
+    sqlstate_outcome(outcome, reply, what);
 
     if (sink->no_memory && outcome->action == SQLSTATE_ROW) {
         outcome->action = SQLSTATE_RETRY;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "postgres/sql.h"
 #include "store/statements.h"
 
 

@@ -5,6 +5,7 @@
 
 
 #include "postgres/pg.h"
+#include "postgres/sqlstate.h"
 #include "postgres/target.h"
 #include "store/batch.h"
 #include "store/tuples.h"

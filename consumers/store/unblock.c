@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "postgres/sql.h"
 #include "store/unblock.h"
 
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "postgres/ddl.h"
+#include "postgres/sqlstate.h"
 #include "postgres/target.h"
 #include "row/row.h"
 #include "tools/command.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "postgres/sql.h"
 #include "record/headers.h"
 #include "store/sink.h"
 #include "store/targets.h"

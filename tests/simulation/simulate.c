@@ -241,7 +241,7 @@ sim_on_catalog(void *data, const pg_reply_t *reply)
     outcome_t   outcome;
     catalog_t  *catalog = data;
 
-    sql_outcome(&outcome, reply, "could not read the catalogue");
+    sqlstate_outcome(&outcome, reply, "could not read the catalogue");
     catalog->done(catalog->data, &outcome);
 }
 
