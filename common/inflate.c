@@ -1,4 +1,4 @@
-/* The decoders: they hold their output, at most "max", and their window. */
+/* The decoders.  Their memory is the output, at most "max", and a window. */
 
 #include "inflate.h"
 #include <stdlib.h>
@@ -90,7 +90,7 @@ inflate_begin(inflate_t *in, inflate_coding_e coding, size_t max)
 
 #endif
 
-    /* 16: a gzip header and trailer and nothing else */
+    /* 16: gzip only, no zlib header */
 
     if (inflateInit2(&in->gzip, MAX_WBITS + 16) != Z_OK) {
         return INFLATE_FAILED;
@@ -163,7 +163,7 @@ inflate_end(inflate_t *in, inflate_rc_e rc)
 }
 
 
-/* Makes room for a byte more than there is, up to "max" and one. */
+/* Makes room for one byte more, up to one byte above "max". */
 static int
 inflate_room(inflate_t *in)
 {
@@ -301,7 +301,7 @@ inflate_zstd(inflate_t *in, const unsigned char *data, size_t len)
 
         in->complete = (rc == 0);
 
-        /* without a full output there is nothing left to come out */
+        /* while there is room left, the decoder holds nothing back */
 
         if (input.pos == input.size
             && (in->complete || output.pos < output.size))

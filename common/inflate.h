@@ -1,6 +1,6 @@
 /*
- * Decoders of HTTP's content codings gzip and zstd, whose memory is bounded;
- * knows neither nginx nor HTTP's messages.
+ * Decodes HTTP's content codings gzip and zstd within bounded memory.  Knows
+ * neither nginx nor HTTP messages.
  */
 
 #ifndef SLUICE_INFLATE_H
@@ -24,9 +24,9 @@ typedef enum {
 typedef enum {
     INFLATE_OK = 0,
     INFLATE_TOO_LARGE,          /* decodes to more than "max" */
-    INFLATE_DAMAGED,            /* or something follows the end */
-    INFLATE_SHORT,              /* stops before the end */
-    INFLATE_FAILED              /* memory is short, or the caller gave up */
+    INFLATE_DAMAGED,            /* or bytes follow the end */
+    INFLATE_SHORT,              /* the data stops before its end */
+    INFLATE_FAILED              /* out of memory, or the caller gave up */
 } inflate_rc_e;
 
 
@@ -43,7 +43,7 @@ typedef struct {
 } inflate_t;
 
 
-/* Those that are decoded, as a value of Accept-Encoding. */
+/* The codings that are decoded, as a value of Accept-Encoding. */
 extern const char  inflate_codings[];
 
 
@@ -52,10 +52,10 @@ inflate_coding_e inflate_coding(const char *name, size_t len);
 
 /*
  * Begins to decode gzip or zstd to at most "max" bytes.  Whatever begin and
- * feed return, inflate_end() must follow once: it takes the last return
- * value, frees the decoder, says whether the data was whole, and leaves "out"
- * (NULL unless all went well, or where nothing came out), which the caller
- * frees.
+ * feed return, the caller then calls inflate_end() once, with the last return
+ * value.  inflate_end() frees the decoder and says whether the data was
+ * whole.  It leaves the caller "out" to free: NULL after a failure, or where
+ * the data decodes to nothing.
  */
 inflate_rc_e inflate_begin(inflate_t *in, inflate_coding_e coding,
     size_t max);

@@ -245,7 +245,7 @@ ngx_http_kafka_brokers(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
 }
 
 
-/* host, host:port, [ipv6]:port; before it librdkafka takes "SSL://" */
+/* host, host:port or [ipv6]:port, also behind librdkafka's "SSL://" */
 static ngx_int_t
 ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p, u_char *last)
 {

@@ -105,7 +105,7 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     if (r->headers_in.content_length_n > 0
         && size != r->headers_in.content_length_n)
     {
-        /* another handler has passed it on without keeping it */
+        /* another handler has read and dropped the body */
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_BODY_GONE);
     }
 
@@ -247,7 +247,7 @@ ngx_http_kafka_inflate_file(ngx_http_request_t *r, inflate_t *in,
     size_t        size;
     inflate_rc_e  rc;
 
-    /* one body at a time is decoded in a worker */
+    /* a worker decodes one body at a time */
     static u_char  chunk[NGX_HTTP_KAFKA_CHUNK];
 
     rc = INFLATE_OK;
@@ -277,7 +277,7 @@ ngx_http_kafka_inflate_cleanup(void *data)
 }
 
 
-/* Reads all of "size" bytes, or logs why not. */
+/* Reads "size" bytes, or logs the reason and fails. */
 static ngx_int_t
 ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file, u_char *p,
     size_t size, off_t offset)

@@ -7,20 +7,20 @@
 #include "http/ngx_http_kafka_module.h"
 
 
-/* NGX_DECLINED where the Content-Encoding is none that is decoded. */
+/* Finds the body's coding, ctx->coding; refuses one that is not decoded. */
 ngx_int_t ngx_http_kafka_body_coding(ngx_http_kafka_ctx_t *ctx);
 
 /*
- * The most bytes a body may have: those of one record, or of all that the
- * queue can hold.
+ * The most bytes that a body may have: the size of one record, or for a batch
+ * what the queue can hold.
  */
 size_t ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx);
 
 /*
- * The body, or what "kafka_body" gives instead, as contiguous bytes of the
- * request's pool or buffers.  Neither encoded nor decoded is it longer than
- * ngx_http_kafka_body_max(); decoding takes that much memory and the
- * decoder's window, whatever the body says.
+ * Gives the body, or the value of "kafka_body", as contiguous bytes that live
+ * as long as the request.  A body longer than ngx_http_kafka_body_max() is
+ * refused, encoded or decoded; decoding never takes more memory than that and
+ * the decoder's window.
  */
 ngx_int_t ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body);
 

@@ -1,4 +1,4 @@
-/* Dead letters: a bad record as it came, and why it is bad beside it. */
+/* Dead letters: bad records as they came, with the reason as headers. */
 
 #include "http/ngx_http_kafka_dead_letter.h"
 #include "http/ngx_http_kafka_headers.h"

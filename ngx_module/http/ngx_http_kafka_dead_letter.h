@@ -8,12 +8,13 @@
 
 
 /*
- * Turns bad records into messages to the dead-letter topic, where the
- * location has one and they fit; they are bad no more.
+ * Turns bad records into messages to the location's dead-letter topic, if it
+ * has one, and uncounts them from ctx->invalid.  A record that is too large
+ * stays bad.
  */
 ngx_int_t ngx_http_kafka_dead_letters(ngx_http_kafka_ctx_t *ctx);
 
-/* The name of that topic, where there is one. */
+/* The name of that topic; the location has one. */
 ngx_str_t *ngx_http_kafka_dead_letter(ngx_http_kafka_ctx_t *ctx);
 
 

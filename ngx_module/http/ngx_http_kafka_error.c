@@ -1,4 +1,4 @@
-/* The catalogue of errors, and the ways a problem is told. */
+/* The catalogue of errors; problems as problem+json and as a log line. */
 
 #include "http/ngx_http_kafka_error.h"
 #include "http/ngx_http_kafka_json.h"
@@ -37,7 +37,7 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "and type." },
 
     { "bad-header", 400, "no", 0,
-      "A header cannot travel with the record",
+      "A header cannot be kept with the record",
       "Send values of up to 4096 bytes in UTF-8 without control characters, "
       "an Idempotency-Key of 1 to 255 printable ones." },
 
@@ -67,16 +67,16 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Send fewer records at once, or raise \"kafka_max_records\"." },
 
     { "over-burst", 413, "no", 0,
-      "The request is larger than its limit ever lets through",
+      "The request is larger than its limit lets through at once",
       "Send fewer or smaller records at once, or raise \"burst_records\" or "
       "\"burst_bytes\" of kafka_limit." },
 
     { "content-encoding", 415, "no", 0,
-      "The body is encoded in a way that is not taken",
+      "The Content-Encoding is not supported",
       "Send the body in one of the codings of Accept-Encoding, or plain." },
 
     { "content-type", 415, "no", 0,
-      "The Content-Type is not known here",
+      "The Content-Type is not supported",
       "Send application/json, application/x-ndjson, "
       "application/cloudevents+json, application/cloudevents-batch+json, "
       "application/octet-stream or text/plain." },
@@ -87,12 +87,12 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "differs." },
 
     { "no-key", 422, "no", 0,
-      "The record has no key where one is due",
+      "The record lacks a required key",
       "Send a string, number or boolean in the field that the key is taken "
       "from." },
 
     { "rate-limited", 429, "no", 0,
-      "More is sent than the limit lets through",
+      "The client sends more than its limit lets through",
       "Try again after Retry-After; RateLimit tells what is left." },
 
     { "body-gone", 500, "no", 0,
@@ -109,7 +109,7 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
 
     { "overloaded", 503, "no", 1,
       "Records come faster than the brokers acknowledge them",
-      "Try again after Retry-After; send slower, or give Kafka more." },
+      "Try again after Retry-After; send slower, or add brokers." },
 
     { "brokers-down", 503, "no", 1,
       "No broker acknowledges records now",
@@ -117,7 +117,8 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
 
     { "topic-missing", 503, "no", 2,
       "The topic does not exist in Kafka",
-      "Create the topic, or declare it with \"create\" and allow that." },
+      "Create the topic, or declare it with \"create\" and give nginx the "
+      "right to create topics." },
 
     { "not-started", 503, "no", 1,
       "The producer could not start",
@@ -136,7 +137,7 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Try again only where a record may come twice." },
 
     { "no-report", 504, "possibly", 0,
-      "The time was up before Kafka answered; the record may have been kept",
+      "Kafka did not answer in time; the record may have been kept",
       "Try again only where a record may come twice." }
 };
 
@@ -235,7 +236,7 @@ ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
         return;
     }
 
-    /* here the detail is ours: librdkafka's reason or none */
+    /* the detail holds no client's bytes: it is librdkafka's reason, or none */
 
     ngx_log_error(NGX_LOG_ERR, log, 0,
                   "kafka [%s] %s%s%V; %ui more since the last such line",

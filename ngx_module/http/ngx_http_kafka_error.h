@@ -1,6 +1,6 @@
 /*
- * The errors that a request or a record can end with: what each means, and
- * how it is told.  Knows no request.
+ * The errors that a request or a record can end with, what each means, and
+ * its forms for clients and for the log.  Knows no request.
  */
 
 #ifndef NGX_HTTP_KAFKA_ERROR_H
@@ -59,8 +59,8 @@ typedef struct {
  * One error of a request or a record; NGX_HTTP_KAFKA_NO_ERROR: none.  Texts
  * are static or in "pool", and may hold a client's bytes.
  *
- * A function that takes a problem returns NGX_OK, or NGX_DECLINED with the
- * problem filled in, want of memory as NGX_HTTP_KAFKA_INTERNAL.
+ * A function that may find a problem returns NGX_OK, or NGX_DECLINED with the
+ * problem filled in.  Out of memory is NGX_HTTP_KAFKA_INTERNAL.
  */
 typedef struct {
     ngx_pool_t                *pool;        /* NULL: takes no detail */
@@ -93,28 +93,28 @@ const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
  */
 const char *ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status);
 
-/* Fills a problem in, with no more than a code; returns NGX_DECLINED. */
+/* Fills a problem in, with a code only.  Returns NGX_DECLINED. */
 ngx_int_t ngx_http_kafka_refuse(ngx_http_kafka_problem_t *problem,
     ngx_http_kafka_error_e code);
 
-/* The same, with a detail: a text of ngx_sprintf(), up to 512 bytes. */
+/* Also writes its detail, by ngx_sprintf()'s format, up to 512 bytes. */
 ngx_int_t ngx_http_kafka_detail(ngx_http_kafka_problem_t *problem,
     ngx_http_kafka_error_e code, const char *fmt, ...);
 
 /*
- * Logs a problem: a client's each time and without one of its bytes, one of
- * ours at most once a second and code.
+ * Logs a problem without a client's bytes: at [info] if the client caused it,
+ * else at [error], each code once a second at most.
  */
 void ngx_http_kafka_log_problem(ngx_log_t *log,
     ngx_http_kafka_problem_t *problem);
 
-/* Adds ,"detail":… ,"pointer":… ,"keyword":… as far as they are known. */
+/* Adds the members "detail", "pointer" and "keyword" that a problem has. */
 u_char *ngx_http_kafka_problem_members(u_char *p, u_char *last,
     ngx_http_kafka_problem_t *problem);
 
 /*
- * An application/problem+json (RFC 9457), in "pool"; "results" is one more
- * member, or NULL.  NGX_ERROR without memory.
+ * Writes a problem as application/problem+json (RFC 9457), in "pool", with
+ * "results" as its last member, or NULL.  NGX_ERROR when out of memory.
  */
 ngx_int_t ngx_http_kafka_problem_json(ngx_pool_t *pool,
     ngx_http_kafka_problem_t *problem, ngx_str_t *results, ngx_str_t *json);

@@ -1,4 +1,4 @@
-/* CloudEvents 1.0.2: their HTTP binding, their Kafka binding, their JSON. */
+/* CloudEvents 1.0.2 in HTTP requests, in Kafka records and as JSON. */
 
 #ifndef NGX_HTTP_KAFKA_EVENTS_H
 #define NGX_HTTP_KAFKA_EVENTS_H
@@ -24,23 +24,23 @@ ngx_uint_t ngx_http_kafka_event_binary(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *type);
 
 /*
- * Adds the headers of an event's record: ce_* and content-type (Kafka
- * binding, section 3); none where the request holds no event.  In binary mode
- * ce_partitionkey is the key where there is no other.
+ * Adds the headers ce_* and content-type of an event's record (Kafka binding,
+ * section 3); does nothing if the request holds no event.  In binary mode
+ * ce_partitionkey becomes the key, if there is no other key.
  */
 ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers);
 
 /*
- * Checks an event as JSON, token "root" of "doc", for its required attributes.
- * "data" is set to the token that a schema is about.
+ * Checks the required attributes of an event as JSON, token "root" of "doc".
+ * Sets "data" to the token that a schema applies to.
  */
 ngx_int_t ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx,
     json_doc_t *doc, uint32_t root, uint32_t *data);
 
 /*
- * The token of an event's key, "partitionkey" (Kafka binding, section 3.1), or
- * JSON_NONE, also where the record is no event.
+ * The token of an event's key, "partitionkey" (Kafka binding, section 3.1).
+ * JSON_NONE: it has none, or the record is no event.
  */
 uint32_t ngx_http_kafka_event_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     uint32_t root);

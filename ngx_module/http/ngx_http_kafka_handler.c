@@ -1,4 +1,4 @@
-/* The way of a request: checked, produced, suspended, answered. */
+/* What happens to a request: checked, produced, suspended, answered. */
 
 #include "http/ngx_http_kafka_handler.h"
 #include "http/ngx_http_kafka_body.h"
@@ -52,7 +52,7 @@ ngx_http_kafka_handler(ngx_http_request_t *r)
         return ngx_http_kafka_options(ctx);
     }
 
-    /* what needs no body is answered before one is read */
+    /* these checks need no body, so they come before it is read */
 
     if (ngx_http_kafka_check_method(ctx) != NGX_OK
         || ngx_http_kafka_request_topic(ctx) != NGX_OK
@@ -86,7 +86,7 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
 
-    /* all is read: an exiting worker need not wait for the client to close */
+    /* all is read: an exiting worker need not wait until the client closes */
     r->main->lingering_close = 0;
 
     if (ngx_http_kafka_body(ctx, &body) != NGX_OK
@@ -99,7 +99,7 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
         rc = ngx_http_kafka_reply_problem(ctx, NULL);
 
     } else if (ctx->suspended) {
-        /* a report, the timer or the cleanup goes on */
+        /* the last report, the timer or the cleanup ends the request */
         return;
 
     } else {
@@ -176,7 +176,7 @@ ngx_http_kafka_check_method(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* What the body's length says before the body is read. */
+/* Whether a body of the announced length can be taken now. */
 static ngx_int_t
 ngx_http_kafka_check_length(ngx_http_kafka_ctx_t *ctx)
 {
@@ -196,8 +196,10 @@ ngx_http_kafka_check_length(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* Moves the messages to be sent to the front; none, where a bad record
- * refuses all. */
+/*
+ * Moves the messages to be sent to the front, ctx->ready of them: none if a
+ * record is bad and the client did not ask for lenient handling.
+ */
 static ngx_int_t
 ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
 {
@@ -209,7 +211,7 @@ ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    /* of one record there is no half */
+    /* one record is sent or not: lenient handling is for batches */
     ctx->lenient &= ctx->batch;
 
     if (ctx->invalid && !ctx->lenient) {
@@ -310,7 +312,7 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
     ngx_http_kafka_item_t  *item;
 
     if (ctx->ready == 0) {
-        /* all are bad: each item has its answer */
+        /* nothing to send; each bad record has its problem */
         return NGX_OK;
     }
 
@@ -409,7 +411,7 @@ ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e taken,
 }
 
 
-/* All that may fail before a request can wait for its records. */
+/* Does what may fail before the records are taken. */
 static ngx_int_t
 ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx)
 {
@@ -532,7 +534,7 @@ ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* "detail" is static. */
+/* "detail" is a static text. */
 static void
 ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
     const char *detail)
@@ -597,7 +599,7 @@ ngx_http_kafka_timeout(ngx_event_t *ev)
 }
 
 
-/* Answers a suspended request, all of whose records have their state. */
+/* Answers a suspended request when each record has its state. */
 static void
 ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx)
 {
@@ -612,7 +614,7 @@ ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx)
     ngx_http_kafka_resume(ctx);
 
     if (ngx_http_get_module_ctx(r, ngx_http_kafka_module) != ctx) {
-        /* the client has left, "post_action" goes on with the request */
+        /* the client has left, and "post_action" uses the request */
         return;
     }
 
@@ -623,7 +625,7 @@ ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* Also when the client leaves; its records go on without it. */
+/* The request ends; if it still waits, its client has left. */
 static void
 ngx_http_kafka_cleanup(void *data)
 {

@@ -1,4 +1,4 @@
-/* Headers, as lists of names and values, and what is sent behind them. */
+/* Headers of requests, answers and records; the body of an answer. */
 
 #include "http/ngx_http_kafka_headers.h"
 
@@ -88,7 +88,7 @@ ngx_http_kafka_cut_parameters(ngx_str_t *value)
 }
 
 
-/* Of optional white space (RFC 9110, section 5.6.3). */
+/* Cuts optional white space off (RFC 9110, section 5.6.3). */
 static void
 ngx_http_kafka_trim(ngx_str_t *value)
 {
@@ -141,7 +141,7 @@ ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
         r->keepalive = 0;
     }
 
-    /* neither error_page nor a condition (If-Match) changes what was done */
+    /* neither error_page nor a condition (If-Match) may replace this answer */
     r->err_status = 0;
     r->disable_not_modified = 1;
 

@@ -8,15 +8,14 @@
 #include <ngx_core.h>
 
 
-/* Adds a literal; there is room for it. */
+/* Adds a literal, for which there is room. */
 #define ngx_http_kafka_add(p, literal)                                        \
     (p) = ngx_cpymem(p, literal, sizeof(literal) - 1)
 
 
 /*
- * Adds a text as it stands between the quotes of a JSON string; invalid UTF-8
- * becomes U+FFFD.  A byte takes up to six; what does not fit before "last" is
- * left out.
+ * Adds a text, escaped for a JSON string; invalid UTF-8 becomes U+FFFD.  One
+ * byte takes up to six.  What does not fit before "last" is left out.
  */
 u_char *ngx_http_kafka_escape(u_char *p, u_char *last, const u_char *text,
     size_t len);

@@ -1,4 +1,4 @@
-/* Directives, configuration and the two modules' tables and hooks. */
+/* Directives, configuration and hooks of the modules http and core. */
 
 #include "http/ngx_http_kafka_module.h"
 #include "http/ngx_http_kafka_block.h"
@@ -9,7 +9,7 @@
 #include "limit/ngx_http_kafka_limit.h"
 
 
-/* Of what is NULL where it is not given. */
+/* Inherits a field that is NULL unless it is given. */
 #define ngx_http_kafka_inherit(field)                                         \
     conf->field = conf->field ? conf->field : prev->field
 
@@ -336,7 +336,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->timeout_place = prev->timeout_place;
     }
 
-    /* one of two, so both are inherited or none */
+    /* a location has one of the two, so it inherits both or none */
     if (conf->key == NULL && conf->key_field == NULL) {
         conf->key = prev->key;
         conf->key_field = prev->key_field;
@@ -417,7 +417,7 @@ ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    /* resolved later: the block may come after the server */
+    /* resolved later: the kafka_producer block may come after the server */
     *klcfp = klcf;
 
     klcf->pass = value[1];
@@ -437,7 +437,7 @@ ngx_http_kafka_init_process(ngx_cycle_t *cycle)
     ngx_kafka_conf_t            **kcfp;
     ngx_http_kafka_main_conf_t   *kmcf;
 
-    /* cache manager and loader come here too */
+    /* the cache manager and loader call this too */
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
@@ -451,7 +451,7 @@ ngx_http_kafka_init_process(ngx_cycle_t *cycle)
     }
 
     if (ngx_kafka_counters_enter(kmcf->zone) != NGX_OK) {
-        /* answered 503 by every location */
+        /* each location answers 503 */
         return NGX_OK;
     }
 

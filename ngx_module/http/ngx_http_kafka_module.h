@@ -1,6 +1,6 @@
 /*
- * The configuration of the module and the context of a request, as the files
- * of this room share them.
+ * The configuration of the module and the context of a request.  What is done
+ * with them stands in each unit's header.
  *
  * Room: a request: directives, body, records, answer.
  */
@@ -25,7 +25,7 @@
 #define NGX_HTTP_KAFKA_CLOUDEVENTS  4
 #define NGX_HTTP_KAFKA_AUTO         5
 
-/* what the two last turn out to be, beside JSON, NDJSON and raw */
+/* what a request is, where "kafka_format" is one of the last two */
 #define NGX_HTTP_KAFKA_GUESS        6     /* JSON, or else NDJSON */
 #define NGX_HTTP_KAFKA_CE_BINARY    7
 #define NGX_HTTP_KAFKA_CE_JSON      8
@@ -93,10 +93,10 @@ typedef struct ngx_http_kafka_ctx_s  ngx_http_kafka_ctx_t;
 
 
 typedef enum {
-    NGX_HTTP_KAFKA_WAITING = 0,             /* not answered for yet */
-    NGX_HTTP_KAFKA_SENT,                    /* nobody waits: queued */
+    NGX_HTTP_KAFKA_WAITING = 0,             /* no report yet, or never sent */
+    NGX_HTTP_KAFKA_SENT,                    /* queued: nobody waits for it */
     NGX_HTTP_KAFKA_KEPT,
-    NGX_HTTP_KAFKA_FAILED                   /* its problem says how */
+    NGX_HTTP_KAFKA_FAILED                   /* its problem says why */
 } ngx_http_kafka_state_e;
 
 

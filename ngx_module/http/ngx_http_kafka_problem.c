@@ -1,4 +1,4 @@
-/* The answer to a request with a problem, if nginx has no page of its own. */
+/* Answers a request that has a problem, or leaves it to an error_page. */
 
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_headers.h"
@@ -46,7 +46,7 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
 }
 
 
-/* What a client may do instead, or when. */
+/* Headers that say what a client may do instead, or when. */
 static ngx_int_t
 ngx_http_kafka_problem_headers(ngx_http_kafka_ctx_t *ctx)
 {
@@ -101,7 +101,7 @@ ngx_http_kafka_allow(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* As proxy_intercept_errors: only where error_page has something to say. */
+/* Like proxy_intercept_errors: only if error_page names the status. */
 static ngx_uint_t
 ngx_http_kafka_intercepted(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 {

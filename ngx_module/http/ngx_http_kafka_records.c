@@ -1,11 +1,11 @@
-/* A body's records: found in one pass, where they lie, each checked. */
+/* Finds the records of a body in one pass, without a copy; checks each. */
 
 #include "http/ngx_http_kafka_records.h"
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_headers.h"
 
 
-/* a document's memory above it is not kept for the next request */
+/* tokens whose memory is kept for the next request */
 #define NGX_HTTP_KAFKA_WARM_TOKENS  65536
 
 #define NGX_HTTP_KAFKA_FIRST        64    /* records of a fresh batch */
@@ -42,7 +42,7 @@ static ngx_int_t ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_item_t *item);
 
 
-/* of this worker; a warm one allocates nothing */
+/* of this worker; reused, so that it rarely allocates */
 static json_doc_t  ngx_http_kafka_doc;
 
 
@@ -101,7 +101,7 @@ ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 }
 
 
-/* Without a Content-Type: one JSON text, or else a line a record. */
+/* Without a Content-Type: one JSON text, or else one record a line. */
 static ngx_int_t
 ngx_http_kafka_guess(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 {
@@ -242,7 +242,7 @@ ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx, json_error_t *err,
 }
 
 
-/* A raw body is read as JSON where its topic has something to ask of it. */
+/* A raw body is read as JSON if its topic has a schema or takes a key. */
 static ngx_uint_t
 ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx)
 {
@@ -259,10 +259,7 @@ ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/*
- * Adds a record whose JSON value is "root" of "doc", or NULL where it is not
- * read as JSON.
- */
+/* Adds a record; its JSON is token "root" of "doc", NULL: it is not read. */
 static ngx_int_t
 ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     json_doc_t *doc, uint32_t root)
@@ -376,7 +373,7 @@ ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     size_t     len;
     schema_t  *schema;
 
-    /* too large for the stack; its texts are copied at once */
+    /* not on the stack: it is large */
     static schema_violation_t  violation;
 
     schema = ctx->conf->schema ? ctx->conf->schema : ctx->topic->schema;
@@ -404,7 +401,7 @@ ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 }
 
 
-/* The key, where the request itself gives none. */
+/* Takes the key from the record, unless the request gives one. */
 static ngx_int_t
 ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     uint32_t root, ngx_kafka_message_t *msg)
@@ -412,7 +409,7 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     uint32_t         token;
     json_pointer_t  *field;
 
-    /* the location's own key may be empty for this request */
+    /* "kafka_key" excludes other keys, also when it is empty */
 
     if (msg->key.data || ctx->conf->key) {
         return NGX_OK;
@@ -546,7 +543,7 @@ ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
 }
 
 
-/* The problem is the item's, not the request's; but want of memory is. */
+/* Moves the problem to the record, unless memory was short. */
 static ngx_int_t
 ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item)
 {

@@ -8,9 +8,9 @@
 
 
 /*
- * Makes an item and a message of each record of a body, to whose bytes they
- * point.  A bad record has its problem, and is counted in ctx->invalid; a
- * problem of the whole body is ctx->problem.
+ * Makes an item and a message of each record; they point into the body.  A
+ * bad record has its problem and is counted in ctx->invalid; a problem of the
+ * whole body is ctx->problem.
  */
 ngx_int_t ngx_http_kafka_records(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body);
 

@@ -1,4 +1,4 @@
-/* Answers: what became of the records, or the problem of the request. */
+/* Answers a request by what became of its records. */
 
 #include "http/ngx_http_kafka_reply.h"
 #include "http/ngx_http_kafka_dead_letter.h"
@@ -9,10 +9,10 @@
 
 #define NGX_HTTP_KAFKA_MULTI_STATUS  207     /* RFC 4918, section 13 */
 
-/* bytes of a result beside its texts: fixed members and numbers */
+/* bytes of a result without its texts */
 #define NGX_HTTP_KAFKA_RESULT_MAX    384
 
-/* bad records that are named */
+/* bad records that an answer names */
 #define NGX_HTTP_KAFKA_NAMED_MAX     100
 
 
@@ -168,7 +168,7 @@ ngx_http_kafka_reply_batch(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 }
 
 
-/* Nothing was sent; of several, the first bad one gives the status. */
+/* Nothing was sent; the first bad record gives the status. */
 static ngx_int_t
 ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first)
@@ -285,8 +285,8 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
 
 
 /*
- * "results":[…], one a record, or with "invalid" the bad ones only, with
- * their index.  In the request's pool; data is NULL without memory.
+ * "results":[…]: one a record, or with "invalid" the bad records only, with
+ * their index.  In the request's pool; data is NULL when out of memory.
  */
 static ngx_str_t
 ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
@@ -359,7 +359,7 @@ ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
     }
 
     if (problem) {
-        /* a byte takes six at most once it is escaped */
+        /* an escaped byte takes six at most */
         len += 6 * problem->detail.len;
         len += problem->pointer ? 6 * ngx_strlen(problem->pointer) : 0;
         len += problem->keyword ? ngx_strlen(problem->keyword) : 0;
@@ -369,7 +369,7 @@ ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
 }
 
 
-/* Where a kept record lies, in 100 bytes at most. */
+/* Adds where a kept record is, in 100 bytes at most. */
 static u_char *
 ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item)
 {
@@ -385,7 +385,7 @@ ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item)
 }
 
 
-/* ngx_sprintf() takes ten times as long, once for each record. */
+/* ngx_sprintf() takes ten times as long. */
 static u_char *
 ngx_http_kafka_number(u_char *p, int64_t number)
 {

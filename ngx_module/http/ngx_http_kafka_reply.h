@@ -1,4 +1,4 @@
-/* The answer to a request whose records were taken, or refused one by one. */
+/* The answer to a request by what became of its records. */
 
 #ifndef NGX_HTTP_KAFKA_REPLY_H
 #define NGX_HTTP_KAFKA_REPLY_H
@@ -8,8 +8,8 @@
 
 
 /*
- * Sends what became of the records, each of which has its state.  Returns what
- * finalizes the request.
+ * Sends the answer when each record has its state.  Returns what finalizes the
+ * request.
  */
 ngx_int_t ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx);
 

@@ -1,4 +1,4 @@
-/* From a request's headers and a location's directives to what is sent. */
+/* Reads a request's headers, and the directives that use variables. */
 
 #include "http/ngx_http_kafka_request.h"
 #include "http/ngx_http_kafka_events.h"
@@ -131,7 +131,7 @@ ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx)
         }
     }
 
-    /* RFC 6839, section 3.1; an event of another kind is none of these */
+    /* RFC 6839, section 3.1; not for other media types of CloudEvents */
 
     if (type.len > 5
         && ngx_strncasecmp(type.data + type.len - 5, (u_char *) "+json", 5)
@@ -233,7 +233,7 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* The value of a directive for this request; empty where it is not given. */
+/* The value of a directive for this request; empty if it is not given. */
 static ngx_int_t
 ngx_http_kafka_value(ngx_http_kafka_ctx_t *ctx,
     ngx_http_complex_value_t *directive, ngx_str_t *value)
@@ -250,7 +250,7 @@ ngx_http_kafka_value(ngx_http_kafka_ctx_t *ctx,
 }
 
 
-/* "kafka_partition" and "kafka_timestamp"; an empty value is none. */
+/* "kafka_partition" and "kafka_timestamp"; an empty value sets nothing. */
 static ngx_int_t
 ngx_http_kafka_numbers(ngx_http_kafka_ctx_t *ctx)
 {
@@ -320,7 +320,7 @@ ngx_http_kafka_milliseconds(ngx_str_t *text, int64_t *timestamp)
 }
 
 
-/* Those of "kafka_header". */
+/* Adds the headers of "kafka_header". */
 static ngx_int_t
 ngx_http_kafka_location_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers)
@@ -353,9 +353,9 @@ ngx_http_kafka_location_headers(ngx_http_kafka_ctx_t *ctx,
 
 
 /*
- * "kafka_request_headers": the trace (W3C Trace Context, section 3.2; a
- * malformed one is left out), the client's idempotency key and nginx's id of
- * the request.
+ * Adds the headers of "kafka_request_headers": the trace (W3C Trace Context,
+ * section 3.2; a malformed one is left out), the client's idempotency key and
+ * nginx's id of the request.
  */
 static ngx_int_t
 ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
@@ -395,7 +395,7 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
                                              &ctx->problem);
         }
 
-        /* each record of a batch gets its own: ngx_http_kafka_records.c */
+        /* each record of a batch has a key of its own */
 
         if (!ctx->batch
             && ngx_http_kafka_push_header(headers, &idempotency,
@@ -516,8 +516,8 @@ ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
 
 
 /*
- * nginx asks OpenSSL for 16 bytes a time, which takes longer than the whole
- * check of a record; here the kernel gives some for 256 requests.
+ * nginx's $request_id.  nginx asks OpenSSL for 16 bytes each time, which takes
+ * longer than all checks of a record; this asks the kernel once for 256 ids.
  */
 static ngx_http_variable_value_t *
 ngx_http_kafka_request_id(ngx_http_request_t *r)

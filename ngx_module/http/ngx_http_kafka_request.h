@@ -1,4 +1,4 @@
-/* What the headers of a request and the directives about them say. */
+/* What a request's headers and its location say about its records. */
 
 #ifndef NGX_HTTP_KAFKA_REQUEST_H
 #define NGX_HTTP_KAFKA_REQUEST_H

@@ -1,4 +1,4 @@
-/* What fits together: schemas, names, time-outs and shared zones. */
+/* Checks that directives fit together; adds the shared zones. */
 
 #include "http/ngx_http_kafka_resolve.h"
 #include "http/ngx_http_kafka_block.h"
@@ -119,7 +119,7 @@ ngx_http_kafka_resolve_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
 }
 
 
-/* What a location inherits and only JSON has is not for raw bodies. */
+/* Raw bodies: what is for JSON is not inherited, and refused if given. */
 static ngx_int_t
 ngx_http_kafka_resolve_raw(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
 {
@@ -217,7 +217,7 @@ ngx_http_kafka_add_topic_zone(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf)
         return NGX_ERROR;
     }
 
-    /* a topic may have been deleted: each configuration asks anew */
+    /* a topic may have been deleted: each configuration asks again */
     zone->noreuse = 1;
     zone->init = ngx_http_kafka_topic_zone;
     zone->data = kmcf;

@@ -1,4 +1,4 @@
-/* Setters of directives, where nginx has none that fits. */
+/* Setters of directives for which nginx has none. */
 
 #include "http/ngx_http_kafka_set.h"
 

@@ -1,4 +1,4 @@
-/* Setters of the module's directives, and what they open. */
+/* Setters of directives; compilers of JSON Pointers and schemas. */
 
 #ifndef NGX_HTTP_KAFKA_SET_H
 #define NGX_HTTP_KAFKA_SET_H
@@ -11,7 +11,7 @@ char *ngx_http_kafka_set_topic(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* A JSON Pointer, at cmd->offset. */
+/* Sets a JSON Pointer at cmd->offset. */
 char *ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_header(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -21,14 +21,14 @@ char *ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* A time of 1 ms or more, at cmd->offset, with its place behind it. */
+/* Sets a time of 1 ms or more at cmd->offset, and its place behind it. */
 char *ngx_http_kafka_set_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* Compiles a JSON Pointer that lives as long as the configuration. */
 char *ngx_http_kafka_open_pointer(ngx_conf_t *cf, ngx_str_t *text,
     json_pointer_t **pointer);
 
-/* Compiles the schema of a file; likewise. */
+/* Compiles a schema file; it lives as long as the configuration. */
 char *ngx_http_kafka_open_schema(ngx_conf_t *cf, ngx_str_t *file,
     schema_t **schema);
 

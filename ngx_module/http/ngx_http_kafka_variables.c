@@ -114,7 +114,7 @@ ngx_http_kafka_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 }
 
 
-/* Writes a variable's value; nothing where there is none. */
+/* Writes the value of a variable, or nothing. */
 static u_char *
 ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx, ngx_uint_t variable,
     u_char *p)
@@ -139,7 +139,7 @@ ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx, ngx_uint_t variable,
         return ngx_sprintf(p, "%s", ngx_http_kafka_persisted(ctx));
 
     case NGX_HTTP_KAFKA_VAR_LATENCY:
-        /* s from the producer to Kafka's word, as $upstream_response_time */
+        /* in seconds, like $upstream_response_time */
         return ctx->begun == 0 || ctx->queued || ctx->suspended
                ? p : ngx_sprintf(p, "%M.%03M", ctx->latency / 1000,
                                  ctx->latency % 1000);
@@ -155,7 +155,7 @@ ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx, ngx_uint_t variable,
 }
 
 
-/* What the answer says of "persisted"; empty where there is no answer. */
+/* The answer's "persisted"; empty if there was no answer. */
 static const char *
 ngx_http_kafka_persisted(ngx_http_kafka_ctx_t *ctx)
 {
@@ -210,7 +210,7 @@ ngx_http_kafka_find_ctx(ngx_http_request_t *r)
 }
 
 
-/* Only marks its place in the pool's list. */
+/* Does nothing: its address marks a context in the pool's list. */
 static void
 ngx_http_kafka_kept_ctx(void *data)
 {

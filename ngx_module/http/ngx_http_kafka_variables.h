@@ -10,7 +10,7 @@
 /* Adds the variables; finds the index of $request_id. */
 ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
 
-/* Keeps what the variables say over a redirect to an error_page. */
+/* Lets the variables outlive a redirect to an error_page. */
 ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
 
 

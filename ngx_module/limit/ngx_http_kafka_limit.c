@@ -5,8 +5,8 @@
 
 
 /*
- * A bucket's level is kept in 60,000ths of a record or byte: what a rate of
- * one a minute drains in a millisecond, so that nothing is ever rounded.
+ * A bucket's level counts 60,000ths of a record or byte: a rate of one a
+ * minute drains one of them in a millisecond, so nothing is rounded.
  */
 #define NGX_HTTP_KAFKA_PARTS      60000
 
@@ -16,7 +16,7 @@
 #define NGX_HTTP_KAFKA_LIMIT_ITEM  160
 
 
-/* Of one size whatever the key: evicting one always makes room for one. */
+/* All have one size: dropping one always makes room for another. */
 typedef struct {
     ngx_str_node_t               sn;        /* of the digest */
     ngx_queue_t                  queue;     /* last charged first */
@@ -66,7 +66,7 @@ static ngx_int_t ngx_http_kafka_limit_headers(ngx_pool_t *pool,
 
 const char *const  ngx_http_kafka_units[] = { "records", "bytes" };
 
-/* as the draft registers them; it has none for records */
+/* the draft registers content-bytes, and no unit for records */
 static const char  *ngx_http_kafka_quota_units[] = {
     "records", "content-bytes"
 };
@@ -108,7 +108,7 @@ ngx_http_kafka_limit_init(ngx_shm_zone_t *shm_zone, void *data)
 
     zone->shpool->data = zone->shared;
 
-    /* a full zone is ours to tell */
+    /* this file logs when a zone is full */
     zone->shpool->log_nomem = 0;
 
     ngx_rbtree_init(&zone->shared->tree, &zone->shared->sentinel,
@@ -137,7 +137,7 @@ ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
         return NGX_ERROR;
     }
 
-    /* in the order of the zones' names, so that no two workers can wait */
+    /* always in the order of the zones' names, so there is no deadlock */
 
     for (i = 0; i < n; i++) {
         ngx_shmtx_lock(&charge[i].zone->shpool->mutex);
@@ -164,7 +164,7 @@ ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
 }
 
 
-/* The limits with a key for this request, "n" of them. */
+/* Finds the limits with a key for this request, "n" of them. */
 static ngx_int_t
 ngx_http_kafka_charges(ngx_http_request_t *r, ngx_array_t *limits,
     ngx_http_kafka_charge_t *charge, ngx_uint_t *n)
@@ -316,7 +316,7 @@ ngx_http_kafka_bucket_make(ngx_log_t *log, ngx_http_kafka_charge_t *charge)
 
     zone = charge->zone;
 
-    /* two that are empty by now make way, so that a zone does not fill up */
+    /* drop two that are empty by now, so that a zone does not fill up */
 
     for (i = 0; i < 2; i++) {
         old = ngx_http_kafka_bucket_oldest(zone);
@@ -341,8 +341,8 @@ ngx_http_kafka_bucket_make(ngx_log_t *log, ngx_http_kafka_charge_t *charge)
         if (logged != ngx_time()) {
             logged = ngx_time();
             ngx_log_error(NGX_LOG_WARN, log, 0,
-                          "kafka_limit_zone \"%V\" is full and forgets the "
-                          "key it has not seen longest: make it larger",
+                          "kafka_limit_zone \"%V\" is full and dropped the "
+                          "key unused for longest: make the zone larger",
                           &charge->limit->shm_zone->shm.name);
         }
 
@@ -352,7 +352,7 @@ ngx_http_kafka_bucket_make(ngx_log_t *log, ngx_http_kafka_charge_t *charge)
 
     if (bucket == NULL) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "kafka_limit_zone \"%V\" has no room",
+                      "kafka_limit_zone \"%V\" has no room for a key",
                       &charge->limit->shm_zone->shm.name);
         return NULL;
     }
@@ -399,7 +399,7 @@ ngx_http_kafka_bucket_free(ngx_http_kafka_limit_zone_t *zone,
 }
 
 
-/* What is left in a bucket after draining until now. */
+/* A bucket's level now. */
 static uint64_t
 ngx_http_kafka_level(ngx_http_kafka_limit_zone_t *zone,
     ngx_http_kafka_bucket_t *bucket, ngx_uint_t unit)
@@ -466,7 +466,7 @@ ngx_http_kafka_limit_headers(ngx_pool_t *pool,
             name = &charge[i].limit->shm_zone->shm.name;
             burst = charge[i].limit->burst[unit];
 
-            /* of two limits with one zone the other may let more through */
+            /* other limits of the zone may have a larger burst */
             used = charge[i].level[unit] + NGX_HTTP_KAFKA_PARTS - 1;
             used = ngx_min(used / NGX_HTTP_KAFKA_PARTS, burst);
 

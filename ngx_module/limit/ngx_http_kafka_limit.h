@@ -40,7 +40,7 @@ typedef struct {
 
 /* One kafka_limit. */
 typedef struct {
-    ngx_shm_zone_t            *shm_zone;    /* of an ..._limit_zone_t */
+    ngx_shm_zone_t            *shm_zone;    /* its data: …_limit_zone_t */
     uint64_t                   burst[NGX_HTTP_KAFKA_UNITS];     /* by default
                                                what comes in a second */
     ngx_kafka_place_t          place;
@@ -64,15 +64,16 @@ extern const char *const  ngx_http_kafka_units[NGX_HTTP_KAFKA_UNITS];
 
 /* ngx_http_kafka_limit.c */
 
-/* Makes the zone's memory, or finds it: after a reload the buckets go on. */
+/* Makes the memory of a zone; a reload keeps the buckets. */
 ngx_int_t ngx_http_kafka_limit_init(ngx_shm_zone_t *shm_zone, void *data);
 
 /*
- * Charges what a request sends to the bucket of each limit, an array of
- * ngx_http_kafka_limit_t sorted by the zone's name: all of it, NGX_OK, or
- * nothing.  NGX_BUSY: it passes later; NGX_DECLINED: it is larger than a burst
- * and never passes; NGX_ERROR: memory is short.  The headers' texts are in
- * the request's pool; draft-ietf-httpapi-ratelimit-headers-10.
+ * Charges what a request sends to the bucket of each of its limits, an array
+ * of ngx_http_kafka_limit_t that ngx_http_kafka_limit_check() has sorted.
+ * NGX_OK: all buckets are charged, else none.  NGX_BUSY: it passes later.
+ * NGX_DECLINED: it is larger than a burst and never passes.  NGX_ERROR: out
+ * of memory.  The headers follow draft-ietf-httpapi-ratelimit-headers-10;
+ * their texts are in the request's pool.
  */
 ngx_int_t ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
     uint64_t records, uint64_t bytes, ngx_http_kafka_verdict_t *verdict);
@@ -89,8 +90,8 @@ char *ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /*
- * Checks the limits of a location, or NULL, when all zones are known, sorts
- * them and sets their defaults; may be called again.
+ * Checks, sorts and completes the limits of a location, or NULL, when all
+ * zones are known.  Locations may share an array.
  */
 ngx_int_t ngx_http_kafka_limit_check(ngx_conf_t *cf, ngx_array_t *limits);
 

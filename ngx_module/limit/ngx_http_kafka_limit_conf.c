@@ -22,7 +22,7 @@ static ngx_int_t ngx_cdecl ngx_http_kafka_limit_order(const void *one,
     const void *two);
 
 
-/* shared zones of this use are told from others by its address */
+/* its address tells these shared zones from others */
 static ngx_uint_t  ngx_http_kafka_limit_tag;
 
 
@@ -135,7 +135,7 @@ ngx_http_kafka_zone_parameter(ngx_conf_t *cf, ngx_str_t *arg,
 }
 
 
-/* "name:size"; the name goes into headers. */
+/* Splits "name:size"; the name is sent in headers. */
 static ngx_int_t
 ngx_http_kafka_zone_name(ngx_str_t *text, ngx_str_t *name, ssize_t *size)
 {
@@ -287,7 +287,7 @@ ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             s.data = value[i].data + 5;
             s.len = value[i].len - 5;
 
-            /* its own directive may come later */
+            /* the directive of the zone may come later */
             limit->shm_zone = ngx_shared_memory_add(cf, &s, 0,
                                                     &ngx_http_kafka_limit_tag);
             if (limit->shm_zone == NULL) {
@@ -370,7 +370,7 @@ ngx_http_kafka_limit_check(ngx_conf_t *cf, ngx_array_t *limits)
 }
 
 
-/* By the zone's name: it is the same for the workers of all reloads. */
+/* By the zone's name, which workers of an older configuration know too. */
 static ngx_int_t ngx_cdecl
 ngx_http_kafka_limit_order(const void *one, const void *two)
 {
