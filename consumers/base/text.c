@@ -18,13 +18,35 @@ static const char  text_json_escape[256] = {
 };
 
 
+size_t
+text_ascii(const char *s, size_t len)
+{
+    size_t    i;
+    uint64_t  word;
+
+    for (i = 0; len - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, s + i, sizeof(word));
+
+        if ((word | (word - 0x0101010101010101)) & 0x8080808080808080) {
+            break;
+        }
+    }
+
+    while (i < len && s[i] && !(s[i] & 0x80)) {
+        i++;
+    }
+
+    return i;
+}
+
+
 bool
 text_is_utf8(const char *s, size_t len)
 {
     const uint8_t  *p, *end;
 
-    p = (const uint8_t *) s;
-    end = p + len;
+    end = (const uint8_t *) s + len;
+    p = (const uint8_t *) s + text_ascii(s, len);
 
     while (p < end) {
         if (*p == 0) {

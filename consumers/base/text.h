@@ -11,6 +11,9 @@
 #include "base/buf.h"
 
 
+/* How many bytes of "s" come before the first that is zero or not ASCII. */
+size_t text_ascii(const char *s, size_t len);
+
 /* Whether the bytes are UTF-8 (RFC 3629, section 4) without a zero byte. */
 bool text_is_utf8(const char *s, size_t len);
 

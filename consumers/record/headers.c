@@ -4,7 +4,6 @@
 #include "record/headers.h"
 
 
-static bool headers_is_ascii(const char *s, size_t len);
 static int headers_read_value(json_doc_t *doc, uint32_t token, bool hex,
     buf_t *bytes);
 
@@ -45,7 +44,7 @@ headers_write(buf_t *text, const record_header_t *list, size_t n)
 
         headers_add(text, i ? ",{\"name\":\"" : "{\"name\":\"");
 
-        if (headers_is_ascii(h->name, len)) {
+        if (text_ascii(h->name, len) == len) {
             text_add_json(text, h->name, len);
         } else {
             headers_add(text, "?");
@@ -56,7 +55,7 @@ headers_write(buf_t *text, const record_header_t *list, size_t n)
             continue;
         }
 
-        if (headers_is_ascii(h->value, h->len)) {
+        if (text_ascii(h->value, h->len) == h->len) {
             headers_add(text, "\",\"value\":\"");
             text_add_json(text, h->value, h->len);
 
@@ -75,23 +74,6 @@ headers_write(buf_t *text, const record_header_t *list, size_t n)
     headers_add(text, "]");
 
     return buf_failed(text) ? -1 : 0;
-}
-
-
-/* A zero byte is none, as jsonb cannot hold it. */
-
-static bool
-headers_is_ascii(const char *s, size_t len)
-{
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        if (s[i] == '\0' || (s[i] & 0x80)) {
-            return false;
-        }
-    }
-
-    return true;
 }
 
 
