@@ -153,29 +153,32 @@ void sim_pause(sim_member_t *m, int64_t ms);
 /* As SIGTERM does. */
 void sim_stop(sim_member_t *m);
 
-/* sim_kafka.c */
-void sim_kafka_reset(void);
-void sim_group_change(void);
-void sim_group_tick(void);
-void sim_group_leave(sim_member_t *m);
+/* sim_topic.c: the topic's log and the group. */
+void sim_topic_reset(void);
 void sim_produce(void);
 /* The topic is deleted and made again: other records, the same offsets. */
 void sim_make_again(void);
-int64_t sim_kafka_due(const sim_member_t *m);
 const sim_record_t *sim_find(int64_t id);
+void sim_group_change(void);
+void sim_group_tick(void);
+void sim_group_leave(sim_member_t *m);
+
+/* sim_kafka.c: the client of a daemon. */
+int64_t sim_kafka_due(const sim_member_t *m);
 const lookup_result_t *sim_lookup_result(lookup_t *lookup);
 int64_t sim_lookup_due(const lookup_t *lookup);
 
-/* sim_postgres.c */
-void sim_pg_reset(void);
-/* The server's side of every query that has come in. */
-void sim_pg_serve(void);
-/* The client's side: tells a daemon what came back. */
+/* sim_session.c: what came back from PostgreSQL is told to a daemon. */
 void sim_pg_io(pg_t *pg);
 int64_t sim_pg_due(const pg_t *pg, bool paused);
-int64_t sim_pg_orphans_due(void);
-/* Its client is gone; what it has sent may still be done. */
+
+/* sim_postgres.c: the server. */
+void sim_pg_reset(void);
+/* Does every query that has come in. */
+void sim_pg_serve(void);
+/* The client of a session is gone; what it has sent may still be done. */
 void sim_pg_orphan(pg_t *pg);
+int64_t sim_pg_orphans_due(void);
 /*
  * Whether somebody has to wait for offsets that another transaction moved.
  * Nobody may for a daemon the group went on without: it can be stopped long.
@@ -184,10 +187,12 @@ bool sim_pg_locked(const pg_t *pg, unsigned mask);
 /* Every connection ends; what was not committed is gone. */
 void sim_pg_crash(void);
 
-/* sim_operator.c: what people do. */
-
-/* Once a turn: what they do unasked, and what they do about a hold. */
+/* sim_operator.c: what people do unasked, and about a hold; once a turn. */
 void sim_operate(void);
+
+/* sim_check.c: whether all is stored; whether it is stored as it has to be. */
+bool sim_is_done(void);
+void sim_check(void);
 
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Histories of the daemon by the thousand: daemons come and go, stop and wake,
- * partitions move, PostgreSQL fails in every way it may; at the end of each
- * every record has taken its effect exactly once.
+ * partitions move, PostgreSQL fails in every way it may.  At the end of each
+ * history every record has taken its effect exactly once.
  *
  *   simulate [--seed N] [--histories N] [--verbose]
  */
@@ -13,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "postgres/catalog.h"
 #include "sim.h"
 
 
@@ -81,193 +79,6 @@ static conf_t *
 sim_conf(void)
 {
     return sim_confs[sim_random(4)];
-}
-
-
-/* In place of the real ones: a clock of this world, and silence. */
-
-int64_t __wrap_clock_ms(void);
-void __wrap_log_line(log_level_t level, int err, const char *fmt, ...);
-void __wrap_log_limited(log_limit_t *limit, const char *fmt, ...);
-long __wrap_random(void);
-int __wrap_eventfd(unsigned count, int flags);
-ssize_t __wrap_read(int fd, void *buf, size_t size);
-ssize_t __wrap_write(int fd, const void *buf, size_t size);
-int __wrap_close(int fd);
-
-
-int64_t
-__wrap_clock_ms(void)
-{
-    return sim.now;
-}
-
-
-long
-__wrap_random(void)
-{
-    return sim_random(1 << 30);
-}
-
-
-/* The only descriptors there are: one eventfd a daemon, by its number. */
-
-int
-__wrap_eventfd(unsigned count, int flags)
-{
-    (void) count;
-    (void) flags;
-
-    sim_member->signalled = false;
-
-    return (int) (sim_member - sim.members);
-}
-
-
-ssize_t
-__wrap_read(int fd, void *buf, size_t size)
-{
-    (void) buf;
-
-    if (!sim.members[fd].signalled) {
-        return -1;
-    }
-
-    sim.members[fd].signalled = false;
-
-    return (ssize_t) size;
-}
-
-
-ssize_t
-__wrap_write(int fd, const void *buf, size_t size)
-{
-    (void) buf;
-    sim.members[fd].signalled = true;
-
-    return (ssize_t) size;
-}
-
-
-int
-__wrap_close(int fd)
-{
-    (void) fd;
-    return 0;
-}
-
-
-static void
-sim_log(const char *fmt, va_list args)
-{
-    if (sim.verbose) {
-        printf("%8" PRId64 "   %td: ", sim.now, sim_member - sim.members);
-        vprintf(fmt, args);
-        putchar('\n');
-    }
-}
-
-
-void
-__wrap_log_line(log_level_t level, int err, const char *fmt, ...)
-{
-    va_list  args;
-
-    (void) level;
-    (void) err;
-
-    va_start(args, fmt);
-    sim_log(fmt, args);
-    va_end(args);
-}
-
-
-void
-__wrap_log_limited(log_limit_t *limit, const char *fmt, ...)
-{
-    va_list  args;
-
-    (void) limit;
-
-    va_start(args, fmt);
-    sim_log(fmt, args);
-    va_end(args);
-}
-
-
-/* What the daemon asks of its table, and of backends in its way. */
-
-struct catalog_s {
-    target_t          target;
-    catalog_done_pt   done;
-    void             *data;
-};
-
-
-/* Of no type in the table that tuples are made for: sim_copy() reads lines. */
-
-catalog_t *
-catalog_create(const conf_t *conf)
-{
-    catalog_t  *catalog;
-
-    static const char  *types[] = { "bigint", "text", "integer", "bigint" };
-    static const char  *table_types[sizeof(types) / sizeof(types[0])];
-    static uint32_t     oids[sizeof(types) / sizeof(types[0])];
-
-    catalog = calloc(1, sizeof(catalog_t));
-    if (catalog) {
-        target_init(&catalog->target, conf);
-        catalog->target.ncolumns = conf->ncolumns;
-        catalog->target.types = types;
-        catalog->target.table_types = table_types;
-        catalog->target.oids = oids;
-    }
-
-    return catalog;
-}
-
-
-void
-catalog_destroy(catalog_t *catalog)
-{
-    free(catalog);
-}
-
-
-static void
-sim_on_catalog(void *data, const pg_reply_t *reply)
-{
-    outcome_t   outcome;
-    catalog_t  *catalog = data;
-
-    sqlstate_outcome(&outcome, reply, "could not read the catalogue");
-    catalog->done(catalog->data, &outcome);
-}
-
-
-void
-catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
-    void *data)
-{
-    catalog->done = done;
-    catalog->data = data;
-    pg_query(pg, "sim catalogue", NULL, sim_on_catalog, catalog);
-}
-
-
-const target_t *
-catalog_target(const catalog_t *catalog)
-{
-    return &catalog->target;
-}
-
-
-uint64_t
-unblock_count(const unblock_t *unblock)
-{
-    (void) unblock;
-    return 0;
 }
 
 
@@ -531,32 +342,6 @@ sim_wake(sim_member_t *m)
 }
 
 
-static bool
-sim_is_done(void)
-{
-    size_t               i;
-    const sim_log_t     *log;
-    const sim_offset_t  *o;
-
-    if (sim.produce != INT64_MAX) {
-        return false;
-    }
-
-    for (i = 0; i < sim.partitions; i++) {
-        log = &sim.logs[i];
-        o = &sim.db.offsets[i];
-
-        if (!o->stored || o->next != log->end
-            || (sim.made && o->timestamp != log->records[log->n - 1].timestamp))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
 static void
 sim_step(void)
 {
@@ -633,107 +418,6 @@ sim_step(void)
 }
 
 
-/* Every record has had its effect, once, and the books say so. */
-
-static void
-sim_check(void)
-{
-    size_t         p, i, k, rows, dead;
-    int64_t        at, last, records, deads, gaps;
-    sim_db_t      *db;
-    sim_log_t     *log;
-    sim_range_t   *range;
-    sim_record_t  *r;
-
-    db = &sim.db;
-
-    for (p = 0; p < sim.partitions; p++) {
-        log = &sim.logs[p];
-
-        for (k = 0; k < log->n; k++) {
-            r = &log->records[k];
-            rows = 0;
-            dead = 0;
-
-            for (i = 0; i < db->nrows; i++) {
-                rows += db->rows[i].id == r->id;
-
-                if (db->rows[i].id == r->id
-                    && (db->rows[i].offset != r->offset
-                        || db->rows[i].partition != (int32_t) p))
-                {
-                    sim_wrong("record %u is a row of another place", r->id);
-                }
-            }
-
-            for (i = 0; i < db->ndead; i++) {
-                dead += db->dead[i].partition == (int32_t) p
-                        && db->dead[i].offset == r->offset;
-            }
-
-            if (rows != (r->kind == SIM_GOOD) || dead != (r->kind != SIM_GOOD))
-            {
-                sim_wrong("partition %zu, offset %" PRId64 ", kind %d: %zu "
-                          "rows, %zu dead letters", p, r->offset, r->kind,
-                          rows, dead);
-            }
-        }
-
-        /* in order */
-        last = -1;
-
-        for (i = 0; i < db->nrows; i++) {
-            if (db->rows[i].partition == (int32_t) p) {
-                if (db->rows[i].offset <= last) {
-                    sim_wrong("partition %zu: offset %" PRId64 " after %"
-                              PRId64, p, db->rows[i].offset, last);
-                }
-                last = db->rows[i].offset;
-            }
-        }
-
-        /* ranges and gaps tile the offsets */
-        at = log->begin;
-        records = 0;
-        deads = 0;
-        gaps = 0;
-
-        for (i = 0; i < db->nranges; i++) {
-            range = &db->ranges[i];
-
-            if (range->partition == (int32_t) p && range->gap) {
-                gaps += range->next - range->first;
-            }
-
-            if (range->partition == (int32_t) p && !range->gap) {
-                records += range->records;
-                deads += range->dead;
-
-                if (range->first < at || range->next <= range->first) {
-                    sim_wrong("partition %zu: the range from %" PRId64
-                              " overlaps", p, range->first);
-                }
-                at = range->next;
-            }
-        }
-
-        for (k = 0, i = 0; i < log->n; i++) {
-            k += log->records[i].kind != SIM_GOOD;
-        }
-
-        if (records != (int64_t) log->n || deads != (int64_t) k
-            || at != log->end
-            || gaps != log->end - log->begin - (int64_t) log->n)
-        {
-            sim_wrong("partition %zu: ranges hold %" PRId64 " records and %"
-                      PRId64 " dead letters and %" PRId64 " missing up to %"
-                      PRId64 ", there are %zu and %zu up to %" PRId64, p,
-                      records, deads, gaps, at, log->n, k, log->end);
-        }
-    }
-}
-
-
 static void
 sim_history(uint64_t seed, bool verbose)
 {
@@ -745,6 +429,7 @@ sim_history(uint64_t seed, bool verbose)
     memset(sim.old, 0, sizeof(sim.old));
     sim.random = seed * 0x2545f4914f6cdd1d + 1;
     sim.verbose = verbose;
+    log_level = verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     sim.calm = false;
     sim.made = false;
     sim.helped = false;
@@ -759,7 +444,7 @@ sim_history(uint64_t seed, bool verbose)
     sim.pooled = sim_random(4) == 0;
     sim.backup = sim.db;
     sim_pg_reset();
-    sim_kafka_reset();
+    sim_topic_reset();
 
     while (!(sim.calm && sim_is_done())) {
 
