@@ -306,9 +306,9 @@ static int
 main_run(const main_options_t *options, const command_t *command, int argc,
     char **argv)
 {
-    int      status;
-    char     err[CONF_ERROR_MAX];
-    conf_t  *conf;
+    int            status;
+    char           err[CONF_ERROR_MAX];
+    const conf_t  *conf;
 
     if (command && command->bare) {
         return command_run(command, NULL, argc, argv);

@@ -489,7 +489,7 @@ conf_targets(conf_reader_t *cr, conf_t *conf)
 static int
 conf_compare_tables(const void *a, const void *b)
 {
-    const conf_t *const *p = a, *const *q = b;
+    const conf_t *const  *p = a, *const *q = b;
 
     return strcmp((*p)->table, (*q)->table);
 }

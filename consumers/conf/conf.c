@@ -12,23 +12,24 @@
 #define CONF_FILE_MAX  (1024 * 1024)    /* bytes */
 
 
-conf_t *
+static int conf_file(conf_reader_t *cr, conf_t *conf);
+
+
+const conf_t *
 conf_parse(const char *file, const char *text, size_t len, char *err)
 {
     int            rc;
     conf_t        *conf;
+    conf_block_t  *memory;
     conf_reader_t  cr;
 
-    conf = calloc(1, sizeof(conf_t));
-    if (conf == NULL) {
-        snprintf(err, CONF_ERROR_MAX, "%s: out of memory", file);
-        return NULL;
-    }
+    memory = NULL;
+    conf = NULL;
 
     memset(&cr, 0, sizeof(conf_reader_t));
     cr.file = file;
     cr.err = err;
-    cr.memory = &conf->memory;
+    cr.memory = &memory;
     cr.keys = conf_keys;
 
     rc = conf_load(&cr, text, len);
@@ -38,29 +39,40 @@ conf_parse(const char *file, const char *text, size_t len, char *err)
     }
 
     if (rc == 0) {
-        conf->file = conf_copy(&cr, file, strlen(file));
-        rc = conf->file == NULL || conf_walk(&cr, 0, "", conf) == -1
-             || conf_check(&cr, conf) == -1 ? -1 : 0;
+        conf = conf_alloc(&cr, sizeof(conf_t));
+        rc = conf == NULL || conf_file(&cr, conf) == -1 ? -1 : 0;
     }
 
     conf_unload(&cr);
 
     if (rc == -1) {
-        conf_free(conf);
+        conf_memory_free(memory);
         return NULL;
     }
+
+    conf->memory = memory;
 
     return conf;
 }
 
 
-conf_t *
+static int
+conf_file(conf_reader_t *cr, conf_t *conf)
+{
+    conf->file = conf_copy(cr, cr->file, strlen(cr->file));
+
+    return conf->file == NULL || conf_walk(cr, 0, "", conf) == -1
+           || conf_check(cr, conf) == -1 ? -1 : 0;
+}
+
+
+const conf_t *
 conf_read(const char *file, char *err)
 {
-    char    *text;
-    FILE    *fp;
-    conf_t  *conf;
-    size_t   len;
+    char          *text;
+    FILE          *fp;
+    size_t         len;
+    const conf_t  *conf;
 
     fp = fopen(file, "re");
     if (fp == NULL) {
@@ -101,14 +113,11 @@ failed:
 
 
 void
-conf_free(conf_t *conf)
+conf_free(const conf_t *conf)
 {
-    if (conf == NULL) {
-        return;
+    if (conf) {
+        conf_memory_free(conf->memory);
     }
-
-    conf_memory_free(conf->memory);
-    free(conf);
 }
 
 

@@ -207,7 +207,7 @@ struct conf_s {
 
     conf_route_t     *routes;             /* by value, sorted; not a table's */
     size_t            nroutes;
-    conf_t          **targets;            /* the tables; without "route" this
+    const conf_t    **targets;            /* the tables; without "route" this
                                              one; not a table's */
     size_t            ntargets;
 
@@ -246,7 +246,7 @@ struct conf_s {
     char             *listen_host;
     uint16_t          listen_port;
 
-    struct conf_block_s  *memory;         /* of all above */
+    struct conf_block_s  *memory;         /* of all above, and of this */
 };
 
 
@@ -255,9 +255,10 @@ struct conf_s {
  * with "file:line:column: "; it holds no value, so no secret.  Freed by
  * conf_free(), which takes NULL.
  */
-conf_t *conf_read(const char *file, char *err);
-conf_t *conf_parse(const char *file, const char *text, size_t len, char *err);
-void conf_free(conf_t *conf);
+const conf_t *conf_read(const char *file, char *err);
+const conf_t *conf_parse(const char *file, const char *text, size_t len,
+    char *err);
+void conf_free(const conf_t *conf);
 
 /* Value of a librdkafka property as given, or NULL. */
 const char *conf_property(const conf_t *conf, const char *name);

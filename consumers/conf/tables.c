@@ -1,6 +1,5 @@
 /* Setters of what belongs to a table: its name, its columns, its route. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "conf/setters.h"

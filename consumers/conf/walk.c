@@ -19,37 +19,36 @@ static int conf_set_names(conf_reader_t *cr, const conf_key_t *key,
     uint32_t token, conf_names_t *names);
 
 
-/* What a value must be, in messages. */
+#define CONF_IS_STRING  (1 << JSON_STRING)
+#define CONF_IS_NUMBER  (1 << JSON_NUMBER)
+#define CONF_IS_BOOL    (1 << JSON_TRUE | 1 << JSON_FALSE)
+#define CONF_IS_OBJECT  (1 << JSON_OBJECT)
+#define CONF_IS_ANY     0xff    /* what reads it judges */
 
-static const char *const  conf_forms[] = {
-    [CONF_STRING] = "a string that is not empty",
-    [CONF_SECRET] = "a string or { \"file\": PATH }",
-    [CONF_BOOL] = "true or false",
-    [CONF_COUNT] = "a whole number",
-    [CONF_SIZE] = "a size such as \"8m\"",
-    [CONF_TIME] = "a time such as \"20ms\" or \"10s\"",
-    [CONF_SHARE] = "a share between 0 and 1",
-    [CONF_POINTER] = "a JSON Pointer",
-    [CONF_SECTION] = "an object"
+
+/* The values of a kind: their types, and what they must be, in messages. */
+
+static const struct {
+    uint8_t      types;
+    bool         file;      /* also { "file": PATH } */
+    const char  *words;
+} conf_kinds[] = {
+    [CONF_STRING] = { CONF_IS_STRING, true, "a string that is not empty" },
+    [CONF_SECRET] = { CONF_IS_STRING, true, "a string or { \"file\": PATH }" },
+    [CONF_BOOL] = { CONF_IS_BOOL, false, "true or false" },
+    [CONF_COUNT] = { CONF_IS_NUMBER, false, "a whole number" },
+    [CONF_SIZE] = { CONF_IS_STRING, true, "a size such as \"8m\"" },
+    [CONF_TIME] = { CONF_IS_STRING, true, "a time such as \"20ms\" or "
+                                          "\"10s\"" },
+    [CONF_SHARE] = { CONF_IS_NUMBER, false, "a share between 0 and 1" },
+    [CONF_ENUM] = { CONF_IS_ANY, true, NULL },
+    [CONF_NAMES] = { CONF_IS_ANY, false, NULL },
+    [CONF_POINTER] = { CONF_IS_STRING, true, "a JSON Pointer" },
+    [CONF_JSON] = { CONF_IS_ANY, true, NULL },
+    [CONF_SECTION] = { CONF_IS_OBJECT, false, "an object" },
+    [CONF_TEXT] = { CONF_IS_ANY, true, NULL },
+    [CONF_CUSTOM] = { CONF_IS_ANY, false, NULL }
 };
-
-
-bool
-conf_is_string(const conf_key_t *key)
-{
-    switch (key->kind) {
-    case CONF_STRING:
-    case CONF_SECRET:
-    case CONF_SIZE:
-    case CONF_TIME:
-    case CONF_ENUM:
-    case CONF_POINTER:
-    case CONF_TEXT:
-        return true;
-    default:
-        return false;
-    }
-}
 
 
 /* The key's own name if it lies right below the path "parent", else NULL. */
@@ -207,14 +206,10 @@ int
 conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token, void *scope)
 {
     int          choice;
-    char        *s;
     void        *field;
-    double       share;
-    json_type_t  type;
+    const char  *words;
 
-    if ((conf_is_string(key) || key->kind == CONF_JSON)
-        && conf_resolve(cr, token) == -1)
-    {
+    if (conf_kinds[key->kind].file && conf_resolve(cr, token) == -1) {
         return -1;
     }
 
@@ -223,48 +218,42 @@ conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token, void *scope)
     }
 
     field = (char *) scope + key->offset;
-    type = conf_type(cr, token);
+    words = key->kind == CONF_STRING && key->form ? key->form
+                                                  : conf_kinds[key->kind].words;
+
+    if (!(conf_kinds[key->kind].types & 1 << conf_type(cr, token))) {
+        return conf_must(cr, key, token, words);
+    }
 
     switch (key->kind) {
 
     case CONF_SECTION:
-        if (type == JSON_OBJECT) {
-            return conf_walk(cr, token, key->path, scope);
-        }
-        break;
+        return conf_walk(cr, token, key->path, scope);
 
     case CONF_STRING:
-        s = conf_string(cr, token);
-        if (*s) {
-            *(char **) field = s;
-            return 0;
-        }
-        break;
+        *(char **) field = conf_string(cr, token);
+        return **(char **) field ? 0 : conf_must(cr, key, token, words);
 
     case CONF_SECRET:
-        if (type == JSON_STRING) {
-            *(char **) field = conf_expand(cr, token);
-            return *(char **) field ? 0 : -1;
-        }
-        break;
+        *(char **) field = conf_expand(cr, token);
+        return *(char **) field ? 0 : -1;
 
     case CONF_POINTER:
-        if (type == JSON_STRING) {
-            *(json_pointer_t **) field = conf_pointer(cr, token);
-            return *(json_pointer_t **) field ? 0 : -1;
-        }
-        break;
+        *(json_pointer_t **) field = conf_pointer(cr, token);
+        return *(json_pointer_t **) field ? 0 : -1;
 
     case CONF_JSON:
         *(char **) field = conf_json(cr, token);
         return *(char **) field ? 0 : -1;
 
     case CONF_BOOL:
-        if (type == JSON_TRUE || type == JSON_FALSE) {
-            *(bool *) field = type == JSON_TRUE;
-            return 0;
-        }
-        break;
+        *(bool *) field = conf_type(cr, token) == JSON_TRUE;
+        return 0;
+
+    case CONF_SHARE:
+        *(double *) field = strtod(cr->words[token].text, NULL);
+        return *(double *) field >= 0 && *(double *) field <= 1
+               ? 0 : conf_must(cr, key, token, words);
 
     case CONF_ENUM:
         choice = conf_choice(cr, key, token);
@@ -274,22 +263,9 @@ conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token, void *scope)
     case CONF_NAMES:
         return conf_set_names(cr, key, token, field);
 
-    case CONF_SHARE:
-        if (type == JSON_NUMBER) {
-            share = strtod(cr->words[token].text, NULL);
-            if (share >= 0 && share <= 1) {
-                *(double *) field = share;
-                return 0;
-            }
-        }
-        break;
-
     default:
         return conf_set_number(cr, key, token, field);
     }
-
-    return conf_must(cr, key, token, key->kind == CONF_STRING && key->form
-                                     ? key->form : conf_forms[key->kind]);
 }
 
 
@@ -308,15 +284,10 @@ static int
 conf_set_number(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     int64_t *number)
 {
-    int64_t      min, max;
-    json_type_t  type;
+    int64_t  min, max;
 
-    type = key->kind == CONF_COUNT ? JSON_NUMBER : JSON_STRING;
-
-    if (conf_type(cr, token) != type
-        || conf_number(key->kind, cr->words[token].text, number) == -1)
-    {
-        return conf_must(cr, key, token, conf_forms[key->kind]);
+    if (conf_number(key->kind, cr->words[token].text, number) == -1) {
+        return conf_must(cr, key, token, conf_kinds[key->kind].words);
     }
 
     (void) conf_number(key->kind, key->min, &min);

@@ -74,8 +74,5 @@ int conf_must(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 /* The place of a string in the row's "choices", or -1 by conf_fail(). */
 int conf_choice(conf_reader_t *cr, const conf_key_t *key, uint32_t token);
 
-/* Whether a row takes a string, which may then be { "file": PATH }. */
-bool conf_is_string(const conf_key_t *key);
-
 
 #endif

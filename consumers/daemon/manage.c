@@ -99,8 +99,8 @@ daemon_progresses(daemon_t *d, int64_t now)
 void
 daemon_reload(daemon_t *d, int64_t now)
 {
-    char     err[CONF_ERROR_MAX];
-    conf_t  *conf;
+    char           err[CONF_ERROR_MAX];
+    const conf_t  *conf;
 
     notify_reloading(&d->notify);
 

@@ -453,8 +453,8 @@ init_has_form(const char *s, size_t len, const char *form)
 static int
 init_ddl(init_t *init)
 {
-    char     err[CONF_ERROR_MAX];
-    conf_t  *conf;
+    char           err[CONF_ERROR_MAX];
+    const conf_t  *conf;
 
     conf = conf_parse(init->name, init->conf.data, init->conf.len, err);
     if (conf == NULL) {

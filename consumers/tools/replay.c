@@ -109,9 +109,10 @@ replay_check(tool_t *tool)
 static int
 replay_run(tool_t *tool)
 {
-    int        rc;
-    conf_t     conf, *self;
-    replay_t  *replay;
+    int            rc;
+    conf_t         conf;
+    replay_t      *replay;
+    const conf_t  *self;
 
     replay = (replay_t *) tool;
     conf = *tool->conf;

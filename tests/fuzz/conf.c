@@ -11,9 +11,9 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char    *text, err[CONF_ERROR_MAX];
-    size_t   i;
-    conf_t  *conf;
+    char          *text, err[CONF_ERROR_MAX];
+    size_t         i;
+    const conf_t  *conf;
 
     if (memmem(data, size, "file", 4) != NULL
         || memmem(data, size, "\\u", 2) != NULL)

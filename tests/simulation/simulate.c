@@ -24,8 +24,8 @@
 sim_t          sim;
 sim_member_t  *sim_member;
 
-static uint64_t  sim_seed;       /* of the history under way */
-static conf_t   *sim_confs[4];
+static uint64_t       sim_seed;       /* of the history under way */
+static const conf_t  *sim_confs[4];
 
 
 uint32_t
@@ -75,7 +75,7 @@ sim_wrong(const char *fmt, ...)
 }
 
 
-static conf_t *
+static const conf_t *
 sim_conf(void)
 {
     return sim_confs[sim_random(4)];

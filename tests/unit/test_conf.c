@@ -195,9 +195,9 @@ without_column(const char *err)
 static void
 test_errors(void)
 {
-    char     err[CONF_ERROR_MAX];
-    size_t   i;
-    conf_t  *conf;
+    char           err[CONF_ERROR_MAX];
+    size_t         i;
+    const conf_t  *conf;
 
     for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         err[0] = '\0';
@@ -224,9 +224,9 @@ test_errors(void)
 static void
 test_good(void)
 {
-    char         err[CONF_ERROR_MAX];
-    conf_t      *conf;
-    const char  *text;
+    char           err[CONF_ERROR_MAX];
+    const conf_t  *conf;
+    const char    *text;
 
     conf = conf_parse("f", GOOD "}", strlen(GOOD "}"), err);
 

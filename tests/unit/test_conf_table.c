@@ -48,9 +48,9 @@ static const case_t  errors[] = {
 static void
 test_errors(void)
 {
-    char     err[CONF_ERROR_MAX];
-    size_t   i;
-    conf_t  *conf;
+    char           err[CONF_ERROR_MAX];
+    size_t         i;
+    const conf_t  *conf;
 
     for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         err[0] = '\0';
@@ -179,9 +179,9 @@ test_rows(void)
 static void
 test_nearest(void)
 {
-    char         text[256], err[CONF_ERROR_MAX], words[256];
-    size_t       i;
-    conf_t      *conf;
+    char           text[256], err[CONF_ERROR_MAX], words[256];
+    size_t         i;
+    const conf_t  *conf;
 
     for (i = 0; conf_keys[i].path; i++) {
         if (strchr(conf_keys[i].path, '.') || strlen(conf_keys[i].path) < 4) {
@@ -203,10 +203,10 @@ test_nearest(void)
 static void
 test_files(void)
 {
-    int      fd;
-    char     path[] = "/tmp/test_conf_table.XXXXXX";
-    char     text[1024], err[CONF_ERROR_MAX];
-    conf_t  *conf;
+    int            fd;
+    char           path[] = "/tmp/test_conf_table.XXXXXX";
+    char           text[1024], err[CONF_ERROR_MAX];
+    const conf_t  *conf;
 
     fd = mkstemp(path);
     ok(fd != -1 && write(fd, "from-a-file\n", 12) == 12, "a file");

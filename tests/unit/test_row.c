@@ -98,11 +98,11 @@ static const case_t  cases[] = {
 };
 
 
-static conf_t *
+static const conf_t *
 configure(const char *columns)
 {
-    char     err[CONF_ERROR_MAX], text[1024];
-    conf_t  *conf;
+    char           err[CONF_ERROR_MAX], text[1024];
+    const conf_t  *conf;
 
     snprintf(text, sizeof(text), "{ \"topic\": \"t\", \"group\": \"g\","
              "\"start\": \"latest\", \"postgres\": \"dbname=x\","
@@ -149,14 +149,14 @@ record_of(record_t *record, const char *value)
 static void
 test_case(const case_t *tc)
 {
-    int              rc;
-    char             columns[512], name[1024], reason[256];
-    buf_t            text;
-    conf_t          *conf;
-    const char      *type;
-    row_plan_t      *plan;
-    record_fault_t    fault;
-    record_t   record;
+    int             rc;
+    char            columns[512], name[1024], reason[256];
+    buf_t           text;
+    const conf_t   *conf;
+    const char     *type;
+    row_plan_t     *plan;
+    record_fault_t  fault;
+    record_t        record;
 
     snprintf(columns, sizeof(columns), "{ \"c\": %s }", tc->column);
     conf = configure(columns);
@@ -197,13 +197,13 @@ test_case(const case_t *tc)
 static void
 test_columns(void)
 {
-    char             reason[256];
-    buf_t            text;
-    conf_t          *conf;
-    row_plan_t      *plan;
-    record_fault_t    fault;
-    record_t   record;
-    const char      *types[4] = { "bigint", "text", "text", "integer" };
+    char            reason[256];
+    buf_t           text;
+    const conf_t   *conf;
+    row_plan_t     *plan;
+    record_fault_t  fault;
+    record_t        record;
+    const char     *types[4] = { "bigint", "text", "text", "integer" };
 
     conf = configure("{ \"id\": { \"generated\": \"identity\" },"
                      " \"a\": \"/a\", \"b\": \"/b\","
@@ -233,10 +233,10 @@ test_columns(void)
 static void
 test_plans(void)
 {
-    char         columns[512], reason[256];
-    size_t       i;
-    conf_t      *conf;
-    row_plan_t  *plan;
+    char           columns[512], reason[256];
+    size_t         i;
+    const conf_t  *conf;
+    row_plan_t    *plan;
 
     static const struct {
         const char  *column;
