@@ -120,7 +120,7 @@ def test_batches_fit_into_the_smallest_limit(nginx, topics, topic,
                                              small_topic):
     server = nginx(CONF, TOPIC=small_topic, OTHER=topic)
     wait_refused(server, LIMIT)
-    wait_for(lambda: "with batches of that" in server.log(), 10,
+    wait_for(lambda: "with such batches" in server.log(), 10,
              "a client with smaller batches")
     before = topics.count(small_topic)
     # together far more than the limit
