@@ -93,7 +93,7 @@ ddl_table(buf_t *sql, const conf_t *conf)
 
     for (i = 0; i < conf->key.n; i++) {
         buf_addf(sql, i ? ", " : ",\n    %s (", key);
-        sql_name(sql, NULL, conf->key.names[i]);
+        sql_format(sql, "%I", conf->key.names[i]);
     }
 
     buf_addf(sql, conf->key.n ? ")\n)" : "\n)");
@@ -113,8 +113,6 @@ ddl_add_column(buf_t *sql, const conf_t *conf, const conf_column_t *column)
 }
 
 
-/* A name without a schema is to mean what it means to the daemon's role. */
-
 void
 ddl_search_path(buf_t *sql, const char *role)
 {
@@ -125,15 +123,21 @@ ddl_search_path(buf_t *sql, const char *role)
 void
 ddl_script(buf_t *sql, const conf_t *conf, const char *role)
 {
-    size_t       i, len;
-    const char  *own;
+    size_t       i;
+    const char  *own, *end;
 
-    /* a statement a line; no literal of it holds a semicolon */
-    for (own = ddl_own_tables(); *own; own += len) {
-        len = strcspn(own, ";");
-        len += own[len] == ';';
-        buf_add(sql, own, len);
-        buf_addf(sql, own[len] ? "\n" : ";\n\nBEGIN;\n");
+    /* a statement a line; inside one a space follows each semicolon */
+
+    for (own = ddl_own_tables(); *own; own = end) {
+        end = own;
+
+        do {
+            end += strcspn(end, ";");
+            end += *end == ';';
+        } while (*end == ' ');
+
+        buf_add(sql, own, (size_t) (end - own));
+        buf_addf(sql, *end ? "\n" : ";\n\nBEGIN;\n");
     }
 
     if (role) {

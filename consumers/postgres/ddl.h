@@ -16,7 +16,7 @@
  */
 const char *ddl_own_tables(void);
 
-/* The type of a column that names none and whose table is yet to be made. */
+/* The type of a column that names none, in a table that is yet to be made. */
 const char *ddl_type(const conf_column_t *column);
 
 /* CREATE TABLE IF NOT EXISTS for the target. */
@@ -31,10 +31,12 @@ void ddl_add_column(buf_t *sql, const conf_t *conf,
  * tables, the target where "create_table" and "evolve" ask for it, and the
  * grants for "role" (NULL: none).  May be run again.
  */
-void ddl_script(buf_t *sql, const conf_t *conf,
-    const char *role);
+void ddl_script(buf_t *sql, const conf_t *conf, const char *role);
 
-/* "search_path TO ...;", as the role has it by default, behind a SET. */
+/*
+ * "search_path TO ...;", for a SET before it: the role's default, so that a
+ * table's name without a schema means what it means to the daemon.
+ */
 void ddl_search_path(buf_t *sql, const char *role);
 
 

@@ -30,34 +30,31 @@ sql_quote(buf_t *sql, const char *s, char quote)
 }
 
 
-void
-sql_literal(buf_t *sql, PGconn *conn, const char *s)
+static void
+sql_literal(buf_t *sql, const char *s)
 {
-    (void) conn;
-
     /* means the same with any standard_conforming_strings */
     buf_add(sql, " E", strchr(s, '\\') ? 2 : 0);
     sql_quote(sql, s, '\'');
 }
 
 
-void
-sql_name(buf_t *sql, PGconn *conn, const char *s)
+static void
+sql_name(buf_t *sql, const char *s)
 {
-    (void) conn;
     sql_quote(sql, s, '"');
 }
 
 
-void
-sql_table(buf_t *sql, PGconn *conn, const conf_t *conf)
+static void
+sql_table(buf_t *sql, const conf_t *conf)
 {
     if (conf->table_schema) {
-        sql_name(sql, conn, conf->table_schema);
+        sql_name(sql, conf->table_schema);
         buf_add(sql, ".", 1);
     }
 
-    sql_name(sql, conn, conf->table_name);
+    sql_name(sql, conf->table_name);
 }
 
 
@@ -67,8 +64,8 @@ sql_regclass(buf_t *sql, const conf_t *conf)
     buf_t  table;
 
     memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, NULL, conf);
-    sql_literal(sql, NULL, buf_failed(&table) ? "" : table.data);
+    sql_table(&table, conf);
+    sql_literal(sql, buf_failed(&table) ? "" : table.data);
     buf_free(&table);
 }
 
@@ -93,15 +90,15 @@ sql_format(buf_t *sql, const char *fmt, ...)
             break;
 
         case 'I':
-            sql_name(sql, NULL, va_arg(args, const char *));
+            sql_name(sql, va_arg(args, const char *));
             break;
 
         case 'L':
-            sql_literal(sql, NULL, va_arg(args, const char *));
+            sql_literal(sql, va_arg(args, const char *));
             break;
 
         case 'T':
-            sql_table(sql, NULL, va_arg(args, const conf_t *));
+            sql_table(sql, va_arg(args, const conf_t *));
             break;
 
         case 'R':
@@ -123,7 +120,7 @@ void
 sql_do(buf_t *sql, buf_t *block)
 {
     buf_addf(sql, "DO ");
-    sql_literal(sql, NULL, block->data ? block->data : "");
+    sql_literal(sql, block->data ? block->data : "");
     buf_free(block);
 }
 

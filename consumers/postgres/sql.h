@@ -21,13 +21,6 @@
  */
 void sql_format(buf_t *sql, const char *fmt, ...);
 
-/* One of these each. */
-void sql_literal(buf_t *sql, PGconn *conn, const char *s);
-void sql_name(buf_t *sql, PGconn *conn, const char *s);
-
-/* The table of a configuration, with its schema if it has one. */
-void sql_table(buf_t *sql, PGconn *conn, const conf_t *conf);
-
 /*
  * Appends DO with the block of PL/pgSQL, which is freed.  Where memory was
  * short the block is empty: a syntax error, so what follows is not done.

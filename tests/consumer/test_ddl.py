@@ -104,6 +104,10 @@ def test_every_table_of_sluice_is_thought_of(consumer, topics, database):
         " WHERE schemaname = 'sluice'")}
     granted = {table for table, _ in privileges(database, role)}
     assert tables - granted == {"sluice.audit"}      # the tools' own
+    # a line a statement, but not a line of a function
+    assert database.query(
+        "SELECT proname FROM pg_proc WHERE prosrc LIKE E'%;\\n%'"
+        " AND pronamespace = 'sluice'::regnamespace") == []
 
 
 @pytest.mark.parametrize("config, words, said", [
