@@ -126,22 +126,19 @@ daemon_init(daemon_t *d, const conf_t *conf)
         return -1;
     }
 
-    d->sink = sink_create(conf, d->offsets, NULL);
+    if (conf->dead_topic) {
+        d->dead_topic = dead_topic_create(conf);
+    }
+
+    d->sink = sink_create(conf, d->offsets, d->dead_topic, NULL);
     d->prune = prune_create(conf, d->offsets);
     d->unblock = unblock_create(conf, d->offsets, d->owner);
 
-    if (d->sink == NULL || d->prune == NULL || d->unblock == NULL) {
+    if (d->sink == NULL || d->prune == NULL || d->unblock == NULL
+        || (conf->dead_topic && d->dead_topic == NULL))
+    {
         log_warn("could not start");
         return -1;
-    }
-
-    if (conf->dead_topic) {
-        d->dead_topic = dead_topic_create(conf);
-        if (d->dead_topic == NULL) {
-            log_warn("could not start");
-            return -1;
-        }
-        sink_set_dead_topic(d->sink, d->dead_topic);
     }
 
     batch_init(&d->batches[0], (size_t) conf->batch_rows,

@@ -39,10 +39,10 @@ daemon_count(daemon_t *d, const batch_t *batch)
     m->last_commit = now;
 
     metrics_observe(m, METRICS_BATCH_ROWS, (double) batch->nrows);
-    metrics_observe(m, METRICS_COMMIT, sink_times(d->sink)->commit);
+    metrics_observe(m, METRICS_COMMIT, sink_figures(d->sink)->commit);
 
     if (batch->dead < batch->nrows) {
-        metrics_observe(m, METRICS_COPY, sink_times(d->sink)->copy);
+        metrics_observe(m, METRICS_COPY, sink_figures(d->sink)->copy);
     }
 }
 
@@ -107,7 +107,7 @@ daemon_metrics(void *data)
     m->state = daemon_state(d);
     m->reason = d->trouble.stage ? d->trouble.reason : d->topic.reason;
     m->terminated = unblock_count(d->unblock);
-    m->copies = sink_copies(d->sink);
+    m->copies = sink_figures(d->sink)->copies;
     m->npartitions = 0;
     m->kafka_up = false;
     m->ready = false;

@@ -27,7 +27,7 @@ static sink_state_t sink_on_seen(sink_t *sink, const pg_reply_t *reply);
 static sink_state_t sink_add_keys(sink_t *sink);
 static sink_state_t sink_on_keys(sink_t *sink, const pg_reply_t *reply);
 static sink_state_t sink_seen_failed(sink_t *sink, const pg_reply_t *reply,
-    const outcome_t *outcome);
+    const char *what);
 static sink_state_t sink_copy_dead(sink_t *sink);
 static sink_state_t sink_on_dead(sink_t *sink, const pg_reply_t *reply);
 static sink_state_t sink_produce_dead(sink_t *sink);
@@ -55,11 +55,9 @@ static const struct {
     [SINK_SEEN]     = { sink_ask,          sink_on_seen },
     [SINK_KEYS]     = { sink_add_keys,     sink_on_keys },
 
-    /* COPY the rows, table by table */
-    [SINK_ROWS]     = { sink_copy_table,   sink_on_table },
-
-    /* or, with a row at fault, part by part behind a savepoint */
+    /* COPY the rows, table by table; with a row at fault part by part */
     [SINK_STAGE]    = { sink_stage,        NULL },
+    [SINK_ROWS]     = { sink_copy_table,   sink_on_table },
     [SINK_LOOK]     = { sink_copy_part,    sink_on_part },
 
     /* COPY sluice.dead_letters, and the same into a topic */
@@ -96,7 +94,8 @@ sink_on_reply(void *data, const pg_reply_t *reply)
 
 
 sink_t *
-sink_create(const conf_t *conf, offsets_t *offsets, const sink_end_t *end)
+sink_create(const conf_t *conf, offsets_t *offsets, dead_topic_t *dead_topic,
+    const sink_end_t *end)
 {
     sink_t  *sink;
 
@@ -107,6 +106,7 @@ sink_create(const conf_t *conf, offsets_t *offsets, const sink_end_t *end)
 
     sink->conf = conf;
     sink->offsets = offsets;
+    sink->dead_topic = dead_topic;
     sink->reply = sink_on_reply;
     sink->seen.window = conf->dedupe_window;
     sink->tables = calloc(conf->ntargets, sizeof(sink_table_t));
@@ -149,24 +149,10 @@ sink_destroy(sink_t *sink)
 }
 
 
-uint64_t
-sink_copies(const sink_t *sink)
+const sink_figures_t *
+sink_figures(const sink_t *sink)
 {
-    return sink->copies;
-}
-
-
-const sink_times_t *
-sink_times(const sink_t *sink)
-{
-    return &sink->times;
-}
-
-
-void
-sink_set_dead_topic(sink_t *sink, dead_topic_t *topic)
-{
-    sink->dead_topic = topic;
+    return &sink->figures;
 }
 
 
@@ -263,15 +249,12 @@ sink_open(sink_t *sink)
 static sink_state_t
 sink_ask(sink_t *sink)
 {
-    int64_t       n;
-    sink_state_t  rows;
-
-    rows = sink->careful ? SINK_STAGE : SINK_ROWS;
+    int64_t  n;
 
     if (sink->end.commit || sink->conf->dedupe_header == NULL
         || sink->batch->retries == 0)
     {
-        return rows;
+        return SINK_STAGE;
     }
 
     batch_forget_duplicates(sink->batch);
@@ -279,7 +262,7 @@ sink_ask(sink_t *sink)
 
     if (n == 0) {
         /* of records that cannot become rows anyway */
-        return rows;
+        return SINK_STAGE;
     }
 
     if (n == -1 || seen_query(&sink->seen, &sink->sql) == -1) {
@@ -293,14 +276,10 @@ sink_ask(sink_t *sink)
 static sink_state_t
 sink_on_seen(sink_t *sink, const pg_reply_t *reply)
 {
-    seen_t     *seen;
-    outcome_t   outcome;
+    seen_t  *seen;
 
-    seen = &sink->seen;
-    sqlstate_outcome(&outcome, reply, "could not look for retries");
-
-    if (outcome.action != SQLSTATE_OK) {
-        return sink_seen_failed(sink, reply, &outcome);
+    if (reply->lost || reply->sqlstate[0]) {
+        return sink_seen_failed(sink, reply, "could not look for retries");
     }
 
     if (reply->rows == NULL || PQntuples(reply->rows) == 0) {
@@ -308,6 +287,7 @@ sink_on_seen(sink_t *sink, const pg_reply_t *reply)
                          "the query for retries is empty");
     }
 
+    seen = &sink->seen;
     seen_take(seen, sink->batch, reply->rows);
     log_debug("batch: %zu of %zu idempotency keys are new, %zu rows are "
               "retries", seen->nnew, seen->nkeys, sink->batch->duplicates);
@@ -328,17 +308,13 @@ sink_on_seen(sink_t *sink, const pg_reply_t *reply)
         seen_copy(seen, &sink->sql);
     }
 
-    return SINK_KEYS;
+    return sink->sql.len ? SINK_KEYS : SINK_STAGE;
 }
 
 
 static sink_state_t
 sink_add_keys(sink_t *sink)
 {
-    if (sink->sql.len == 0) {
-        return sink->careful ? SINK_STAGE : SINK_ROWS;
-    }
-
     return sink_send(sink, sink->seen.nnew != 0);
 }
 
@@ -346,52 +322,50 @@ sink_add_keys(sink_t *sink)
 static sink_state_t
 sink_on_keys(sink_t *sink, const pg_reply_t *reply)
 {
-    outcome_t  outcome;
+    if (reply->lost || reply->sqlstate[0]) {
 
-    sqlstate_outcome(&outcome, reply, "could not add clients' keys");
-
-    if (outcome.action == SQLSTATE_OK) {
-        sink->seen.ask -= sink->seen.ask != 0;
-        return sink->careful ? SINK_STAGE : SINK_ROWS;
-    }
-
-    if (!reply->lost && strcmp(reply->sqlstate, "23505") == 0) {
-
-        if (++sink->seen_tries < SINK_SEEN_TRIES) {
+        if (strcmp(reply->sqlstate, "23505") == 0 && !reply->lost
+            && ++sink->seen_tries < SINK_SEEN_TRIES)
+        {
+            log_debug("batch: an idempotency key is known");
             sink->seen.ask = SEEN_ASK;
             return SINK_BEGIN;
         }
 
-        outcome.action = SQLSTATE_RETRY;
+        return sink_seen_failed(sink, reply, "could not add clients' keys");
     }
 
-    return sink_seen_failed(sink, reply, &outcome);
+    sink->seen.ask -= sink->seen.ask != 0;
+
+    return SINK_STAGE;
 }
 
 
 /* No row is at fault here; a broken tuple says that memory was short. */
 
 static sink_state_t
-sink_seen_failed(sink_t *sink, const pg_reply_t *reply,
-    const outcome_t *outcome)
+sink_seen_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
 {
-    sqlstate_action_t  action;
+    outcome_t  outcome;
 
-    action = outcome->action;
+    sqlstate_outcome(&outcome, reply, what);
 
-    if (action == SQLSTATE_ROW || action == SQLSTATE_ROW_LATER) {
-        action = strncmp(reply->sqlstate, "22", 2) == 0 ? SQLSTATE_RETRY
-                                                        : SQLSTATE_HOLD;
+    if (outcome.action == SQLSTATE_ROW
+        || outcome.action == SQLSTATE_ROW_LATER)
+    {
+        outcome.action = strncmp(reply->sqlstate, "22", 2) == 0
+                         || strcmp(reply->sqlstate, "23505") == 0
+                         ? SQLSTATE_RETRY : SQLSTATE_HOLD;
     }
 
-    return sink_stop(sink, action, outcome->reason);
+    return sink_stop(sink, outcome.action, outcome.reason);
 }
 
 
 static sink_state_t
 sink_copy_dead(sink_t *sink)
 {
-    sink->times.copy = sink_clock() - sink->began;
+    sink->figures.copy = sink_clock() - sink->began;
 
     if (sink->end.commit) {
         return SINK_COMMIT;
@@ -505,7 +479,7 @@ sink_on_commit(sink_t *sink, const pg_reply_t *reply)
     switch (sink_judge(sink, reply, "could not commit")) {
 
     case SQLSTATE_OK:
-        sink->times.commit = sink_clock() - sink->began;
+        sink->figures.commit = sink_clock() - sink->began;
         (void) dead_window_add(&sink->window, sink->batch, 2);
         return sink_stop(sink, SQLSTATE_OK, "");
 

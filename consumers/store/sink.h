@@ -19,11 +19,13 @@
 typedef struct sink_s  sink_t;
 
 
-/* Seconds that the last stored batch took. */
 typedef struct {
-    double  copy;       /* from BEGIN until its rows were copied */
-    double  commit;     /* its last string */
-} sink_times_t;
+    uint64_t  copies;    /* COPYs of rows so far, those of failed tries too */
+
+    /* seconds that the last stored batch took: */
+    double    copy;      /* from BEGIN until its rows were copied */
+    double    commit;    /* its last string */
+} sink_figures_t;
 
 /*
  * SQLSTATE_OK: the batch is committed.  Else nothing of it is, except with
@@ -44,15 +46,13 @@ typedef struct {
 
 
 /*
- * "conf" and "offsets" must outlive the sink; "end" may be NULL.  Returns
+ * Dead letters go to "dead_topic" as well, before the commit; NULL: they do
+ * not.  "end" is copied, or NULL; the others must outlive the sink.  Returns
  * NULL when memory is short.  Freed by sink_destroy(), which takes NULL.
  */
 sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
-    const sink_end_t *end);
+    dead_topic_t *dead_topic, const sink_end_t *end);
 void sink_destroy(sink_t *sink);
-
-/* Dead letters go to the topic as well, before the commit; NULL: none. */
-void sink_set_dead_topic(sink_t *sink, dead_topic_t *topic);
 
 /*
  * Words the statements for the tables as they were found; "targets" must stay
@@ -67,10 +67,7 @@ int sink_prepare(sink_t *sink, targets_t *targets);
 void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     void *data);
 
-/* COPYs of rows since the start, those of failed tries too. */
-uint64_t sink_copies(const sink_t *sink);
-
-const sink_times_t *sink_times(const sink_t *sink);
+const sink_figures_t *sink_figures(const sink_t *sink);
 
 
 #endif

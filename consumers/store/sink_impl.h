@@ -23,8 +23,8 @@ typedef enum {
     SINK_BEGIN = 0,
     SINK_SEEN,
     SINK_KEYS,
-    SINK_ROWS,
     SINK_STAGE,
+    SINK_ROWS,
     SINK_LOOK,
     SINK_DEAD,
     SINK_TOPIC,
@@ -60,7 +60,7 @@ struct sink_s {
     void           *data;
     outcome_t       outcome;
     double          began;         /* s, monotonic, of what is timed now */
-    sink_times_t    times;
+    sink_figures_t  figures;
     buf_t           sql;           /* not sent yet */
 
     seen_t          seen;
@@ -81,7 +81,6 @@ struct sink_s {
 
     int64_t         later_since;   /* ms, of the first "row later" */
     dead_window_t   window;
-    uint64_t        copies;        /* of rows, since the start */
 };
 
 

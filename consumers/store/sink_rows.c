@@ -106,7 +106,7 @@ sink_copy(sink_t *sink)
                        &sink->sql);
     }
 
-    sink->copies++;
+    sink->figures.copies++;
 
     return sink_send(sink, true);
 }
@@ -237,12 +237,16 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
 }
 
 
-/* Behind the transaction's beginning. */
+/* A savepoint is needed only where a row is at fault. */
 
 sink_state_t
 sink_stage(sink_t *sink)
 {
     unsigned  i;
+
+    if (!sink->careful) {
+        return SINK_ROWS;
+    }
 
     for (i = 0; i < sink->ntables; i++) {
         statements_add(&sink->tables[i].sql, STATEMENT_STAGE, &sink->sql);

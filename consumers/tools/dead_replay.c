@@ -132,7 +132,7 @@ replay_open(dead_replay_t *r)
     end.data = r;
 
     r->targets = targets_create(conf);
-    r->sink = sink_create(conf, NULL, &end);
+    r->sink = sink_create(conf, NULL, NULL, &end);
     r->pg = pg_create(conf->postgres, "sluice:replay", replay_on_ready, r);
 
     if (r->targets == NULL || r->sink == NULL || r->pg == NULL) {

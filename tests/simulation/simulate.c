@@ -107,7 +107,7 @@ sim_start(const conf_t *conf)
     d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
     d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);
-    d->sink = sink_create(conf, d->offsets, NULL);
+    d->sink = sink_create(conf, d->offsets, NULL, NULL);
     d->prune = prune_create(conf, d->offsets);
     batch_init(&d->batches[0], (size_t) conf->batch_rows,
                (size_t) conf->batch_bytes, conf->batch_linger);
