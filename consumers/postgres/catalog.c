@@ -15,7 +15,7 @@
 struct catalog_s {
     target_t          target;
     pg_t             *pg;
-    catalog_done_pt   done;
+    outcome_pt        done;
     void             *data;
     buf_t             sql;
     bool              created;      /* the target, in this preparation */
@@ -80,7 +80,7 @@ catalog_target(const catalog_t *catalog)
 
 
 void
-catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
+catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     void *data)
 {
     catalog->pg = pg;

@@ -14,22 +14,17 @@
 
 typedef struct catalog_s  catalog_t;
 
-/*
- * SQLSTATE_OK: the table is ready, and catalog_target() tells of it.  Never
- * SQLSTATE_ROW or SQLSTATE_ROW_LATER.
- */
-typedef void (*catalog_done_pt)(void *data, const outcome_t *outcome);
-
 
 /* "conf" must outlive it.  Returns NULL when memory is short. */
 catalog_t *catalog_create(const conf_t *conf);
 void catalog_destroy(catalog_t *catalog);
 
 /*
- * Makes what is missing, looks the table up and calls "done" once.  "pg" must
- * be idle, and is not to be used until then.
+ * Makes what is missing, looks the table up and calls "done" once:
+ * SQLSTATE_OK when the table is ready, never SQLSTATE_ROW or
+ * SQLSTATE_ROW_LATER.  "pg" must be idle, and is not to be used until then.
  */
-void catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
+void catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     void *data);
 
 /* What was found.  Each catalog_prepare() replaces the contents. */

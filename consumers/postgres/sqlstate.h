@@ -27,6 +27,9 @@ typedef struct {
     char               reason[SQL_REASON];
 } outcome_t;
 
+/* Called once, when a piece of work has ended. */
+typedef void (*outcome_pt)(void *data, const outcome_t *outcome);
+
 
 /*
  * "state" is an error's five characters, which are never SQLSTATE_OK; NULL or

@@ -1,4 +1,7 @@
-/* Dead letters into a topic, beside the table: acknowledged by all replicas. */
+/*
+ * Dead letters into a topic, beside the table: all replicas have them before
+ * the transaction commits.
+ */
 
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
@@ -31,7 +34,7 @@ struct dead_topic_s {
     buf_t                bytes;       /* and what they point to */
 
     const batch_t       *batch;       /* under way, or NULL */
-    dead_topic_done_pt   done;
+    outcome_pt           done;
     void                *data;
     uintptr_t            round;       /* tells its reports from late ones */
     size_t               row;         /* the next one to produce */
@@ -154,7 +157,7 @@ dead_topic_deadline(const dead_topic_t *topic)
 
 void
 dead_topic_send(dead_topic_t *topic, const batch_t *batch,
-    dead_topic_done_pt done, void *data)
+    outcome_pt done, void *data)
 {
     int64_t  now;
 

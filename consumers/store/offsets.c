@@ -25,7 +25,7 @@ struct offsets_s {
     lookup_t          *lookup;
     source_t          *source;
     uint64_t           generation;   /* of the assignment being claimed */
-    offsets_done_pt    done;
+    outcome_pt         done;
     void              *data;
     buf_t              sql;
     bool               first;        /* nothing is stored of the topic yet */
@@ -215,7 +215,7 @@ offsets_send(offsets_t *o, pg_done_pt done)
 
 void
 offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
-    offsets_done_pt done, void *data)
+    outcome_pt done, void *data)
 {
     o->pg = pg;
     o->lookup = lookup;

@@ -1,4 +1,7 @@
-/* Offsets in PostgreSQL: claimed at assignment, advanced with the rows. */
+/*
+ * Offsets in PostgreSQL (sluice.offsets): claimed at assignment, moved in the
+ * transaction of the rows.
+ */
 
 #ifndef SLUICE_OFFSETS_H
 #define SLUICE_OFFSETS_H
@@ -16,16 +19,11 @@
 
 typedef struct offsets_s  offsets_t;
 
-/*
- * SQLSTATE_OK: every partition of the source holds what is stored and may be
- * assigned.  SQLSTATE_FENCED: the assignment changed meanwhile, begin again.
- */
-typedef void (*offsets_done_pt)(void *data, const outcome_t *outcome);
-
 
 /*
- * "sluice:" + FNV-1a of group and topic + ":", with which the owners' names
- * begin; with 16 digits more they are 40 of the 63 bytes PostgreSQL keeps.
+ * Writes what the names of all owners in a group begin with: "sluice:", FNV-1a
+ * of group and topic as 16 digits, ":".  With 16 digits more a name has 40 of
+ * the 63 bytes PostgreSQL keeps.
  */
 void offsets_prefix(const conf_t *conf, char *prefix);
 
@@ -36,22 +34,32 @@ void offsets_prefix(const conf_t *conf, char *prefix);
 offsets_t *offsets_create(const conf_t *conf, const char *owner);
 void offsets_destroy(offsets_t *offsets);
 
-/* Before anything else: the cluster the offsets belong to. */
+/* The cluster of the offsets, before all else; -1: memory is short. */
 int offsets_set_cluster(offsets_t *offsets, const char *cluster);
+const char *offsets_cluster(const offsets_t *offsets);
 
 /*
- * Claims the source's partitions and checks them against the log.  "pg" must
- * be idle and no lookup under way.
+ * Of this daemon's rows, in SQL: the literals of "cluster_id, group_id, topic,
+ * table_name", and the condition that selects them.
+ */
+const char *offsets_key(const offsets_t *offsets);
+const char *offsets_where(const offsets_t *offsets);
+
+/*
+ * Claims the source's partitions and checks them against the topic.  Calls
+ * "done" once: with SQLSTATE_OK when every partition of the source holds what
+ * is stored and may be assigned; with SQLSTATE_FENCED when the assignment
+ * changed meanwhile.  "pg" must be idle and no lookup under way.
  */
 void offsets_claim(offsets_t *offsets, pg_t *pg, lookup_t *lookup,
-    source_t *source, offsets_done_pt done, void *data);
+    source_t *source, outcome_pt done, void *data);
 
-/* Hands over what lookup_result() returned. */
+/* Takes the result of a lookup that the claim started. */
 void offsets_looked_up(offsets_t *offsets, const lookup_result_t *result);
 
 /*
- * The last string of a batch's transaction: a DO block that advances every
- * range or raises SL001, and COMMIT.
+ * The last string of a batch's transaction: a DO block that moves every range
+ * or raises SL001, and COMMIT.
  */
 void offsets_advance(const offsets_t *offsets, const batch_t *batch,
     buf_t *sql);
@@ -59,16 +67,6 @@ void offsets_advance(const offsets_t *offsets, const batch_t *batch,
 /* A statement that raises SL001 unless every range is still this daemon's. */
 void offsets_assert(const offsets_t *offsets, const batch_t *batch,
     buf_t *sql);
-
-/*
- * Of this daemon's rows, with the cluster's name, in SQL: the literals of
- * "cluster_id, group_id, topic, table_name", and the condition that selects
- * them.
- */
-const char *offsets_key(const offsets_t *offsets);
-const char *offsets_where(const offsets_t *offsets);
-
-const char *offsets_cluster(const offsets_t *offsets);
 
 
 #endif

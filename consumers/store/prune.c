@@ -37,7 +37,7 @@ struct prune_s {
     bool              begun;      /* somewhere among them */
     buf_t             sql;
     log_limit_t       failed;
-    prune_done_pt     done;
+    outcome_pt        done;
     void             *data;
 };
 
@@ -95,7 +95,7 @@ prune_due_in(const prune_t *prune, int64_t now)
 
 
 void
-prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data)
+prune_step(prune_t *prune, pg_t *pg, outcome_pt done, void *data)
 {
     buf_t  *sql;
 

@@ -11,9 +11,6 @@
 
 typedef struct prune_s  prune_t;
 
-/* SQLSTATE_OK, or SQLSTATE_RECONNECT where the session ended. */
-typedef void (*prune_done_pt)(void *data, const outcome_t *outcome);
-
 
 /* Both must outlive it.  Returns NULL when memory is short. */
 prune_t *prune_create(const conf_t *conf, const offsets_t *offsets);
@@ -26,10 +23,10 @@ void prune_destroy(prune_t *prune);
 int64_t prune_due_in(const prune_t *prune, int64_t now);
 
 /*
- * One step, in a transaction of its own; calls "done" once.  "pg" must be
- * idle.
+ * One step, in a transaction of its own.  Calls "done" with SQLSTATE_OK, or
+ * with SQLSTATE_RECONNECT where the session ended.  "pg" must be idle.
  */
-void prune_step(prune_t *prune, pg_t *pg, prune_done_pt done, void *data);
+void prune_step(prune_t *prune, pg_t *pg, outcome_pt done, void *data);
 
 
 #endif

@@ -34,7 +34,7 @@ struct targets_s {
 
     pg_t             *pg;
     size_t            preparing;
-    targets_done_pt   done;
+    outcome_pt        done;
     void             *data;
 };
 
@@ -126,7 +126,7 @@ targets_set_cluster(targets_t *targets, const char *cluster)
 
 
 void
-targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
+targets_prepare(targets_t *targets, pg_t *pg, outcome_pt done,
     void *data)
 {
     targets->pg = pg;

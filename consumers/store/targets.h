@@ -13,9 +13,6 @@
 
 typedef struct targets_s  targets_t;
 
-/* The outcome is SQLSTATE_OK when all tables are ready. */
-typedef void (*targets_done_pt)(void *data, const outcome_t *outcome);
-
 
 /* "conf" must outlive it.  Returns NULL when memory is short. */
 targets_t *targets_create(const conf_t *conf);
@@ -25,10 +22,10 @@ void targets_destroy(targets_t *targets);
 int targets_set_cluster(targets_t *targets, const char *cluster);
 
 /*
- * Makes what is missing, reads the tables' columns and calls "done" once.
- * "pg" must be idle.
+ * Makes what is missing, reads the tables' columns and calls "done", with
+ * SQLSTATE_OK when all tables are ready.  "pg" must be idle.
  */
-void targets_prepare(targets_t *targets, pg_t *pg, targets_done_pt done,
+void targets_prepare(targets_t *targets, pg_t *pg, outcome_pt done,
     void *data);
 
 /*

@@ -126,7 +126,7 @@ __wrap_log_limited(log_limit_t *limit, const char *fmt, ...)
 
 struct catalog_s {
     target_t          target;
-    catalog_done_pt   done;
+    outcome_pt        done;
     void             *data;
 };
 
@@ -174,7 +174,7 @@ sim_on_catalog(void *data, const pg_reply_t *reply)
 
 
 void
-catalog_prepare(catalog_t *catalog, pg_t *pg, catalog_done_pt done,
+catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     void *data)
 {
     catalog->done = done;
