@@ -277,7 +277,6 @@ static int
 daemon_timeout(daemon_t *d, int64_t now)
 {
     int      timeout;
-    size_t   n;
     int64_t  deadline;
 
     timeout = DAEMON_POLL_MOST;
@@ -308,38 +307,7 @@ daemon_timeout(daemon_t *d, int64_t now)
                                ? pg_busy_since(d->pg) : 0,
                                d->work == DAEMON_CLAIMING));
 
-    if (d->stopping) {
-        daemon_sooner(&timeout, 50);
-        return timeout;
-    }
-
-    if (d->trouble.until > now) {
-        daemon_sooner(&timeout, d->trouble.until - now);
-
-    } else if (d->work == DAEMON_IDLE && d->claimed) {
-        daemon_sooner(&timeout, d->storing || source_status(d->source)->recheck
-                                ? 0 : batch_due_in(d->filling, now));
-        daemon_sooner(&timeout, prune_due_in(d->prune, now));
-    }
-
-    if (d->source == NULL) {
-        daemon_sooner(&timeout, d->topic.until > now ? d->topic.until - now
-                                                     : 100);
-
-    } else if (daemon_can_read(d)) {
-        /* what the last turn left in the queues */
-        if (source_pending(d->source)) {
-            return 0;
-        }
-
-    } else if (!d->claimed) {
-        source_partitions(d->source, &n);
-        if (n && d->work == DAEMON_IDLE && d->trouble.until <= now
-            && pg_state(d->pg) == PG_IDLE)
-        {
-            return lookup_busy(d->lookup) ? timeout : 0;
-        }
-    }
+    daemon_sooner(&timeout, daemon_due_in(d, now));
 
     return timeout;
 }
@@ -370,8 +338,7 @@ daemon_signal(daemon_t *d, int64_t now)
 
         notify_send(&d->notify, "STOPPING=1");
         d->reload = false;
-        d->stopping = true;
-        d->stop_deadline = now + d->conf->flush_timeout;
+        daemon_stop(d, now);
     }
 }
 

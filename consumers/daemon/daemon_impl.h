@@ -20,29 +20,33 @@
 #include "store/unblock.h"
 
 
-/* What the connection to PostgreSQL is being used for. */
+/*
+ * What the daemon is doing; see daemon_next().  Those from DAEMON_PREPARING to
+ * DAEMON_PRUNING may be the connection's work, too.
+ */
 typedef enum {
-    DAEMON_IDLE = 0,
-    DAEMON_PREPARING,
-    DAEMON_CLAIMING,
-    DAEMON_STORING,
-    DAEMON_PRUNING
-} daemon_work_t;
+    DAEMON_IDLE = 0,       /* no work; never a state of the daemon */
+    DAEMON_FINDING,        /* the topic is looked up */
+    DAEMON_CONNECTING,     /* to PostgreSQL */
+    DAEMON_PREPARING,      /* tables are made and looked up */
+    DAEMON_CLAIMING,       /* the partitions' offsets, for this daemon */
+    DAEMON_READING,
+    DAEMON_STORING,        /* a batch; the other one may be filled */
+    DAEMON_COMPARING,      /* whether the topic was made again */
+    DAEMON_PRUNING,        /* what has expired is deleted */
+    DAEMON_STANDING_BY,    /* the group has given no partition */
+    DAEMON_WAITING,        /* before another attempt */
+    DAEMON_HOLDING,        /* the same, and somebody has to mend something */
+    DAEMON_ENDING,         /* a replay has come to its end */
+    DAEMON_LEAVING         /* the group */
+} daemon_state_t;
 
 
-/* Where a trouble came from; what lies further on has to go well to end it. */
-typedef enum {
-    DAEMON_FINE = 0,
-    DAEMON_AT_TOPIC,
-    DAEMON_AT_CONNECT,
-    DAEMON_AT_PREPARE,
-    DAEMON_AT_CLAIM,
-    DAEMON_AT_STORE
-} daemon_stage_t;
-
-
+/* What went wrong last, and when it is tried again. */
 typedef struct {
-    daemon_stage_t     stage;
+    daemon_state_t     state;      /* in which it did; what lies further on
+                                      has to go well to end the trouble;
+                                      DAEMON_IDLE: all is well */
     sqlstate_action_t  action;
     char               reason[SQL_REASON];
     unsigned           tries;
@@ -75,14 +79,13 @@ typedef struct {
     buf_t              headers;        /* of a record, as JSON */
     buf_t              header_list;    /* and one by one */
 
-    daemon_work_t      work;
+    daemon_state_t     state;
+    daemon_state_t     work;           /* what the connection is at */
     bool               prepared;       /* on this connection */
     bool               claimed;
     uint64_t           generation;     /* of the assignment claimed */
-    bool               rejected;       /* the whole daemon cannot go on */
 
-    daemon_trouble_t   trouble;        /* of PostgreSQL and the offsets */
-    daemon_trouble_t   topic;          /* of finding the topic */
+    daemon_trouble_t   trouble;
     int64_t            probe;          /* ms, of asking for Kafka again */
     bool               probing;
 
@@ -104,27 +107,46 @@ typedef struct {
 } daemon_t;
 
 
-/* daemon_step.c: moves on whatever can move on. */
+/* step.c: does what is due. */
 void daemon_step(daemon_t *d, int64_t now);
+/* ms until a step or daemon_read() has something to do without an event; -1:
+   never. */
+int64_t daemon_due_in(const daemon_t *d, int64_t now);
+/* Stores what is in memory, leaves the group and ends. */
+void daemon_stop(daemon_t *d, int64_t now);
+
+/* read.c */
 void daemon_read(daemon_t *d, int64_t now);
 bool daemon_can_read(const daemon_t *d);
+
+/* work.c: begins what a state is for. */
+void daemon_find(daemon_t *d);
+void daemon_connect(daemon_t *d);
+void daemon_prepare(daemon_t *d);
+void daemon_claim(daemon_t *d);
+void daemon_compare(daemon_t *d);
+void daemon_store(daemon_t *d);
+void daemon_prune(daemon_t *d);
 void daemon_on_connected(void *data, const char *error,
     const char *sqlstate);
 void daemon_looked_up(daemon_t *d, const lookup_result_t *result);
 
-/* daemon_trouble.c: what is said once, waited for and ended. */
-void daemon_fail(daemon_t *d, daemon_stage_t stage,
-    const outcome_t *outcome);
-void daemon_recover(daemon_t *d, daemon_stage_t stage);
+/* trouble.c: what is said once, waited for and ended. */
+void daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
+    const char *reason);
+/* Ends a trouble that came before "state" was well. */
+void daemon_recover(daemon_t *d, daemon_state_t state);
+/* A new assignment need not wait for what fenced the last one. */
+void daemon_forgive_fence(daemon_t *d);
+/* Takes back what was read and not stored: the stored offsets say where to go
+   on. */
 void daemon_forget(daemon_t *d);
-int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
-    int64_t most);
 
-/* daemon_figures.c: a batch that was committed just now; all there is. */
+/* figures.c: a batch that was committed just now; all there is. */
 void daemon_count(daemon_t *d, const batch_t *batch);
 const metrics_t *daemon_metrics(void *data);
 
-/* daemon_manage.c: what the service manager is told and asks for. */
+/* manage.c: what the service manager is told and asks for. */
 int64_t daemon_manage(daemon_t *d, int64_t now);
 void daemon_reload(daemon_t *d, int64_t now);
 

@@ -105,7 +105,7 @@ daemon_metrics(void *data)
     m->held = d->trouble.action == SQLSTATE_HOLD;
     m->postgres_up = pg_state(d->pg) == PG_IDLE || pg_state(d->pg) == PG_BUSY;
     m->state = daemon_state(d);
-    m->reason = d->trouble.stage ? d->trouble.reason : d->topic.reason;
+    m->reason = d->trouble.reason;
     m->terminated = unblock_count(d->unblock);
     m->copies = sink_figures(d->sink)->copies;
     m->npartitions = 0;
@@ -126,7 +126,7 @@ daemon_metrics(void *data)
 
     /* one more daemon than there are partitions stands by */
     m->ready = m->kafka_up && m->postgres_up && d->prepared && !d->stopping
-               && d->trouble.stage == DAEMON_FINE
+               && d->trouble.state == DAEMON_IDLE
                && (d->claimed || (n == 0 && status->rebalances));
 
     if (n > d->metrics_size) {

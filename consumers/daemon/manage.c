@@ -65,7 +65,7 @@ daemon_progresses(daemon_t *d, int64_t now)
 {
     int64_t  busy;
 
-    if (d->trouble.stage != DAEMON_FINE || d->source == NULL) {
+    if (d->trouble.state != DAEMON_IDLE || d->source == NULL) {
         d->standing = 0;
         return true;
     }
@@ -117,6 +117,5 @@ daemon_reload(daemon_t *d, int64_t now)
     log_info("told to reload by SIGHUP: flushing");
 
     d->reload = true;
-    d->stopping = true;
-    d->stop_deadline = now + d->conf->flush_timeout;
+    daemon_stop(d, now);
 }

@@ -9,16 +9,21 @@
 #include "daemon/daemon_impl.h"
 
 
-#define DAEMON_RETRY_LEAST  100      /* ms */
+#define DAEMON_TOPIC_LEAST  250      /* ms */
+#define DAEMON_RETRY_LEAST  100
 #define DAEMON_RETRY_MOST   3000
 #define DAEMON_HOLD_LEAST   1000
 #define DAEMON_HOLD_MOST    5000
 #define DAEMON_FENCED       3500     /* beyond a heartbeat: am I still in? */
 
 
+static int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
+    int64_t most);
+
+
 /* Doubles from "least" to "most", with a quarter of it left to chance. */
 
-int64_t
+static int64_t
 daemon_backoff(daemon_trouble_t *trouble, int64_t least, int64_t most)
 {
     int64_t  wait;
@@ -33,11 +38,6 @@ daemon_backoff(daemon_trouble_t *trouble, int64_t least, int64_t most)
     return wait - random() % (wait / 4 + 1);
 }
 
-
-/*
- * Takes what was read and not stored: the offsets in PostgreSQL say where to
- * go on.
- */
 
 void
 daemon_forget(daemon_t *d)
@@ -56,7 +56,8 @@ daemon_forget(daemon_t *d)
 
 
 void
-daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
+daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
+    const char *reason)
 {
     bool               told;
     char               sqlstate[6];
@@ -66,26 +67,26 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
     t = &d->trouble;
     pg_take_failure(d->pg, sqlstate);
     now = clock_ms();
-    told = t->stage != DAEMON_FINE && t->action == outcome->action
-           && (outcome->action == SQLSTATE_RECONNECT
-               || (t->stage == stage
-                   && strcmp(t->reason, outcome->reason) == 0));
+    told = t->state != DAEMON_IDLE && t->action == action
+           && (action == SQLSTATE_RECONNECT
+               || (t->state == state
+                   && strcmp(t->reason, reason) == 0));
 
     if (!told) {
         t->tries = 0;
-        t->stage = stage;
-        t->action = outcome->action;
-        snprintf(t->reason, sizeof(t->reason), "%s", outcome->reason);
+        t->state = state;
+        t->action = action;
+        snprintf(t->reason, sizeof(t->reason), "%s", reason);
     }
 
-    switch (outcome->action) {
+    switch (action) {
 
     case SQLSTATE_FENCED:
         d->metrics.fenced++;
         daemon_forget(d);
-        wait = stage == DAEMON_AT_CLAIM ? 0 : DAEMON_FENCED;
-        if (stage == DAEMON_AT_STORE) {
-            log_warnx("another daemon took over: %s", outcome->reason);
+        wait = state == DAEMON_CLAIMING ? 0 : DAEMON_FENCED;
+        if (state == DAEMON_STORING) {
+            log_warnx("another daemon took over: %s", reason);
         }
         break;
 
@@ -94,7 +95,7 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
         d->prepared = false;
         wait = daemon_backoff(t, DAEMON_HOLD_LEAST, DAEMON_HOLD_MOST);
         if (!told) {
-            log_error("holding, nothing is skipped: %s", outcome->reason);
+            log_error("holding, nothing is skipped: %s", reason);
         }
         break;
 
@@ -104,20 +105,29 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
         pg_close(d->pg);
         metrics_retry(&d->metrics, sqlstate);
         wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
-        if (stage != DAEMON_AT_CONNECT) {
+        if (state != DAEMON_CONNECTING) {
             d->metrics.reconnects++;
-            t->stage = DAEMON_AT_PREPARE;
+            t->state = DAEMON_PREPARING;
         }
         if (!told) {
-            log_error("PostgreSQL is away, waiting: %s", outcome->reason);
+            log_error("PostgreSQL is away, waiting: %s", reason);
         }
         break;
 
     default:
+        if (state == DAEMON_FINDING) {
+            wait = daemon_backoff(t, DAEMON_TOPIC_LEAST, DAEMON_RETRY_MOST);
+            if (!told) {
+                log_error("could not find topic \"%s\", waiting: %s",
+                          d->conf->topic, reason);
+            }
+            break;
+        }
+
         metrics_retry(&d->metrics, sqlstate);
         wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
         if (!told) {
-            log_warnx("trying again: %s", outcome->reason);
+            log_warnx("trying again: %s", reason);
         }
         break;
     }
@@ -129,9 +139,9 @@ daemon_fail(daemon_t *d, daemon_stage_t stage, const outcome_t *outcome)
 /* What is further on than where the trouble was went well. */
 
 void
-daemon_recover(daemon_t *d, daemon_stage_t stage)
+daemon_recover(daemon_t *d, daemon_state_t state)
 {
-    if (d->trouble.stage == DAEMON_FINE || stage < d->trouble.stage) {
+    if (d->trouble.state == DAEMON_IDLE || state < d->trouble.state) {
         return;
     }
 
@@ -141,4 +151,13 @@ daemon_recover(daemon_t *d, daemon_stage_t stage)
     }
 
     memset(&d->trouble, 0, sizeof(daemon_trouble_t));
+}
+
+
+void
+daemon_forgive_fence(daemon_t *d)
+{
+    if (d->trouble.action == SQLSTATE_FENCED) {
+        memset(&d->trouble, 0, sizeof(daemon_trouble_t));
+    }
 }

@@ -243,10 +243,6 @@ sim_due(sim_member_t *m)
     due = sim_least(due, d->trouble.until > sim.now ? d->trouble.until
                                                     : sim.now + 500);
 
-    if (d->source == NULL && d->topic.until > sim.now) {
-        due = sim_least(due, d->topic.until);
-    }
-
     if (d->stopping) {
         due = sim_least(due, sim.now + 50);
     }

@@ -136,16 +136,16 @@ test_waiting(void)
 {
     begin();
     make_due();
-    d.trouble.stage = DAEMON_AT_STORE;
+    d.trouble.state = DAEMON_STORING;
     d.trouble.action = SQLSTATE_HOLD;
     is(signs(HOUR), HOUR, "held");
-    d.trouble.stage = DAEMON_FINE;
+    d.trouble.state = DAEMON_IDLE;
     is(signs(30), 30, "the hold ended just now");
     is(signs(10), 0, "and nothing moved since");
 
     begin();
     make_due();
-    d.trouble.stage = DAEMON_AT_CONNECT;
+    d.trouble.state = DAEMON_CONNECTING;
     d.trouble.action = SQLSTATE_RECONNECT;
     connection = PG_CLOSED;
     is(signs(HOUR), HOUR, "PostgreSQL is away");
