@@ -229,6 +229,23 @@ free_pool(ngx_pool_t *pool)
 }
 
 
+/* What a format's own splitter has to have found. */
+
+static void
+check_split(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    if (ctx->format == NGX_HTTP_KAFKA_NDJSON) {
+        check_lines(ctx, body);
+    }
+
+    if (ctx->format == NGX_HTTP_KAFKA_ARRAY
+        || ctx->format == NGX_HTTP_KAFKA_CE_BATCH)
+    {
+        check_array(ctx, body);
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -291,16 +308,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         demand(ctx.items.nelts > 0, "there is a record");
         check_places(&ctx, &body);
         check_records(&ctx, klcf.key_field != NULL);
-
-        if (ctx.format == NGX_HTTP_KAFKA_NDJSON) {
-            check_lines(&ctx, &body);
-        }
-
-        if (ctx.format == NGX_HTTP_KAFKA_ARRAY
-            || ctx.format == NGX_HTTP_KAFKA_CE_BATCH)
-        {
-            check_array(&ctx, &body);
-        }
+        check_split(&ctx, &body);
 
     } else {
         demand(ctx.problem.code == NGX_HTTP_KAFKA_EMPTY

@@ -26,7 +26,9 @@ static const char *const  sim_faults[] = {
 };
 
 
+static bool sim_goes_on(pg_t *pg);
 static void sim_execute(pg_t *pg);
+static void sim_execute_rows(pg_t *pg, const char *sql);
 static void sim_copy(pg_t *pg);
 static void sim_copy_rows(pg_t *pg, const char *text);
 static void sim_copy_dead(pg_t *pg, const char *text);
@@ -171,6 +173,33 @@ sim_pg_crash(void)
 }
 
 
+/* Draws a fault of the query; whether it is executed all the same. */
+
+static bool
+sim_goes_on(pg_t *pg)
+{
+    switch (sim_random(3)) {
+
+    case 0:
+        /* nothing was done */
+        sim_roll_back(pg);
+        pg->reply.lost = true;
+        return false;
+
+    case 1:
+        /* it was, and nobody hears of it */
+        pg->reply.lost = true;
+        return true;
+
+    default:
+        sim_fail(pg, sim_faults[sim_random(sizeof(sim_faults)
+                                           / sizeof(sim_faults[0]))], "");
+        sim_roll_back(pg);
+        return false;
+    }
+}
+
+
 static void
 sim_execute(pg_t *pg)
 {
@@ -183,27 +212,8 @@ sim_execute(pg_t *pg)
         pg->answer = sim.now;
     }
 
-    if (!sim.calm && sim_random(1000) < sim.faults) {
-
-        switch (sim_random(3)) {
-
-        case 0:
-            /* nothing was done */
-            sim_roll_back(pg);
-            pg->reply.lost = true;
-            return;
-
-        case 1:
-            /* it was, and nobody hears of it */
-            pg->reply.lost = true;
-            break;
-
-        default:
-            sim_fail(pg, sim_faults[sim_random(sizeof(sim_faults)
-                                               / sizeof(sim_faults[0]))], "");
-            sim_roll_back(pg);
-            return;
-        }
+    if (!sim.calm && sim_random(1000) < sim.faults && !sim_goes_on(pg)) {
+        return;
     }
 
     if (strncmp(sql, "ROLLBACK TO sluice;", 19) == 0) {
@@ -246,6 +256,15 @@ sim_execute(pg_t *pg)
         sim_wrong("outside of a transaction: %.60s", sql);
     }
 
+    sim_execute_rows(pg, sql);
+}
+
+
+/* What the query does within its transaction, and the transaction's end. */
+
+static void
+sim_execute_rows(pg_t *pg, const char *sql)
+{
     if (strstr(sql, "DO '")) {
         sim_guard(pg, sql);
     }

@@ -294,6 +294,54 @@ test_strings(void)
 }
 
 
+/* RFC 6901, section 5, and what lies around it */
+static const struct {
+    const char  *pointer;
+    const char  *value;    /* NULL: names nothing */
+} pointers[] = {
+    { "/foo",        "[\"bar\", \"baz\"]" },
+    { "/foo/0",      "bar"      },
+    { "/foo/1",      "baz"      },
+    { "/",           "0"        },
+    { "/a~1b",       "1"        },
+    { "/c%d",        "2"        },
+    { "/e^f",        "3"        },
+    { "/g|h",        "4"        },
+    { "/i\\j",       "5"        },
+    { "/k\"l",       "6"        },
+    { "/ ",          "7"        },
+    { "/m~0n",       "8"        },
+    { "/~01",        "9"        },
+    { "/n/0/0/x/",   "null"     },
+    { "/n/1",        "true"     },
+    { "/0",          "10"       },
+    { "/\xc3\xa9",   "11"       },
+    { "/foo/2",      NULL       },
+    { "/foo/-",      NULL       },
+    { "/foo/00",     NULL       },
+    { "/foo/01",     NULL       },
+    { "/foo/+0",     NULL       },
+    { "/foo/-0",     NULL       },
+    { "/foo/1e0",    NULL       },
+    { "/foo/ 0",     NULL       },
+    { "/foo/",       NULL       },
+    { "/foo/bar",    NULL       },
+    { "/foo/0/0",    NULL       },
+    { "/foo/4294967295", NULL   },
+    { "/foo/4294967296", NULL   },
+    { "/foo/18446744073709551616", NULL },
+    { "/n/2",        NULL       },
+    { "/n/0/1",      NULL       },
+    { "/FOO",        NULL       },
+    { "/fo",         NULL       },
+    { "/fooo",       NULL       },
+    { "/foo~0",      NULL       },
+    { "/m~1n",       NULL       },
+    { "//",          NULL       },
+    { "/nothing/at/all", NULL   }
+};
+
+
 static void
 test_pointers(void)
 {
@@ -303,53 +351,6 @@ test_pointers(void)
     const char      *text, *reason;
     json_error_t     err;
     json_pointer_t  *pointer;
-
-    /* RFC 6901, section 5, and what lies around it */
-    static const struct {
-        const char  *pointer;
-        const char  *value;    /* NULL: names nothing */
-    } cases[] = {
-        { "/foo",        "[\"bar\", \"baz\"]" },
-        { "/foo/0",      "bar"      },
-        { "/foo/1",      "baz"      },
-        { "/",           "0"        },
-        { "/a~1b",       "1"        },
-        { "/c%d",        "2"        },
-        { "/e^f",        "3"        },
-        { "/g|h",        "4"        },
-        { "/i\\j",       "5"        },
-        { "/k\"l",       "6"        },
-        { "/ ",          "7"        },
-        { "/m~0n",       "8"        },
-        { "/~01",        "9"        },
-        { "/n/0/0/x/",   "null"     },
-        { "/n/1",        "true"     },
-        { "/0",          "10"       },
-        { "/\xc3\xa9",   "11"       },
-        { "/foo/2",      NULL       },
-        { "/foo/-",      NULL       },
-        { "/foo/00",     NULL       },
-        { "/foo/01",     NULL       },
-        { "/foo/+0",     NULL       },
-        { "/foo/-0",     NULL       },
-        { "/foo/1e0",    NULL       },
-        { "/foo/ 0",     NULL       },
-        { "/foo/",       NULL       },
-        { "/foo/bar",    NULL       },
-        { "/foo/0/0",    NULL       },
-        { "/foo/4294967295", NULL   },
-        { "/foo/4294967296", NULL   },
-        { "/foo/18446744073709551616", NULL },
-        { "/n/2",        NULL       },
-        { "/n/0/1",      NULL       },
-        { "/FOO",        NULL       },
-        { "/fo",         NULL       },
-        { "/fooo",       NULL       },
-        { "/foo~0",      NULL       },
-        { "/m~1n",       NULL       },
-        { "//",          NULL       },
-        { "/nothing/at/all", NULL   }
-    };
 
     static const char *const  malformed[] = {
         "a", "#/a", "~", "/~", "/~2", "/a~", "/a~/b", "/~~", "0/a", " /a"
@@ -368,15 +369,15 @@ test_pointers(void)
     is(json_find(&doc, 3, pointer), 3, "or whatever it starts from");
     json_pointer_free(pointer);
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        pointer = json_pointer_compile(cases[i].pointer,
-                                       strlen(cases[i].pointer), &reason);
+    for (i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++) {
+        pointer = json_pointer_compile(pointers[i].pointer,
+                                       strlen(pointers[i].pointer), &reason);
         token = json_find(&doc, 0, pointer);
         json_pointer_free(pointer);
 
         if (token == JSON_NONE) {
-            ok(cases[i].value == NULL, "\"%s\" names nothing",
-               cases[i].pointer);
+            ok(pointers[i].value == NULL, "\"%s\" names nothing",
+               pointers[i].pointer);
             continue;
         }
 
@@ -384,7 +385,7 @@ test_pointers(void)
                         (int) (doc.tokens[token].end
                                - doc.tokens[token].start),
                         text + doc.tokens[token].start);
-        is_str(value, cases[i].value, cases[i].pointer);
+        is_str(value, pointers[i].value, pointers[i].pointer);
     }
 
     for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {

@@ -9,6 +9,63 @@
 #include "json/json.h"
 
 
+/* NULL, or what is wrong with a token's place or its first and last byte. */
+static inline const char *
+tokens_edges(const json_doc_t *doc, uint32_t i, size_t len)
+{
+    char                 first, last;
+    const json_token_t  *t;
+
+    t = &doc->tokens[i];
+
+    if (t->start > t->end || t->end > len) {
+        return "offsets are outside the text";
+    }
+
+    if (t->next <= i || t->next > doc->count) {
+        return "next is outside the tokens";
+    }
+
+    if (t->type != JSON_OBJECT && t->type != JSON_ARRAY && t->next != i + 1) {
+        return "next of a scalar is not the token behind it";
+    }
+
+    first = t->start < len ? doc->text[t->start] : '\0';
+    last = t->end > 0 ? doc->text[t->end - 1] : '\0';
+
+    switch (t->type) {
+
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        return first == (t->type == JSON_OBJECT ? '{' : '[')
+               && last == (t->type == JSON_OBJECT ? '}' : ']')
+               ? NULL : "brackets are not where they should be";
+
+    case JSON_STRING:
+        return t->start > 0 && doc->text[t->start - 1] == '"'
+               && t->end < len && doc->text[t->end] == '"'
+               ? NULL : "quotes are not where they should be";
+
+    case JSON_NUMBER:
+        return (first == '-' || (first >= '0' && first <= '9'))
+               && last >= '0' && last <= '9'
+               ? NULL : "a number does not begin and end as one";
+
+    case JSON_NULL:
+    case JSON_TRUE:
+        return t->end - t->start == 4 ? NULL
+                                      : "a literal has a wrong length";
+
+    case JSON_FALSE:
+        return t->end - t->start == 5 ? NULL
+                                      : "a literal has a wrong length";
+
+    default:
+        return "no such type";
+    }
+}
+
+
 /*
  * NULL, or what is wrong.  Tokens are in document order, each within its
  * parent, "next" of the last child is the parent's, and the bytes at start
@@ -17,8 +74,8 @@
 static inline const char *
 tokens_fault(const json_doc_t *doc, size_t len)
 {
-    char                 first, last;
     uint32_t             i, up, depth, at;
+    const char          *fault;
     const json_token_t  *t, *parent;
     struct {
         uint32_t  token;
@@ -45,12 +102,9 @@ tokens_fault(const json_doc_t *doc, size_t len)
             }
         }
 
-        if (t->start > t->end || t->end > len) {
-            return "offsets are outside the text";
-        }
-
-        if (t->next <= i || t->next > doc->count) {
-            return "next is outside the tokens";
+        fault = tokens_edges(doc, i, len);
+        if (fault) {
+            return fault;
         }
 
         if (depth > 0) {
@@ -77,19 +131,7 @@ tokens_fault(const json_doc_t *doc, size_t len)
             return "a second root";
         }
 
-        first = t->start < len ? doc->text[t->start] : '\0';
-        last = t->end > 0 ? doc->text[t->end - 1] : '\0';
-
-        switch (t->type) {
-
-        case JSON_OBJECT:
-        case JSON_ARRAY:
-            if (first != (t->type == JSON_OBJECT ? '{' : '[')
-                || last != (t->type == JSON_OBJECT ? '}' : ']'))
-            {
-                return "brackets are not where they should be";
-            }
-
+        if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) {
             if (depth == JSON_MAX_DEPTH) {
                 return "nested too deeply";
             }
@@ -98,43 +140,6 @@ tokens_fault(const json_doc_t *doc, size_t len)
             stack[depth].child = 0;
             stack[depth].end = t->start;
             depth++;
-            continue;
-
-        case JSON_STRING:
-            if (t->start == 0 || doc->text[t->start - 1] != '"'
-                || t->end == len || doc->text[t->end] != '"')
-            {
-                return "quotes are not where they should be";
-            }
-            break;
-
-        case JSON_NUMBER:
-            if ((first != '-' && (first < '0' || first > '9'))
-                || last < '0' || last > '9')
-            {
-                return "a number does not begin and end as one";
-            }
-            break;
-
-        case JSON_NULL:
-        case JSON_TRUE:
-            if (t->end - t->start != 4) {
-                return "a literal has a wrong length";
-            }
-            break;
-
-        case JSON_FALSE:
-            if (t->end - t->start != 5) {
-                return "a literal has a wrong length";
-            }
-            break;
-
-        default:
-            return "no such type";
-        }
-
-        if (t->next != i + 1) {
-            return "next of a scalar is not the token behind it";
         }
     }
 
