@@ -1,6 +1,8 @@
 /*
- * One batch, one transaction: the states of it.  Each state sends a query
- * string and its reply leads to the next one, or there is nothing to send.
+ * One batch, one transaction: its states in their order.  A state sends a
+ * query string and takes the reply, which leads to the next state.  What each
+ * table's rows and the idempotency keys ask for is in sink_rows.c and
+ * sink_seen.c.
  */
 
 #include <stdio.h>
@@ -14,20 +16,10 @@
 #include "store/sink_impl.h"
 
 
-#define SINK_SEEN_TRIES  3    /* the first may have been without asking */
-
-
 static void sink_step(sink_t *sink, sink_state_t next);
 static void sink_on_reply(void *data, const pg_reply_t *reply);
 static double sink_clock(void);
 static sink_state_t sink_begin(sink_t *sink);
-static void sink_open(sink_t *sink);
-static sink_state_t sink_ask(sink_t *sink);
-static sink_state_t sink_on_seen(sink_t *sink, const pg_reply_t *reply);
-static sink_state_t sink_add_keys(sink_t *sink);
-static sink_state_t sink_on_keys(sink_t *sink, const pg_reply_t *reply);
-static sink_state_t sink_seen_failed(sink_t *sink, const pg_reply_t *reply,
-    const char *what);
 static sink_state_t sink_copy_dead(sink_t *sink);
 static sink_state_t sink_on_dead(sink_t *sink, const pg_reply_t *reply);
 static sink_state_t sink_produce_dead(sink_t *sink);
@@ -41,8 +33,8 @@ static sink_state_t sink_hand_back(sink_t *sink);
 
 
 /*
- * The transaction.  Statements without a reply of their own are sent with the
- * next query, so BEGIN and the first COPY are one string.
+ * The transaction.  Statements of a state that takes no reply go with the next
+ * query, so BEGIN and the first COPY are one string.
  */
 static const struct {
     sink_state_t  (*send)(sink_t *sink);
@@ -203,10 +195,11 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
     sink->bisect.hint = BISECT_NONE;
     sink->seen_tries = 0;
 
-    log_debug("batch: taken: %zu rows, %zu of them dead letters, %zu records "
-              "left out", batch->nrows, batch->dead, batch->filtered);
-
     batch_forget_faults(batch);
+    log_debug("batch: taken, with %zu rows (%zu cannot be stored) and %zu "
+              "records left out", batch->nrows, batch->dead,
+              batch->filtered);
+
     testpoint("before-copy");
 
     sink->began = sink_clock();
@@ -217,8 +210,8 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
 static sink_state_t
 sink_begin(sink_t *sink)
 {
-    log_debug("batch: begun%s", sink->careful ? " again, to find bad rows"
-                                              : "");
+    log_debug("batch: transaction begun%s",
+              sink->careful ? " again, to find bad rows" : "");
 
     sink->span.target = 0;
     sink->sql.len = 0;
@@ -230,135 +223,6 @@ sink_begin(sink_t *sink)
     sink_open(sink);
 
     return SINK_SEEN;
-}
-
-
-/* To look for bad rows takes long: whose they are is asked first. */
-
-static void
-sink_open(sink_t *sink)
-{
-    sql_begin(&sink->sql);
-
-    if (sink->careful && sink->end.commit == NULL) {
-        offsets_assert(sink->offsets, sink->batch, &sink->sql);
-    }
-}
-
-
-static sink_state_t
-sink_ask(sink_t *sink)
-{
-    int64_t  n;
-
-    if (sink->end.commit || sink->conf->dedupe_header == NULL
-        || sink->batch->retries == 0)
-    {
-        return SINK_STAGE;
-    }
-
-    batch_forget_duplicates(sink->batch);
-    n = seen_collect(&sink->seen, sink->batch);
-
-    if (n == 0) {
-        /* of records that cannot become rows anyway */
-        return SINK_STAGE;
-    }
-
-    if (n == -1 || seen_query(&sink->seen, &sink->sql) == -1) {
-        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
-    }
-
-    return sink_send(sink, false);
-}
-
-
-static sink_state_t
-sink_on_seen(sink_t *sink, const pg_reply_t *reply)
-{
-    seen_t  *seen;
-
-    if (reply->lost || reply->sqlstate[0]) {
-        return sink_seen_failed(sink, reply, "could not look for retries");
-    }
-
-    if (reply->rows == NULL || PQntuples(reply->rows) == 0) {
-        return sink_stop(sink, SQLSTATE_RETRY,
-                         "the query for retries is empty");
-    }
-
-    seen = &sink->seen;
-    seen_take(seen, sink->batch, reply->rows);
-    log_debug("batch: %zu of %zu idempotency keys are new, %zu rows are "
-              "retries", seen->nnew, seen->nkeys, sink->batch->duplicates);
-
-    /* of its own, so that no lock is held while others are waited for */
-
-    if (seen->expired) {
-        seen_delete_expired(seen, reply->rows, &sink->sql);
-        buf_addf(&sink->sql, "COMMIT;");
-        sink_open(sink);
-    }
-
-    if (seen->own) {
-        seen_renew_own(seen, reply->rows, &sink->sql);
-    }
-
-    if (seen->nnew) {
-        seen_copy(seen, &sink->sql);
-    }
-
-    return sink->sql.len ? SINK_KEYS : SINK_STAGE;
-}
-
-
-static sink_state_t
-sink_add_keys(sink_t *sink)
-{
-    return sink_send(sink, sink->seen.nnew != 0);
-}
-
-
-static sink_state_t
-sink_on_keys(sink_t *sink, const pg_reply_t *reply)
-{
-    if (reply->lost || reply->sqlstate[0]) {
-
-        if (strcmp(reply->sqlstate, "23505") == 0 && !reply->lost
-            && ++sink->seen_tries < SINK_SEEN_TRIES)
-        {
-            log_debug("batch: an idempotency key is known");
-            sink->seen.ask = SEEN_ASK;
-            return SINK_BEGIN;
-        }
-
-        return sink_seen_failed(sink, reply, "could not add clients' keys");
-    }
-
-    sink->seen.ask -= sink->seen.ask != 0;
-
-    return SINK_STAGE;
-}
-
-
-/* No row is at fault here; a broken tuple says that memory was short. */
-
-static sink_state_t
-sink_seen_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
-{
-    outcome_t  outcome;
-
-    sqlstate_outcome(&outcome, reply, what);
-
-    if (outcome.action == SQLSTATE_ROW
-        || outcome.action == SQLSTATE_ROW_LATER)
-    {
-        outcome.action = strncmp(reply->sqlstate, "22", 2) == 0
-                         || strcmp(reply->sqlstate, "23505") == 0
-                         ? SQLSTATE_RETRY : SQLSTATE_HOLD;
-    }
-
-    return sink_stop(sink, outcome.action, outcome.reason);
 }
 
 
@@ -418,7 +282,7 @@ sink_produce_dead(sink_t *sink)
 }
 
 
-/* The session was idle meanwhile, so nobody here was told of its end. */
+/* An idle session that ends meanwhile tells nobody here. */
 
 static void
 sink_on_topic(void *data, const outcome_t *outcome)
@@ -436,8 +300,8 @@ sink_on_topic(void *data, const outcome_t *outcome)
         next = sink_stop(sink, outcome->action, outcome->reason);
 
     } else {
-        log_debug("batch: %zu dead letters are in their topic",
-                  sink->batch->dead);
+        log_debug("batch: %zu dead letters are in topic \"%s\"",
+                  sink->batch->dead, sink->conf->dead_topic);
         next = SINK_COMMIT;
     }
 
@@ -463,7 +327,7 @@ sink_commit(sink_t *sink)
         offsets_advance(sink->offsets, sink->batch, &sink->sql);
     }
 
-    log_debug("batch: offsets of %zu partitions and COMMIT",
+    log_debug("batch: offsets of %zu partitions move, COMMIT is sent",
               sink->batch->nranges);
     next = sink_send(sink, false);
 
@@ -523,17 +387,22 @@ sink_on_rolled_back(sink_t *sink, const pg_reply_t *reply)
 static sink_state_t
 sink_hand_back(sink_t *sink)
 {
-    batch_t  *batch;
+    batch_t          *batch;
+    const outcome_t  *outcome;
 
-    if (sink->outcome.action == SQLSTATE_OK) {
+    outcome = &sink->outcome;
+
+    if (outcome->action == SQLSTATE_OK) {
         log_debug("batch: committed");
     } else {
-        log_debug("batch: not committed: %s", sink->outcome.reason);
+        log_debug("batch: %s: %s", outcome->action == SQLSTATE_RECONNECT
+                  ? "given up with its session" : "rolled back",
+                  outcome->reason);
     }
 
     batch = sink->batch;
     sink->batch = NULL;
-    sink->done(sink->data, batch, &sink->outcome);
+    sink->done(sink->data, batch, outcome);
 
     return SINK_WAIT;
 }

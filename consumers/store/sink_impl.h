@@ -18,7 +18,7 @@
     "would be dead letters"
 
 
-/* In the order of a transaction; sink.c says what each one sends. */
+/* In the order of the transaction; sink.c says what each one sends. */
 typedef enum {
     SINK_BEGIN = 0,
     SINK_SEEN,
@@ -85,12 +85,20 @@ struct sink_s {
 
 
 /*
- * sink_rows.c: SINK_ROWS, SINK_STAGE and SINK_LOOK.  Each function sends or
- * takes the reply, and returns the next state.
+ * Functions of a state send, or take the reply; they return the next state, or
+ * SINK_WAIT.
  */
+
+/* sink_seen.c: SINK_SEEN and SINK_KEYS. */
+sink_state_t sink_ask(sink_t *sink);
+sink_state_t sink_on_seen(sink_t *sink, const pg_reply_t *reply);
+sink_state_t sink_add_keys(sink_t *sink);
+sink_state_t sink_on_keys(sink_t *sink, const pg_reply_t *reply);
+
+/* sink_rows.c: SINK_STAGE, SINK_ROWS and SINK_LOOK. */
+sink_state_t sink_stage(sink_t *sink);
 sink_state_t sink_copy_table(sink_t *sink);
 sink_state_t sink_on_table(sink_t *sink, const pg_reply_t *reply);
-sink_state_t sink_stage(sink_t *sink);
 sink_state_t sink_copy_part(sink_t *sink);
 sink_state_t sink_on_part(sink_t *sink, const pg_reply_t *reply);
 
@@ -98,7 +106,10 @@ sink_state_t sink_on_part(sink_t *sink, const pg_reply_t *reply);
 sink_state_t sink_look(sink_t *sink, const pg_reply_t *reply,
     const batch_span_t *failed);
 
-/* sink_send.c: sends sink->sql, with a COPY's bytes if "copy". */
+/* sink_send.c: appends BEGIN. */
+void sink_open(sink_t *sink);
+
+/* Sends sink->sql, with the bytes of the state's COPY if "copy". */
 sink_state_t sink_send(sink_t *sink, bool copy);
 
 /*

@@ -129,7 +129,8 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
 
     case SQLSTATE_OK:
         testpoint("after-copy");
-        log_debug("batch: rows of \"%s\" copied", table);
+        log_debug("batch: rows of \"%s\" copied%s", table,
+                  sink->plain ? " plainly" : "");
 
         if (sink->plain) {
             buf_addf(&sink->sql, "SET LOCAL lock_timeout=%d;",
@@ -298,7 +299,7 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
     }
 
     row = sink_named(sink, reply);
-    log_debug("batch: of rows %zu to %zu %s is at fault: %s (%s)",
+    log_debug("batch: rows %zu to %zu not copied, %s is at fault: %s (%s)",
               sink->span.first, sink->span.end - 1,
               row == BISECT_NONE ? "one" : "a named one", reply->reason,
               reply->sqlstate);

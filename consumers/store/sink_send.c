@@ -1,4 +1,4 @@
-/* What the sink's states share: sending a query, and what its reply means. */
+/* What the sink's states share: BEGIN, a query, its bytes and its reply. */
 
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/testpoint.h"
 #include "base/text.h"
+#include "postgres/sql.h"
 #include "store/sink_impl.h"
 
 
@@ -20,6 +21,19 @@ static size_t sink_lines(sink_t *sink, const char **chunk);
 static int sink_tuples(sink_t *sink, buf_t *out);
 static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
     buf_t *out);
+
+
+/* To look for bad rows takes long: whose they are is asked first. */
+
+void
+sink_open(sink_t *sink)
+{
+    sql_begin(&sink->sql);
+
+    if (sink->careful && sink->end.commit == NULL) {
+        offsets_assert(sink->offsets, sink->batch, &sink->sql);
+    }
+}
 
 
 sink_state_t
