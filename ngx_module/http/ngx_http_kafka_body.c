@@ -59,12 +59,12 @@ ngx_http_kafka_body_coding(ngx_http_kafka_ctx_t *ctx)
 size_t
 ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_kafka_producer_t  *kp;
+    ngx_kafka_conf_t  *kcf;
 
-    kp = ctx->conf->producer->producer;
+    kcf = ctx->conf->producer;
 
     return ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS
-           ? ngx_kafka_room(kp) : ngx_kafka_limit(kp, ctx->topic_index);
+           ? kcf->queue : ngx_kafka_limit(kcf->producer, ctx->topic_index);
 }
 
 

@@ -269,6 +269,9 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     (void) rd_kafka_produce_batch(rkt, RD_KAFKA_PARTITION_UA,
                                   RD_KAFKA_MSG_F_COPY, rkm, (int) n);
 
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka batch of %ui records produced", n);
+
     for (i = 0; i < n; i++) {
         rec = msg[i].record;
 
@@ -306,6 +309,9 @@ ngx_kafka_produce_now(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
     {
         msg->error = rd_kafka_last_error();
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka record %p produced, error:%d", rec, msg->error);
 
     if (msg->error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ngx_queue_insert_tail(&client->records, &rec->queue);

@@ -118,13 +118,6 @@ ngx_kafka_producer_topics(ngx_kafka_client_t *client)
 }
 
 
-size_t
-ngx_kafka_room(ngx_kafka_producer_t *kp)
-{
-    return kp->conf->queue;
-}
-
-
 static void
 ngx_kafka_producer_wake(ngx_kafka_client_t *client, ngx_uint_t closing)
 {
@@ -337,14 +330,6 @@ ngx_kafka_producers_exit(void)
          q = ngx_queue_next(q))
     {
         kp = ngx_queue_data(q, ngx_kafka_producer_t, queue);
-
-        if (kp->tick.timer_set) {
-            ngx_del_timer(&kp->tick);
-        }
-
-        if (kp->drain.timer_set) {
-            ngx_del_timer(&kp->drain);
-        }
 
         (void) ngx_atomic_fetch_add(&kp->conf->counts->unreported,
                                     kp->records);

@@ -113,9 +113,6 @@ size_t ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic);
 ngx_uint_t ngx_kafka_limit_fits(ngx_kafka_producer_t *kp,
     const ngx_kafka_message_t *msg);
 
-/* The most one request can bring, in bytes. */
-size_t ngx_kafka_room(ngx_kafka_producer_t *kp);
-
 /*
  * Seconds until what waits has drained so far that records are likely taken
  * again, at the measured rate of acknowledgements: 1 to "timeout".

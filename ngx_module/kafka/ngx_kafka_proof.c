@@ -1,95 +1,98 @@
 /* The proof of a configuration by rd_kafka_new() in a short-lived child. */
 
 #include "kafka/ngx_kafka_conf.h"
-#include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 
-#define NGX_KAFKA_PROOF_TIMEOUT  10000     /* ms, of the child */
+#define NGX_KAFKA_PROOF_TIMEOUT  10     /* s, of the child */
 
 
-static void ngx_kafka_conf_child(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf,
-    ngx_uint_t n, int fd);
-static ssize_t ngx_kafka_conf_wait(int fd, u_char *buf, size_t size);
+/* What the child says, in memory it shares with its parent. */
+typedef struct {
+    ngx_uint_t   done;          /* all blocks are proved */
+    ngx_uint_t   block;         /* the one at hand */
+    char         reason[512];   /* against it */
+} ngx_kafka_proof_t;
+
+
+static void ngx_kafka_proof_child(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf,
+    ngx_uint_t n, ngx_kafka_proof_t *proof);
 
 
 ngx_int_t
 ngx_kafka_conf_prove(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf, ngx_uint_t n)
 {
-    int         fd[2], status;
-    pid_t       pid;
-    u_char      buf[1024] = { 0 };
-    ssize_t     size;
-    ngx_uint_t  i;
+    int                 status;
+    pid_t               pid;
+    ngx_uint_t          done;
+    const char         *reason;
+    ngx_kafka_proof_t  *proof;
 
-    if (pipe(fd) == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "pipe() failed");
+    proof = mmap(NULL, sizeof(ngx_kafka_proof_t), PROT_READ|PROT_WRITE,
+                 MAP_ANONYMOUS|MAP_SHARED, -1, 0);
+
+    if (proof == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "mmap() failed");
         return NGX_ERROR;
     }
 
+    status = 0;
     pid = fork();
 
-    switch (pid) {
-
-    case -1:
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "fork() failed");
-        (void) close(fd[0]);
-        (void) close(fd[1]);
-        return NGX_ERROR;
-
-    case 0:
-        (void) close(fd[0]);
-        ngx_kafka_conf_child(cycle, kcf, n, fd[1]);
+    if (pid == 0) {
+        ngx_kafka_proof_child(cycle, kcf, n, proof);
         _exit(0);
-
-    default:
-        break;
     }
 
-    (void) close(fd[1]);
-    size = ngx_kafka_conf_wait(fd[0], buf, sizeof(buf) - 1);
-    (void) close(fd[0]);
-
-    (void) kill(pid, SIGKILL);
+    if (pid == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "fork() failed");
+        (void) munmap(proof, sizeof(ngx_kafka_proof_t));
+        return NGX_ERROR;
+    }
 
     while (waitpid(pid, &status, 0) == -1 && ngx_errno == NGX_EINTR) {
         /* void */
     }
 
-    /* the first byte: 'k' all is well, 'f' failed, then index and reason */
+    done = proof->done;
 
-    if (size > 0 && buf[0] == 'k') {
-        return NGX_OK;
+    if (!done) {
+        ngx_kafka_conf_one_line(proof->reason);
+
+        reason = proof->reason[0] ? proof->reason
+                 : WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM
+                 ? "librdkafka did not start in time"
+                 : "librdkafka did not start";
+
+        ngx_kafka_conf_blame(cycle->log, kcf[proof->block], reason);
     }
 
-    buf[size > 0 ? size : 0] = '\0';
-    ngx_kafka_conf_one_line((char *) &buf[2]);
-    i = size > 1 && buf[0] == 'f' ? buf[1] : 0;
+    (void) munmap(proof, sizeof(ngx_kafka_proof_t));
 
-    ngx_kafka_conf_blame(cycle->log, kcf[i],
-                         size > 2 ? (char *) &buf[2]
-                         : size == -1 ? "librdkafka did not start in time"
-                         : "librdkafka did not start");
-    return NGX_ERROR;
+    return done ? NGX_OK : NGX_ERROR;
 }
 
 
 static void
-ngx_kafka_conf_child(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf, ngx_uint_t n,
-    int fd)
+ngx_kafka_proof_child(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf, ngx_uint_t n,
+    ngx_kafka_proof_t *proof)
 {
-    char              buf[514];
-    ssize_t           rv;
-    ngx_uint_t        i;
+    char              errstr[sizeof(proof->reason)] = { 0 };
+    sigset_t          set;
     rd_kafka_conf_t  *conf;
     ngx_core_conf_t  *ccf;
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    buf[0] = 'k';
-    buf[1] = 0;
-    buf[2] = '\0';
+    /* the parent waits for its end; the master blocks this signal */
+
+    (void) signal(SIGALRM, SIG_DFL);
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGALRM);
+    (void) sigprocmask(SIG_UNBLOCK, &set, NULL);
+    (void) alarm(NGX_KAFKA_PROOF_TIMEOUT);
 
     /* a key file must be readable for the worker, not for root */
 
@@ -98,56 +101,24 @@ ngx_kafka_conf_child(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf, ngx_uint_t n,
             || initgroups(ccf->username, ccf->group) == -1
             || setuid(ccf->user) == -1))
     {
-        ngx_sprintf((u_char *) buf, "f%c%s%Z", 0,
+        ngx_sprintf((u_char *) proof->reason, "%s%Z",
                     "could not become the worker's user");
-        goto done;
+        return;
     }
 
-    for (i = 0; i < n; i++) {
-        buf[1] = i;
+    for (proof->block = 0; proof->block < n; proof->block++) {
 
-        conf = ngx_kafka_conf_build(kcf[i], 0, &buf[2], sizeof(buf) - 2);
+        conf = ngx_kafka_conf_build(kcf[proof->block], 0, errstr,
+                                    sizeof(errstr));
 
         if (conf == NULL
-            || rd_kafka_new(RD_KAFKA_PRODUCER, conf, &buf[2], sizeof(buf) - 2)
+            || rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr))
                == NULL)
         {
-            buf[0] = 'f';
-            break;
+            ngx_memcpy(proof->reason, errstr, sizeof(errstr));
+            return;
         }
     }
 
-done:
-
-    do {
-        rv = write(fd, buf, 2 + ngx_strlen(&buf[2]));
-    } while (rv == -1 && ngx_errno == NGX_EINTR);
-}
-
-
-static ssize_t
-ngx_kafka_conf_wait(int fd, u_char *buf, size_t size)
-{
-    int            rc;
-    ssize_t        n;
-    struct pollfd  pfd;
-
-    pfd.fd = fd;
-    pfd.events = POLLIN;
-
-    do {
-        rc = poll(&pfd, 1, NGX_KAFKA_PROOF_TIMEOUT);
-    } while (rc == -1 && ngx_errno == NGX_EINTR);
-
-    if (rc <= 0) {
-        return -1;
-    }
-
-    /* one write() below PIPE_BUF arrives as one */
-
-    do {
-        n = read(fd, buf, size);
-    } while (n == -1 && ngx_errno == NGX_EINTR);
-
-    return n > 0 ? n : 0;
+    proof->done = 1;
 }

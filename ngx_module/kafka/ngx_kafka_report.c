@@ -136,6 +136,9 @@ ngx_kafka_report_record(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
 ngx_uint_t
 ngx_kafka_abandon(ngx_kafka_record_t *rec)
 {
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, rec->producer->log, 0,
+                   "kafka record %p abandoned, parked:%ui", rec, rec->parked);
+
     if (!rec->parked) {
         rec->msg.handler = NULL;
         return 1;
