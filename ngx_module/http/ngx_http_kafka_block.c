@@ -25,8 +25,6 @@ static ngx_int_t ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p,
     u_char *last);
 static char *ngx_http_kafka_include(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
-static char *ngx_http_kafka_property_file(ngx_conf_t *cf,
-    ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_queue(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_timeout(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
@@ -43,7 +41,7 @@ static const ngx_http_kafka_directive_t  ngx_http_kafka_directives[] = {
     { "brokers", 1, 64, ngx_http_kafka_brokers },
     { "include", 1, 1, ngx_http_kafka_include },
     { "property", 2, 2, ngx_http_kafka_property },
-    { "property_file", 2, 2, ngx_http_kafka_property_file },
+    { "property_file", 2, 2, ngx_http_kafka_property },
     { "queue", 1, 1, ngx_http_kafka_queue },
     { "timeout", 1, 1, ngx_http_kafka_timeout },
     { "topic", 1, 5, ngx_http_kafka_topic },
@@ -90,8 +88,7 @@ ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *kcfp = kcf;
 
     kcf->name = value[1];
-    kcf->place.file = cf->conf_file->file.name;
-    kcf->place.line = cf->conf_file->line;
+    kcf->place = ngx_kafka_conf_here(cf);
     kcf->timeout = NGX_CONF_UNSET_MSEC;
     kcf->queue = NGX_CONF_UNSET_SIZE;
 
@@ -294,6 +291,7 @@ invalid:
 }
 
 
+/* "property" and "property_file" */
 static char *
 ngx_http_kafka_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
 {
@@ -301,18 +299,8 @@ ngx_http_kafka_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
 
     value = cf->args->elts;
 
-    return ngx_kafka_conf_property(cf, kcf, &value[1], &value[2], 0);
-}
-
-
-static char *
-ngx_http_kafka_property_file(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
-{
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-
-    return ngx_kafka_conf_property(cf, kcf, &value[1], &value[2], 1);
+    return ngx_kafka_conf_property(cf, kcf, &value[1], &value[2],
+                                   value[0].len > sizeof("property") - 1);
 }
 
 

@@ -421,8 +421,7 @@ ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *klcfp = klcf;
 
     klcf->pass = value[1];
-    klcf->pass_place.file = cf->conf_file->file.name;
-    klcf->pass_place.line = cf->conf_file->line;
+    klcf->pass_place = ngx_kafka_conf_here(cf);
 
     clcf->handler = ngx_http_kafka_handler;
 

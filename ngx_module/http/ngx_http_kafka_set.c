@@ -16,8 +16,7 @@ ngx_http_kafka_set_topic(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_kafka_loc_conf_t  *klcf = conf;
 
-    klcf->topic_place.file = cf->conf_file->file.name;
-    klcf->topic_place.line = cf->conf_file->line;
+    klcf->topic_place = ngx_kafka_conf_here(cf);
 
     return ngx_http_set_complex_value_slot(cf, cmd, conf);
 }
@@ -56,8 +55,7 @@ ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    klcf->field_place.file = cf->conf_file->file.name;
-    klcf->field_place.line = cf->conf_file->line;
+    klcf->field_place = ngx_kafka_conf_here(cf);
 
     return ngx_http_kafka_open_pointer(cf, &value[1], field);
 }
@@ -137,8 +135,7 @@ ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    klcf->dead_place.file = cf->conf_file->file.name;
-    klcf->dead_place.line = cf->conf_file->line;
+    klcf->dead_place = ngx_kafka_conf_here(cf);
 
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "reject") == 0) {
         klcf->dead_letter.data = (u_char *) "";
@@ -172,8 +169,7 @@ ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    klcf->schema_place.file = cf->conf_file->file.name;
-    klcf->schema_place.line = cf->conf_file->line;
+    klcf->schema_place = ngx_kafka_conf_here(cf);
 
     return ngx_http_kafka_open_schema(cf, &value[1], &klcf->schema);
 }
@@ -207,8 +203,7 @@ ngx_http_kafka_set_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     /* the field behind it */
     place = (ngx_kafka_place_t *) (msp + 1);
-    place->file = cf->conf_file->file.name;
-    place->line = cf->conf_file->line;
+    *place = ngx_kafka_conf_here(cf);
 
     return NGX_CONF_OK;
 }

@@ -217,8 +217,7 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
 
     prop->name = *name;
     prop->value = val;
-    prop->place.file = cf->conf_file->file.name;
-    prop->place.line = cf->conf_file->line;
+    prop->place = ngx_kafka_conf_here(cf);
 
     return NGX_CONF_OK;
 }

@@ -20,6 +20,10 @@ typedef struct {
     ngx_uint_t           line;
 } ngx_kafka_place_t;
 
+/* The place of the directive that the parser is at. */
+#define ngx_kafka_conf_here(cf)                                               \
+    (ngx_kafka_place_t) { (cf)->conf_file->file.name, (cf)->conf_file->line }
+
 
 typedef struct {
     ngx_str_t            name;      /* NUL-terminated */

@@ -276,8 +276,7 @@ ngx_http_kafka_limit_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_memzero(limit, sizeof(ngx_http_kafka_limit_t));
-    limit->place.file = cf->conf_file->file.name;
-    limit->place.line = cf->conf_file->line;
+    limit->place = ngx_kafka_conf_here(cf);
 
     for (i = 1; i < cf->args->nelts; i++) {
 
