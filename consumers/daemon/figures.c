@@ -109,6 +109,7 @@ daemon_metrics(void *data)
     m->terminated = unblock_count(d->unblock);
     m->copies = sink_figures(d->sink)->copies;
     m->npartitions = 0;
+    m->lag = 0;
     m->kafka_up = false;
     m->ready = false;
 
@@ -143,6 +144,7 @@ daemon_metrics(void *data)
         m->partitions[i].lag = daemon_lag(d, &p[i]);
         m->partitions[i].next_offset = p[i].stored;
         m->partitions[i].epoch = p[i].epoch;
+        m->lag += m->partitions[i].lag;
         m->npartitions++;
     }
 

@@ -22,8 +22,6 @@ static bool daemon_progresses(daemon_t *d, int64_t now);
 int64_t
 daemon_manage(daemon_t *d, int64_t now)
 {
-    uint64_t          lag;
-    uint32_t          i;
     const metrics_t  *m;
 
     if (d->notify.fd == -1) {
@@ -34,17 +32,13 @@ daemon_manage(daemon_t *d, int64_t now)
         d->tell = now + MANAGE_STATUS;
         m = daemon_metrics(d);
 
-        for (i = 0, lag = 0; i < m->npartitions; i++) {
-            lag += (uint64_t) m->partitions[i].lag;
-        }
-
         if (m->reason[0]) {
             notify_status(&d->notify, "%s: %s", m->state, m->reason);
         } else {
             notify_status(&d->notify, "%s: %llu rows, %llu dead letters, lag "
-                          "%llu", m->state, (unsigned long long) m->rows,
+                          "%lld", m->state, (unsigned long long) m->rows,
                           (unsigned long long) m->dead_letters,
-                          (unsigned long long) lag);
+                          (long long) m->lag);
         }
     }
 

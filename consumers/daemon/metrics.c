@@ -1,5 +1,6 @@
 /* Figures and health, as text for Prometheus and for people. */
 
+#include <cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,21 +246,23 @@ metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)
 void
 metrics_health(const metrics_t *m, buf_t *out)
 {
-    size_t       i;
-    int64_t      lag;
-    const char  *reason;
+    char   *text;
+    cJSON  *json;
 
-    for (i = 0, lag = 0; i < m->npartitions; i++) {
-        lag += m->partitions[i].lag;
-    }
+    json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "status", m->held ? "held" : "ok");
+    cJSON_AddStringToObject(json, "state", m->state);
+    cJSON_AddStringToObject(json, "reason",
+                            text_is_utf8(m->reason, strlen(m->reason))
+                            ? m->reason : "not UTF-8");
+    cJSON_AddBoolToObject(json, "kafka", m->kafka_up);
+    cJSON_AddBoolToObject(json, "postgres", m->postgres_up);
+    cJSON_AddNumberToObject(json, "partitions", (double) m->npartitions);
+    cJSON_AddNumberToObject(json, "lag", (double) m->lag);
 
-    buf_addf(out, "{\"status\":\"%s\",\"state\":\"%s\",\"reason\":\"",
-             m->held ? "held" : "ok", m->state);
-    reason = text_is_utf8(m->reason, strlen(m->reason)) ? m->reason
-                                                       : "not UTF-8";
-    text_add_json(out, reason, strlen(reason));
-    buf_addf(out, "\",\"kafka\":%s,\"postgres\":%s,\"partitions\":%zu,"
-             "\"lag\":%lld}\n", m->kafka_up ? "true" : "false",
-             m->postgres_up ? "true" : "false", m->npartitions,
-             (long long) lag);
+    text = cJSON_PrintUnformatted(json);
+    buf_addf(out, "%s\n", text ? text : "{}");
+
+    cJSON_free(text);
+    cJSON_Delete(json);
 }

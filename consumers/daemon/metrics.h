@@ -62,6 +62,7 @@ typedef struct {
     bool                  postgres_up;
     const char           *state;
     const char           *reason;         /* "" when all is well */
+    int64_t               lag;            /* of all partitions */
     metrics_partition_t  *partitions;
     size_t                npartitions;
 } metrics_t;

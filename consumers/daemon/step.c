@@ -187,8 +187,7 @@ static void
 daemon_enter(daemon_t *d, daemon_state_t state)
 {
     if (state != d->state) {
-        log_debug("state: %s -> %s", daemon_states[d->state],
-                  daemon_states[state]);
+        log_debug("daemon: %s", daemon_states[state]);
         d->state = state;
     }
 }
