@@ -6,7 +6,7 @@
 #include "json/json_impl.h"
 
 
-/* numeric keeps 16,383 decimals: digits behind the point less the exponent */
+/* PostgreSQL's numeric keeps 16,383 digits behind the point */
 _Static_assert(JSON_MAX_DIGITS + JSON_MAX_EXPONENT <= 16383,
                "numbers that pass fit PostgreSQL's numeric");
 
@@ -39,7 +39,7 @@ json_at_digit(const uint8_t *p, const uint8_t *end)
 }
 
 
-/* One value, of a container its beginning; returns behind it. */
+/* A value, or the beginning of an object or array; returns behind it. */
 
 static inline const uint8_t *
 json_value(json_parser_t *ps, const uint8_t *p)
@@ -70,8 +70,8 @@ json_value(json_parser_t *ps, const uint8_t *p)
 
 
 /*
- * What stands between values: closes containers, eats commas and names.
- * Returns where the next value starts, or the end once depth is 0.
+ * Reads what separates values: ends of objects and arrays, commas, names.
+ * Returns where the next value starts, or where the outermost one ended.
  */
 
 static inline const uint8_t *

@@ -47,7 +47,7 @@ typedef enum {
 /*
  * One value, in document order.  An object is followed by its members, each
  * a JSON_STRING token (the name) and the value's tokens; an array by its
- * elements.  "next" is the index behind the value and all it holds.
+ * elements.  "next" is the index behind the value and everything inside it.
  */
 typedef struct {
     uint32_t  start;    /* offset of the first byte; of a string: behind '"' */

@@ -1,4 +1,4 @@
-/* The seed of the hashes. */
+/* Draws the seed of the hashes. */
 
 #include <sys/random.h>
 #include <time.h>

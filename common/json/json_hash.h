@@ -1,4 +1,4 @@
-/* Hashes that nobody can foretell who chooses the bytes. */
+/* Hashes of bytes that their sender cannot predict. */
 
 #ifndef SLUICE_JSON_HASH_H
 #define SLUICE_JSON_HASH_H
@@ -22,7 +22,7 @@ typedef struct {
 void json_seed(json_seed_t *seed);
 
 
-/* Both halves of the product, folded. */
+/* The two halves of the product, one xor the other. */
 
 static inline uint64_t
 json_mix(uint64_t a, uint64_t b)

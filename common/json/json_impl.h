@@ -1,4 +1,4 @@
-/* Shared by the parts of the JSON reader; nobody else includes it. */
+/* Inside the JSON reader: the parser's state, its errors, its tokens. */
 
 #ifndef SLUICE_JSON_IMPL_H
 #define SLUICE_JSON_IMPL_H
@@ -35,8 +35,8 @@ int json_grow(json_parser_t *ps);
 const uint8_t *json_scan_string(json_parser_t *ps, const uint8_t *p);
 
 /*
- * Notes the name in the innermost open object.  1: it is new there, 0: it is
- * not, -1: out of memory.
+ * Adds the name to those of the innermost open object.  Returns 1 if it is
+ * new there, 0 if not, -1 when memory is short.
  */
 int json_unique_name(json_parser_t *ps, uint32_t token);
 

@@ -7,7 +7,7 @@
 #include "json/json_impl.h"
 
 
-#define JSON_LINEAR  8       /* names compared one by one up to here */
+#define JSON_LINEAR  8       /* so many names are compared one by one */
 #define JSON_SLOTS   2048    /* of one depth's table; a power of two */
 
 
@@ -23,8 +23,8 @@ typedef struct {
 
 
 /*
- * One table a depth: objects at one depth follow each other, so a new stamp
- * is all it takes to empty a table.  The seed is drawn once and changes with
+ * One table a depth.  Objects at one depth follow each other, so a new stamp
+ * empties their table.  The seed is drawn once and changes with
  * each text: names cannot be chosen to collide.
  */
 struct json_keys_s {
@@ -165,7 +165,7 @@ json_insert(json_parser_t *ps, json_frame_t *frame, uint32_t token,
 }
 
 
-/* The name's decoded bytes: of the text, or of the one decoding buffer. */
+/* A name's decoded bytes, in the text or in the one buffer for decoding. */
 
 static const char *
 json_decoded(json_parser_t *ps, uint32_t token, size_t *len)
@@ -229,7 +229,7 @@ json_keys(json_doc_t *doc)
 }
 
 
-/* Another text: another seed, and room for its objects' stamps. */
+/* The next text has another seed, and stamps that no slot holds. */
 
 void
 json_keys_next(json_keys_t *keys)

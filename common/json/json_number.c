@@ -115,7 +115,7 @@ json_number_compare(const json_number_t *a, const json_number_t *b)
         }
     }
 
-    /* no zeros at the end: the longer one is farther from zero */
+    /* neither ends with a zero: the longer one is farther from zero */
     return a->n == b->n ? 0 : a->n < b->n ? -sign : sign;
 }
 
@@ -145,8 +145,8 @@ json_number_hash(const json_number_t *number, const json_seed_t *seed)
 
 
 /*
- * A quotient with powers of ten to spare needs no more of them than make up
- * for the twos and fives in the divisor: fewer than four for each digit.
+ * Of the powers of ten by which the number exceeds the divisor, only as many
+ * matter as the divisor has factors 2 or 5: fewer than four for each digit.
  */
 
 int

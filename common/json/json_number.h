@@ -13,8 +13,8 @@
 
 
 /*
- * 0.DIGITS * 10^exponent, without zeros at either end of DIGITS.  They are
- * read from the text, where a point may stand among them.
+ * 0.DIGITS * 10^exponent, without zeros at either end of DIGITS.  They
+ * stay in the text, where a point may stand between them.
  */
 typedef struct {
     const char  *digits;
@@ -27,7 +27,7 @@ typedef struct {
 /* The text must have passed the JSON reader, and outlive the number. */
 void json_number(const char *p, const char *end, json_number_t *number);
 
-/* Less than 0, 0 or more than 0, as "a" is to "b": 1.0 is 10e-1. */
+/* Returns -1, 0 or 1: "a" is less, equal or greater.  1.0 equals 10e-1. */
 int json_number_compare(const json_number_t *a, const json_number_t *b);
 
 int json_number_is_integer(const json_number_t *number);

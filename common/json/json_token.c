@@ -1,4 +1,4 @@
-/* The parser's tokens: the bottom of the JSON reader. */
+/* Memory of the parser's tokens; the bottom of the JSON reader. */
 
 #include <stdlib.h>
 

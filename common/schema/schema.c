@@ -1,4 +1,4 @@
-/* JSON Schema 2020-12: compiling.  Tokens become nodes with rules. */
+/* Compiles a JSON Schema (2020-12): its tokens become nodes with rules. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,13 +143,13 @@ schema_rules(schema_compiler_t *c, schema_node_t *node)
         rule.keyword = schema_keyword(doc, i);
 
         if (rule.keyword == SCHEMA_UNKNOWN) {
-            /* the name's own token: a value may begin on another line */
+            /* the name's token, as its value may begin on another line */
             return schema_refuse(c, i, "keyword \"%s\" is not known",
                                  schema_printable_token(doc, i, name,
                                                         sizeof(name)));
         }
 
-        /* there they would begin a schema of its own, with its own "#" */
+        /* below the root they would begin another schema, with its own "#" */
         if (node->token != 0 && doc->tokens[i + 1].type == JSON_STRING
             && (rule.keyword == SCHEMA_DIALECT || rule.keyword == SCHEMA_ID))
         {
@@ -176,7 +176,7 @@ schema_rules(schema_compiler_t *c, schema_node_t *node)
 }
 
 
-/* Keywords that lean on others, which may stand behind them. */
+/* Gives some keywords what they need of others, which may stand later. */
 
 static void
 schema_join(schema_node_t *node, schema_node_t *const *branches)

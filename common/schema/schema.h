@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
     /* JSON Pointer of the instance, NUL-terminated; cut at a reference token
-       with a trailing "/..." where it would not fit */
+       and ended by "/..." if it is too long */
     char         pointer[SCHEMA_POINTER_MAX];
     const char  *keyword;    /* static: "required" */
     /* for people: 'member "title" is missing' */

@@ -1,6 +1,6 @@
 /*
- * JSON Schema 2020-12: checking tokens.  Nesting is bounded by the record's
- * depth times the schemas for one value, work by a number of steps.
+ * Checks tokens by a compiled schema.  The record's depth times the schemas
+ * for one value bounds the stack, a number of steps bounds the time.
  */
 
 #include "schema/schema_leaf.h"
@@ -25,7 +25,7 @@ static schema_check_t  schema_check_any;
 static schema_check_t  schema_check_not;
 static schema_check_t  schema_check_if;
 
-/* Kept out of the functions that call each other: they share one stack. */
+/* Not inlined: its buffer would be in each frame of the recursion. */
 static int schema_violate_additional(schema_checker_t *c, uint32_t token,
     const schema_path_t *path)
     __attribute__((noinline));
@@ -93,7 +93,7 @@ schema_walk(schema_checker_t *c, const schema_node_t *node, uint32_t token,
                                schema_too_costly);
         }
 
-        /* most of what records are checked for */
+        /* the most frequent case */
         if (rule->keyword == SCHEMA_TYPE && (rule->u.types & bits)) {
             continue;
         }
@@ -113,7 +113,7 @@ schema_walk(schema_checker_t *c, const schema_node_t *node, uint32_t token,
 }
 
 
-/* By the object's members: whether all fit, in no order worth reporting. */
+/* Whether all members fit, in the object's order, which reports nothing. */
 
 static int
 schema_properties_fit(schema_checker_t *c, const schema_names_t *names,
@@ -433,7 +433,7 @@ schema_check_if(schema_checker_t *c, const schema_rule_t *rule,
 
     branches = &rule->u.sub[1];
 
-    /* without "then" and "else" it is of no effect */
+    /* without "then" and "else" the keyword has no effect */
     if (branches[0] == NULL && branches[1] == NULL) {
         return SCHEMA_FITS;
     }
@@ -444,7 +444,7 @@ schema_check_if(schema_checker_t *c, const schema_rule_t *rule,
         return rc;
     }
 
-    /* what it says is more to the point than that it was asked */
+    /* the branch reports its own violation */
 
     branch = branches[rc == SCHEMA_VIOLATES];
 

@@ -1,4 +1,4 @@
-/* The bottom of a check: its state, working memory and verdicts. */
+/* State, working memory and verdicts of a check; knows no keyword. */
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The bottom of a check: its state, working memory and verdicts. */
+/* State, working memory and verdicts of a check; knows no keyword. */
 
 #ifndef SLUICE_SCHEMA_CHECKER_H
 #define SLUICE_SCHEMA_CHECKER_H
@@ -8,7 +8,7 @@
 #include "schema/schema_report.h"
 
 
-/* What a part of a check answers. */
+/* Verdicts of a part of a check. */
 #define SCHEMA_FITS       0
 #define SCHEMA_VIOLATES  -1
 #define SCHEMA_STOPS     -2    /* no verdict, *violation is set: unwind */
@@ -20,7 +20,7 @@ typedef struct {
     schema_violation_t  *violation;
     schema_scratch_t    *work;
     int64_t              steps;    /* left */
-    int                  quiet;    /* a violation is not the record's yet */
+    int                  quiet;    /* violations are not reported */
 } schema_checker_t;
 
 
@@ -51,7 +51,7 @@ const char *schema_text(schema_scratch_t *work, const json_doc_t *doc,
 schema_slot_t *schema_slots(schema_scratch_t *work, uint32_t n,
     uint32_t *mask);
 
-/* Returns memory beyond what is worth keeping; frees all of it. */
+/* The first frees what is too large to keep, the second everything. */
 void schema_scratch_trim(schema_scratch_t *work);
 void schema_scratch_free(schema_scratch_t *work);
 

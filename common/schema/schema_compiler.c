@@ -1,4 +1,4 @@
-/* The bottom of compiling: memory of the schema, its strings, refusals. */
+/* The schema's text, memory, strings and errors; knows no keyword. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,7 +124,7 @@ schema_decode(schema_compiler_t *c, uint32_t token, size_t *len)
 }
 
 
-/* The way from the root to a token, a step an element of "way". */
+/* The path from the root to a token; each element of "way" is a step. */
 
 static const schema_path_t *
 schema_way(const json_doc_t *doc, uint32_t token, schema_path_t *way)

@@ -1,4 +1,4 @@
-/* The bottom of compiling: memory of the schema, its strings, refusals. */
+/* The schema's text, memory, strings and errors; knows no keyword. */
 
 #ifndef SLUICE_SCHEMA_COMPILER_H
 #define SLUICE_SCHEMA_COMPILER_H
@@ -19,8 +19,8 @@ typedef struct {
 
 
 /*
- * Keeps a copy of the text, which "enum" and its like compare against, as
- * tokens.  Returns 0, or -1 with the error set.
+ * Parses a copy of the text, which stays with the schema: "enum" and "const"
+ * compare with it.  Returns 0, or -1 with the error set.
  */
 int schema_take(schema_compiler_t *c, const char *text, size_t len);
 
@@ -30,12 +30,12 @@ void *schema_alloc(schema_compiler_t *c, size_t size);
 /* Frees what schema_alloc() gave. */
 void schema_chunks_free(schema_t *schema);
 
-/* A string of the schema, decoded and ended by NUL, or NULL. */
+/* A string of the schema, decoded, with a NUL; NULL with the error set. */
 char *schema_decode(schema_compiler_t *c, uint32_t token, size_t *len);
 
 /*
- * Sets the error: the pointer of the value, or of a name's value, at "token",
- * then what is wrong there; its line is the token's.  Returns -1.
+ * Sets the error: the JSON Pointer of the value at "token" (of a member's
+ * name, its value's), what is wrong there, the token's line.  Returns -1.
  */
 int schema_refuse(schema_compiler_t *c, uint32_t token, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

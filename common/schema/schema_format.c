@@ -1,4 +1,4 @@
-/* "format": RFC 3339, 3986, 4122 and 5321, as a whole string each. */
+/* The formats of "format": RFC 3339, 3986, 4122 and 5321. */
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -240,7 +240,7 @@ schema_address(int family, const char *p, const char *end)
 }
 
 
-/* RFC 5321, section 4.1.2: the part before "@"; returns where that is. */
+/* RFC 5321, section 4.1.2: the part before "@"; returns where "@" is. */
 
 static const char *
 schema_local(const char *p, const char *end)
@@ -376,7 +376,7 @@ schema_uri_part(const char *p, const char *end, const char *more)
 }
 
 
-/* What stands in brackets: an IPv6 address, or one of a version to come. */
+/* The address in brackets: IPv6, or of a later version. */
 
 static int
 schema_uri_literal(const char *p, const char *end)

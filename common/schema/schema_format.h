@@ -1,4 +1,4 @@
-/* "format": RFC 3339, 3986, 4122 and 5321, as a whole string each. */
+/* The formats of "format": RFC 3339, 3986, 4122 and 5321. */
 
 #ifndef SLUICE_SCHEMA_FORMAT_H
 #define SLUICE_SCHEMA_FORMAT_H
@@ -10,7 +10,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* The check of a format, its static name in *kept; NULL: it is not known. */
+/* A format's check, and its static name in *kept; NULL: unknown. */
 schema_format_t *schema_format(const char *name, const char **kept);
 
 

@@ -1,4 +1,4 @@
-/* The words of a schema: its keywords, its types. */
+/* Names of keywords and types. */
 
 #include <string.h>
 

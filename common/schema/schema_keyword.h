@@ -1,4 +1,4 @@
-/* The words of a schema: its keywords, its types. */
+/* Names of keywords and types. */
 
 #ifndef SLUICE_SCHEMA_KEYWORD_H
 #define SLUICE_SCHEMA_KEYWORD_H
@@ -18,9 +18,9 @@
 
 
 /*
- * SCHEMA_... of a keyword, its name, schema_read_...(), which reads its value
- * at load, then the types of the values it binds and schema_check_...(),
- * which checks them.
+ * A keyword's SCHEMA_... and name; schema_read_...() reads its value at load;
+ * then the types of the values that the keyword restricts, and
+ * schema_check_...(), which checks them.
  */
 #define SCHEMA_RULES(X)                                                      \
     X(TYPE,           "type",                 type,       ANY,    type)      \
@@ -53,7 +53,7 @@
     X(NOT,            "not",                  node,       ANY,    not)       \
     X(IF,             "if",                   node,       ANY,    if)
 
-/* These leave no rule. */
+/* Keywords that leave no rule. */
 #define SCHEMA_OTHERS(X)                                                     \
     X(THEN,           "then",                 node)                          \
     X(ELSE,           "else",                 node)                          \
@@ -93,7 +93,7 @@ extern const char *const  schema_keywords[];
 /* As "type" names them; ended by a NULL name. */
 extern const schema_type_t  schema_types[];
 
-/* By json_type_t; whether a number is an integer, its digits tell. */
+/* By json_type_t; a number may be an integer too, by its digits. */
 extern const schema_type_t  schema_kinds[];
 
 /* The keyword whose name is at "token". */

@@ -1,4 +1,4 @@
-/* Checks of keywords that ask no other schema. */
+/* Checks of the keywords that hold no other schema. */
 
 #include <stdio.h>
 #include <string.h>
@@ -118,7 +118,7 @@ schema_check_required(schema_checker_t *c, const schema_rule_t *rule,
 }
 
 
-/* Many names are looked up by the object's members first: linear. */
+/* Many names: the object's members are looked up first, which is linear. */
 
 static int
 schema_require(schema_checker_t *c, const char *keyword,
@@ -272,7 +272,7 @@ schema_check_length(schema_checker_t *c, const schema_rule_t *rule,
     bytes = t->end - t->start;
     least = rule->keyword == SCHEMA_MIN_LENGTH;
 
-    /* a code point takes one byte at least, four at most, unescaped */
+    /* an unescaped code point has one to four bytes */
     if (least ? !t->escaped && bytes / 4 >= rule->u.count
               : bytes <= rule->u.count)
     {
@@ -346,7 +346,7 @@ schema_check_format(schema_checker_t *c, const schema_rule_t *rule,
 }
 
 
-/* A bound is not named: no reason holds a thousand digits. */
+/* The reason does not name the bound, which may have 1,000 digits. */
 
 int
 schema_check_bound(schema_checker_t *c, const schema_rule_t *rule,

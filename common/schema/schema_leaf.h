@@ -1,4 +1,4 @@
-/* Checks of keywords that ask no other schema. */
+/* Checks of the keywords that hold no other schema. */
 
 #ifndef SLUICE_SCHEMA_LEAF_H
 #define SLUICE_SCHEMA_LEAF_H

@@ -1,11 +1,11 @@
-/* Looking up the member names of a schema and of an object. */
+/* Looks up member names of a schema and of an object. */
 
 #include <string.h>
 
 #include "schema/schema_names.h"
 
 
-#define SCHEMA_LINEAR  16    /* names looked for one by one up to here */
+#define SCHEMA_LINEAR  16    /* so many names are compared one by one */
 
 
 static inline int
@@ -75,7 +75,7 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
         text = NULL;
 
     } else {
-        /* without memory slower, but an answer all the same */
+        /* without memory the names are compared one by one */
         text = schema_text(c->work, c->doc, token, &len);
     }
 
@@ -104,7 +104,7 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
 }
 
 
-/* The first name of a member between two, or "end". */
+/* The first token from "i" on that is the member's name, or "end". */
 
 static inline uint32_t
 schema_search(const json_doc_t *doc, uint32_t i, uint32_t end,

@@ -1,4 +1,4 @@
-/* Looking up the member names of a schema and of an object. */
+/* Looks up member names of a schema and of an object. */
 
 #ifndef SLUICE_SCHEMA_NAMES_H
 #define SLUICE_SCHEMA_NAMES_H
@@ -19,8 +19,8 @@ uint32_t schema_names_find(schema_checker_t *c, const schema_names_t *names,
     uint32_t token);
 
 /*
- * The value of an object's member, or JSON_NONE.  Clients mostly send
- * members in one order: the search starts at *hint, behind the one before.
+ * The value of an object's member, or JSON_NONE.  The search starts at *hint,
+ * behind the member found last, as clients mostly keep the schema's order.
  */
 uint32_t schema_member(schema_checker_t *c, uint32_t object,
     const schema_member_t *member, uint32_t *hint);

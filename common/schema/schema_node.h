@@ -1,4 +1,4 @@
-/* A compiled schema: nodes with rules, and what a check works with. */
+/* A compiled schema: nodes with rules, and the memory of its checks. */
 
 #ifndef SLUICE_SCHEMA_NODE_H
 #define SLUICE_SCHEMA_NODE_H
@@ -104,15 +104,15 @@ struct schema_node_s {
     schema_rule_t  *rules;       /* as the text has them */
     uint16_t        nrules;
     uint8_t         never;       /* the schema "false" */
-    uint8_t         visiting;    /* while loops are looked for */
+    uint8_t         visiting;    /* while loops are searched */
     uint32_t        height;      /* of schemas for one value below */
     uint32_t        token;
 };
 
 
 /*
- * What a check works with, kept from one to the next.  One check at a time:
- * a schema belongs to one thread.
+ * Working memory, kept from one check to the next.  A schema belongs to one
+ * thread and runs one check at a time.
  */
 typedef struct {
     json_seed_t     seed;
@@ -136,7 +136,7 @@ struct schema_s {
 };
 
 
-/* Elements of an array, members of an object. */
+/* The number of an array's elements or an object's members. */
 
 static inline uint32_t
 schema_count(const json_doc_t *doc, uint32_t token)

@@ -1,4 +1,4 @@
-/* "pattern": PCRE2, which a pattern cannot keep busy for long. */
+/* "pattern", by PCRE2 with a bounded number of steps. */
 
 #include "schema/schema_pattern.h"
 
@@ -10,7 +10,7 @@
 #define SCHEMA_MATCH_STEPS  100000    /* of one pattern on one string */
 
 
-/* Near to ECMA-262, which JSON Schema asks for: docs/reference/module.md. */
+/* Close to ECMA-262, as JSON Schema wants: docs/reference/module.md. */
 #define SCHEMA_PATTERN_OPTIONS                                                \
     (PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX   \
      | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF                    \
@@ -88,7 +88,7 @@ schema_pattern_compile(schema_compiler_t *c, const char *text, size_t len,
 }
 
 
-/* What matching needs, once for all patterns of a schema. */
+/* Makes what all patterns of a schema share. */
 
 static int
 schema_pattern_prepare(schema_t *schema)
@@ -130,8 +130,8 @@ schema_patterns_free(schema_t *schema)
 
 /*
  * Called before each item of a pattern.  PCRE2's own match limit starts again
- * at every character a match may start at, and does not see how far one item
- * reads: here both count.
+ * at every character where a match may start, and ignores how far one item
+ * reads.  Here both count.
  */
 
 static int
@@ -169,7 +169,7 @@ schema_check_pattern(schema_checker_t *c, const schema_rule_t *rule,
         return schema_stop(c, "pattern", path, json_no_memory);
     }
 
-    /* a long text may be looked at in passing, but not again and again */
+    /* enough to read a long text about twice */
     steps = SCHEMA_MATCH_STEPS + 2 * (int64_t) len;
     match.steps = steps;
     match.last = 0;

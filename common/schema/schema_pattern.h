@@ -1,4 +1,4 @@
-/* "pattern": PCRE2, which a pattern cannot keep busy for long. */
+/* "pattern", by PCRE2 with a bounded number of steps. */
 
 #ifndef SLUICE_SCHEMA_PATTERN_H
 #define SLUICE_SCHEMA_PATTERN_H

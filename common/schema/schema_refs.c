@@ -1,4 +1,4 @@
-/* "$ref": what it names, and that a check of it ends. */
+/* Finds the schema that "$ref" names; refuses loops. */
 
 #include "schema/schema_refs.h"
 #include "schema/schema_report.h"
@@ -124,8 +124,8 @@ schema_unpercent(char *text, size_t *len)
 
 
 /*
- * How many schemas apply to one value one inside the other: without end where
- * they loop, and each takes its part of the stack.
+ * Measures how many schemas apply to one value, each inside the other.  Each
+ * needs its part of the stack, and a loop has no end.
  */
 
 static int

@@ -1,4 +1,4 @@
-/* "$ref": what it names, and that a check of it ends. */
+/* Finds the schema that "$ref" names; refuses loops. */
 
 #ifndef SLUICE_SCHEMA_REFS_H
 #define SLUICE_SCHEMA_REFS_H

@@ -11,8 +11,8 @@
 
 
 /*
- * A name's bytes.  One that is too long for any pointer even decoded is given
- * as it is written.
+ * A name's decoded bytes.  A name that is too long for any pointer is not
+ * decoded.
  */
 
 static const char *
@@ -72,7 +72,7 @@ schema_step(const json_doc_t *doc, const schema_path_t *path, char *out,
 }
 
 
-/* One that does not fit is cut behind the last step with room for the sign. */
+/* A pointer that is too long ends behind a step, with "/...". */
 
 void
 schema_pointer(const json_doc_t *doc, const schema_path_t *path, char *out)

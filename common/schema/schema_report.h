@@ -9,7 +9,7 @@
 
 typedef struct schema_path_s  schema_path_t;
 
-/* The way from the root, on the stack of the function that goes it. */
+/* A step of the path from the root; each stands on the stack. */
 
 struct schema_path_s {
     const schema_path_t  *up;       /* NULL: this is the root */

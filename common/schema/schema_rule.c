@@ -100,7 +100,7 @@ schema_read_required(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)
 }
 
 
-/* Names are few in what people write: found twice by comparing each. */
+/* People write few names: each is compared with the ones before. */
 
 static int
 schema_read_names(schema_compiler_t *c, schema_names_t *names,
@@ -186,7 +186,7 @@ schema_read_dependents(schema_compiler_t *c, schema_rule_t *rule,
 }
 
 
-/* A number of the schema; false and zero of any other value. */
+/* Whether the value is a number; *number is zero if not. */
 
 static int
 schema_read_number(schema_compiler_t *c, uint32_t token,
@@ -372,7 +372,7 @@ schema_read_format(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)
 }
 
 
-/* What it names is found once all schemas are read. */
+/* schema_resolve() finds what the reference names. */
 
 int
 schema_read_ref(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)

@@ -1,4 +1,4 @@
-/* Whole values: equal whatever the order of members or the digits' form. */
+/* Compares whole values; order of members and form of numbers do not count. */
 
 #include "schema/schema_value.h"
 
@@ -66,7 +66,7 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
                 return -1;
             }
 
-            /* a sum, as their order is of no meaning */
+            /* a sum, as the order of members has no meaning */
             inner = json_mix(inner ^ seed.start, seed.factor);
             sum += json_mix(name ^ inner, seed.factor);
         }
@@ -137,8 +137,9 @@ schema_charge_value(schema_checker_t *c, uint32_t token)
 
 
 /*
- * The slot of an equal value, 1; or the empty one for it, 0, unless the steps
- * end before: then that of another value; -1: out of memory.
+ * Finds a value equal to that at "token".  Returns 1 with its slot; 0 with the
+ * empty slot for it, or with that of another value where the steps ended; -1
+ * when memory is short.
  */
 
 static int
@@ -278,7 +279,7 @@ schema_equals_strings(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
 }
 
 
-/* Names are unique in each: as many, and each of a's found in b. */
+/* Both have as many members, and b has each of a's. */
 
 static int
 schema_equals_objects(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
@@ -299,7 +300,7 @@ schema_equals_objects(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
     for (i = a + 1; i < end; i = adoc->tokens[i + 1].next) {
         rc = 0;
 
-        /* from behind the one before: once around at most */
+        /* from behind the last one, once around */
         for (tries = 0; tries < n; tries++) {
             if (c->steps-- <= 0) {
                 return 0;

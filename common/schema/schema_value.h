@@ -1,4 +1,4 @@
-/* Whole values: equal whatever the order of members or the digits' form. */
+/* Compares whole values; order of members and form of numbers do not count. */
 
 #ifndef SLUICE_SCHEMA_VALUE_H
 #define SLUICE_SCHEMA_VALUE_H

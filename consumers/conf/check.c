@@ -1,4 +1,4 @@
-/* What the configuration's keys ask of each other. */
+/* Checks that need more than one key of the configuration. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #define CONF_TABLES_MAX  64      /* of one route */
 
 
-/* Something that must not be, and what is said of it. */
+/* A condition that must not hold, and its message. */
 typedef struct {
     bool         wrong;
     const char  *words;
@@ -35,7 +35,7 @@ static int conf_compare_tables(const void *a, const void *b);
 static int conf_compare_routes(const void *a, const void *b);
 
 
-/* Where a key of the whole configuration stands, for messages. */
+/* The token of a key outside "route", for messages. */
 
 static uint32_t
 conf_place(const conf_reader_t *cr, const char *key)
@@ -48,7 +48,7 @@ conf_place(const conf_reader_t *cr, const char *key)
 }
 
 
-/* How many of the names, a '|' between them, are members of the object. */
+/* How many of the names "a|b|c" are members of the object. */
 
 static unsigned
 conf_given(const conf_reader_t *cr, uint32_t object, const char *names)
@@ -151,7 +151,7 @@ conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place)
 }
 
 
-/* Each column; then that of "rest" joins them, unless they are the table's. */
+/* Checks each column, then adds that of "rest" to them. */
 
 static int
 conf_check_columns(conf_reader_t *cr, conf_t *conf)
@@ -183,7 +183,7 @@ conf_check_columns(conf_reader_t *cr, conf_t *conf)
     cr->column = NULL;
 
     if (!filled) {
-        /* before the first one's value are its name and "columns" */
+        /* the tokens of the first name and of "columns" precede it */
         return conf_fail(cr, conf->columns[0].token - 2, "no column of "
                          "\"columns\" is filled from the record");
     }
@@ -211,7 +211,7 @@ conf_check_column(conf_reader_t *cr, const conf_column_t *column)
 
     kind = column->type ? type_kind(column->type) : TYPE_OTHER;
 
-    /* of these there is always one, and no other than Kafka's */
+    /* sources that always have a value */
     always = column->from == CONF_FROM_TOPIC
              || column->from == CONF_FROM_PARTITION
              || column->from == CONF_FROM_OFFSET
@@ -331,7 +331,7 @@ conf_check_named(conf_reader_t *cr, const conf_t *conf, uint32_t place,
 {
     size_t  i;
 
-    /* "auto": the table's, which are yet to be read */
+    /* "auto": the columns are the table's, which is read later */
 
     if (conf->columns_auto) {
         return 0;
@@ -379,7 +379,7 @@ conf_check_route(conf_reader_t *cr, conf_t *conf)
             continue;
         }
 
-        /* all that is not the table's own is the configuration's */
+        /* the rest is the same in each table */
         memcpy((char *) route->conf + offsetof(conf_t, file),
                (char *) conf + offsetof(conf_t, file),
                sizeof(conf_t) - offsetof(conf_t, file));
@@ -421,7 +421,7 @@ conf_route_alias(conf_reader_t *cr, const conf_t *conf, conf_route_t *route)
 }
 
 
-/* In the order of their names: all daemons lock tables alike. */
+/* Sorts the tables by name, so that all daemons lock them in one order. */
 
 static int
 conf_targets(conf_reader_t *cr, conf_t *conf)
@@ -478,7 +478,7 @@ conf_targets(conf_reader_t *cr, conf_t *conf)
     }
 
     if (conf->table == NULL) {
-        /* offsets need a name; no table can have this one by accident */
+        /* offsets need a name that no table has by accident */
         conf->table = (char *) "(route)";
     }
 

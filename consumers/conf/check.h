@@ -1,4 +1,4 @@
-/* What the configuration's keys ask of each other. */
+/* Checks that need more than one key of the configuration. */
 
 #ifndef SLUICE_CONF_CHECK_H
 #define SLUICE_CONF_CHECK_H
@@ -8,9 +8,9 @@
 
 
 /*
- * Checks what was read key by key, and completes it: the column of "rest",
- * what each table of "route" has from the configuration, conf->targets.
- * Returns 0, or -1 by conf_fail().
+ * Checks the configuration once all its keys are read, and completes it: the
+ * column of "rest", what the tables of "route" share, conf->targets.  Returns
+ * 0, or -1 by conf_fail().
  */
 int conf_check(conf_reader_t *cr, conf_t *conf);
 

@@ -1,4 +1,4 @@
-/* The daemon's configuration file: tokens, then the table, then checks. */
+/* Reads the configuration file: tokens, then keys, then checks. */
 
 #include <errno.h>
 #include <stdio.h>

@@ -43,7 +43,7 @@ typedef enum {
 } conf_format_t;
 
 
-/* What becomes of a zero byte that no text can hold. */
+/* What happens to a zero byte, which no text can hold. */
 typedef enum {
     CONF_NUL_REJECT = 0,
     CONF_NUL_STRIP,
@@ -51,7 +51,7 @@ typedef enum {
 } conf_nul_t;
 
 
-/* What a column takes where its field is missing, or null. */
+/* What a column takes if its field is missing or null. */
 typedef enum {
     CONF_ON_UNSET = 0,      /* by "required" and "default" */
     CONF_ON_NULL,
@@ -99,7 +99,7 @@ typedef struct {
 typedef struct {
     json_pointer_t  *pointer;
     char            *header;      /* both NULL: every record is taken */
-    conf_value_t    *values;      /* of which it is one; "equals" has one */
+    conf_value_t    *values;      /* the field is one of these */
     size_t           nvalues;     /* 0: "exists" decides */
     bool             exists;
 } conf_where_t;
@@ -112,14 +112,14 @@ typedef enum {
 } conf_start_t;
 
 
-/* What is done about a column the table lacks. */
+/* What the daemon does about a column that the table lacks. */
 typedef enum {
     CONF_EVOLVE_HOLD = 0,
     CONF_EVOLVE_ADD
 } conf_evolve_t;
 
 
-/* How a row meets one that is there already. */
+/* What happens if a row with the same key exists. */
 typedef enum {
     CONF_MODE_APPEND = 0,
     CONF_MODE_IGNORE,
@@ -169,7 +169,7 @@ typedef struct {
 typedef struct conf_s  conf_t;
 
 
-/* What becomes of a record that "route" has no table for. */
+/* What happens to a record without a table in "route". */
 typedef enum {
     CONF_ROUTE_DEAD = 0,
     CONF_ROUTE_FILTER,
@@ -180,7 +180,7 @@ typedef enum {
 /* A value of the routing field, and its table. */
 typedef struct {
     char      *value;
-    char      *alias;      /* another value, whose table it is; or NULL */
+    char      *alias;      /* another value that has the same table; or NULL */
     conf_t    *conf;       /* the alias's, or its own */
     uint16_t   target;     /* in "targets" */
     uint32_t   token;      /* while the file is read */
@@ -188,8 +188,8 @@ typedef struct {
 
 
 /*
- * First what a table of "route" has of its own; all behind "file" is the
- * configuration's, the same in each of its tables.
+ * The fields before "file" are a table's own; the others are the same in each
+ * table of "route".
  */
 struct conf_s {
     char             *table;              /* as written: the key of offsets */

@@ -1,4 +1,4 @@
-/* The table of keys, printed: for people, and for what writes the manuals. */
+/* Prints the table of keys for people and for tests/manual. */
 
 #include <stdio.h>
 #include <string.h>

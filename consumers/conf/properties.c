@@ -1,4 +1,4 @@
-/* librdkafka's properties: those of the configuration, those of the daemon. */
+/* The properties of librdkafka that the file sets or the daemon owns. */
 
 #include <string.h>
 
@@ -77,7 +77,7 @@ conf_refusal(const char *name)
 }
 
 
-/* librdkafka knows its own properties best. */
+/* Asks librdkafka whether it takes the property. */
 
 static int
 conf_prove(conf_reader_t *cr, uint32_t name, const char *value)

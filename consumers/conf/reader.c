@@ -1,4 +1,4 @@
-/* The bottom of the configuration's reader; knows no key. */
+/* The file's tokens, texts, errors, memory and secrets; knows no key. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -45,7 +45,7 @@ conf_load(conf_reader_t *cr, const char *text, size_t len)
         return -1;
     }
 
-    /* a decoded string is never longer; each has a NUL more */
+    /* a decoded string is never longer; each text has a NUL */
     cr->words = calloc(cr->doc.count, sizeof(conf_word_t));
     to = conf_alloc(cr, len + cr->doc.count);
 
@@ -93,7 +93,7 @@ conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
     unsigned             line, column;
     const json_token_t  *at;
 
-    /* a string's token begins behind its quote, but not a file's content */
+    /* a string's token begins behind its quote, but not that of a file */
     at = &cr->doc.tokens[token];
     json_position(cr->text, cr->len, at->start
                   - (at->type == JSON_STRING && cr->words
@@ -110,7 +110,7 @@ conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
     vsnprintf(cr->err + n, CONF_ERROR_MAX - (size_t) n, fmt, ap);
     va_end(ap);
 
-    /* a name in the file may hold anything: one line all the same */
+    /* names may hold any character, the message is one line */
 
     for (p = cr->err + strlen(cr->file); *p; p++) {
         if ((unsigned char) *p < 0x20 || *p == 0x7f) {
@@ -282,7 +282,7 @@ conf_get_file(conf_reader_t *cr, uint32_t token)
 }
 
 
-/* The one variable a unit file needs; any other "$" stands for itself. */
+/* Only this variable is replaced; any other "$" stands for itself. */
 
 static char *
 conf_expand_text(conf_reader_t *cr, char *s)
@@ -322,7 +322,7 @@ conf_expand(conf_reader_t *cr, uint32_t token)
 }
 
 
-/* As it is written: numbers keep their digits. */
+/* Copied from the file, so that numbers keep their digits. */
 
 char *
 conf_json(conf_reader_t *cr, uint32_t token)

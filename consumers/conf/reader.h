@@ -1,7 +1,6 @@
 /*
- * The bottom of the configuration's reader: the file's tokens and words, its
- * error messages, its memory, and strings that come from other files.  Knows
- * no key.
+ * The configuration file's tokens and texts, its error messages, its memory,
+ * and strings from other files; knows no key.
  */
 
 #ifndef SLUICE_CONF_READER_H
@@ -36,12 +35,12 @@ typedef struct {
 
 
 /*
- * Reads "text" into tokens and words.  Returns -1 with the message set.
- * What was loaded before is neither used nor freed.
+ * Parses "text" and decodes its scalars.  Returns 0, or -1 with the message
+ * set.  Tokens that were loaded before are neither used nor freed.
  */
 int conf_load(conf_reader_t *cr, const char *text, size_t len);
 
-/* Frees the tokens; the words' text stays. */
+/* Frees the tokens; the texts stay. */
 void conf_unload(conf_reader_t *cr);
 
 /*
@@ -70,9 +69,9 @@ uint32_t conf_next(const conf_reader_t *cr, uint32_t in, uint32_t after);
 size_t conf_count(const conf_reader_t *cr, uint32_t token);
 
 /*
- * Where a string is due: { "file": PATH } becomes the file's content without
- * its last line end, with ${CREDENTIALS_DIRECTORY} expanded in PATH.  Any
- * other value stays for the caller to judge.
+ * Turns { "file": PATH } into a string, the file's content without its last
+ * line end; ${CREDENTIALS_DIRECTORY} is expanded in PATH.  Leaves any other
+ * value as it is.
  */
 int conf_resolve(conf_reader_t *cr, uint32_t token);
 

@@ -1,4 +1,4 @@
-/* Setters of keys that hold one value, and the values of "where". */
+/* Setters of "$schema", "start", "listen" and "where". */
 
 #include <string.h>
 

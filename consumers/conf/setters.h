@@ -1,4 +1,4 @@
-/* The setters of the table's keys that need one. */
+/* Setters of the keys whose kind fills no field by itself. */
 
 #ifndef SLUICE_CONF_SETTERS_H
 #define SLUICE_CONF_SETTERS_H
@@ -13,7 +13,7 @@ conf_set_t  conf_set_start;
 conf_set_t  conf_set_listen;
 conf_set_t  conf_set_where;
 
-/* tables.c: scope conf_t, but of conf_column_t type and transform */
+/* tables.c: scope conf_t; of type and transform conf_column_t */
 conf_set_t  conf_set_table;
 conf_set_t  conf_set_columns;
 conf_set_t  conf_set_type;

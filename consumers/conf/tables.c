@@ -1,4 +1,4 @@
-/* Setters of what belongs to a table: its name, its columns, its route. */
+/* Setters of a table's keys: its name, its columns, its values in "route". */
 
 #include <string.h>
 
@@ -21,8 +21,8 @@ static int conf_route(conf_reader_t *cr, uint32_t name, conf_route_t *route);
 
 
 /*
- * NAME or SCHEMA.NAME, each as it is in the catalogue: nothing is folded to
- * lower case, nothing is taken as SQL.
+ * NAME or SCHEMA.NAME, each exactly as in the catalogue: not folded to lower
+ * case, not read as SQL.
  */
 
 int
@@ -270,7 +270,7 @@ conf_set_routes(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 }
 
 
-/* A table, or the name of another value that goes into the same one. */
+/* A table, or another value that has the same table. */
 
 static int
 conf_route(conf_reader_t *cr, uint32_t name, conf_route_t *route)

@@ -14,7 +14,7 @@
 typedef struct {
     const char   *name;
     type_kind_t   kind;
-    int           modifiers;    /* numbers it takes in parentheses, at most */
+    int           modifiers;    /* most numbers in parentheses */
 } type_name_t;
 
 
@@ -59,7 +59,7 @@ static const type_name_t  type_names[] = {
 };
 
 
-/* Whether it ends as an array's does; "len" is then that of the element. */
+/* Whether the name is an array's; "len" is then that of its element's. */
 
 static bool
 type_is_array(const char *name, size_t *len)
@@ -79,8 +79,8 @@ type_is_array(const char *name, size_t *len)
 
 
 /*
- * Copies the name in lower case without its parenthesis; returns how many
- * numbers that held, -1 if it is malformed.
+ * Copies the name in lower case without its parentheses.  Returns how many
+ * numbers they held, or -1 if they are malformed.
  */
 
 static int

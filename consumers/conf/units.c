@@ -1,4 +1,4 @@
-/* Values of the configuration: numbers, units, times, nearest names. */
+/* Parses numbers with units and times; finds the nearest name. */
 
 #include <ctype.h>
 #include <stdbool.h>

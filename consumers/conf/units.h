@@ -1,4 +1,4 @@
-/* Values of the configuration: numbers, units, times, nearest names. */
+/* Parses numbers with units and times; finds the nearest name. */
 
 #ifndef SLUICE_CONF_UNITS_H
 #define SLUICE_CONF_UNITS_H
@@ -21,10 +21,11 @@ void conf_near_init(conf_near_t *near, const char *name);
 void conf_near_try(conf_near_t *near, const char *candidate, size_t len);
 
 /*
- * Each returns 0, or -1 if "s" is malformed: a whole number of JSON, also as
- * "1e4"; bytes, "8m", "512k", "1g", "4096"; milliseconds, "20ms", "10s", "5m",
- * "2h", "30d", whose unit is a must; milliseconds since 1970 UTC of RFC 3339,
- * section 5.6, "2026-01-31T12:00:00.5+01:00".
+ * Each returns 0, or -1 if "s" is malformed.  A count is a whole number of
+ * JSON, also as "1e4".  A size is in bytes: "8m", "512k", "1g", "4096".  A time
+ * has a unit and is in milliseconds: "20ms", "10s", "5m", "2h", "30d".  A date
+ * (RFC 3339, section 5.6) is in milliseconds since 1970 UTC:
+ * "2026-01-31T12:00:00.5+01:00".
  */
 int conf_parse_count(const char *s, int64_t *n);
 int conf_parse_size(const char *s, int64_t *bytes);

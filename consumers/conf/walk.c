@@ -1,4 +1,4 @@
-/* Objects of the configuration, read by a table of keys. */
+/* Reads objects of the configuration by a table of keys. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +132,7 @@ conf_walk(conf_reader_t *cr, uint32_t object, const char *parent, void *scope)
 }
 
 
-/* Names the nearest key of this object, else the same word elsewhere. */
+/* Suggests the nearest key of this object, else that name elsewhere. */
 
 static int
 conf_unknown(conf_reader_t *cr, uint32_t name, const char *parent)
@@ -172,7 +172,7 @@ conf_unknown(conf_reader_t *cr, uint32_t name, const char *parent)
 }
 
 
-/* A default is a text of its own, read as the file is. */
+/* A default is JSON of its own and is read as the file is. */
 
 static int
 conf_absent(conf_reader_t *cr, uint32_t object, const conf_key_t *key,
@@ -269,7 +269,7 @@ conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token, void *scope)
 }
 
 
-/* A number, or one with a unit, of the kind. */
+/* A count, size or time. */
 
 static int
 conf_number(conf_kind_t kind, const char *s, int64_t *number)

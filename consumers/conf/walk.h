@@ -1,4 +1,4 @@
-/* Objects of the configuration, read by a table of keys. */
+/* Reads objects of the configuration by a table of keys. */
 
 #ifndef SLUICE_CONF_WALK_H
 #define SLUICE_CONF_WALK_H
@@ -27,8 +27,8 @@ typedef enum {
 
 
 /*
- * Called with the value and the struct of the key's scope: conf_t, or what
- * the setter of a list gives conf_walk().  Returns 0, or -1 by conf_fail().
+ * Reads the value at "token" into "scope": a conf_t, or what the setter of a
+ * list gives conf_walk().  Returns 0, or -1 by conf_fail().
  */
 typedef int conf_set_t(conf_reader_t *cr, const conf_key_t *key,
     uint32_t token, void *scope);
@@ -67,7 +67,7 @@ int conf_walk(conf_reader_t *cr, uint32_t object, const char *parent,
 int conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope);
 
-/* Says that the key must be what the words are; returns -1. */
+/* Fails with "KEY must be WORDS"; returns -1. */
 int conf_must(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     const char *words);
 
