@@ -66,7 +66,9 @@ ngx_kafka_conf_prove(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf, ngx_uint_t n)
                  ? "librdkafka did not start in time"
                  : "librdkafka did not start";
 
-        ngx_kafka_conf_blame(cycle->log, kcf[proof->block], reason);
+        /* it may have ended behind the last block */
+        ngx_kafka_conf_blame(cycle->log, kcf[ngx_min(proof->block, n - 1)],
+                             reason);
     }
 
     (void) munmap(proof, sizeof(ngx_kafka_proof_t));
