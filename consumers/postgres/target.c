@@ -3,15 +3,59 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "conf/types.h"
 #include "postgres/ddl.h"
 #include "postgres/sql.h"
-#include "postgres/target_impl.h"
+#include "postgres/target.h"
+
+
+/* What target_query() selects, by number. */
+enum {
+    TARGET_NAME = 0,
+    TARGET_TYPE,          /* of a domain its base, of its array, too */
+    TARGET_FILLED,        /* 't': PostgreSQL fills it, whatever is given */
+    TARGET_DEFAULT,       /* "", 'c': a constant, 'v': any other */
+    TARGET_EXPRESSION,    /* of the default */
+    TARGET_BY_INSERT,     /* 't': of its table, which COPY refuses */
+    TARGET_TYPE_OID,      /* of a domain its own */
+    TARGET_NOT_NULL,
+    TARGET_PLAIN          /* 't': of its table: see target_query() */
+};
 
 
 static int target_room(target_t *target, const PGresult *rows);
 static int target_find(target_t *target, char *reason, size_t size);
 static int target_rest(const target_t *target, char *reason, size_t size);
 static bool target_is_plain(const target_t *target);
+static int target_auto(target_t *target);
+static void target_auto_free(target_t *target);
+static int target_auto_path(conf_column_t *column);
+static int target_constant(const target_t *target, size_t i);
+
+
+static bool
+target_is(const PGresult *rows, int row, int column)
+{
+    return PQgetvalue(rows, row, column)[0] == 't';
+}
+
+
+/* The row of a column of that name, or -1. */
+
+static int
+target_row(const PGresult *rows, const char *name)
+{
+    int  row;
+
+    for (row = PQntuples(rows) - 1; row >= 0; row--) {
+        if (strcmp(PQgetvalue(rows, row, TARGET_NAME), name) == 0) {
+            break;
+        }
+    }
+
+    return row;
+}
 
 
 void
@@ -178,48 +222,38 @@ failed:
 static int
 target_find(target_t *target, char *reason, size_t size)
 {
-    int                   rc, row, rows;
+    int                   rc, row;
     size_t                i;
-    const char           *type;
-    const PGresult       *res;
+    const PGresult       *rows;
     const conf_column_t  *column;
 
     rc = 0;
-    res = target->rows;
-    rows = PQntuples(res);
-    target->by_insert = rows && target_is(res, 0, TARGET_BY_INSERT);
+    rows = target->rows;
+    target->by_insert = PQntuples(rows)
+                        && target_is(rows, 0, TARGET_BY_INSERT);
     target->plain = !target->by_insert && target_is_plain(target);
 
     for (i = 0; i < target->ncolumns; i++) {
         column = &target->columns[i];
+        row = target_row(rows, column->name);
 
-        for (row = 0; row < rows; row++) {
-            if (strcmp(PQgetvalue(res, row, TARGET_NAME), column->name) == 0)
-            {
-                break;
-            }
+        if (row == -1) {
+            target->types[i] = column->type ? column->type : ddl_type(column);
+            continue;
         }
 
-        type = NULL;
-
-        if (row < rows) {
-            type = PQgetvalue(res, row, TARGET_TYPE);
-            target->oids[i] = (uint32_t) sql_number(res, row,
-                                                    TARGET_TYPE_OID);
-
-            if (rc == 0 && column->from != CONF_FROM_IDENTITY
-                && target_is(res, row, TARGET_FILLED))
-            {
-                snprintf(reason, size, "column \"%s\" of table \"%s\" is "
-                         "filled by PostgreSQL", column->name,
-                         target->conf->table);
-                rc = -1;
-            }
-        }
-
-        target->table_types[i] = type;
+        target->table_types[i] = PQgetvalue(rows, row, TARGET_TYPE);
         target->types[i] = column->type ? column->type
-                           : type ? type : ddl_type(column);
+                                        : target->table_types[i];
+        target->oids[i] = (uint32_t) sql_number(rows, row, TARGET_TYPE_OID);
+
+        if (rc == 0 && column->from != CONF_FROM_IDENTITY
+            && target_is(rows, row, TARGET_FILLED))
+        {
+            snprintf(reason, size, "column \"%s\" of table \"%s\" is filled "
+                     "by PostgreSQL", column->name, target->conf->table);
+            rc = -1;
+        }
     }
 
     return rc;
@@ -260,21 +294,188 @@ target_is_plain(const target_t *target)
 {
     int              row;
     size_t           n;
-    const conf_t    *conf;
-    const PGresult  *res;
+    const PGresult  *rows;
 
-    conf = target->conf;
-    res = target->rows;
+    n = target->conf->key.n;
+    rows = target->rows;
 
-    for (row = 0, n = 0; row < PQntuples(res); row++) {
-        if (!target_is(res, row, TARGET_PLAIN)) {
+    for (row = 0; row < PQntuples(rows); row++) {
+        if (!target_is(rows, row, TARGET_PLAIN)) {
             return false;
         }
 
-        if (target_is(res, row, TARGET_NOT_NULL)) {
-            n += conf_is_key(&conf->key, PQgetvalue(res, row, TARGET_NAME));
+        n -= target_is(rows, row, TARGET_NOT_NULL)
+             && conf_is_key(&target->conf->key,
+                            PQgetvalue(rows, row, TARGET_NAME));
+    }
+
+    return n == 0 && target->conf->key.n;
+}
+
+
+/*
+ * "columns": "auto": each column is taken from the field of its name.  A
+ * column that PostgreSQL fills, or whose default is no constant, is left
+ * to the table: COPY cannot ask for a default in some rows only.
+ */
+
+static int
+target_auto(target_t *target)
+{
+    int             row, rows;
+    char            class;
+    char           *name;
+    const conf_t   *conf;
+    conf_column_t  *column;
+
+    conf = target->conf;
+    rows = PQntuples(target->rows);
+
+    target->ncolumns = 0;
+    target->own = calloc((size_t) rows + 1, sizeof(conf_column_t));
+    if (target->own == NULL) {
+        return -1;
+    }
+
+    target->columns = target->own;
+
+    for (row = 0; row < rows; row++) {
+        name = PQgetvalue(target->rows, row, TARGET_NAME);
+        class = PQgetvalue(target->rows, row, TARGET_DEFAULT)[0];
+
+        if (class == 'v') {
+            log_info("column \"%s\" of table \"%s\" is left to the table's "
+                     "default", name, conf->table);
+            continue;
+        }
+
+        if (target_is(target->rows, row, TARGET_FILLED)) {
+            continue;
+        }
+
+        column = &target->own[target->ncolumns++];
+        column->name = name;
+        column->from = conf->rest && strcmp(conf->rest, name) == 0
+                       ? CONF_FROM_REST : CONF_FROM_PATH;
+
+        if (column->from == CONF_FROM_PATH && target_auto_path(column) == -1)
+        {
+            return -1;
         }
     }
 
-    return n && n == conf->key.n;
+    return 0;
+}
+
+
+static void
+target_auto_free(target_t *target)
+{
+    size_t  i;
+
+    for (i = 0; target->own && i < target->ncolumns; i++) {
+        free(target->own[i].path);
+        free(target->own[i].fallback);
+        json_pointer_free(target->own[i].pointer);
+    }
+
+    free(target->own);
+}
+
+
+/* The path of a column: the member of the column's name. */
+
+static int
+target_auto_path(conf_column_t *column)
+{
+    size_t       len;
+    const char  *reason;
+
+    len = strlen(column->name);
+
+    column->path = malloc(len * 2 + 2);
+    if (column->path == NULL) {
+        return -1;
+    }
+
+    column->path[0] = '/';
+    *json_pointer_escape(column->path + 1, column->name, len) = '\0';
+
+    column->pointer = json_pointer_compile(column->path, strlen(column->path),
+                                           &reason);
+
+    return column->pointer ? 0 : -1;
+}
+
+
+/* The row of a column whose default is a constant, or -1. */
+
+static int
+target_constant(const target_t *target, size_t i)
+{
+    int                   row;
+    const conf_column_t  *column;
+
+    column = &target->columns[i];
+    row = target_row(target->rows, column->name);
+
+    return column->from == CONF_FROM_PATH
+           && PQgetvalue(target->rows, row, TARGET_DEFAULT)[0] == 'c'
+           ? row : -1;
+}
+
+
+/* One row with a field for each constant, as JSON. */
+
+void
+target_defaults_query(buf_t *sql, const target_t *target)
+{
+    int          row;
+    size_t       i;
+    type_kind_t  kind;
+
+    for (i = 0; i < target->ncolumns; i++) {
+        row = target_constant(target, i);
+
+        if (row == -1) {
+            continue;
+        }
+
+        kind = type_kind(target->table_types[i]);
+        buf_addf(sql, sql->len ? "," : "SELECT ");
+
+        /* the catalogue's own text of the table owner's expression */
+        buf_addf(sql, kind == TYPE_JSON ? "(%s)::text"
+                 : kind == TYPE_BYTEA
+                 ? "to_json(translate(encode(%s,'base64'),E'\\n',''))::text"
+                 : "to_json((%s)::text)::text",
+                 PQgetvalue(target->rows, row, TARGET_EXPRESSION));
+        buf_addf(sql, " AS c%zu", i);
+    }
+}
+
+
+int
+target_defaults_take(target_t *target, const PGresult *values)
+{
+    int     at;
+    size_t  i;
+
+    for (i = 0, at = 0; i < target->ncolumns; i++) {
+
+        if (target_constant(target, i) == -1) {
+            continue;
+        }
+
+        if (!PQgetisnull(values, 0, at)) {
+            target->own[i].fallback = strdup(PQgetvalue(values, 0, at));
+            if (target->own[i].fallback == NULL) {
+                return -1;
+            }
+        }
+
+        at++;
+    }
+
+    return 0;
 }
