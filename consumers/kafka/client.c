@@ -9,7 +9,7 @@
 #include "kafka/client.h"
 
 
-/* Read ahead over all partitions: bytes of records, and how many of them. */
+/* What is read ahead over all partitions: KiB of records, and records. */
 #define CLIENT_AHEAD_KB    (16 * 1024)
 #define CLIENT_AHEAD_MSGS  32768
 
@@ -25,16 +25,16 @@ typedef struct {
 /* Set before the file's properties, which may change them. */
 static const client_setting_t  client_presets[] = {
     { "client.id",                "sluice-consumer" },
-    /* a fetch is unpacked at once, to many times its size: small ones */
+    /* a fetch is unpacked at once, to many times its size: keep it small */
     { "fetch.max.bytes",          "262144" },
     { "fetch.message.max.bytes",  "65536" },
     /* a fetch of partitions that have nothing new keeps all others waiting */
     { "fetch.wait.max.ms",        "50" },
-    { "message.max.bytes",        "262144" },    /* bounds the first below */
+    { "message.max.bytes",        "262144" },    /* at most fetch.max.bytes */
     { "reconnect.backoff.max.ms", "1000" },
     { "session.timeout.ms",       "10000" },
-    /* a broker is asked for one fetch at a time: an answer that never comes
-       keeps all its partitions waiting */
+    /* a broker gets one fetch at a time: all its partitions wait for an
+       answer that never comes */
     { "socket.timeout.ms",        "15000" },
     { "socket.keepalive.enable",  "true" },
     { "socket.nagle.disable",     "true" },
@@ -51,7 +51,7 @@ static const client_setting_t  client_producer[] = {
     { "linger.ms",                    "5" },
     { "log.queue",                    "true" },
     { "max.in.flight.requests.per.connection", "1" },
-    /* the broker says what is too large */
+    /* the broker decides what is too large */
     { "message.max.bytes",            "1000000000" },
     { "message.timeout.ms",           "10000" },
     { "queue.buffering.max.kbytes",   "65536" },

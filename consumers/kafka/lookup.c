@@ -244,7 +244,7 @@ lookup_topic(lookup_t *lookup)
     result = &lookup->result;
     rc = -1;
 
-    /* the consumer's own handle of the topic, where it has one */
+    /* this is the consumer's own handle of the topic if it has one */
     rkt = rd_kafka_topic_new(lookup->rk, lookup->topic, NULL);
     if (rkt == NULL) {
         return lookup_fail(lookup, rd_kafka_last_error());
@@ -376,7 +376,7 @@ lookup_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     {
         snprintf(lookup->said, sizeof(lookup->said), "%s", reason);
 
-        /* a time that differs would make it another reason */
+        /* the same reason with another time is not another reason */
         after = strstr(lookup->said, " (after ");
         if (after) {
             *after = '\0';

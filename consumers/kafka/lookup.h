@@ -30,8 +30,8 @@ typedef struct {
 
 
 typedef struct {
-    char              error[LOOKUP_REASON];    /* "": it went well */
-    bool              unreached;               /* as no broker answered */
+    char              error[LOOKUP_REASON];    /* "": all is known */
+    bool              unreached;               /* no broker answered */
     char              cluster[64];
     int               partitions;              /* of the topic */
     lookup_range_t   *ranges;

@@ -1,4 +1,4 @@
-/* The group's side of a topic: membership, assignments, librdkafka's errors. */
+/* A topic in its group: membership and assignments; not reading it. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 
 #define SOURCE_LOOK    1000     /* ms between two looks into all queues */
-#define SOURCE_SILENT  10000    /* ms for a partition's first sign, at first */
+#define SOURCE_SILENT  10000    /* ms to wait for a partition's first event */
 
 
 static int source_subscribe(source_t *source, char *err);
@@ -140,9 +140,9 @@ source_partitions(source_t *source, size_t *n)
 
 
 /*
- * The rebalance is acknowledged at once with nothing to read, as librdkafka
- * skips the group's next rebalance while an assign() is due; the loop claims
- * the offsets in PostgreSQL and then assigns for good.
+ * A rebalance is acknowledged at once with nothing to read, as librdkafka
+ * skips the group's next rebalance while an assign() is due.  The loop claims
+ * the offsets in PostgreSQL, then calls source_assign().
  */
 
 static void
@@ -185,7 +185,7 @@ source_assign_none(source_t *source)
 }
 
 
-/* In ascending order, so that all daemons lock rows in one order. */
+/* Partitions are sorted, so that all daemons lock rows in one order. */
 
 static void
 source_take(source_t *source, rd_kafka_topic_partition_list_t *list)
@@ -231,8 +231,8 @@ source_drop(source_t *source)
 
 /*
  * Opens a partition's own queue, apart from the main one.  Each assignment
- * opens the queue again, as a topic that was deleted and made again has new
- * ones.  Records of an assignment before this one are dropped.
+ * opens it again, as a topic that was deleted and created again has new
+ * queues.  Records of an earlier assignment are dropped.
  */
 
 static int
@@ -357,7 +357,7 @@ source_poll(source_t *source)
 
     now = clock_ms();
 
-    /* an event that was missed costs a second, not the rest of the day */
+    /* a look at all queues now and then, should an event be missed */
     if (read(source->fd, &n, sizeof(n)) == sizeof(n)
         || now - source->looked >= SOURCE_LOOK)
     {
@@ -380,7 +380,7 @@ source_poll(source_t *source)
             source_message_error(source, NULL, rkm);
 
         } else {
-            /* a record that passed by its partition's queue */
+            /* a record that did not come by its partition's queue */
             source->status.reassign = true;
         }
 

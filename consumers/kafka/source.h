@@ -1,5 +1,5 @@
 /*
- * The topic's side: group membership, partition queues, records in order.
+ * A topic in its group: membership, assignments, records in order.
  *
  * Room: the Kafka client: group, partitions, records, look-ups.
  */
@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/clock.h"
 #include "conf/conf.h"
 
 
@@ -30,7 +29,7 @@ typedef struct {
 
     /* from PostgreSQL, when it was claimed */
     int64_t            stored;      /* next_offset, kept up with commits */
-    int64_t            told;        /* the same as Kafka was told it last */
+    int64_t            told;        /* next_offset that Kafka was told */
     int64_t            epoch;
     int64_t            run;         /* first offset of the run that ends at
                                        "stored", or "stored" */
@@ -39,13 +38,13 @@ typedef struct {
     uint32_t           last_crc;
 
     int64_t            begin;       /* first offset the log holds */
-    int64_t            end;         /* behind its last, when it was asked */
+    int64_t            end;         /* its next offset, when it was asked */
     int64_t            expected;    /* the offset due next */
     int64_t            eof;         /* the log ended there, or -1 */
-    bool               past;        /* it came to the end of a replay */
+    bool               past;        /* at the end of a replay */
     bool               verify;      /* the stored record is read first */
-    int64_t            silent;      /* since when, on clock_ms(), nothing has
-                                       come of it; 0: something has */
+    int64_t            silent;      /* clock_ms() of an assignment that no
+                                       event has answered; 0: one has */
     int                range;       /* in the batch being filled, or -1 */
 } source_partition_t;
 
@@ -53,30 +52,36 @@ typedef struct {
 /* What the loop reads after source_poll() and source_next(). */
 typedef struct {
     uint64_t   generation;          /* counts assignments and revocations */
-    bool       reassign;            /* a partition's error: claim it anew */
-    bool       recheck;             /* source_assign() is due, once what was
-                                       read is stored */
+    bool       reassign;            /* a partition failed: claim all again */
+    bool       recheck;             /* store what was read, then call
+                                       source_assign() */
     bool       down;                /* no broker can be reached */
-    bool       doubt;               /* one could not be: are others up? */
-    char       fault[SOURCE_REASON];    /* a stored record is another one */
+    bool       doubt;               /* a broker cannot be reached; it may be
+                                       the last one */
+    char       fault[SOURCE_REASON];    /* the topic has another record than
+                                           the one stored last */
     uint64_t   dropped;             /* records below the offset due */
     uint64_t   gaps;
     uint64_t   rebalances;
-    char       fatal[SOURCE_REASON];    /* the client is of no use any more */
+    char       fatal[SOURCE_REASON];    /* the client cannot go on */
 } source_status_t;
 
 
-/* Joins the group.  Returns NULL with a text in "err". */
+/*
+ * Joins the group.  "conf" must outlive the source; see client_conf() for
+ * "partitions".  NULL with a text in "err" (CONF_ERROR_MAX bytes).
+ */
 source_t *source_create(const conf_t *conf, int partitions, char *err);
 void source_destroy(source_t *source);
 
+/* Both stay the source's. */
 rd_kafka_t *source_handle(source_t *source);
 source_status_t *source_status(source_t *source);
 
-/* No broker can be reached; says so unless it is known. */
+/* Notes that no broker can be reached, and logs it the first time. */
 void source_down(source_t *source, const char *reason);
 
-/* Readable when a queue has something. */
+/* Readable when a queue has an event. */
 int source_fd(const source_t *source);
 
 /* Serves the main queue: rebalances, errors, the log. */
@@ -86,9 +91,9 @@ void source_poll(source_t *source);
 source_partition_t *source_partitions(source_t *source, size_t *n);
 
 /*
- * Begins to read every partition at its "stored" offset, or at the record
- * before it to verify that.  Replaces what was read ahead.  Due as well when
- * "recheck" says that the topic may have been made again meanwhile.
+ * Begins to read each partition at its "stored" offset, or at the record
+ * before that offset to compare it.  Drops what was read ahead.  Due after a
+ * claim, and when "recheck" says that the topic may have been created again.
  */
 void source_assign(source_t *source);
 /* Reads nothing until source_assign(), and stays in the group. */

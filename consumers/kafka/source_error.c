@@ -26,7 +26,7 @@ source_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        /* what may come under this name later is another topic */
+        /* a topic that comes later under this name is another one */
         source->status.reassign = source->npartitions != 0;
         log_limited(&source->errors, "Kafka: %s", reason);
         return;
@@ -59,7 +59,7 @@ source_message_error(source_t *source, source_partition_t *p,
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         if (p) {
             p->eof = rkm->offset;
-            /* a log that ends before what is stored was made again */
+            /* a log that ends before what is stored was created again */
             source->status.reassign |= rkm->offset < p->expected;
         }
         return;

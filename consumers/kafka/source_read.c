@@ -1,4 +1,4 @@
-/* Reading: records in order, each at the offset due or behind it. */
+/* Reading a topic: records in order, none below the offset due. */
 
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 
 #define SOURCE_TURN       128    /* records of one partition, then the next */
 
-/* read since librdkafka was last told to look at its queues */
+/* read before librdkafka is told to look at its queues */
 #define SOURCE_WAKE_MSGS   4096
 #define SOURCE_WAKE_BYTES  (1024 * 1024)
 
@@ -85,9 +85,8 @@ source_next(source_t *source, source_partition_t **partition)
 
 
 /*
- * An assignment is answered by a record or by the partition's end, within a
- * fetch.  What librdkafka has lost on the way would be waited for for ever,
- * in all peace, so the wait has an end.
+ * Within a fetch, each assignment brings a record or the partition's end.
+ * librdkafka may lose an assignment without an error, so the wait is bounded.
  */
 
 static bool
@@ -110,11 +109,12 @@ source_is_silent(source_t *source, source_partition_t *p)
         return false;
     }
 
-    log_warnx("topic \"%s\", partition %d: nothing has come of it for %lld s, "
-              "not even its end; it is asked for anew", source->conf->topic,
-              p->id, (long long) (now - p->silent) / 1000);
+    log_warnx("topic \"%s\", partition %d: Kafka has sent nothing for %lld s, "
+              "not even the end of the log; asking again",
+              source->conf->topic, p->id,
+              (long long) (now - p->silent) / 1000);
 
-    /* all begin again with it: some may only be slow */
+    /* all partitions are assigned again, and the rest may only be slow */
     source->patience *= 2;
     source->status.doubt = true;
 
@@ -123,9 +123,9 @@ source_is_silent(source_t *source, source_partition_t *p)
 
 
 /*
- * A broker's thread that found all its queues full sleeps for up to a second
- * and is not told that they were read meanwhile (fetch.queue.backoff.ms came
- * with librdkafka 2.2).  Setting the credentials it has anyway wakes it.
+ * A broker's thread that found all its queues full sleeps for up to a second,
+ * even if they are read meanwhile (fetch.queue.backoff.ms came with librdkafka
+ * 2.2).  Setting the credentials that the client already has wakes it.
  */
 
 static void
@@ -175,8 +175,8 @@ source_accept(source_t *source, source_partition_t *p,
     }
 
     /*
-     * librdkafka reads on in a topic that was deleted and made again, but
-     * asks for metadata before it does
+     * librdkafka goes on to read a topic that was deleted and created again,
+     * but asks for metadata first
      */
     if (atomic_load(&source->changed)) {
         source->status.recheck = true;
@@ -200,7 +200,7 @@ source_accept(source_t *source, source_partition_t *p,
 }
 
 
-/* Returns true if the record is one to take, false if it was compared. */
+/* True for a record to store, false for the record that was compared. */
 
 static bool
 source_verify(source_t *source, source_partition_t *p,
@@ -223,9 +223,9 @@ source_verify(source_t *source, source_partition_t *p,
     if (!message_is(rkm, p->last_timestamp, p->last_crc)) {
         snprintf(source->status.fault, SOURCE_REASON,
                  "topic \"%s\", partition %d: the record at offset %lld is "
-                 "not the one that was stored, so the topic was made again; "
-                 "its offsets %lld to %lld would be skipped (\"offsets "
-                 "reset\" says where to go on)",
+                 "not the one that was stored, so the topic was created "
+                 "again; its offsets %lld to %lld would be skipped "
+                 "(\"offsets reset\" says where to go on)",
                  source->conf->topic, p->id, (long long) rkm->offset,
                  (long long) p->begin, (long long) p->stored - 1);
     }

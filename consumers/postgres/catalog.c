@@ -415,7 +415,7 @@ catalog_on_defaults(void *data, const pg_reply_t *reply)
 {
     catalog_t  *catalog = data;
 
-    if (catalog_no_rows(catalog, reply, "could not ask for the defaults")
+    if (catalog_no_rows(catalog, reply, "could not read the columns' defaults")
         == -1)
     {
         return;

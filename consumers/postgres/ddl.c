@@ -1,4 +1,4 @@
-/* The DDL and the grants a configuration asks for. */
+/* The DDL and the grants that a configuration asks for. */
 
 #include "postgres/ddl.h"
 
@@ -101,8 +101,8 @@ ddl_table(buf_t *sql, const conf_t *conf)
 
 
 /*
- * Without NOT NULL, which the rows that are there could not satisfy: the
- * daemon itself sees to "required".
+ * Rows that are already there could not satisfy NOT NULL, so it is left out;
+ * the daemon itself checks "required".
  */
 
 void

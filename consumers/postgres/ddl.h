@@ -1,4 +1,4 @@
-/* The DDL and the grants a configuration asks for. */
+/* The DDL and the grants that a configuration asks for. */
 
 #ifndef SLUICE_DDL_H
 #define SLUICE_DDL_H
@@ -27,9 +27,9 @@ void ddl_add_column(buf_t *sql, const conf_t *conf,
     const conf_column_t *column);
 
 /*
- * All that has to be there for a daemon that may do no DDL: sluice's own
- * tables, the target where "create_table" and "evolve" ask for it, and the
- * grants for "role" (NULL: none).  May be run again.
+ * What an administrator runs for a daemon that may do no DDL: schema "sluice",
+ * the targets where "create_table" and "evolve" ask for it, and the grants for
+ * "role" (NULL: none).  May be run again.
  */
 void ddl_script(buf_t *sql, const conf_t *conf, const char *role);
 

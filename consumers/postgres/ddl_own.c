@@ -1,4 +1,4 @@
-/* The text of schema "sluice": the daemons' own tables, not a target's. */
+/* The text of schema "sluice": Sluice's own tables, not a target's. */
 
 #include "postgres/ddl.h"
 
@@ -36,11 +36,10 @@
 
 
 /*
- * Daemons start together, so one of them makes the tables while the others
- * wait for its lock.  Rows that are updated with every batch keep room on
- * their page for it.  What a version adds is added to the one before, by
- * statements that may be repeated; nothing that version uses is taken away,
- * so that its daemons go on meanwhile.
+ * Of daemons that start together, one makes the tables while the others wait
+ * for its lock.  fillfactor leaves room on a page for the rows that each batch
+ * updates.  A version only adds to the one before, by statements that may run
+ * again, so daemons of the version before go on meanwhile.
  */
 static const char  ddl_text[] =
     "BEGIN;"

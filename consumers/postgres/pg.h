@@ -1,5 +1,5 @@
 /*
- * A connection to PostgreSQL that never blocks: one query string a time.
+ * A connection to PostgreSQL that never blocks: one query string at a time.
  *
  * Room: the connection, SQL text, catalogue, DDL, SQLSTATEs.
  */
@@ -41,8 +41,8 @@ typedef struct {
 
 
 /*
- * Called once a query string, from pg_io(); "rows" is freed behind it.  It
- * may send the next query.
+ * Called once for each query string, from pg_io() or pg_tick().  "reply" and
+ * its rows are freed after the call, which may send the next query.
  */
 typedef void (*pg_done_pt)(void *data, const pg_reply_t *reply);
 
@@ -53,8 +53,9 @@ typedef void (*pg_done_pt)(void *data, const pg_reply_t *reply);
 typedef size_t (*pg_copy_pt)(void *data, const char **chunk);
 
 /*
- * Connected (error NULL), or not, with the server's SQLSTATE or "".  A failed
- * connection is closed before the call.
+ * Called when a connection is there ("error" is NULL), and when one failed or
+ * was lost while idle, with the server's SQLSTATE or "".  The connection is
+ * then closed already.
  */
 typedef void (*pg_ready_pt)(void *data, const char *error,
     const char *sqlstate);
@@ -66,7 +67,7 @@ pg_t *pg_create(const char *conninfo, const char *name, pg_ready_pt ready,
 void pg_destroy(pg_t *pg);
 
 void pg_connect(pg_t *pg);
-/* Drops the session; no handler is called any more. */
+/* Drops the session without calling a handler. */
 void pg_close(pg_t *pg);
 
 pg_state_t pg_state(const pg_t *pg);
@@ -80,17 +81,17 @@ void pg_query(pg_t *pg, const char *sql, pg_copy_pt copy, pg_done_pt done,
     void *data);
 
 /*
- * Lets the next query's failure leave its transaction as it is; otherwise it
+ * Leaves the transaction open if the next query fails.  Without this call it
  * is rolled back before "done" is called.
  */
 void pg_keep_failed(pg_t *pg);
 
-/* ms, monotonic, since when the query has been under way; 0: none is. */
+/* When the query under way was sent (ms, monotonic); 0: none is. */
 int64_t pg_busy_since(const pg_t *pg);
 
 /*
- * The SQLSTATE (6 bytes) that ended the last query or attempt to connect
- * that failed; "" when it was taken already.
+ * Writes the SQLSTATE (6 bytes) of the last failure, of a query or of a
+ * connection; "" when it was taken already.
  */
 void pg_take_failure(pg_t *pg, char *sqlstate);
 
@@ -99,7 +100,7 @@ int pg_fd(const pg_t *pg);
 short pg_events(const pg_t *pg);
 void pg_io(pg_t *pg, short revents);
 
-/* To be called at least at pg_deadline() (ms, monotonic; 0: none). */
+/* Call pg_tick() at pg_deadline() (ms, monotonic; 0: none) or before. */
 void pg_tick(pg_t *pg, int64_t now);
 int64_t pg_deadline(const pg_t *pg);
 

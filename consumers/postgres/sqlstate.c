@@ -1,4 +1,4 @@
-/* Whose fault an SQLSTATE is: one table, longest match first. */
+/* What the daemon does after an error of PostgreSQL: one table, by SQLSTATE. */
 
 #include <stdio.h>
 #include <string.h>
@@ -13,9 +13,10 @@ typedef struct {
 
 
 /*
- * PostgreSQL's manual, appendix A.  A longer prefix stands before the class
- * it belongs to; what no line names holds, an error that a function raises
- * with a warning's code (01, 02) too: its transaction is gone as any other.
+ * The codes are those of PostgreSQL's manual, appendix A.  A longer prefix
+ * stands before its class.  A code that no line names holds.  So does an error
+ * that a function raises with a warning's code (01, 02): it ends the
+ * transaction like any other.
  */
 static const sqlstate_rule_t  sqlstate_rules[] = {
     { "SL001", SQLSTATE_FENCED },
@@ -81,9 +82,9 @@ sqlstate_action(const char *state, const char *constraint,
 
 
 /*
- * Some types' input complains in class 42: of the text of a tsquery, or of
- * a regclass that is none.  COPY then names the column, and no function
- * stands above it; a grant that is missing is another matter.
+ * Some types report a wrong value in class 42: a tsquery, or a regclass whose
+ * name does not exist.  COPY then names the column on the first line of the
+ * context.  A missing grant is not a value's fault.
  */
 
 static bool

@@ -1,4 +1,4 @@
-/* Whose fault an SQLSTATE is. */
+/* What the daemon does after an error of PostgreSQL. */
 
 #ifndef SLUICE_SQLSTATE_H
 #define SLUICE_SQLSTATE_H
@@ -13,15 +13,15 @@
 typedef enum {
     SQLSTATE_OK = 0,
     SQLSTATE_ROW,          /* dead letter for the record */
-    SQLSTATE_ROW_LATER,    /* retry a while, then the row's */
-    SQLSTATE_RETRY,        /* roll back, the same batch again */
-    SQLSTATE_RECONNECT,    /* the session is of no use any more */
+    SQLSTATE_ROW_LATER,    /* retry a while, then as SQLSTATE_ROW */
+    SQLSTATE_RETRY,        /* roll back, then the same batch again */
+    SQLSTATE_RECONNECT,    /* the session is lost */
     SQLSTATE_FENCED,       /* another daemon took the partition over */
-    SQLSTATE_HOLD          /* somebody has to mend it; nothing is skipped */
+    SQLSTATE_HOLD          /* wait until somebody mends it; skip nothing */
 } sqlstate_action_t;
 
 
-/* How a piece of work ended, and why it did not go well. */
+/* How a piece of work ended; "reason" is "" where it went well. */
 typedef struct {
     sqlstate_action_t  action;
     char               reason[SQL_REASON];
@@ -32,10 +32,10 @@ typedef void (*outcome_pt)(void *data, const outcome_t *outcome);
 
 
 /*
- * "state" is an error's five characters, which are never SQLSTATE_OK; NULL or
- * empty where there was none.  "constraint" is the constraint's name,
- * "function" the server's source function, each NULL where the report has
- * none.
+ * What follows from "state", an error's five characters; NULL or "" is
+ * SQLSTATE_OK, and nothing else is.  "constraint" is the constraint's name,
+ * "function" the function of the server's source, each NULL where the report
+ * has none.
  */
 sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
     const char *function);

@@ -1,6 +1,6 @@
 /*
  * What the catalogue says of one table: its columns, their types, how it takes
- * rows.  Reads and changes nothing itself: see catalog.h.
+ * rows.  Text of queries and their results only: catalog.h sends them.
  */
 
 #ifndef SLUICE_TARGET_H
