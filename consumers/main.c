@@ -28,6 +28,7 @@ typedef enum {
     MAIN_HELP,
     MAIN_HELP_CONFIG,
     MAIN_LOG_FORMAT,
+    MAIN_LOG_LEVEL,
     MAIN_VERSION,
     MAIN_NONE
 } main_key_t;
@@ -57,7 +58,8 @@ static int main_options(main_options_t *options, int *argc, char **argv);
 static main_key_t main_option(const char *arg, const char **value);
 static int main_set(main_options_t *options, main_key_t key,
     const char *value);
-static int main_format(main_options_t *options, const char *name);
+static int main_word(const char *name, const char *const *words, size_t n,
+    const char *what);
 static int main_run(const main_options_t *options, const command_t *command,
     int argc, char **argv);
 static int main_again(void);
@@ -77,6 +79,7 @@ static const main_option_t  known[] = {
     { "--help",        "-h", false, false },
     { "--help-config", NULL, false, true },
     { "--log-format",  NULL, true,  false },
+    { "--log-level",   NULL, true,  false },
     { "--version",     "-V", false, true }
 };
 
@@ -232,6 +235,12 @@ main_option(const char *arg, const char **value)
 static int
 main_set(main_options_t *options, main_key_t key, const char *value)
 {
+    int  word;
+
+    static const char *const  formats[] = { "text", "journal", "json" };
+    static const char *const  levels[] = { "error", "warn", "info",
+                                           "debug" };
+
     switch (key) {
 
     case MAIN_ROOT:
@@ -259,7 +268,14 @@ main_set(main_options_t *options, main_key_t key, const char *value)
         break;
 
     case MAIN_LOG_FORMAT:
-        return main_format(options, value);
+        word = main_word(value, formats, 3, "format");
+        options->format = (log_format_t) (LOG_TEXT + word);
+        return word == -1 ? -1 : 0;
+
+    case MAIN_LOG_LEVEL:
+        word = main_word(value, levels, 4, "level");
+        options->level = (log_level_t) (LOG_LEVEL_ERROR + word);
+        return word == -1 ? -1 : 0;
 
     case MAIN_VERSION:
         options->version = true;
@@ -273,28 +289,21 @@ main_set(main_options_t *options, main_key_t key, const char *value)
 }
 
 
+/* The place of a name among "words"; -1, and said, if it is none of them. */
+
 static int
-main_format(main_options_t *options, const char *name)
+main_word(const char *name, const char *const *words, size_t n,
+    const char *what)
 {
     size_t  i;
 
-    static const struct {
-        const char    *name;
-        log_format_t   format;
-    } formats[] = {
-        { "text",    LOG_TEXT },
-        { "journal", LOG_JOURNAL },
-        { "json",    LOG_JSON }
-    };
-
-    for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (strcmp(name, formats[i].name) == 0) {
-            options->format = formats[i].format;
-            return 0;
+    for (i = 0; i < n; i++) {
+        if (strcmp(name, words[i]) == 0) {
+            return (int) i;
         }
     }
 
-    fprintf(stderr, "unknown log format \"%s\"\n", name);
+    fprintf(stderr, "unknown log %s \"%s\"\n", what, name);
 
     return -1;
 }
@@ -361,14 +370,17 @@ usage(FILE *out)
             "  -c, --config FILE   the configuration, a JSON file\n"
             "  -t, --check         check it against the live broker and\n"
             "                      database, say what would happen, and exit\n"
-            "  -d, --debug         say more in the log\n"
+            "      --log-level LEVEL\n"
+            "                      error, warn, info (the default) or\n"
+            "                      debug, which tells the steps of a batch\n"
+            "  -d, --debug         the same as --log-level debug\n"
             "      --log-format FORMAT\n"
             "                      text, journal or json; by default journal\n"
             "                      where the log goes there, else text\n"
             "      --allow-root    run the daemon though this is root\n"
             "  -h, --help          show this, or a subcommand's own help\n"
             "      --help-config   show every key of the configuration, as\n"
-            "                      text, markdown, mdoc or schema\n"
+            "                      text or json\n"
             "  -V, --version       show the version\n"
             "\n"
             "Subcommands:\n");

@@ -335,6 +335,9 @@ def test_log_formats(consumer, topics, database, directory):
     code, text = daemon.run("--log-format", "xml")
     assert code == 2
     assert "xml" in text
+    code, text = daemon.run("--log-level", "loud")
+    assert code == 2
+    assert "loud" in text
 
     # as systemd does: the variable names the stream that it opened
     log = directory / "journal.log"
@@ -366,7 +369,7 @@ def test_every_line_of_a_running_daemon_has_the_form(consumer, topics,
                    " EXECUTE FUNCTION no()")
     daemon = consumer({**CONFIG, "topic": topic,
                        "kafka": {"debug": "cgrp"}}, start=False)
-    daemon.start("--debug", "--log-format", form)
+    daemon.start("--log-level", "debug", "--log-format", form)
     daemon.wait_log("trying again")
     database.query("ALTER TABLE t RENAME TO u")
     daemon.wait_log("holding")
