@@ -119,7 +119,7 @@ sim_holds(void)
         t = &m->daemon.trouble;
 
         if (m->alive && t->action == SQLSTATE_HOLD
-            && strstr(t->reason, "made again"))
+            && strstr(t->reason, "created again"))
         {
             return true;
         }
