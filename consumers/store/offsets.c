@@ -368,7 +368,7 @@ offsets_check(offsets_t *o, source_partition_t *p,
     if (p->stored > range->end) {
         snprintf(reason, size, "topic \"%s\", partition %d: offset %" PRId64
                  " is due but the log ends at %" PRId64 ", so the topic was "
-                 "made again or cut; its offsets %" PRId64 " to %" PRId64
+                 "created again or cut; its offsets %" PRId64 " to %" PRId64
                  " would be skipped (\"offsets reset\" says where to go "
                  "on)", o->conf->topic, p->id, p->stored,
                  range->end, range->begin, p->stored - 1);

@@ -223,9 +223,9 @@ static int
 repeat_other(const tool_t *tool, int32_t partition, const char *why,
     int64_t offset)
 {
-    report_error("topic \"%s\" was made again or cut: partition %d, %s %" PRId64
-                 "; its records would meet the rows of the old one's. %s "
-                 "--allow-duplicates if the rows' key is not the offset",
+    report_error("topic \"%s\" was created again or cut: partition %d, %s %"
+                 PRId64 "; its records would meet the rows of the old one's."
+                 " %s --allow-duplicates if the rows' key is not the offset",
                  tool->conf->topic, partition, why, offset,
                  tool->conf->nroutes
                  ? "Say" : "Name another table by --into, or say");

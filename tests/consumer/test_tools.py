@@ -342,7 +342,7 @@ def test_reset_back_in_a_topic_that_was_made_again(consumer, topics, database,
                   ("replay", "--from", "2026-01-01T00:00:00Z",
                    "--to", "2026-12-31T00:00:00Z")):
         said = told(daemon, *words, code=1)
-        assert "made again" in said and "--into" in said, said
+        assert "created again" in said and "--into" in said, said
     assert database.value("SELECT count(*) FROM sluice.audit") == 0
     told(daemon, "offsets", "reset", "--to-earliest", "--into", "u")
     other = consumer({**CONFIG, "topic": topic, "table": "u"})
