@@ -10,7 +10,7 @@
 
 
 #define BATCH_FIRST   64    /* elements of a fresh array */
-#define BATCH_GATHER  4     /* times as long as it takes to write */
+#define BATCH_GATHER  4     /* times as long as it takes to store */
 #define BATCH_LONGER  10    /* times "linger", at most */
 
 
@@ -188,7 +188,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     if (batch_room((void **) &batch->rows, batch->nrows, &batch->rows_size,
                    sizeof(batch_row_t))
         == -1
-        /* one more: a value without bytes still has a place, a null none */
+        /* one byte more, so that an empty value has a place, unlike a null */
         || buf_reserve(&batch->raw, len + 1) == -1
         || batch_advance(batch, &batch->ranges[range], record) == -1)
     {
@@ -275,7 +275,7 @@ batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     fault = &batch->faults[batch->nfaults++];
     snprintf(fault->sqlstate, sizeof(fault->sqlstate), "%s", sqlstate);
 
-    /* cut between code points: PostgreSQL takes whole ones only */
+    /* PostgreSQL takes whole code points only */
     len = strlen(reason);
     if (len > RECORD_REASON - 1) {
         len = RECORD_REASON - 1;

@@ -17,17 +17,17 @@
 
 #define BATCH_CHUNK  65536    /* bytes of a COPY sent at once */
 
-#define BATCH_NO_TARGET  UINT16_MAX    /* of a record that has no table */
+#define BATCH_NO_TARGET  UINT16_MAX    /* "route" has no table for it */
 
 
 /* A record in the batch; its bytes lie in "raw", its COPY line in "text". */
 typedef struct {
     int64_t   offset;
     int64_t   timestamp;
-    size_t    raw;             /* key, value, headers, hashed key, one
-                                  behind the other */
-    size_t    text;            /* of the COPY line, with its line feed */
-    uint32_t  text_len;        /* 0: dead before any SQL */
+    size_t    raw;             /* its key, value, headers and hashed
+                                  idempotency key, in this order */
+    size_t    text;            /* its COPY line, with the line feed */
+    uint32_t  text_len;        /* 0: it cannot become a row */
     uint32_t  key_len;
     uint32_t  value_len;
     uint32_t  headers_len;     /* 0: none */
@@ -54,14 +54,14 @@ typedef struct {
     int64_t   epoch;
     int64_t   run;             /* first offset of its run in sluice.batches */
     int64_t   expected;        /* next_offset before the batch */
-    int64_t   next;            /* and behind it */
-    int64_t   records;         /* all of them, as the topic had them */
+    int64_t   next;            /* next_offset behind it */
+    int64_t   records;         /* all that the topic had */
     int64_t   dead;            /* of these: dead letters, */
     int64_t   filtered;        /* left out by "where" or "route", */
     int64_t   duplicates;      /* retries that take no effect */
     int64_t   last_timestamp;  /* of its last record */
     uint32_t  last;            /* that record's row; BATCH_NULL: filtered */
-    uint32_t  last_crc;        /* then its CRC-32 */
+    uint32_t  last_crc;        /* of a filtered one */
 } batch_range_t;
 
 
@@ -85,8 +85,8 @@ typedef struct {
     size_t           nrows;
     size_t           rows_size;
     size_t           dead;          /* rows with a fault */
-    size_t           ndead_parsed;  /* of these, found before any SQL */
-    size_t           filtered;      /* records of no row */
+    size_t           ndead_parsed;  /* of these, that cannot become rows */
+    size_t           filtered;      /* records left out */
     size_t           duplicates;
     size_t           retries;       /* rows with an idempotency key */
     record_fault_t  *faults;
@@ -145,7 +145,7 @@ int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
 /* Marks a row, unless it is dead, as a client's retry that takes no effect. */
 void batch_duplicate(batch_t *batch, size_t row);
 
-/* Take back what SQL found, so that the rows are tried again. */
+/* Take back what PostgreSQL found, before the rows are tried again. */
 void batch_forget_faults(batch_t *batch);
 void batch_forget_duplicates(batch_t *batch);
 
@@ -176,7 +176,7 @@ batch_is_due(const batch_t *batch, int64_t now)
 }
 
 
-/* Bytes held: records, COPY lines and what is known of each. */
+/* Bytes of records, of COPY lines and of the rows' structures. */
 
 static inline size_t
 batch_bytes(const batch_t *batch)

@@ -1,8 +1,8 @@
 /*
- * Which rows of a batch are at fault.  Where PostgreSQL names the line, that
- * row is left out and the rest is tried at once; where it does not, halves:
- * log2 n + 2 COPYs for one bad row among n.  A row that was named as the batch
- * was copied plainly is tried alone first.
+ * Finds the rows of a batch that are at fault.  If PostgreSQL names the line,
+ * its row is left out and all others are tried again.  If not, the rows are
+ * halved: one bad row among n takes log2 n + 2 COPYs.  A row that the error of
+ * a plain COPY named is tried alone first.
  */
 
 #include <stdlib.h>
@@ -44,7 +44,7 @@ bisect_named(const batch_t *batch, const batch_span_t *rows,
                                || strcmp(reply->sqlstate, "23502") == 0);
     row = line ? batch_line(batch, rows, line) : rows->end;
 
-    /* a row alone needs no name */
+    /* the only row needs no name */
 
     if (row == rows->end && batch_line(batch, rows, 2) == rows->end) {
         row = batch_line(batch, rows, 1);
@@ -66,7 +66,7 @@ bisect_hint(bisect_t *bisect, unsigned target, size_t row,
 }
 
 
-/* Whether the same went wrong as when the row was named. */
+/* Whether the error is the one that named the row. */
 
 static bool
 bisect_is_hinted(const bisect_t *bisect, unsigned target,
@@ -143,7 +143,7 @@ bisect_push(bisect_t *bisect, const batch_t *batch, const bisect_part_t *part)
 }
 
 
-/* The row of the hint, and what lies before and behind it. */
+/* The named row alone, and the rows before and behind it. */
 
 static int
 bisect_push_hinted(bisect_t *bisect, const batch_t *batch,
@@ -167,7 +167,7 @@ bisect_push_hinted(bisect_t *bisect, const batch_t *batch,
 }
 
 
-/* A part with a bad row and more: its right half, and on top its left. */
+/* The right half of a part with a bad row, and on top its left half. */
 
 static int
 bisect_halve(bisect_t *bisect, const batch_t *batch)
@@ -179,7 +179,7 @@ bisect_halve(bisect_t *bisect, const batch_t *batch)
     middle = left.rows.first + (left.rows.end - left.rows.first) / 2;
     left.rows.end = right.rows.first = middle;
 
-    /* where the other one holds no row the bad one is here */
+    /* the bad row is here if the other half has none to be stored */
     left.bad = batch_line(batch, &right.rows, 1) == right.rows.end;
     right.bad = batch_line(batch, &left.rows, 1) == left.rows.end;
     left.sibling = false;
@@ -190,7 +190,7 @@ bisect_halve(bisect_t *bisect, const batch_t *batch)
 }
 
 
-/* What lies behind a part is tried with it, unless something is known. */
+/* Parts of which nothing is known are tried with the one before them. */
 
 static void
 bisect_join(bisect_t *bisect)
@@ -214,7 +214,10 @@ bisect_join(bisect_t *bisect)
 }
 
 
-/* Among many bad rows short parts, or each would be sent over and over. */
+/*
+ * Parts are short among many bad rows: else each row would be sent over and
+ * over.
+ */
 
 static int
 bisect_limit(bisect_t *bisect, const batch_t *batch)
@@ -269,7 +272,10 @@ bisect_next(bisect_t *bisect, const batch_t *batch)
 }
 
 
-/* The bad row of two halves: not in the left one; or nothing is known. */
+/*
+ * The left half is known: if it went well, the bad row is in the right one;
+ * else nothing is known of that.
+ */
 
 static void
 bisect_siblings(bisect_t *bisect, bool passed)

@@ -1,6 +1,6 @@
 /*
- * Which rows of a batch are at fault: what to try next until every bad row is
- * known.  Decides only; the sink sends.
+ * Finds the rows of a batch that are at fault: says which rows to try next
+ * until every bad row is known.  Sends nothing.
  */
 
 #ifndef SLUICE_BISECT_H
@@ -17,8 +17,8 @@
 /* Rows that are tried together. */
 typedef struct {
     batch_span_t  rows;
-    bool          bad;        /* a row at fault is known to be in it */
-    bool          sibling;    /* is so if the part above it goes well */
+    bool          bad;        /* it holds a row at fault for sure */
+    bool          sibling;    /* it does if the part above it goes well */
 } bisect_part_t;
 
 
@@ -26,8 +26,8 @@ typedef struct {
     bisect_part_t  *todo;     /* a stack, the leftmost rows on top */
     size_t          ntodo;
     size_t          size;
-    bisect_part_t   part;     /* tried now */
-    size_t          step;     /* rows to try at once */
+    bisect_part_t   part;     /* to be tried now */
+    size_t          step;     /* rows of a part, at most */
     size_t          last;     /* the bad row found last, or BISECT_NONE */
     unsigned        found;    /* bad rows */
 
@@ -42,21 +42,21 @@ typedef struct {
 void bisect_free(bisect_t *bisect);
 
 /*
- * The row of "rows" that an error names beyond doubt, or BISECT_NONE.
- * "relation" is the table of the COPY, as its error context has it.
+ * The row of "rows" that the reply names beyond doubt, or BISECT_NONE.
+ * "relation" is the table's name in the error context of a COPY.
  */
 size_t bisect_named(const batch_t *batch, const batch_span_t *rows,
     const char *relation, const pg_reply_t *reply);
 
-/* Keeps the row of a target that a plain COPY's error named. */
+/* Keeps the row that the error of a plain COPY named, or BISECT_NONE. */
 void bisect_hint(bisect_t *bisect, unsigned target, size_t row,
     const pg_reply_t *reply);
 
 /*
- * Begins with the whole batch, after an error at the COPY of "failed"; NULL:
- * at COMMIT, which may be any row's.  "row" is the one named, or BISECT_NONE,
- * "sure" whether a row of "failed" is at fault beyond doubt.  Returns -1 when
- * memory is short.
+ * Begins with the whole batch.  The error came at the COPY of "failed"; with
+ * NULL at COMMIT, where it may be any row's.  "row" is the row that was named,
+ * or BISECT_NONE.  "sure": a row of "failed" is at fault beyond doubt.
+ * Returns -1 when memory is short.
  */
 int bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
     const batch_span_t *failed, size_t row, bool sure,
@@ -68,21 +68,22 @@ int bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
  */
 int bisect_next(bisect_t *bisect, const batch_t *batch);
 
-/* They went well. */
+/* The rows of bisect->part were copied. */
 void bisect_passed(bisect_t *bisect);
 
 /*
- * They did not; "row" is the one named, which becomes a dead letter, or
- * BISECT_NONE.  Returns -1 when memory is short.
+ * The rows of bisect->part were not copied.  "row", unless it is BISECT_NONE,
+ * is the one at fault and becomes a dead letter.  Returns -1 when memory is
+ * short.
  */
 int bisect_failed(bisect_t *bisect, batch_t *batch, size_t row,
     const pg_reply_t *reply);
 
 /*
- * The line of a COPY that an error context reports, 0 if it names none beyond
- * doubt: a client's bytes may look like one.  A line number with nothing
- * behind it is the last line read; with "last" that is the one at fault, as it
- * is for a constraint.
+ * The line of a COPY that an error context names; 0 if it names none beyond
+ * doubt, as a client's bytes may look like a name.  A line number with nothing
+ * behind it is the last line read: only with "last", as for a constraint, is
+ * that line at fault.
  */
 uint64_t bisect_context_line(const char *relation, const char *context,
     bool last);

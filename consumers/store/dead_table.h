@@ -14,11 +14,11 @@
 typedef struct {
     const conf_t  *conf;
     buf_t          sql;      /* the COPY */
-    buf_t          key;      /* the fields that all have, as COPY takes them */
+    buf_t          key;      /* the fields that all of them share */
 } dead_table_t;
 
 
-/* Which of the last accounted records were bad. */
+/* Which of the last records were bad. */
 typedef struct {
     uint8_t   bad[DEAD_WINDOW];
     unsigned  next;
@@ -26,21 +26,22 @@ typedef struct {
 } dead_window_t;
 
 
-/* Words the COPY; -1: memory is short. */
+/* "conf" must outlive it.  Returns -1 when memory is short. */
 int dead_table_prepare(dead_table_t *dead, const conf_t *conf,
     const char *cluster);
 void dead_table_free(dead_table_t *dead);
 
 /*
- * Appends dead letters of the batch to "out", from "row" on, and sets "row"
- * behind them; none at the end.  Returns -1 when memory is short.
+ * Appends the next dead letters of the batch to "out", from "row" on, and sets
+ * "row" behind them; appends nothing at the end.  Returns -1 when memory is
+ * short.
  */
 int dead_table_chunk(const dead_table_t *dead, const batch_t *batch,
     size_t *row, buf_t *out);
 
 /*
- * Accounts the batch; returns -1 once more than "limit", a share, of the last
- * records are bad.
+ * Adds the records of the batch.  Returns -1 if a larger share of the window
+ * than "limit" is bad.
  */
 int dead_window_add(dead_window_t *window, const batch_t *batch,
     double limit);

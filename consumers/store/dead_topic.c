@@ -19,8 +19,8 @@
 
 
 /*
- * ms for a batch; less than idle_in_transaction_session_timeout, for the
- * transaction is open meanwhile.
+ * ms for a batch.  The transaction is open meanwhile, so it is less than
+ * idle_in_transaction_session_timeout.
  */
 #define DEAD_TOPIC_WAIT  10000
 
@@ -200,7 +200,7 @@ dead_topic_poll(dead_topic_t *topic, int64_t now)
 }
 
 
-/* As many as the producer's bounds take; reports make room. */
+/* Produces as many as the producer's queue takes; reports make room. */
 
 static void
 dead_topic_step(dead_topic_t *topic, int64_t now)
@@ -289,7 +289,7 @@ dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
 }
 
 
-/* The record's own, then where it was and why it is dead. */
+/* The record's own headers, then where it was and why it is dead. */
 
 static rd_kafka_headers_t *
 dead_topic_headers(dead_topic_t *topic, const record_t *record,
@@ -340,7 +340,7 @@ dead_topic_headers(dead_topic_t *topic, const record_t *record,
 }
 
 
-/* What time mends is tried again; the rest needs somebody. */
+/* The first failure.  Some end by themselves, the others hold. */
 
 static void
 dead_topic_fail(dead_topic_t *topic, rd_kafka_resp_err_t err)
@@ -393,7 +393,7 @@ dead_topic_end(dead_topic_t *topic)
     topic->batch = NULL;
     topic->round++;
 
-    /* of no use any more; a broker's answer made it so, none is waited for */
+    /* no request is under way: a broker's answer made the client useless */
     if (topic->rk && rd_kafka_fatal_error(topic->rk, NULL, 0)) {
         dead_topic_close(topic);
     }
@@ -421,7 +421,7 @@ dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm, void *opaque)
 }
 
 
-/* A report tells what came of it; the consumer, that no broker is there. */
+/* Delivery reports and the consumer tell what matters of it. */
 
 static void
 dead_topic_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)

@@ -18,8 +18,8 @@ struct offsets_s {
     const conf_t      *conf;
     const char        *owner;
     char              *cluster;
-    buf_t              key;          /* of the rows, as literals */
-    buf_t              where;        /* they are */
+    buf_t              key;          /* SQL, offsets_key() */
+    buf_t              where;        /* SQL, offsets_where() */
 
     pg_t              *pg;
     lookup_t          *lookup;
@@ -28,7 +28,7 @@ struct offsets_s {
     outcome_pt         done;
     void              *data;
     buf_t              sql;
-    bool               first;        /* nothing is stored of the topic yet */
+    bool               first;        /* no offset of the topic is stored */
     bool               claimed;
 };
 
@@ -233,8 +233,8 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
 
 
 /*
- * "start" counts once, for all partitions the topic has when its first
- * daemon comes; a partition that is added later begins at its beginning.
+ * "start" is used once, for the partitions that the topic has when its first
+ * daemon comes.  A partition that is added later is read from its beginning.
  */
 
 static void
@@ -379,7 +379,7 @@ offsets_check(offsets_t *o, source_partition_t *p,
 }
 
 
-/* Rows for VALUES: those of this daemon's partitions, or all there are. */
+/* Rows for VALUES: of this daemon's partitions, or of all in the result. */
 
 static void
 offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
@@ -404,8 +404,8 @@ offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
 
 
 /*
- * Read back by RETURNING in the transaction that raises the epoch, so that
- * no commit of an earlier owner comes between.
+ * The transaction that raises the epoch also returns the offsets, so that no
+ * commit of an earlier owner comes between.
  */
 
 static void

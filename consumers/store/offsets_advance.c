@@ -1,4 +1,7 @@
-/* The end of a batch's transaction: offsets and ranges, guarded. */
+/*
+ * The end of a batch's transaction: its offsets and ranges, moved only by the
+ * daemon that claimed them.
+ */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,7 +47,7 @@ offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
         buf_addf(&block, "END");
     }
 
-    /* an empty block, without memory, commits nothing either */
+    /* without memory the block is empty: an error, and no commit */
     sql_do(sql, &block);
     buf_addf(sql, ";COMMIT");
 
@@ -98,9 +101,9 @@ offsets_move(const offsets_t *o, const batch_t *batch,
 
 
 /*
- * A row of sluice.batches, or what is added to one.  The counts that came with
- * version 2 of the tables are named only where there is something to count:
- * tables of version 1 do without.
+ * Adds a range to sluice.batches, or to the row that it continues.  Tables of
+ * version 1 lack the columns of "filtered" and "duplicates": they are named
+ * only where there is something to count.
  */
 
 static void

@@ -1,7 +1,7 @@
 /*
- * Deletes expired keys and dead letters in steps.  Keys are looked for page by
- * page, round and round: an index on their end would cost every record a tenth
- * of its time.
+ * Deletes expired keys and dead letters in steps.  Steps go through the pages
+ * of sluice.seen, round and round: an index on the expiry would cost every
+ * record a tenth of its time.
  */
 
 #include <inttypes.h>
@@ -17,11 +17,11 @@
 #define PRUNE_EVERY  10000    /* ms, while there is nothing to do */
 #define PRUNE_AGAIN  20       /* ms, while there is more */
 
-#define PRUNE_PAGES  512      /* of keys, looked at in one step */
+#define PRUNE_PAGES  512      /* of sluice.seen in one step */
 #define PRUNE_PAGE   1000     /* ms between two such steps, at least */
-#define PRUNE_TURNS  4        /* round the table in a window, if that will do */
+#define PRUNE_TURNS  4        /* rounds in "dedupe.window" */
 
-/* how long it rests, in times of the step: storing goes on meanwhile */
+/* the pause after a step, in times of the step: batches are stored in it */
 #define PRUNE_REST_MORE  2
 #define PRUNE_REST       9
 
@@ -33,8 +33,8 @@ struct prune_s {
     const offsets_t  *offsets;
     int64_t           since;      /* ms, monotonic, of this step */
     int64_t           next;       /* the same of the next one */
-    int64_t           page;       /* of the keys, the next to look at */
-    bool              begun;      /* somewhere among them */
+    int64_t           page;       /* of sluice.seen, the next one */
+    bool              begun;      /* at some page */
     buf_t             sql;
     log_limit_t       failed;
     outcome_pt        done;
@@ -117,7 +117,7 @@ prune_step(prune_t *prune, pg_t *pg, outcome_pt done, void *data)
              ? "pg_relation_size('sluice.seen')"
                " / current_setting('block_size')::bigint" : "0");
 
-    /* without memory an error of the server, and another try */
+    /* without memory the server reports an error, and a step follows */
     pg_query(pg, buf_failed(sql) ? "(invalid)" : sql->data, NULL,
              prune_on_reply, prune);
 }
@@ -166,8 +166,8 @@ prune_dead(const prune_t *prune, buf_t *sql)
 
 
 /*
- * A failure is logged and the next pages are tried, as these may fail for
- * ever; only a lost connection is a trouble.
+ * After a failure the next pages are tried, as these may fail for ever.  Only a
+ * lost connection is a trouble of the daemon.
  */
 
 static void
@@ -177,7 +177,7 @@ prune_on_reply(void *data, const pg_reply_t *reply)
     prune_t    *prune = data;
     outcome_t   outcome;
 
-    sqlstate_outcome(&outcome, reply, "could not prune");
+    sqlstate_outcome(&outcome, reply, "could not delete expired rows");
     now = clock_ms();
     took = now - prune->since;
     wait = PRUNE_EVERY;
@@ -201,8 +201,8 @@ prune_on_reply(void *data, const pg_reply_t *reply)
 
 
 /*
- * Goes on to the next pages; returns ms until then.  A daemon begins anywhere,
- * so that the last pages are looked at however often it starts.
+ * Chooses the next pages; returns ms until their step.  A daemon begins at any
+ * page, so that the last ones have their turn however often it starts.
  */
 
 static int64_t

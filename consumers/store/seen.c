@@ -1,14 +1,14 @@
 /*
- * Which rows of a batch are a client's retries, by an idempotency key: a key
- * that was seen within the window takes no effect again.  The keys lie in a
- * table of their own, written in the transaction of the rows, so that any
- * target table can do without retries, also a partitioned one or one without
- * a key.
+ * Finds the rows of a batch that are a client's retries: a record whose
+ * idempotency key was seen within the window takes no effect.  The keys lie in
+ * a table of their own and are added in the transaction of the rows, so that
+ * retries are recognized for any target table, also a partitioned one or one
+ * without a key.
  *
- * Retries are few, so one COPY adds all keys of a batch without asking.  Where
- * it meets a known one, the transaction begins again with a query for the
- * known ones, and the next batches ask first.  A key that another daemon is
- * about to add makes the COPY wait for it, and the same follows.
+ * Retries are few, so one COPY adds all keys of a batch without asking.  If it
+ * meets a known key, the transaction begins again with a query for the known
+ * ones, and the next batches ask first.  If another daemon is about to add a
+ * key, the COPY waits for that daemon and then meets it.
  */
 
 #include <endian.h>
@@ -30,11 +30,11 @@
 struct seen_key_s {
     uint64_t     order;       /* the hash's first bytes, as a number */
     const char  *hash;
-    size_t       row;         /* the one that counts: the first */
+    size_t       row;         /* the one to be stored: the first */
     size_t       repeats;     /* the others begin here in seen->repeats */
     size_t       nrepeats;
     bool         add;
-    bool         own;         /* known, by a record of this batch */
+    bool         own;         /* known from this record, read before */
 };
 
 
@@ -95,8 +95,8 @@ seen_reserve(seen_t *seen, size_t n)
 
 
 /*
- * Keys are added in one order, so that two daemons never wait for each
- * other: the second one waits until the first has committed or not.
+ * Keys are added in one order, so that two daemons never wait for each other:
+ * the second one waits until the first one's transaction has ended.
  */
 
 int64_t
@@ -153,7 +153,7 @@ seen_compare(const void *a, const void *b)
 }
 
 
-/* Each key once; the rows that repeat it are kept beside. */
+/* Keeps each key once, and the rows that repeat it beside. */
 
 static void
 seen_merge(seen_t *seen)
@@ -179,11 +179,11 @@ seen_merge(seen_t *seen)
 
 
 /*
- * The first column says when keys that are added now expire; it is there
- * without a known key as well.  One literal for all keys is read far faster
- * than an array.  LIMIT keeps the plan at one look into the index for each
- * key, whatever the statistics say; to compile the plan would take longer
- * than to run it.
+ * The first column says when keys that are added now expire; the answer has it
+ * even if no key is known.  One literal for all keys is read far faster than
+ * an array.  LIMIT keeps the plan at one look into the index for each key,
+ * whatever the statistics say.  To compile the plan would take longer than to
+ * run it.
  */
 
 int
@@ -284,9 +284,9 @@ seen_is_at(const batch_t *batch, size_t row, int64_t partition,
 
 
 /*
- * A record that is read again is no retry of its own.  If it is not the first
- * of the batch with its key, as one of another partition may be read before
- * it, it counts instead of that one.
+ * A record that is read again is no retry of itself.  It is stored even if it
+ * is not the first of the batch with its key: a record of another partition
+ * may be read before it.
  */
 
 static bool
@@ -318,7 +318,7 @@ seen_is_own(seen_t *seen, const batch_t *batch, seen_key_t *key,
 }
 
 
-/* Another key may lie at a place by now, so it has to be expired as well. */
+/* Another key may lie at a place by now: it is deleted only if expired. */
 
 void
 seen_delete_expired(const seen_t *seen, const PGresult *res, buf_t *sql)
@@ -337,7 +337,7 @@ seen_renew_own(const seen_t *seen, const PGresult *res, buf_t *sql)
 }
 
 
-/* The end of a statement: of the batch's own keys, or of those expired. */
+/* The end of a statement: where own keys lie, or where expired ones do. */
 
 static void
 seen_places(const seen_t *seen, const PGresult *res, bool own, buf_t *sql)

@@ -1,6 +1,6 @@
 /*
- * Which rows of a batch are a client's retries, by sluice.seen: what is asked,
- * and what the answer means.  Sends nothing.
+ * Finds the rows of a batch that are a client's retries: says what to ask
+ * sluice.seen and what the answer means.  Sends nothing.
  */
 
 #ifndef SLUICE_SEEN_H
@@ -11,7 +11,7 @@
 #include "store/batch.h"
 
 
-#define SEEN_ASK  100    /* batches behind one with a known key */
+#define SEEN_ASK  100    /* batches that ask, behind one with a known key */
 
 
 typedef struct seen_key_s  seen_key_t;
@@ -23,14 +23,14 @@ typedef struct {
     seen_key_t  *keys;        /* the batch's, each once, in order */
     size_t       nkeys;
     size_t       size;
-    size_t      *repeats;     /* rows: of a key but the first */
+    size_t      *repeats;     /* rows that repeat a key of the batch */
     unsigned     ask;         /* batches more that ask for known keys */
 
-    /* of the answer */
-    int64_t      ends;        /* us since 2000, of a key added now */
+    /* the answer */
+    int64_t      ends;        /* us since 2000, when new keys expire */
     size_t       nnew;        /* keys to add */
-    bool         expired;     /* some known keys are */
-    bool         own;         /* some are this batch's, which is read again */
+    bool         expired;     /* some known keys have */
+    bool         own;         /* some came with these records, read before */
 
     size_t       next;        /* key to send */
 } seen_t;
@@ -38,25 +38,28 @@ typedef struct {
 
 void seen_free(seen_t *seen);
 
-/* Collects the batch's keys: how many, or -1 when memory is short. */
+/* Collects the batch's keys.  Returns how many, or -1: memory is short. */
 int64_t seen_collect(seen_t *seen, const batch_t *batch);
 
-/* Appends the query for those that are known; -1 when memory is short. */
+/* Appends the query for the known ones; -1 when memory is short. */
 int seen_query(const seen_t *seen, buf_t *sql);
 
 /*
- * Takes the query's answer, of at least one row, and marks the rows that are
- * retries.  Fills what is "of the answer".
+ * Takes the answer, which has at least one row, and marks the rows that are
+ * retries.
  */
 void seen_take(seen_t *seen, batch_t *batch, const PGresult *res);
 
-/* A statement that deletes the expired keys of an answer. */
+/* Appends a statement that deletes the expired keys. */
 void seen_delete_expired(const seen_t *seen, const PGresult *res, buf_t *sql);
 
-/* A statement that lets the batch's own keys live as long as new ones. */
+/* Appends a statement by which own keys expire with the new ones. */
 void seen_renew_own(const seen_t *seen, const PGresult *res, buf_t *sql);
 
-/* The COPY of the new keys, and its next bytes: none at the end, or -1. */
+/*
+ * Append the COPY of the new keys, and its next bytes: none at the end.
+ * Returns -1 when memory is short.
+ */
 void seen_copy(seen_t *seen, buf_t *sql);
 int seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out);
 

@@ -1,8 +1,7 @@
 /*
  * One batch, one transaction: its states in their order.  A state sends a
- * query string and takes the reply, which leads to the next state.  What each
- * table's rows and the idempotency keys ask for is in sink_rows.c and
- * sink_seen.c.
+ * query string and takes the reply, which leads to the next state.  The states
+ * of rows are in sink_rows.c, those of idempotency keys in sink_seen.c.
  */
 
 #include <stdio.h>
@@ -33,8 +32,8 @@ static sink_state_t sink_hand_back(sink_t *sink);
 
 
 /*
- * The transaction.  Statements of a state that takes no reply go with the next
- * query, so BEGIN and the first COPY are one string.
+ * The transaction.  Statements of a state that takes no reply are sent with
+ * the next query, so BEGIN and the first COPY are one string.
  */
 static const struct {
     sink_state_t  (*send)(sink_t *sink);
@@ -154,7 +153,7 @@ sink_prepare(sink_t *sink, targets_t *targets)
     unsigned       i;
     sink_table_t  *table;
 
-    /* another end of the transaction takes lines and keeps no dead letters */
+    /* with an end of its own the caller wants lines and no dead letters */
 
     for (i = 0; i < sink->ntables; i++) {
         table = &sink->tables[i];
@@ -282,7 +281,7 @@ sink_produce_dead(sink_t *sink)
 }
 
 
-/* An idle session that ends meanwhile tells nobody here. */
+/* The session was idle: if it ended meanwhile, the sink was not told. */
 
 static void
 sink_on_topic(void *data, const outcome_t *outcome)
@@ -309,7 +308,7 @@ sink_on_topic(void *data, const outcome_t *outcome)
 }
 
 
-/* One string, so that no pause of this process parts UPDATE and COMMIT. */
+/* One string: no pause of this process comes between UPDATE and COMMIT. */
 
 static sink_state_t
 sink_commit(sink_t *sink)

@@ -20,7 +20,7 @@ typedef struct sink_s  sink_t;
 
 
 typedef struct {
-    uint64_t  copies;    /* COPYs of rows so far, those of failed tries too */
+    uint64_t  copies;    /* COPYs of rows so far, also in failed tries */
 
     /* seconds that the last stored batch took: */
     double    copy;      /* from BEGIN until its rows were copied */
@@ -28,16 +28,16 @@ typedef struct {
 } sink_figures_t;
 
 /*
- * SQLSTATE_OK: the batch is committed.  Else nothing of it is, except with
- * SQLSTATE_RECONNECT: only the stored offsets tell.
+ * SQLSTATE_OK: the batch is committed.  SQLSTATE_RECONNECT: only the stored
+ * offsets tell whether it is.  Else nothing of it is.
  */
 typedef void (*sink_done_pt)(void *data, batch_t *batch,
     const outcome_t *outcome);
 
 /*
- * Another end of the transaction than the offsets': appends its last string,
- * which ends with COMMIT.  Dead letters, retries and "hold_above" are then
- * the caller's.
+ * How a transaction ends that moves no offsets: "commit" appends its last
+ * string, which ends with COMMIT.  Dead letters, retries and "hold_above" are
+ * then the caller's.
  */
 typedef struct {
     void  (*commit)(void *data, const batch_t *batch, buf_t *sql);
@@ -55,8 +55,8 @@ sink_t *sink_create(const conf_t *conf, offsets_t *offsets,
 void sink_destroy(sink_t *sink);
 
 /*
- * Words the statements for the tables as they were found; "targets" must stay
- * as it is until the next call.  Returns -1 when memory is short.
+ * Writes the statements for the tables as they were found.  "targets" must
+ * stay as it is until the next call.  Returns -1 when memory is short.
  */
 int sink_prepare(sink_t *sink, targets_t *targets);
 

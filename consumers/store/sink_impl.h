@@ -1,4 +1,4 @@
-/* Inside the sink: its states, and what they share. */
+/* Inside the sink: its states and what they share. */
 
 #ifndef SLUICE_SINK_IMPL_H
 #define SLUICE_SINK_IMPL_H
@@ -39,7 +39,7 @@ typedef enum {
 typedef struct {
     statements_t   sql;
     tuples_t      *tuples;       /* NULL: rows are sent as lines */
-    unsigned       stage_for;    /* batches more that do not go plainly */
+    unsigned       stage_for;    /* batches more that are not copied plainly */
 } sink_table_t;
 
 
@@ -67,19 +67,19 @@ struct sink_s {
     unsigned        seen_tries;
     bisect_t        bisect;
     bool            careful;       /* looking for bad rows */
-    bool            looked;        /* once for this batch already */
+    bool            looked;        /* for those of this batch already */
 
     /* the COPY under way */
     batch_span_t    span;
     size_t          row;           /* the next one to send */
     tuples_t       *tuples;        /* as tuples; NULL: as lines */
     bool            staged;        /* for the temporary table */
-    bool            plain;         /* into the table, though it is staged */
-    bool            not_plain;     /* nothing more of this batch */
-    bool            no_memory;     /* what was sent is refused */
+    bool            plain;         /* into the table that others merge into */
+    bool            not_plain;     /* no table of this batch */
+    bool            no_memory;     /* its bytes were replaced */
     buf_t           chunk;
 
-    int64_t         later_since;   /* ms, of the first "row later" */
+    int64_t         later_since;   /* ms, of the first SQLSTATE_ROW_LATER */
     dead_window_t   window;
 };
 
@@ -102,32 +102,34 @@ sink_state_t sink_on_table(sink_t *sink, const pg_reply_t *reply);
 sink_state_t sink_copy_part(sink_t *sink);
 sink_state_t sink_on_part(sink_t *sink, const pg_reply_t *reply);
 
-/* Begins to look for bad rows; "failed" as for bisect_begin(). */
+/* Begins to look for bad rows; "failed" is bisect_begin()'s. */
 sink_state_t sink_look(sink_t *sink, const pg_reply_t *reply,
     const batch_span_t *failed);
 
-/* sink_send.c: appends BEGIN. */
+/* sink_send.c */
+
+/* Appends BEGIN. */
 void sink_open(sink_t *sink);
 
 /* Sends sink->sql, with the bytes of the state's COPY if "copy". */
 sink_state_t sink_send(sink_t *sink, bool copy);
 
 /*
- * What a reply means for the batch: SQLSTATE_OK, SQLSTATE_ROW, or else
- * sink_stop() was called.  "what" begins the reason.
+ * What a reply means: SQLSTATE_OK; SQLSTATE_ROW: a row is at fault; else the
+ * batch ends, and sink_stop() was called.  "what" begins the reason.
  */
 sqlstate_action_t sink_judge(sink_t *sink, const pg_reply_t *reply,
     const char *what);
 
-/* Keeps how the batch ends, and ends the transaction. */
+/* Keeps how the batch ends; the next state rolls it back. */
 sink_state_t sink_stop(sink_t *sink, sqlstate_action_t action,
     const char *reason);
 
-/* The outcome of a COPY's reply. */
+/* The outcome of a reply to a COPY. */
 void sink_outcome(const sink_t *sink, outcome_t *outcome,
     const pg_reply_t *reply, const char *what);
 
-/* Whether the batch holds by its dead letters so far. */
+/* Whether more of the last records are dead than "hold_above" allows. */
 bool sink_too_many(const sink_t *sink);
 
 

@@ -1,7 +1,7 @@
 /*
- * The rows of a batch: table by table, each in one COPY.  With a row at fault
- * the batch again, still in one transaction, with deferred constraints checked
- * at once: part by part behind a savepoint, as bisect.c says.
+ * The rows of a batch: table by table, each in one COPY.  If a row is at fault
+ * the batch is stored part by part behind a savepoint, as bisect.c says, still
+ * in one transaction and with deferred constraints checked at once.
  */
 
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "store/sink_impl.h"
 
 
-#define SINK_STAGED  100    /* batches behind one that could not go plainly */
+#define SINK_STAGED  100    /* batches behind one with a known key */
 
 #define SINK_SWEEP   64     /* bad rows between two sweeps */
 
@@ -79,7 +79,7 @@ sink_deletes(const sink_t *sink)
 }
 
 
-/* The span's rows into its table, in one string. */
+/* Copies the span into its table, in one string. */
 
 static sink_state_t
 sink_copy(sink_t *sink)
@@ -88,7 +88,7 @@ sink_copy(sink_t *sink)
 
     table = &sink->tables[sink->span.target];
 
-    /* lines while a bad row is looked for: of them errors name the number */
+    /* lines, while a bad row is looked for: errors name their numbers */
 
     sink->tuples = sink->careful ? NULL : table->tuples;
     sink->staged = table->sql.staged && !sink->plain;
@@ -150,10 +150,11 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
 
 
 /*
- * Not where a key is in the table already, or twice in the batch, or another
- * daemon is about to add it, or a row is bad: the batch again, by way of
- * temporary tables, and the next ones of that table, since what failed leaves
- * dead rows behind.  What the server cannot do now is not tried again at once.
+ * A plain COPY fails if a key is in the table already or twice in the batch, if
+ * another daemon is about to add a key, or if a row is bad.  The batch then
+ * goes by way of temporary tables, and so do the next ones of that table, since
+ * a failed COPY leaves dead tuples in it.  What the server cannot do now is not
+ * tried again at once.
  */
 
 static bool
@@ -170,7 +171,7 @@ sink_is_plain(sink_t *sink, const pg_reply_t *reply)
 
     sink->tables[sink->span.target].stage_for = SINK_STAGED;
 
-    /* no key was there, or its error had come first */
+    /* a known key would have been an error first */
 
     if (outcome.action == SQLSTATE_ROW_LATER) {
         return true;
@@ -212,7 +213,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
 
     row = failed ? sink_named(sink, reply) : BISECT_NONE;
 
-    /* what is no tuple, as COPY says then, may be a line that goes well */
+    /* a row that COPY refuses as a tuple may be fine as a line */
     sure = failed == NULL || sink->tuples == NULL
            || strstr(reply->context, "COPY ") == NULL;
 
@@ -238,7 +239,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
 }
 
 
-/* A savepoint is needed only where a row is at fault. */
+/* Only where a row is at fault: all temporary tables, and a savepoint. */
 
 sink_state_t
 sink_stage(sink_t *sink)
@@ -322,8 +323,8 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
 
 
 /*
- * Empties the temporary table, of what failed tries left in it, too: in the
- * transaction that made it that is done in place.
+ * Empties the temporary table, also of what failed tries left in it.  In the
+ * transaction that made the table this is done in place.
  */
 
 static void

@@ -1,6 +1,6 @@
 /*
- * Clients' retries: which idempotency keys of a batch are known, and the new
- * ones into sluice.seen.  What an answer means says seen.c.
+ * Clients' retries: asks which idempotency keys of a batch are known and adds
+ * the others to sluice.seen.  seen.c says what an answer means.
  */
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "store/sink_impl.h"
 
 
-#define SINK_SEEN_TRIES  3    /* the first may have been without asking */
+#define SINK_SEEN_TRIES  3    /* the first one may not have asked */
 
 
 static sink_state_t sink_seen_failed(sink_t *sink, const pg_reply_t *reply,
@@ -31,7 +31,7 @@ sink_ask(sink_t *sink)
     n = seen_collect(&sink->seen, sink->batch);
 
     if (n == 0) {
-        /* of records that cannot become rows anyway */
+        /* only records that cannot become rows have keys */
         return SINK_STAGE;
     }
 
@@ -49,12 +49,13 @@ sink_on_seen(sink_t *sink, const pg_reply_t *reply)
     seen_t  *seen;
 
     if (reply->lost || reply->sqlstate[0]) {
-        return sink_seen_failed(sink, reply, "could not look for retries");
+        return sink_seen_failed(sink, reply,
+                                "could not look for idempotency keys");
     }
 
     if (reply->rows == NULL || PQntuples(reply->rows) == 0) {
         return sink_stop(sink, SQLSTATE_RETRY,
-                         "the query for retries is empty");
+                         "the query for idempotency keys gave no row");
     }
 
     seen = &sink->seen;
@@ -62,7 +63,7 @@ sink_on_seen(sink_t *sink, const pg_reply_t *reply)
     log_debug("batch: %zu of %zu idempotency keys are new, %zu rows are "
               "retries", seen->nnew, seen->nkeys, sink->batch->duplicates);
 
-    /* of its own, so that no lock is held while others are waited for */
+    /* in a transaction of its own: it holds no lock while others wait */
 
     if (seen->expired) {
         seen_delete_expired(seen, reply->rows, &sink->sql);
@@ -102,7 +103,7 @@ sink_on_keys(sink_t *sink, const pg_reply_t *reply)
             return SINK_BEGIN;
         }
 
-        return sink_seen_failed(sink, reply, "could not add clients' keys");
+        return sink_seen_failed(sink, reply, "could not add idempotency keys");
     }
 
     sink->seen.ask -= sink->seen.ask != 0;
@@ -111,7 +112,7 @@ sink_on_keys(sink_t *sink, const pg_reply_t *reply)
 }
 
 
-/* No row is at fault here; a broken tuple says that memory was short. */
+/* No row is at fault here.  A tuple is refused where memory was short. */
 
 static sink_state_t
 sink_seen_failed(sink_t *sink, const pg_reply_t *reply, const char *what)

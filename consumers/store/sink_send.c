@@ -1,4 +1,4 @@
-/* What the sink's states share: BEGIN, a query, its bytes and its reply. */
+/* What the sink's states share: BEGIN, a query, its bytes, its reply. */
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
     buf_t *out);
 
 
-/* To look for bad rows takes long: whose they are is asked first. */
+/* The search for bad rows takes long: it begins only with own offsets. */
 
 void
 sink_open(sink_t *sink)
@@ -59,9 +59,9 @@ sink_send(sink_t *sink, bool copy)
 
 
 /*
- * The next bytes of the state's COPY.  Where memory is short another text is
- * sent: it is no tuple, and no line of a table with a number, so it is refused
- * and nothing is stored.
+ * The next bytes of the state's COPY.  Where memory is short a text is sent
+ * that PostgreSQL refuses, as it is neither a tuple nor a line of a table with
+ * a number: nothing is stored.
  */
 
 static size_t
@@ -116,7 +116,7 @@ sink_chunk(void *data, const char **chunk)
 }
 
 
-/* Lines lie one behind the other; rows that are not stored part them. */
+/* The next lines that lie together; rows that are not stored part them. */
 
 static size_t
 sink_lines(sink_t *sink, const char **chunk)
@@ -228,7 +228,7 @@ sink_staged_line(const sink_t *sink, const batch_row_t *row, buf_t *out)
 }
 
 
-/* What was sent for want of memory is refused, and no row's fault. */
+/* The text that was sent for want of memory is no row's fault. */
 
 void
 sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,
@@ -278,7 +278,7 @@ sink_judge(sink_t *sink, const pg_reply_t *reply, const char *what)
 sink_state_t
 sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason)
 {
-    /* a time in which nothing could be stored is no time to wait for a row */
+    /* time in which nothing could be stored does not count as waiting */
 
     if (action != SQLSTATE_RETRY) {
         sink->later_since = 0;

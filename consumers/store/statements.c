@@ -1,6 +1,6 @@
 /*
  * The SQL that stores rows in one table, by its mode.  Rows that may meet rows
- * of the table go through a temporary table of the transaction: nothing
+ * of the table go through a temporary table of the transaction.  Nothing
  * depends on the session, so a pooler may stand between.
  */
 
@@ -24,12 +24,12 @@ enum {
     LIST_COLUMNS = 0,    /* those a row fills */
     LIST_NULLS,          /* NULL for each of them */
     LIST_TYPES,          /* each with its type; for tuples */
-    LIST_SETS,           /* each but the key's to its new value */
+    LIST_SETS,           /* assignments, of all but the key's columns */
     LIST_KEY,            /* the key's columns */
-    LIST_ORDER,          /* the same of "s" */
-    LIST_NOT_NULL,       /* makes them so */
-    LIST_OLD,            /* joins them: "t", a row of the table, and "s" */
-    LIST_LATER,          /* "d", a tombstone, and "s" */
+    LIST_ORDER,          /* the same of "s", a row of the batch */
+    LIST_NOT_NULL,       /* ALTER: they must not be null */
+    LIST_OLD,            /* "t", a row of the table, has the key of "s" */
+    LIST_LATER,          /* "d", a tombstone, has the key of "s" */
     LIST_CONFLICT,       /* ON CONFLICT */
     LISTS
 };
@@ -117,7 +117,7 @@ statements_free(statements_t *statements)
 }
 
 
-/* Appends to a list what "fmt" makes of the name. */
+/* Appends an item to a list: "fmt" with the name. */
 
 static void
 statement_item(buf_t *list, const char *between, const char *fmt,
@@ -268,9 +268,9 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
 
 /*
- * Types are the table's own.  A batch of usual size is sorted in memory, which
- * the server's default has no room for.  A key that is null would be equal to
- * another here and different in the table, so it is refused with its line.
+ * Columns have the table's types.  work_mem is raised so that a batch of usual
+ * size is sorted in memory.  Two null keys are equal in ORDER BY and different
+ * in the table, so a null key is refused with its line.
  */
 
 static void
@@ -292,10 +292,10 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
 
 
 /*
- * A tuple says nothing of its types: those of a table that was altered under
- * a running daemon would take its bytes for something else.  So the table is
- * locked, as COPY does it, and looked at.  Of a column that is missing COPY's
- * error says more.
+ * A tuple says nothing of its types: a table that was altered under a running
+ * daemon would take its bytes for something else.  So the table is locked, as
+ * COPY does it, and its types are compared.  A column that is missing is left
+ * to COPY, whose error says more.
  */
 
 static void
@@ -316,10 +316,10 @@ statement_types(const statement_parts_t *parts, buf_t *sql)
 
 
 /*
- * Rows of new keys need no temporary table.  They come in any order, so of
- * two daemons that wait for each other's keys this one gives way, before
- * PostgreSQL looks for a deadlock.  The INSERT stores nothing: PostgreSQL
- * looks for the key's unique index as for a merge, and refuses without one.
+ * Rows with new keys need no temporary table.  They come in any order, so two
+ * daemons may wait for each other's keys: this one gives way before PostgreSQL
+ * looks for a deadlock.  The INSERT stores nothing.  It makes PostgreSQL look
+ * for the key's unique index as for a merge, and fails without one.
  */
 
 static void
@@ -345,8 +345,8 @@ statement_plain(const statement_parts_t *parts, const char *format,
 
 
 /*
- * Without a key there is no order to lock in; the first one stays.  Appended
- * rows go this way where the table takes no COPY.
+ * The first row of each key stays; without a key there is no order to lock in.
+ * Appended rows go this way if the table takes no COPY.
  */
 
 static void
@@ -365,7 +365,7 @@ statement_insert(const statement_parts_t *parts, buf_t *sql)
 }
 
 
-/* The last of each key, in the keys' order: all daemons lock alike. */
+/* The last row of each key, in the keys' order: all daemons lock alike. */
 
 static void
 statement_upsert(const statement_parts_t *parts, const char *where,
@@ -391,9 +391,9 @@ statement_upsert(const statement_parts_t *parts, const char *where,
 
 
 /*
- * As if one by one: what stands before a key's last tombstone is deleted with
- * it.  Rows of the table are locked in the keys' order first, those to be
- * updated as well as those to be deleted.
+ * The effect is that of one record after the other: rows before a key's last
+ * tombstone are deleted with it.  Rows of the table that are updated or deleted
+ * are locked in the keys' order first.
  */
 
 static void
@@ -419,7 +419,7 @@ statement_delete(const statement_parts_t *parts, buf_t *sql)
                STATEMENT_PLACE ">s." STATEMENT_PLACE " AND %s)",
                parts->relation, parts->list[LIST_LATER].data);
 
-    /* without memory a text that no server runs */
+    /* without memory PostgreSQL refuses the text */
     statement_upsert(parts, buf_failed(&where) ? "(invalid)" : where.data,
                      sql);
     buf_free(&where);

@@ -12,10 +12,10 @@ typedef enum {
     STATEMENT_STAGE = 0,      /* makes the temporary table; or empty */
     STATEMENT_COPY,           /* of rows as lines */
     STATEMENT_COPY_TUPLES,    /* of rows as tuples; or empty */
-    STATEMENT_PLAIN,          /* of new rows into the table; or empty */
+    STATEMENT_PLAIN,          /* of rows with new keys only; or empty */
     STATEMENT_PLAIN_TUPLES,
     STATEMENT_APPLY,          /* the temporary table into the table; or empty */
-    STATEMENT_APPLY_DELETE,   /* the same where tombstones are among it */
+    STATEMENT_APPLY_DELETE,   /* the same with tombstones; or empty */
     STATEMENTS
 } statement_t;
 
@@ -29,9 +29,9 @@ typedef struct {
 
 
 /*
- * Words the statements for a table: those of tuples, too, unless "tuples" is
- * NULL.  "number" is the table's own in a transaction.  Returns -1 when memory
- * is short.
+ * Writes the statements for a table, for tuples unless "tuples" is NULL.
+ * "number" tells the tables of a transaction apart.  Returns -1 when memory is
+ * short.
  */
 int statements_prepare(statements_t *statements, const target_t *target,
     const tuples_t *tuples, unsigned number);

@@ -214,8 +214,8 @@ targets_plan(table_t *table, char *reason, size_t size)
 
 
 /*
- * The routing value is read as a column of text would be, so that it is found
- * in any format, and compared as COPY would have it, where null is not "".
+ * The routing value is read like a column of type text, so that any format has
+ * it, and compared as COPY writes it, where null differs from "".
  */
 
 static int
@@ -407,7 +407,7 @@ targets_no_table(const char *value, record_fault_t *fault)
 }
 
 
-/* An empty header is no key. */
+/* A record whose header is missing or empty has no idempotency key. */
 
 static int
 targets_retry(targets_t *targets, record_t *record)

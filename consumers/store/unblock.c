@@ -1,4 +1,7 @@
-/* Ends backends that a gone or stopped daemon of the same group left. */
+/*
+ * Ends backends that block this daemon: those that a gone or stopped daemon of
+ * the same group left.
+ */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,11 +117,11 @@ unblock_tick(unblock_t *unblock, int64_t now, int64_t since, bool claiming)
 
 
 /*
- * A blocking backend of the same group and role is ended where its daemon owns
- * no partition any more.  While this daemon claims, it is ended in any case:
- * the group gave the partitions to this one, whatever the row still says.  The
- * own session is found by its name, as a pooler's process ids are not the
- * server's.
+ * A blocking backend of the same group and role is ended if its daemon owns no
+ * partition any more.  While this daemon claims, the backend is ended in any
+ * case: the group gave the partitions to this daemon, whatever sluice.offsets
+ * still says.  The own session is found by its name, as a pooler's process ids
+ * are not the server's.
  */
 
 static void
@@ -174,8 +177,8 @@ unblock_on_reply(void *data, const pg_reply_t *reply)
 
     for (row = 0; reply->rows && row < PQntuples(reply->rows); row++) {
         unblock->count++;
-        log_warnx("ended backend %s of \"%s\", which held what this daemon "
-                  "waits for", PQgetvalue(reply->rows, row, 0),
+        log_warnx("ended backend %s of \"%s\": it held a lock that this "
+                  "daemon waits for", PQgetvalue(reply->rows, row, 0),
                   PQgetvalue(reply->rows, row, 1));
     }
 

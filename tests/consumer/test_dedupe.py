@@ -229,7 +229,7 @@ def test_keys_that_are_always_taken(consumer, topics, database):
         "CREATE TRIGGER taken BEFORE INSERT ON sluice.seen FOR EACH ROW"
         " EXECUTE FUNCTION taken()")
     topics.produce(topic, [record(2, "b")])
-    daemon.wait_log("could not add clients' keys: taken")
+    daemon.wait_log("could not add idempotency keys: taken")
     database.query("DROP TRIGGER taken ON sluice.seen")
     wait_accounted(database, 2)
     assert numbers(database) == [1, 2]
