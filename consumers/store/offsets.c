@@ -357,18 +357,17 @@ offsets_check(offsets_t *o, source_partition_t *p,
     p->end = range->end;
 
     if (p->stored < range->begin) {
-        snprintf(reason, size, "topic \"%s\", partition %d: the offsets "
-                 "%" PRId64 " to %" PRId64 " are lost, retention passed them "
-                 "before they were stored (\"offsets reset\" says where to "
-                 "go on)", o->conf->topic, p->id, p->stored,
-                 range->begin - 1);
+        snprintf(reason, size, "topic \"%s\", partition %d: retention removed "
+                 "offsets %" PRId64 " to %" PRId64 " before they were stored "
+                 "(\"offsets reset\" says where to go on)", o->conf->topic,
+                 p->id, p->stored, range->begin - 1);
         return -1;
     }
 
     if (p->stored > range->end) {
         snprintf(reason, size, "topic \"%s\", partition %d: offset %" PRId64
-                 " is due but the log ends at %" PRId64 ", so the topic was "
-                 "created again or cut; its offsets %" PRId64 " to %" PRId64
+                 " is due but the topic ends at %" PRId64 ": it was created "
+                 "again or cut, and offsets %" PRId64 " to %" PRId64
                  " would be skipped (\"offsets reset\" says where to go "
                  "on)", o->conf->topic, p->id, p->stored,
                  range->end, range->begin, p->stored - 1);

@@ -1,4 +1,4 @@
-"""With --debug the log tells the steps of each batch."""
+"""With --log-level debug the log tells the steps of each batch."""
 
 import re
 
@@ -21,7 +21,7 @@ def run(consumer, topics, database, values, **more):
     topic = topics.create()
     topics.produce(topic, values, 1769900000000)
     daemon = consumer({**CONFIG, "topic": topic, **more}, start=False)
-    daemon.start("--debug")
+    daemon.start("--log-level", "debug")
     return daemon
 
 
