@@ -94,6 +94,10 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
         size += ngx_buf_size(cl->buf);
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "kafka body read: %O bytes, coding %d", size,
+                   (int) ctx->coding);
+
     max = ngx_http_kafka_body_max(ctx);
 
     if (size > (off_t) max) {

@@ -65,10 +65,6 @@ ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
                                           &structured, NULL, &ctx->problem);
     }
 
-    if (ctx->format != NGX_HTTP_KAFKA_CE_BINARY) {
-        return NGX_OK;
-    }
-
     r = ctx->request;
     walk.part = &r->headers_in.headers.part;
     walk.i = 0;
@@ -274,13 +270,4 @@ ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     *data = root;
 
     return NGX_OK;
-}
-
-
-uint32_t
-ngx_http_kafka_event_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root)
-{
-    return ngx_http_kafka_is_event(ctx)
-           ? json_member(doc, root, "partitionkey", 12) : JSON_NONE;
 }

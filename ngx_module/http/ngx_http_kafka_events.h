@@ -13,6 +13,11 @@
      || (ctx)->format == NGX_HTTP_KAFKA_CE_BATCH)
 
 
+/* The token of an event's key (Kafka binding, section 3.1), or JSON_NONE. */
+#define ngx_http_kafka_event_key(doc, root)                                   \
+    json_member(doc, root, "partitionkey", 12)
+
+
 /* Whether a media type, without parameters, is one of CloudEvents'. */
 ngx_uint_t ngx_http_kafka_event_type(ngx_str_t *type);
 
@@ -25,8 +30,8 @@ ngx_uint_t ngx_http_kafka_event_binary(ngx_http_kafka_ctx_t *ctx,
 
 /*
  * Adds the headers ce_* and content-type of an event's record (Kafka binding,
- * section 3); does nothing if the request holds no event.  In binary mode
- * ce_partitionkey becomes the key, if there is no other key.
+ * section 3).  In binary mode ce_partitionkey becomes the key, if there is no
+ * other key.
  */
 ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers);
@@ -37,13 +42,6 @@ ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
  */
 ngx_int_t ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx,
     json_doc_t *doc, uint32_t root, uint32_t *data);
-
-/*
- * The token of an event's key, "partitionkey" (Kafka binding, section 3.1).
- * JSON_NONE: it has none, or the record is no event.
- */
-uint32_t ngx_http_kafka_event_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root);
 
 
 #endif

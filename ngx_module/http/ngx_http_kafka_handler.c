@@ -207,6 +207,10 @@ ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
     ngx_kafka_message_t    *msg;
     ngx_http_kafka_item_t  *item;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka records split: %ui, %ui bad",
+                   ctx->items.nelts, ctx->invalid);
+
     if (ctx->invalid && ngx_http_kafka_dead_letters(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
@@ -445,6 +449,9 @@ ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx)
 static void
 ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
 {
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka suspended for %M ms at most", ctx->conf->timeout);
+
     ctx->suspended = 1;
 
     ctx->conf->producer->gauges->in_flight++;
@@ -477,11 +484,6 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
     item->record = NULL;
     ctx->waiting--;
 
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
-                   "kafka reported: outcome %ui, partition %D, offset %L, "
-                   "%ui still waited for", (ngx_uint_t) report->outcome,
-                   report->partition, report->offset, ctx->waiting);
-
     if (report->outcome == NGX_KAFKA_KEPT) {
         item->state = NGX_HTTP_KAFKA_KEPT;
         item->partition = report->partition;
@@ -489,11 +491,20 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
         item->timestamp = report->timestamp;
 
     } else {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                       "kafka reported: outcome %ui, %s",
+                       (ngx_uint_t) report->outcome,
+                       rd_kafka_err2name(report->error));
+
         ngx_http_kafka_fail(item, ngx_http_kafka_not_kept(ctx, report),
                             rd_kafka_err2str(report->error));
     }
 
     if (ctx->waiting == 0) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                       "kafka reported: %ui records, the last at offset %L",
+                       ctx->items.nelts, item->offset);
+
         ngx_http_kafka_finish(ctx);
     }
 }

@@ -265,7 +265,6 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     json_doc_t *doc, uint32_t root)
 {
     uint32_t                data;
-    ngx_int_t               rc;
     ngx_kafka_message_t    *msg;
     ngx_http_kafka_item_t  *item;
 
@@ -277,30 +276,24 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     msg = ctx->messages.elts;
     msg += ctx->messages.nelts - 1;
 
-    rc = NGX_OK;
     data = root;
 
-    if (doc && ngx_http_kafka_is_event(ctx)) {
-        rc = ngx_http_kafka_event_check(ctx, doc, root, &data);
+    if (doc
+        && ((ngx_http_kafka_is_event(ctx)
+             && ngx_http_kafka_event_check(ctx, doc, root, &data) != NGX_OK)
+            || ngx_http_kafka_check_schema(ctx, doc, data) != NGX_OK
+            || ngx_http_kafka_check_key(ctx, doc, root, msg) != NGX_OK
+            || ngx_http_kafka_check_idempotency(ctx, doc, root, msg)
+               != NGX_OK))
+    {
+        return ngx_http_kafka_blame(ctx, item);
     }
 
-    if (doc && rc == NGX_OK) {
-        rc = ngx_http_kafka_check_schema(ctx, doc, data);
+    if (ngx_http_kafka_check_size(ctx, msg) != NGX_OK) {
+        return ngx_http_kafka_blame(ctx, item);
     }
 
-    if (doc && rc == NGX_OK) {
-        rc = ngx_http_kafka_check_key(ctx, doc, root, msg);
-    }
-
-    if (doc && rc == NGX_OK) {
-        rc = ngx_http_kafka_check_idempotency(ctx, doc, root, msg);
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_kafka_check_size(ctx, msg);
-    }
-
-    return rc == NGX_OK ? NGX_OK : ngx_http_kafka_blame(ctx, item);
+    return NGX_OK;
 }
 
 
@@ -417,10 +410,17 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     field = ctx->conf->key_field ? ctx->conf->key_field : ctx->topic->key;
 
-    token = field ? json_find(doc, root, field)
-                  : ngx_http_kafka_event_key(ctx, doc, root);
+    if (field) {
+        token = json_find(doc, root, field);
 
-    if (field == NULL && token == JSON_NONE) {
+    } else if (ngx_http_kafka_is_event(ctx)) {
+        token = ngx_http_kafka_event_key(doc, root);
+
+        if (token == JSON_NONE) {
+            return NGX_OK;
+        }
+
+    } else {
         return NGX_OK;
     }
 

@@ -185,6 +185,7 @@ ngx_int_t
 ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_str_t                   key;
+    ngx_uint_t                  event;
     ngx_array_t                 headers;
     ngx_http_kafka_loc_conf_t  *klcf;
 
@@ -205,10 +206,10 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    if (klcf->headers == NULL && !klcf->request_headers
-        && ctx->format != NGX_HTTP_KAFKA_CE_BINARY
-        && !ngx_http_kafka_is_event(ctx))
-    {
+    event = ctx->format == NGX_HTTP_KAFKA_CE_BINARY
+            || ngx_http_kafka_is_event(ctx);
+
+    if (klcf->headers == NULL && !klcf->request_headers && !event) {
         return NGX_OK;
     }
 
@@ -219,7 +220,7 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    if (ngx_http_kafka_event_headers(ctx, &headers) != NGX_OK
+    if ((event && ngx_http_kafka_event_headers(ctx, &headers) != NGX_OK)
         || ngx_http_kafka_request_headers(ctx, &headers) != NGX_OK
         || ngx_http_kafka_location_headers(ctx, &headers) != NGX_OK)
     {
