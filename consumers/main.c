@@ -1,7 +1,5 @@
-/* sluice-consumer: the options, and which subcommand they choose. */
+/* sluice-consumer: the options, and what is run: the daemon or a subcommand. */
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,81 +16,60 @@
 
 
 #define EXIT_CONFIG  78    /* EX_CONFIG of sysexits.h */
-
-
-typedef enum {
-    MAIN_ROOT = 0,
-    MAIN_CHECK,
-    MAIN_CONFIG,
-    MAIN_DEBUG,
-    MAIN_HELP,
-    MAIN_HELP_CONFIG,
-    MAIN_LOG_FORMAT,
-    MAIN_LOG_LEVEL,
-    MAIN_VERSION,
-    MAIN_NONE
-} main_key_t;
+#define MAIN_SHARED  3     /* options from here on may stand anywhere */
 
 
 typedef struct {
-    const char    *name;
-    const char    *letter;   /* another name, or NULL */
-    bool           value;    /* one has to follow */
-    bool           first;    /* not behind a subcommand's name */
-} main_option_t;
-
-
-typedef struct {
-    const char    *file;
-    log_level_t    level;
-    log_format_t   format;
-    bool           check;
-    bool           help;
-    bool           root;         /* it may run as root */
-    bool           version;
-    const char    *help_config;  /* the format, or NULL */
+    const char  *file;
+    const char  *log_format;
+    const char  *log_level;
+    const char  *help_config;    /* the format, or NULL */
+    bool         check;
+    bool         debug;
+    bool         help;
+    bool         root;           /* it may run as root */
+    bool         version;
 } main_options_t;
 
 
-static int main_options(main_options_t *options, int *argc, char **argv);
-static main_key_t main_option(const char *arg, const char **value);
-static int main_set(main_options_t *options, main_key_t key,
-    const char *value);
-static int main_word(const char *name, const char *const *words, size_t n,
-    const char *what);
-static int main_run(const main_options_t *options, const command_t *command,
+static int main_choose(main_options_t *options, command_line_t *line,
     int argc, char **argv);
+static int main_log(const main_options_t *options);
+static int main_word(const char *name, const char *const *words,
+    const char *what);
+static int main_run(const main_options_t *options, command_line_t *line);
 static int main_again(void);
-static void usage(FILE *out);
+static int usage(FILE *out, const command_t *command);
 
+
+#define MAIN_OPTION(name, letter, kind, member)                               \
+    { name, OPTION_##kind, offsetof(main_options_t, member), letter }
+
+static const option_t  known[] = {
+    MAIN_OPTION("check",       't', FLAG,  check),
+    MAIN_OPTION("help-config", 0,   MAYBE, help_config),
+    MAIN_OPTION("version",     'V', FLAG,  version),
+    MAIN_OPTION("allow-root",  0,   FLAG,  root),
+    MAIN_OPTION("config",      'c', TEXT,  file),
+    MAIN_OPTION("debug",       'd', FLAG,  debug),
+    MAIN_OPTION("help",        'h', FLAG,  help),
+    MAIN_OPTION("log-format",  0,   TEXT,  log_format),
+    MAIN_OPTION("log-level",   0,   TEXT,  log_level),
+    OPTION_END
+};
 
 static char  **main_argv;    /* as given, for another run */
-
-
-/* By main_key_t. */
-
-static const main_option_t  known[] = {
-    { "--allow-root",  NULL, false, false },
-    { "--check",       "-t", false, true },
-    { "--config",      "-c", true,  false },
-    { "--debug",       "-d", false, false },
-    { "--help",        "-h", false, false },
-    { "--help-config", NULL, false, true },
-    { "--log-format",  NULL, true,  false },
-    { "--log-level",   NULL, true,  false },
-    { "--version",     "-V", false, true }
-};
 
 
 int
 main(int argc, char **argv)
 {
-    int               status;
-    main_options_t    options;
-    const command_t  *command;
+    int             status;
+    command_line_t  line;
+    main_options_t  options;
 
     memset(&options, 0, sizeof(main_options_t));
-    options.level = LOG_LEVEL_INFO;
+    memset(&line, 0, sizeof(command_line_t));
 
     main_argv = calloc((size_t) argc + 1, sizeof(char *));
     if (main_argv == NULL) {
@@ -106,9 +83,8 @@ main(int argc, char **argv)
     (void) prctl(PR_SET_DUMPABLE, 0);
 #endif
 
-    if (main_options(&options, &argc, argv) == -1) {
-        usage(stderr);
-        return COMMAND_USAGE;
+    if (main_choose(&options, &line, argc, argv) == -1) {
+        return usage(stderr, line.command);
     }
 
     if (options.version) {
@@ -118,172 +94,97 @@ main(int argc, char **argv)
     }
 
     if (options.help_config) {
-        return conf_doc(options.help_config) == -1 ? COMMAND_USAGE
-                                                   : COMMAND_OK;
-    }
-
-    command = argc > 1 ? command_find(argv[1]) : NULL;
-
-    if (argc > 1 && command == NULL) {
-        fprintf(stderr, "unknown subcommand \"%s\"\n", argv[1]);
-        usage(stderr);
-        return COMMAND_USAGE;
+        return conf_doc(options.help_config[0] ? options.help_config : "text")
+               == -1 ? COMMAND_USAGE : COMMAND_OK;
     }
 
     if (options.help) {
-        if (command) {
-            command_usage(stdout, command);
-        } else {
-            usage(stdout);
-        }
+        (void) usage(stdout, line.command);
         return COMMAND_OK;
     }
 
-    if ((options.file == NULL && !(command && command->bare))
-        || (options.check && command))
+    if ((options.file == NULL && !(line.command && line.command->bare))
+        || main_log(&options) == -1)
     {
-        usage(stderr);
-        return COMMAND_USAGE;
+        return usage(stderr, NULL);
     }
 
-    log_init(options.level, options.format);
-
-    if (options.check) {
-        command = &command_check;
-    }
-
-    status = main_run(&options, command, argc - 1, argv + 1);
+    status = main_run(&options, &line);
 
     return status == DAEMON_RELOAD ? main_again() : status;
 }
 
 
-/*
- * Takes what every subcommand shares out of argv, wherever it stands; the
- * rest is the subcommand's.
- */
+/* Returns -1 where the arguments are wrong, and it was said why. */
 
 static int
-main_options(main_options_t *options, int *argc, char **argv)
+main_choose(main_options_t *options, command_line_t *line, int argc,
+    char **argv)
 {
-    int          i, n;
-    main_key_t   key;
-    const char  *value;
+    options_t  tables[2];
 
-    for (i = 1, n = 1; i < *argc; i++) {
-        key = main_option(argv[i], &value);
+    memset(tables, 0, sizeof(tables));
+    tables[0].options = known;
+    tables[0].structure = options;
+    argc = options_read(tables, true, argc, argv);
 
-        if (key == MAIN_NONE || (known[key].first && n > 1)) {
-            if (n == 1 && argv[i][0] == '-') {
-                fprintf(stderr, "unknown option \"%s\"\n", argv[i]);
-                return -1;
-            }
-            argv[n++] = argv[i];
-            continue;
-        }
+    if (argc == -1) {
+        return -1;
+    }
 
-        if (known[key].value && value == NULL) {
-            if (i + 1 == *argc) {
-                return -1;
-            }
-            value = argv[++i];
-        }
+    if (argc == 0) {
+        line->command = options->check ? &command_check : NULL;
+        argc = 1;
 
-        if (main_set(options, key, value) == -1) {
+    } else {
+        argv++;
+        line->command = command_find(argv[0]);
+
+        if (line->command == NULL || options->check) {
+            fprintf(stderr, line->command ? "--check stands alone\n"
+                                          : "unknown subcommand \"%s\"\n",
+                    argv[0]);
+            line->command = NULL;
             return -1;
         }
     }
 
-    *argc = n;
-    argv[n] = NULL;
+    tables[0].options = known + MAIN_SHARED;
 
-    return 0;
-}
-
-
-/* The option that "arg" is, with what stands behind its "=", else NULL. */
-
-static main_key_t
-main_option(const char *arg, const char **value)
-{
-    size_t      len;
-    main_key_t  key;
-
-    *value = NULL;
-
-    for (key = MAIN_ROOT; key < MAIN_NONE; key++) {
-        len = strlen(known[key].name);
-
-        if (strcmp(arg, known[key].name) == 0
-            || (known[key].letter && strcmp(arg, known[key].letter) == 0))
-        {
-            return key;
-        }
-
-        if (strncmp(arg, known[key].name, len) == 0 && arg[len] == '='
-            && (known[key].value || key == MAIN_HELP_CONFIG))
-        {
-            *value = arg + len + 1;
-            return key;
-        }
-    }
-
-    return MAIN_NONE;
+    return line->command ? command_parse(line, tables, argc, argv) : 0;
 }
 
 
 static int
-main_set(main_options_t *options, main_key_t key, const char *value)
+main_log(const main_options_t *options)
 {
-    int  word;
+    int  format, level;
 
-    static const char *const  formats[] = { "text", "journal", "json" };
-    static const char *const  levels[] = { "error", "warn", "info",
-                                           "debug" };
+    /* by log_format_t, behind LOG_AUTO, and by log_level_t */
+    static const char *const  formats[] = { "text", "journal", "json", NULL };
+    static const char *const  levels[] = {
+        "error", "warn", "info", "debug", NULL
+    };
 
-    switch (key) {
+    format = LOG_AUTO;
+    level = options->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 
-    case MAIN_ROOT:
-        options->root = true;
-        break;
-
-    case MAIN_CHECK:
-        options->check = true;
-        break;
-
-    case MAIN_CONFIG:
-        options->file = value;
-        break;
-
-    case MAIN_DEBUG:
-        options->level = LOG_LEVEL_DEBUG;
-        break;
-
-    case MAIN_HELP:
-        options->help = true;
-        break;
-
-    case MAIN_HELP_CONFIG:
-        options->help_config = value ? value : "text";
-        break;
-
-    case MAIN_LOG_FORMAT:
-        word = main_word(value, formats, 3, "format");
-        options->format = (log_format_t) (LOG_TEXT + word);
-        return word == -1 ? -1 : 0;
-
-    case MAIN_LOG_LEVEL:
-        word = main_word(value, levels, 4, "level");
-        options->level = (log_level_t) (LOG_LEVEL_ERROR + word);
-        return word == -1 ? -1 : 0;
-
-    case MAIN_VERSION:
-        options->version = true;
-        break;
-
-    case MAIN_NONE:
-        break;
+    if (options->log_format) {
+        format = main_word(options->log_format, formats, "format");
+        if (format == -1) {
+            return -1;
+        }
+        format += LOG_TEXT;
     }
+
+    if (options->log_level && !options->debug) {
+        level = main_word(options->log_level, levels, "level");
+        if (level == -1) {
+            return -1;
+        }
+    }
+
+    log_init((log_level_t) level, (log_format_t) format);
 
     return 0;
 }
@@ -292,14 +193,13 @@ main_set(main_options_t *options, main_key_t key, const char *value)
 /* The place of a name among "words"; -1, and said, if it is none of them. */
 
 static int
-main_word(const char *name, const char *const *words, size_t n,
-    const char *what)
+main_word(const char *name, const char *const *words, const char *what)
 {
-    size_t  i;
+    int  i;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; words[i]; i++) {
         if (strcmp(name, words[i]) == 0) {
-            return (int) i;
+            return i;
         }
     }
 
@@ -309,21 +209,18 @@ main_word(const char *name, const char *const *words, size_t n,
 }
 
 
-/* Without a subcommand it is the daemon. */
-
 static int
-main_run(const main_options_t *options, const command_t *command, int argc,
-    char **argv)
+main_run(const main_options_t *options, command_line_t *line)
 {
     int            status;
     char           err[CONF_ERROR_MAX];
     const conf_t  *conf;
 
-    if (command && command->bare) {
-        return command_run(command, NULL, argc, argv);
+    if (line->command && line->command->bare) {
+        return command_run(line, NULL);
     }
 
-    if (command == NULL && geteuid() == 0 && !options->root) {
+    if (line->command == NULL && geteuid() == 0 && !options->root) {
         log_error("will not run as root: use another user, as the service's "
                   "unit does, or say --allow-root");
         return COMMAND_USAGE;
@@ -337,8 +234,7 @@ main_run(const main_options_t *options, const command_t *command, int argc,
         return EXIT_CONFIG;
     }
 
-    status = command ? command_run(command, conf, argc, argv)
-                     : daemon_run(conf, NULL);
+    status = line->command ? command_run(line, conf) : daemon_run(conf, NULL);
     conf_free(conf);
 
     return status;
@@ -359,9 +255,14 @@ main_again(void)
 }
 
 
-static void
-usage(FILE *out)
+static int
+usage(FILE *out, const command_t *command)
 {
+    if (command) {
+        command_usage(out, command);
+        return COMMAND_USAGE;
+    }
+
     fprintf(out,
             "usage: sluice-consumer --config FILE [--check]\n"
             "       sluice-consumer --config FILE SUBCOMMAND ...\n"
@@ -384,9 +285,10 @@ usage(FILE *out)
             "  -V, --version       show the version\n"
             "\n"
             "Subcommands:\n");
-
     command_list(out);
     fprintf(out,
             "\nExit status: 0 stopped as told, 1 failed, 2 wrong arguments,\n"
             "78 the configuration is wrong.\n");
+
+    return COMMAND_USAGE;
 }

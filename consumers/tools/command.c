@@ -6,8 +6,10 @@
 #include "tools/command.h"
 
 
-static int command_do(const command_t *command, const conf_t *conf, int argc,
-    char **argv);
+static const command_t *command_among(const command_t *const *list,
+    const char *name);
+static int command_do(const command_t *command, tool_t *tool,
+    const conf_t *conf);
 
 
 /* By name.  One that is added here is in --help, and found. */
@@ -22,63 +24,82 @@ static const command_t *const  commands[] = {
 const command_t *
 command_find(const char *name)
 {
-    size_t  i;
+    return command_among(commands, name);
+}
 
-    for (i = 0; commands[i] && strcmp(commands[i]->name, name) != 0; i++) {
-        /* void */
+
+static const command_t *
+command_among(const command_t *const *list, const char *name)
+{
+    for ( /* void */ ; *list; list++) {
+        if (strcmp((*list)->name, name) == 0) {
+            break;
+        }
     }
 
-    return commands[i];
+    return *list;
 }
 
 
 int
-command_run(const command_t *command, const conf_t *conf, int argc,
+command_parse(command_line_t *line, const options_t *shared, int argc,
     char **argv)
 {
-    int               status;
-    const command_t  *part;
-    const command_t  *const *parts;
+    options_t  tables[2];
 
-    part = command;
+    tables[0].options = NULL;
+    tables[1] = *shared;
+    line->part = line->command;
 
-    if (command->parts) {
-        for (parts = command->parts, part = NULL; *parts && argc > 1; parts++)
-        {
-            if (strcmp((*parts)->name, argv[1]) == 0) {
-                part = *parts;
-            }
-        }
-        argc--;
+    if (line->command->parts) {
+        argc = options_read(tables, true, argc, argv);
         argv++;
+        line->part = argc < 1 ? NULL : command_among(line->command->parts,
+                                                     argv[0]);
+        if (line->part == NULL) {
+            return argc == -1 ? -1 : 0;
+        }
     }
 
-    status = part ? command_do(part, conf, argc, argv) : COMMAND_USAGE;
+    line->tool = calloc(1, line->part->size);
+    if (line->tool == NULL) {
+        report_error("out of memory");
+        return -1;
+    }
+
+    tables[0].options = line->part->options;
+    tables[0].structure = line->tool;
+    line->tool->operands = argv + 1;
+    line->tool->noperands = options_read(tables, false, argc, argv);
+
+    return line->tool->noperands == -1 ? -1 : 0;
+}
+
+
+int
+command_run(command_line_t *line, const conf_t *conf)
+{
+    int  status;
+
+    status = line->part ? command_do(line->part, line->tool, conf)
+                        : COMMAND_USAGE;
 
     if (status == COMMAND_USAGE) {
-        command_usage(stderr, command);
+        command_usage(stderr, line->command);
     }
 
-    return status;
+    free(line->tool);
+
+    return status == -1 ? COMMAND_FAILED : status;
 }
 
 
 static int
-command_do(const command_t *command, const conf_t *conf, int argc,
-    char **argv)
+command_do(const command_t *command, tool_t *tool, const conf_t *conf)
 {
-    int      status;
-    tool_t  *tool;
-
-    tool = calloc(1, command->size);
-    if (tool == NULL) {
-        report_error("out of memory");
-        return COMMAND_FAILED;
-    }
+    int  status;
 
     tool_init(tool, conf);
-    tool->operands = argv + 1;
-    tool->noperands = options_read(command->options, tool, argc, argv);
 
     if (tool->noperands < command->least || tool->noperands > command->most
         || (command->check && command->check(tool) == -1))
@@ -94,9 +115,8 @@ command_do(const command_t *command, const conf_t *conf, int argc,
     }
 
     tool_close(tool);
-    free(tool);
 
-    return status == -1 ? COMMAND_FAILED : status;
+    return status;
 }
 
 

@@ -57,15 +57,30 @@ extern const command_t  command_verify;
 extern const command_t  command_where;
 
 
+/* What a command line chose. */
+typedef struct {
+    const command_t  *command;    /* NULL: the daemon */
+    const command_t  *part;       /* the command, or one of its parts; NULL:
+                                     that is missing */
+    tool_t           *tool;
+} command_line_t;
+
+
 /* The subcommand of that name, or NULL. */
 const command_t *command_find(const char *name);
 
 /*
- * Runs it, and shows its usage where the arguments are wrong.  argv[0] is its
- * name; the options that all share are taken out.  Returns the exit status.
+ * Reads the arguments of line->command, argv[0] being its name; options of
+ * "shared" may stand among them.  Returns 0, or -1: it was said what is wrong.
  */
-int command_run(const command_t *command, const conf_t *conf, int argc,
+int command_parse(command_line_t *line, const options_t *shared, int argc,
     char **argv);
+
+/*
+ * Runs what command_parse() read, with NULL where it is "bare"; shows the
+ * usage where that is wrong.  Returns the exit status.
+ */
+int command_run(command_line_t *line, const conf_t *conf);
 
 /* What --help says: of one, and a line of each. */
 void command_usage(FILE *out, const command_t *command);

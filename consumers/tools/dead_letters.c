@@ -23,13 +23,13 @@ static int dead_purge(tool_t *tool);
 
 
 static const option_t  dead_options[] = {
-    { "raw",      OPTION_FLAG,   offsetof(dead_t, raw) },
-    { "all",      OPTION_FLAG,   offsetof(dead_t, all) },
-    { "json",     OPTION_FLAG,   offsetof(dead_t, tool.json) },
-    { "limit",    OPTION_NUMBER, offsetof(dead_t, limit) },
-    { "older",    OPTION_TIME,   offsetof(dead_t, older) },
-    { "sqlstate", OPTION_TEXT,   offsetof(dead_t, sqlstate) },
-    { NULL, 0, 0 }
+    OPTION("raw",      FLAG,   dead_t, raw),
+    OPTION("all",      FLAG,   dead_t, all),
+    OPTION("json",     FLAG,   dead_t, tool.json),
+    OPTION("limit",    NUMBER, dead_t, limit),
+    OPTION("older",    TIME,   dead_t, older),
+    OPTION("sqlstate", TEXT,   dead_t, sqlstate),
+    OPTION_END
 };
 
 /* all but show are without the first option */

@@ -61,10 +61,10 @@ static int init_write(const init_t *init, const char *suffix,
 
 
 static const option_t  init_options[] = {
-    { "sample",    OPTION_TEXT, offsetof(init_t, sample) },
-    { "name",      OPTION_TEXT, offsetof(init_t, name) },
-    { "directory", OPTION_TEXT, offsetof(init_t, directory) },
-    { NULL, 0, 0 }
+    OPTION("sample",    TEXT, init_t, sample),
+    OPTION("name",      TEXT, init_t, name),
+    OPTION("directory", TEXT, init_t, directory),
+    OPTION_END
 };
 
 const command_t  command_init = {

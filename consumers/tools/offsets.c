@@ -8,8 +8,8 @@ static int lag_run(tool_t *tool);
 
 
 static const option_t  offsets_options[] = {
-    { "json", OPTION_FLAG, offsetof(tool_t, json) },
-    { NULL, 0, 0 }
+    OPTION("json", FLAG, tool_t, json),
+    OPTION_END
 };
 
 static const command_t  command_show = {

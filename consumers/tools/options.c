@@ -1,4 +1,4 @@
-/* The options of a subcommand, read by a table of them. */
+/* Options of a command line, read by tables of them. */
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -12,47 +12,69 @@
 #include "tools/report.h"
 
 
-#define OPTIONS_MAX    16
-#define OPTIONS_FIRST  256    /* beyond what getopt_long() returns by itself */
+#define OPTIONS_MAX    32     /* of both tables */
+#define OPTIONS_FIRST  256    /* beyond all letters */
 
 
 static int options_set(const option_t *option, void *value, const char *text);
 
 
 int
-options_read(const option_t *options, void *structure, int argc, char **argv)
+options_read(const options_t tables[2], bool first, int argc, char **argv)
 {
-    int              c, n;
-    struct option    known[OPTIONS_MAX + 1];
-    const option_t  *option;
+    int               c, i, n;
+    char              letters[2 * OPTIONS_MAX + 2], *p;
+    struct option     known[OPTIONS_MAX + 1];
+    const option_t   *option, *options[OPTIONS_MAX];
+    void             *values[OPTIONS_MAX];
 
     memset(known, 0, sizeof(known));
+    p = letters;
 
-    for (n = 0; options && options[n].name && n < OPTIONS_MAX; n++) {
-        known[n].name = options[n].name;
-        known[n].has_arg = options[n].kind == OPTION_FLAG ? no_argument
-                                                          : required_argument;
-        known[n].val = OPTIONS_FIRST + n;
+    if (first) {
+        *p++ = '+';
     }
 
+    for (i = 0, n = 0; i < 2; i++) {
+        for (option = tables[i].options;
+             option && option->name && n < OPTIONS_MAX; option++, n++)
+        {
+            options[n] = option;
+            values[n] = (char *) tables[i].structure + option->offset;
+            known[n].name = option->name;
+            known[n].has_arg = option->kind == OPTION_FLAG ? no_argument
+                               : option->kind == OPTION_MAYBE
+                               ? optional_argument : required_argument;
+            known[n].val = OPTIONS_FIRST + n;
+
+            if (option->letter) {
+                *p++ = option->letter;
+                if (option->kind == OPTION_TEXT) {
+                    *p++ = ':';
+                }
+            }
+        }
+    }
+
+    *p = '\0';
     optind = 0;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (c < OPTIONS_FIRST) {
-            return -1;
+    while ((c = getopt_long(argc, argv, letters, known, NULL)) != -1) {
+
+        for (i = 0; i < n; i++) {
+            if (c == known[i].val || c == options[i]->letter) {
+                break;
+            }
         }
 
-        option = &options[c - OPTIONS_FIRST];
-
-        if (options_set(option, (char *) structure + option->offset, optarg)
-            == -1)
-        {
+        if (i == n || options_set(options[i], values[i], optarg) == -1) {
             return -1;
         }
     }
 
     n = argc - optind;
     memmove(argv + 1, argv + optind, (size_t) n * sizeof(char *));
+    argv[n + 1] = NULL;
 
     return n;
 }
@@ -77,7 +99,8 @@ options_set(const option_t *option, void *value, const char *text)
         /* fall through */
 
     case OPTION_TEXT:
-        *(const char **) value = text;
+    case OPTION_MAYBE:
+        *(const char **) value = text ? text : "";
         return 0;
 
     case OPTION_TIME:

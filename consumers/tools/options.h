@@ -1,9 +1,10 @@
-/* The options of a subcommand, read by a table of them. */
+/* Options of a command line, read by tables of them. */
 
 #ifndef SLUICE_OPTIONS_H
 #define SLUICE_OPTIONS_H
 
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@
 typedef enum {
     OPTION_FLAG = 0,      /* bool */
     OPTION_TEXT,          /* const char * */
+    OPTION_MAYBE,         /* const char *, "" where no "=TEXT" follows */
     OPTION_NUMBER,        /* const char *, of digits */
     OPTION_TIME,          /* int64_t, ms, more than 0: "30d" */
     OPTION_PARTITIONS     /* buf_t, "1,2": the option may be repeated */
@@ -20,17 +22,31 @@ typedef enum {
 typedef struct {
     const char     *name;      /* without its dashes; NULL ends a table */
     option_kind_t   kind;
-    size_t          offset;    /* of what is set, which is of the kind's
-                                  type, in the subcommand's structure */
+    size_t          offset;    /* of what is set, of the kind's type, in the
+                                  structure */
+    char            letter;    /* of its short form, or 0 */
 } option_t;
 
 
+#define OPTION(name, kind, type, member)                                      \
+    { name, OPTION_##kind, offsetof(type, member), 0 }
+#define OPTION_END  { NULL, OPTION_FLAG, 0, 0 }
+
+
+/* Options, and the structure they set; "options" may be NULL. */
+typedef struct {
+    const option_t  *options;
+    void            *structure;
+} options_t;
+
+
 /*
- * Takes the options out of argv into "structure"; what else is in argv moves
- * to argv[1] and behind.  "options" may be NULL.  Returns how many that are,
- * or -1: an option was refused, and it was said why.
+ * Takes the options of two tables out of argv: up to the first operand where
+ * "first" is set, else all.  What is left moves to argv[1] and behind.
+ * Returns how many that are, or -1: an option was refused, and it was said
+ * why.
  */
-int options_read(const option_t *options, void *structure, int argc,
+int options_read(const options_t tables[2], bool first, int argc,
     char **argv);
 
 /* A whole number without a sign, of at most 18 digits.  Returns 0 or -1. */

@@ -43,13 +43,13 @@ static int replay_daemon(const replay_t *replay, const conf_t *conf);
 
 
 static const option_t  replay_options[] = {
-    { "from",             OPTION_TEXT, offsetof(replay_t, from) },
-    { "to",               OPTION_TEXT, offsetof(replay_t, to) },
-    { "into",             OPTION_TEXT, offsetof(replay_t, into) },
-    { "allow-duplicates", OPTION_FLAG, offsetof(replay_t, duplicates) },
-    { "dry-run",          OPTION_FLAG, offsetof(replay_t, dry_run) },
-    { "json",             OPTION_FLAG, offsetof(replay_t, tool.json) },
-    { NULL, 0, 0 }
+    OPTION("from",             TEXT, replay_t, from),
+    OPTION("to",               TEXT, replay_t, to),
+    OPTION("into",             TEXT, replay_t, into),
+    OPTION("allow-duplicates", FLAG, replay_t, duplicates),
+    OPTION("dry-run",          FLAG, replay_t, dry_run),
+    OPTION("json",             FLAG, replay_t, tool.json),
+    OPTION_END
 };
 
 const command_t  command_replay = {

@@ -48,16 +48,16 @@ static int reset_apply(const reset_t *reset, tool_t *tool,
 
 
 static const option_t  reset_options[] = {
-    { "to-offset",        OPTION_NUMBER,     offsetof(reset_t, to_offset) },
-    { "to-timestamp",     OPTION_TEXT,       offsetof(reset_t, to_timestamp) },
-    { "to-earliest",      OPTION_FLAG,       offsetof(reset_t, to_earliest) },
-    { "to-latest",        OPTION_FLAG,       offsetof(reset_t, to_latest) },
-    { "partition",        OPTION_PARTITIONS, offsetof(reset_t, tool.text) },
-    { "into",             OPTION_TEXT,       offsetof(reset_t, into) },
-    { "allow-duplicates", OPTION_FLAG,       offsetof(reset_t, duplicates) },
-    { "dry-run",          OPTION_FLAG,       offsetof(reset_t, dry_run) },
-    { "json",             OPTION_FLAG,       offsetof(reset_t, tool.json) },
-    { NULL, 0, 0 }
+    OPTION("to-offset",        NUMBER,     reset_t, to_offset),
+    OPTION("to-timestamp",     TEXT,       reset_t, to_timestamp),
+    OPTION("to-earliest",      FLAG,       reset_t, to_earliest),
+    OPTION("to-latest",        FLAG,       reset_t, to_latest),
+    OPTION("partition",        PARTITIONS, reset_t, tool.text),
+    OPTION("into",             TEXT,       reset_t, into),
+    OPTION("allow-duplicates", FLAG,       reset_t, duplicates),
+    OPTION("dry-run",          FLAG,       reset_t, dry_run),
+    OPTION("json",             FLAG,       reset_t, tool.json),
+    OPTION_END
 };
 
 const command_t  command_reset = {

@@ -25,9 +25,9 @@ static void setup_quiet(void *data, const char *message);
 
 
 static const option_t  setup_options[] = {
-    { "admin", OPTION_TEXT, offsetof(setup_t, admin) },
-    { "role",  OPTION_TEXT, offsetof(setup_t, role) },
-    { NULL, 0, 0 }
+    OPTION("admin", TEXT, setup_t, admin),
+    OPTION("role",  TEXT, setup_t, role),
+    OPTION_END
 };
 
 

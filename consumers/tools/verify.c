@@ -27,10 +27,10 @@ static int verify_json(const verify_t *verify, const PGresult *problems,
 
 
 static const option_t  verify_options[] = {
-    { "json",        OPTION_FLAG, offsetof(verify_t, tool.json) },
-    { "ranges-only", OPTION_FLAG, offsetof(verify_t, ranges_only) },
-    { "strict",      OPTION_FLAG, offsetof(verify_t, strict) },
-    { NULL, 0, 0 }
+    OPTION("json",        FLAG, verify_t, tool.json),
+    OPTION("ranges-only", FLAG, verify_t, ranges_only),
+    OPTION("strict",      FLAG, verify_t, strict),
+    OPTION_END
 };
 
 const command_t  command_verify = {

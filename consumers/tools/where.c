@@ -18,8 +18,8 @@ static int where_run(tool_t *tool);
 
 
 static const option_t  where_options[] = {
-    { "json", OPTION_FLAG, offsetof(tool_t, json) },
-    { NULL, 0, 0 }
+    OPTION("json", FLAG, tool_t, json),
+    OPTION_END
 };
 
 const command_t  command_where = {
