@@ -64,7 +64,7 @@ ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx)
     kcf = ctx->conf->producer;
 
     return ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS
-           ? kcf->queue : ngx_kafka_limit(kcf->producer, ctx->topic_index);
+           ? kcf->queue : ngx_kafka_value_max(kcf->producer, ctx->topic_index);
 }
 
 

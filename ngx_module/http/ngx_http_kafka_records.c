@@ -532,14 +532,14 @@ ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
 
     kp = ctx->conf->producer->producer;
 
-    if (ngx_kafka_limit_fits(kp, msg)) {
+    if (ngx_kafka_message_fits(kp, msg)) {
         return NGX_OK;
     }
 
     return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
                                  "Key, value and headers do not fit into the "
                                  "%uz bytes of the largest record.",
-                                 ngx_kafka_limit(kp, msg->topic));
+                                 ngx_kafka_value_max(kp, msg->topic));
 }
 
 

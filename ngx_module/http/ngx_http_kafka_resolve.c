@@ -288,7 +288,7 @@ ngx_kafka_init_conf(ngx_cycle_t *cycle, void *conf)
 static ngx_int_t
 ngx_kafka_check_drain(ngx_cycle_t *cycle, ngx_http_kafka_main_conf_t *kmcf)
 {
-    ngx_msec_t          limit;
+    ngx_msec_t          shutdown;
     ngx_uint_t          i;
     ngx_core_conf_t    *ccf;
     ngx_kafka_conf_t  **kcfp;
@@ -303,22 +303,24 @@ ngx_kafka_check_drain(ngx_cycle_t *cycle, ngx_http_kafka_main_conf_t *kmcf)
         }
     }
 
-    limit = ccf->shutdown_timeout;
+    shutdown = ccf->shutdown_timeout;
 
     if (kmcf->drain_timeout == NGX_CONF_UNSET_MSEC) {
         kmcf->drain_timeout = kmcf->longest + NGX_HTTP_KAFKA_MARGIN;
         kmcf->drain_place = kmcf->longest_place;
 
-        if (limit && kmcf->drain_timeout > limit && limit > kmcf->longest) {
-            kmcf->drain_timeout = limit;
+        if (shutdown && kmcf->drain_timeout > shutdown
+            && shutdown > kmcf->longest)
+        {
+            kmcf->drain_timeout = shutdown;
         }
     }
 
-    if (limit && kmcf->drain_timeout > limit) {
+    if (shutdown && kmcf->drain_timeout > shutdown) {
         ngx_kafka_conf_error(cycle->log, &kmcf->drain_place,
                              "\"worker_shutdown_timeout\" of %Mms must not "
                              "be shorter than \"kafka_drain_timeout\", %Mms",
-                             limit, kmcf->drain_timeout);
+                             shutdown, kmcf->drain_timeout);
         return NGX_ERROR;
     }
 

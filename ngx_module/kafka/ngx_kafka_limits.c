@@ -32,7 +32,7 @@ static size_t ngx_kafka_varint(int64_t n);
 
 
 size_t
-ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 {
     size_t  limit, len;
 
@@ -55,7 +55,7 @@ ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 
 
 ngx_uint_t
-ngx_kafka_limit_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
+ngx_kafka_message_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
 {
     size_t  size, limit;
 

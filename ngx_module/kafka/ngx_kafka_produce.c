@@ -38,7 +38,7 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     for (i = 0; i < n; i++) {
 
-        if (!ngx_kafka_limit_fits(kp, &msg[i])) {
+        if (!ngx_kafka_message_fits(kp, &msg[i])) {
             return NGX_KAFKA_TOO_LARGE;
         }
 

@@ -104,13 +104,13 @@ ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
 size_t ngx_kafka_message_size(const ngx_kafka_message_t *msg);
 
 /* The largest value taken for a topic, without key and headers, in bytes. */
-size_t ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic);
+size_t ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic);
 
 /*
  * Whether a record fits alone into what its topic takes: max.message.bytes,
  * where it is known, and message.max.bytes.
  */
-ngx_uint_t ngx_kafka_limit_fits(ngx_kafka_producer_t *kp,
+ngx_uint_t ngx_kafka_message_fits(ngx_kafka_producer_t *kp,
     const ngx_kafka_message_t *msg);
 
 /*

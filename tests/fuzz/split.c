@@ -79,7 +79,7 @@ ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
 
 
 size_t
-ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 {
     (void) kp;
     (void) topic;
@@ -89,7 +89,7 @@ ngx_kafka_limit(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 
 
 ngx_uint_t
-ngx_kafka_limit_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
+ngx_kafka_message_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
 {
     (void) kp;
 
