@@ -48,15 +48,17 @@ int
 conf_set_listen(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)
 {
-    char     *s, *colon;
-    conf_t   *conf = scope;
-    int64_t   port;
+    char        *s, *colon;
+    conf_t      *conf = scope;
+    int64_t      port;
+    const char  *digits;
 
     s = conf_string(cr, token);
     colon = strrchr(s, ':');
+    digits = colon ? colon + 1 + strspn(colon + 1, " ") : "";
 
     if (colon == NULL || colon == s
-        || text_get_int(colon + 1, strlen(colon + 1), 8, &port) != 0
+        || text_get_int(digits, strlen(digits), 8, &port) != 0
         || port < 1 || port > 65535)
     {
         return conf_must(cr, key, token, "ADDRESS:PORT such as "
