@@ -188,7 +188,7 @@ ngx_int_t ngx_kafka_topics_event(ngx_kafka_client_t *client,
 ngx_uint_t ngx_kafka_topics_waiting(ngx_kafka_client_t *client);
 
 
-/* ngx_kafka_record.c: memory of records, and what they are charged */
+/* ngx_kafka_record.c: size and memory of records, what they are charged */
 
 /* A record of the message, which is not charged yet; NULL without memory. */
 ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,

@@ -1,4 +1,4 @@
-/* max.message.bytes of topics: read from brokers, and applied. */
+/* max.message.bytes of topics, as brokers say. */
 
 #include "kafka/ngx_kafka_impl.h"
 
@@ -10,14 +10,6 @@
 #define NGX_KAFKA_LIMITS_ONCE     64        /* topics a request */
 #define NGX_KAFKA_LIMITS_LEAVING  2         /* clients being destroyed */
 
-/*
- * A batch as brokers measure it, format 2 (Apache Kafka, Protocol, "Record
- * Batch"): its own fields, and attributes and two deltas of the one record.
- */
-#define NGX_KAFKA_BATCH_HEADER    61        /* bytes */
-#define NGX_KAFKA_RECORD_HEADER   3         /* bytes, each of one */
-#define NGX_KAFKA_BATCH_SLACK     128       /* bytes, more than it all takes */
-
 
 static ngx_uint_t ngx_kafka_limits_due(ngx_kafka_topic_state_t *state);
 static void ngx_kafka_limits_ask(ngx_kafka_client_t *client,
@@ -26,53 +18,6 @@ static void ngx_kafka_limits_result(ngx_kafka_client_t *client,
     const rd_kafka_ConfigResource_t *resource);
 static void ngx_kafka_limits_entry(ngx_kafka_topic_state_t *state,
     const char *key, const char *value);
-static size_t ngx_kafka_limits_size(const ngx_kafka_message_t *msg);
-static size_t ngx_kafka_limits_alone(size_t len);
-static size_t ngx_kafka_varint(int64_t n);
-
-
-size_t
-ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
-{
-    size_t  limit, len;
-
-    limit = kp->conf->states[topic].limit;
-
-    if (limit == 0 || ngx_kafka_limits_alone(kp->limit) <= limit) {
-        return kp->limit;
-    }
-
-    /* fields that hold lengths take a few bytes more or less */
-
-    len = limit - ngx_min(limit, ngx_kafka_limits_alone(0));
-
-    while (len && ngx_kafka_limits_alone(len) > limit) {
-        len--;
-    }
-
-    return len;
-}
-
-
-ngx_uint_t
-ngx_kafka_message_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
-{
-    size_t  size, limit;
-
-    size = ngx_kafka_message_size(msg);
-
-    if (size > kp->limit) {
-        return 0;
-    }
-
-    limit = kp->conf->states[msg->topic].limit;
-
-    /* a message far below the limit need not be measured */
-
-    return limit == 0
-           || size + NGX_KAFKA_BATCH_SLACK * (msg->nheaders + 1) <= limit
-           || ngx_kafka_limits_size(msg) <= limit;
-}
 
 
 size_t
@@ -339,57 +284,4 @@ ngx_kafka_limits_outgrown(ngx_kafka_client_t *client)
     kp->start = ngx_current_msec;
 
     return 1;
-}
-
-
-/* Bytes of a batch that holds the message alone. */
-static size_t
-ngx_kafka_limits_size(const ngx_kafka_message_t *msg)
-{
-    size_t               size;
-    ngx_uint_t           i;
-    ngx_kafka_header_t  *h;
-
-    size = NGX_KAFKA_RECORD_HEADER
-           + ngx_kafka_varint(msg->key.data ? (int64_t) msg->key.len : -1)
-           + ngx_kafka_varint((int64_t) msg->value.len)
-           + ngx_kafka_varint((int64_t) msg->nheaders)
-           + ngx_kafka_message_size(msg);
-
-    for (i = 0; i < msg->nheaders; i++) {
-        h = &msg->headers[i];
-        size += ngx_kafka_varint((int64_t) h->name.len)
-                + ngx_kafka_varint((int64_t) h->value.len);
-    }
-
-    return NGX_KAFKA_BATCH_HEADER + ngx_kafka_varint((int64_t) size) + size;
-}
-
-
-static size_t
-ngx_kafka_limits_alone(size_t len)
-{
-    ngx_kafka_message_t  msg;
-
-    ngx_memzero(&msg, sizeof(ngx_kafka_message_t));
-    msg.value.len = len;
-
-    return ngx_kafka_limits_size(&msg);
-}
-
-
-/* Bytes of a number in zigzag encoding. */
-static size_t
-ngx_kafka_varint(int64_t n)
-{
-    size_t    size;
-    uint64_t  z;
-
-    z = n < 0 ? ((uint64_t) -(n + 1) << 1) + 1 : (uint64_t) n << 1;
-
-    for (size = 1; z >= 0x80; size++) {
-        z >>= 7;
-    }
-
-    return size;
 }

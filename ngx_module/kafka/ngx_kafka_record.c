@@ -1,14 +1,25 @@
 /*
- * Records from being taken to their end: their memory, and what they are
- * charged.  What becomes of one is decided elsewhere.
+ * Records from being taken to their end: their size, their memory, and what
+ * they are charged.  What becomes of one is decided elsewhere.
  */
 
 #include "kafka/ngx_kafka_impl.h"
 
 
-#define NGX_KAFKA_RECORD_BLOCK   64      /* records allocated at once */
+#define NGX_KAFKA_RECORD_BLOCK    64        /* records allocated at once */
+
+/*
+ * A batch as brokers measure it, format 2 (Apache Kafka, Protocol, "Record
+ * Batch"): its own fields, and attributes and two deltas of the one record.
+ */
+#define NGX_KAFKA_BATCH_HEADER    61        /* bytes */
+#define NGX_KAFKA_RECORD_HEADER   3         /* bytes, each of one */
+#define NGX_KAFKA_BATCH_SLACK     128       /* bytes, more than it all takes */
 
 
+static size_t ngx_kafka_batch_size(const ngx_kafka_message_t *msg);
+static size_t ngx_kafka_value_size(size_t len);
+static size_t ngx_kafka_varint(int64_t n);
 static void ngx_kafka_record_move(ngx_str_t *str, u_char **p);
 static void ngx_kafka_record_gauges(ngx_kafka_producer_t *kp);
 
@@ -27,6 +38,103 @@ ngx_kafka_message_size(const ngx_kafka_message_t *msg)
 
     for (i = 0; i < msg->nheaders; i++) {
         size += msg->headers[i].name.len + msg->headers[i].value.len;
+    }
+
+    return size;
+}
+
+
+size_t
+ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
+{
+    size_t  limit, len;
+
+    limit = kp->conf->states[topic].limit;
+
+    if (limit == 0 || ngx_kafka_value_size(kp->limit) <= limit) {
+        return kp->limit;
+    }
+
+    /* fields that hold lengths take a few bytes more or less */
+
+    len = limit - ngx_min(limit, ngx_kafka_value_size(0));
+
+    while (len && ngx_kafka_value_size(len) > limit) {
+        len--;
+    }
+
+    return len;
+}
+
+
+ngx_uint_t
+ngx_kafka_message_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
+{
+    size_t  size, limit;
+
+    size = ngx_kafka_message_size(msg);
+
+    if (size > kp->limit) {
+        return 0;
+    }
+
+    limit = kp->conf->states[msg->topic].limit;
+
+    /* a message far below the limit need not be measured */
+
+    return limit == 0
+           || size + NGX_KAFKA_BATCH_SLACK * (msg->nheaders + 1) <= limit
+           || ngx_kafka_batch_size(msg) <= limit;
+}
+
+
+/* Bytes of a batch that holds the message alone. */
+static size_t
+ngx_kafka_batch_size(const ngx_kafka_message_t *msg)
+{
+    size_t               size;
+    ngx_uint_t           i;
+    ngx_kafka_header_t  *h;
+
+    size = NGX_KAFKA_RECORD_HEADER
+           + ngx_kafka_varint(msg->key.data ? (int64_t) msg->key.len : -1)
+           + ngx_kafka_varint((int64_t) msg->value.len)
+           + ngx_kafka_varint((int64_t) msg->nheaders)
+           + ngx_kafka_message_size(msg);
+
+    for (i = 0; i < msg->nheaders; i++) {
+        h = &msg->headers[i];
+        size += ngx_kafka_varint((int64_t) h->name.len)
+                + ngx_kafka_varint((int64_t) h->value.len);
+    }
+
+    return NGX_KAFKA_BATCH_HEADER + ngx_kafka_varint((int64_t) size) + size;
+}
+
+
+static size_t
+ngx_kafka_value_size(size_t len)
+{
+    ngx_kafka_message_t  msg;
+
+    ngx_memzero(&msg, sizeof(ngx_kafka_message_t));
+    msg.value.len = len;
+
+    return ngx_kafka_batch_size(&msg);
+}
+
+
+/* Bytes of a number in zigzag encoding. */
+static size_t
+ngx_kafka_varint(int64_t n)
+{
+    size_t    size;
+    uint64_t  z;
+
+    z = n < 0 ? ((uint64_t) -(n + 1) << 1) + 1 : (uint64_t) n << 1;
+
+    for (size = 1; z >= 0x80; size++) {
+        z >>= 7;
     }
 
     return size;
