@@ -114,6 +114,17 @@ def home(run_directory):
 
 
 @pytest.fixture
+def fresh(run_directory):
+    """A stack that nobody has brought up before."""
+    directory = run_directory / "fresh"
+    directory.mkdir()
+    stack = Stack(directory)
+    yield stack
+    stack.down()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
 def stack(home):
     """The module's own stack, whole again after each test."""
     return home.up(EXAMPLES="order")
@@ -412,21 +423,21 @@ def shape(text):
         r"\s+", " ", text))).strip()
 
 
-def test_the_tutorial(home):
+def test_the_tutorial(fresh):
     """Its commands in their order, each with the answer it shows."""
     text = (ROOT / "docs" / "tutorial.md").read_text()
     blocks = re.findall(r"^```(sh|text)\n(.*?)^```", text, re.M | re.S)
     folder, port = ROOT / "examples" / "reading", free_port()
     # make up and down are this stack's
-    script = (f'make() {{ env BUILD={home.build} "${{@:2}}" '
+    script = (f'make() {{ env BUILD={fresh.build} "${{@:2}}" '
               f'{ROOT}/stack/stack "$1" 9>&-; }}\n'
-              f"[ ! -f {home.build}/stack.env ] || . {home.build}/stack.env\n")
+              f"[ ! -f {fresh.build}/stack.env ] || . {fresh.build}/stack.env\n")
 
     def run(command):
         command = command.replace("8888", str(port)).replace(
-            "build/", f"{home.build}/")
+            "build/", f"{fresh.build}/")
         return subprocess.run(["bash", "-ec", script + command], cwd=ROOT,
-                              check=True, env=environment(home.build),
+                              check=True, env=environment(fresh.build),
                               stdout=subprocess.PIPE, text=True).stdout
 
     assert len(blocks) > 15
@@ -444,7 +455,7 @@ def test_the_tutorial(home):
                 assert shape(run(command)) == shape(answer)
         assert not folder.exists()
     finally:
-        pid = home.build / "mine" / "nginx.pid"
+        pid = fresh.build / "mine" / "nginx.pid"
         if pid.exists():
             os.kill(int(pid.read_text()), signal.SIGQUIT)
         shutil.rmtree(folder, ignore_errors=True)
