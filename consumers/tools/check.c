@@ -168,7 +168,7 @@ check_table(tool_t *tool, const conf_t *conf)
 }
 
 
-/* Whether records can become rows of these types. */
+/* Checks that records can become rows of these types. */
 
 static int
 check_plan(const target_t *target)
@@ -267,7 +267,7 @@ check_offsets(tool_t *tool)
 }
 
 
-/* Where a partition would begin; "res" NULL: nothing can be stored yet. */
+/* Prints where a partition would begin; "res" NULL: no offsets are stored. */
 
 static void
 check_offset(const tool_t *tool, const lookup_range_t *range,

@@ -12,7 +12,7 @@ static int command_do(const command_t *command, tool_t *tool,
     const conf_t *conf);
 
 
-/* By name.  One that is added here is in --help, and found. */
+/* By name.  A command that is added here is found, and listed by --help. */
 
 static const command_t *const  commands[] = {
     &command_dead_letters, &command_init, &command_lag, &command_offsets,

@@ -1,4 +1,4 @@
-/* The subcommands: one description each, and what runs it. */
+/* Subcommands: a description of each, and the code that runs one. */
 
 #ifndef SLUICE_COMMAND_H
 #define SLUICE_COMMAND_H
@@ -33,17 +33,17 @@ struct command_s {
     int                      least;      /* operands */
     int                      most;
 
-    /* Whether options and operands make sense: 0, or -1 with the reason said
-       where it is not plain from the usage.  NULL: always. */
+    /* Checks options and operands.  Returns 0, or -1 after an error line,
+       which may be missing where the usage says enough.  NULL: no check. */
     int                    (*check)(tool_t *tool);
 
-    /* Returns the exit status, or -1: failed, with the reason said. */
+    /* Returns the exit status, or -1 after an error line. */
     int                    (*run)(tool_t *tool);
 };
 
 
-/* One a file, but for those that share one: print-ddl and setup, lag and
-   offsets.  command_check is the option --check. */
+/* Each has a file of its own, except print-ddl, which is in setup.c, and lag,
+   which is in offsets.c.  command_check is the option --check. */
 extern const command_t  command_check;
 extern const command_t  command_dead_letters;
 extern const command_t  command_init;
@@ -61,7 +61,7 @@ extern const command_t  command_where;
 typedef struct {
     const command_t  *command;    /* NULL: the daemon */
     const command_t  *part;       /* the command, or one of its parts; NULL:
-                                     that is missing */
+                                     no part was named */
     tool_t           *tool;
 } command_line_t;
 
@@ -70,19 +70,19 @@ typedef struct {
 const command_t *command_find(const char *name);
 
 /*
- * Reads the arguments of line->command, argv[0] being its name; options of
- * "shared" may stand among them.  Returns 0, or -1: it was said what is wrong.
+ * Reads the arguments of line->command, whose name is argv[0].  Options of
+ * "shared" may stand among them.  Returns 0, or -1 after an error line.
  */
 int command_parse(command_line_t *line, const options_t *shared, int argc,
     char **argv);
 
 /*
- * Runs what command_parse() read, with NULL where it is "bare"; shows the
- * usage where that is wrong.  Returns the exit status.
+ * Runs the command that command_parse() read; "conf" is NULL for a "bare" one.
+ * Prints the usage if the arguments are wrong.  Returns the exit status.
  */
 int command_run(command_line_t *line, const conf_t *conf);
 
-/* What --help says: of one, and a line of each. */
+/* Print the usage of one command, and a line for each command. */
 void command_usage(FILE *out, const command_t *command);
 void command_list(FILE *out);
 

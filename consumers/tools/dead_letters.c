@@ -1,4 +1,4 @@
-/* The subcommand dead-letters: list, show, purge; replay is beside it. */
+/* The subcommand dead-letters: list, show and purge; see dead_replay.c. */
 
 #include <inttypes.h>
 #include <limits.h>
@@ -32,7 +32,7 @@ static const option_t  dead_options[] = {
     OPTION_END
 };
 
-/* all but show are without the first option */
+/* only show knows the first option */
 #define DEAD_PART(word, skip, choose, do)                                     \
     { .name = word, .open = TOOL_POSTGRES, .size = sizeof(dead_t),            \
       .options = dead_options + (skip), .most = INT_MAX, .check = choose,     \
@@ -53,25 +53,27 @@ static const command_t *const  dead_parts[] = {
 
 const command_t  command_dead_letters = {
     .name = "dead-letters",
-    .help = "list, show, replay or purge what could not be a row",
+    .help = "list, show, replay or purge records that could not be rows",
     .parts = dead_parts,
     .usage =
     "list|show|replay|purge [ID ...] [OPTION ...]\n"
     "\n"
-    "  list                what there is, the oldest first, without payload\n"
-    "  show ID ...         everything of them; --raw: the value's bytes\n"
-    "  replay ID ...       into the table, as the configuration now says,\n"
-    "                      in one transaction with the dead letters' removal;\n"
-    "                      what cannot be a row stays and is said\n"
+    "  list                list them, the oldest first, without payload\n"
+    "  show ID ...         show everything of them; with --raw only the bytes\n"
+    "                      of the value\n"
+    "  replay ID ...       store them in the table as the configuration says\n"
+    "                      now, and delete them in the same transaction;\n"
+    "                      those that still cannot be rows stay, and the\n"
+    "                      reason is printed\n"
     "  purge ID ...        delete them\n"
     "\n"
-    "  --all               instead of IDs, all of this group and topic\n"
-    "  --sqlstate STATE    only those that failed with it\n"
-    "  --older TIME        only those kept for longer, \"30d\"\n"
-    "  --limit N           of list; 100\n"
-    "  --json              for programs, of list and show\n"
+    "  --all               all of this group and topic, instead of IDs\n"
+    "  --sqlstate STATE    only those that failed with this SQLSTATE\n"
+    "  --older TIME        only those that are older, such as \"30d\"\n"
+    "  --limit N           how many list shows at most; 100 by default\n"
+    "  --json              list and show print JSON\n"
     "\n"
-    "Exit status of replay: 1 if one stays.\n"
+    "Exit status of replay: 1 if a dead letter stays.\n"
 };
 
 
@@ -100,13 +102,13 @@ dead_choose(tool_t *tool)
 }
 
 
-/* Nothing is chosen by accident. */
+/* IDs or --all, but not both: nothing is chosen by accident. */
 
 static int
 dead_choose_some(tool_t *tool)
 {
     if (((dead_t *) tool)->all == (tool->noperands != 0)) {
-        report_error("say which: IDs, or --all");
+        report_error("IDs or --all are required, but not both");
         return -1;
     }
 
@@ -129,7 +131,7 @@ dead_list(tool_t *tool)
 }
 
 
-/* Bytes as text where all are printable ASCII, else as \x and hex. */
+/* A column of bytes: as text if all are printable ASCII, else \x and hex. */
 
 #define DEAD_TEXT(column)                                                     \
     ", CASE WHEN encode(" column ", 'escape') ~ '[\\\\]'"                     \
@@ -195,7 +197,7 @@ dead_show_raw(dead_t *dead)
 }
 
 
-/* In steps, each a transaction: nobody waits for a large one. */
+/* Each step is a transaction, so that no other session waits for long. */
 
 static int
 dead_purge(tool_t *tool)

@@ -1,4 +1,4 @@
-/* Which dead letters a subcommand is about. */
+/* Which dead letters an action of "dead-letters" is about. */
 
 #ifndef SLUICE_DEAD_LETTERS_H
 #define SLUICE_DEAD_LETTERS_H
@@ -8,12 +8,12 @@
 
 
 typedef struct {
-    tool_t       tool;          /* "text" is IDs, "{1,2}"; "{}": any */
+    tool_t       tool;          /* "text" is the IDs, "{1,2}"; "{}": any */
 
     /* options */
     const char  *sqlstate;      /* NULL: any */
     int64_t      older;         /* ms; 0: of any age */
-    const char  *limit;         /* rows to list; NULL: as many as fit */
+    const char  *limit;         /* rows to list; NULL: DEAD_LIMIT */
     bool         all;
     bool         raw;
 
@@ -22,8 +22,8 @@ typedef struct {
 
 
 /*
- * The rows of the choice, this group's and topic's: from $7 to $9 of a
- * statement that dead_query() runs.
+ * FROM and WHERE for the chosen rows of this group and topic.  $7 to $9 are
+ * the choice, which dead_query() passes.
  */
 #define DEAD_CHOICE                                                           \
     " FROM sluice.dead_letters WHERE cluster_id = $1 AND group_id = $2"       \
@@ -32,7 +32,7 @@ typedef struct {
     " AND ($9 = '{}' OR id = ANY ($9::bigint[]))"
 
 
-/* As tool_query(); "last" is $10, or NULL. */
+/* tool_query() with the choice; "last" is $10, or NULL: there is none. */
 static inline PGresult *
 dead_query(dead_t *dead, const char *sql, const char *last)
 {

@@ -1,7 +1,8 @@
 /*
- * Dead letters into the table, as their records would go now: the same rows,
- * modes and search for bad ones as the daemon's.  Where the daemon's
- * transaction advances offsets, this one deletes what became a row.
+ * Stores dead letters in the table as their records would be stored now: by
+ * the daemon's own plan of rows, mode and search for bad rows.  Where the
+ * daemon's transaction advances offsets, this one deletes the dead letters
+ * that became rows.
  */
 
 #include <inttypes.h>
@@ -21,12 +22,12 @@
 
 #define REPLAY_ROWS     1000       /* of one transaction */
 #define REPLAY_BYTES    (8 << 20)
-#define REPLAY_TRIES    40         /* of one, */
-#define REPLAY_PAUSE    250        /* ms between two */
-#define REPLAY_SAID     20         /* reasons on standard error */
+#define REPLAY_TRIES    40         /* of one transaction */
+#define REPLAY_PAUSE    250        /* ms between two tries */
+#define REPLAY_SAID     20         /* reasons that are printed */
 
 
-/* What SELECT gives, by number. */
+/* Columns of the query in replay_all(). */
 enum {
     REPLAY_ID = 0,
     REPLAY_PARTITION,
@@ -46,14 +47,14 @@ typedef struct {
     batch_t     batch;
     json_doc_t  doc;
 
-    int64_t     rows[REPLAY_ROWS];      /* id of each row of the batch */
-    int64_t     others[REPLAY_ROWS];    /* and of each left out by "where" */
+    int64_t     rows[REPLAY_ROWS];      /* IDs of the batch's rows */
+    int64_t     others[REPLAY_ROWS];    /* IDs of what "where" left out */
     size_t      nothers;
 
-    bool        waiting;                /* for "outcome" */
+    bool        waiting;                /* "outcome" has not come yet */
     outcome_t   outcome;
 
-    int64_t     last;                   /* id, of those looked at */
+    int64_t     last;                   /* ID that was looked at */
     int64_t     stored;
     int64_t     filtered;
     int64_t     left;
@@ -104,8 +105,8 @@ dead_replay_run(tool_t *tool)
 
     if (rc == 0) {
         if (r->left) {
-            report_error("%" PRId64 " stay: their records were not kept "
-                         "(\"store\": \"reason\")", r->left);
+            report_error("%" PRId64 " dead letters stay: their records were "
+                         "not kept (\"store\": \"reason\")", r->left);
         }
 
         rc = replay_all(r);
@@ -176,10 +177,7 @@ replay_close(dead_replay_t *r)
 }
 
 
-/*
- * All that are there when it begins, in their order; one that fails again is
- * looked at once.
- */
+/* Takes the dead letters by ID; one that fails again is tried only once. */
 
 static int
 replay_all(dead_replay_t *r)
@@ -218,7 +216,7 @@ replay_all(dead_replay_t *r)
 }
 
 
-/* Takes as many as the batch holds. */
+/* Takes as many rows of "res" as the batch holds. */
 
 static int
 replay_fill(dead_replay_t *r, const PGresult *res)
@@ -317,7 +315,7 @@ replay_bytes(const PGresult *res, int row, int column, unsigned char **bytes,
 }
 
 
-/* What troubles a daemon for a while may trouble this as well. */
+/* An error that a daemon would retry is retried here too. */
 
 static int
 replay_store(dead_replay_t *r)
@@ -365,7 +363,7 @@ replay_account(dead_replay_t *r)
         fault = &r->batch.faults[r->batch.rows[i].fault - 1];
 
         if (r->left++ < REPLAY_SAID) {
-            report_error("%" PRId64 " stays: %s (%s)", r->rows[i],
+            report_error("dead letter %" PRId64 " stays: %s (%s)", r->rows[i],
                          fault->reason, fault->sqlstate);
         }
     }
@@ -373,8 +371,8 @@ replay_account(dead_replay_t *r)
 
 
 /*
- * The first to delete the dead letters has them: if one of them is gone,
- * another replay stored its row.
+ * If a dead letter is gone, another replay has stored its row: this
+ * transaction must fail.
  */
 
 static void
@@ -408,7 +406,7 @@ replay_commit(void *data, const batch_t *batch, buf_t *sql)
 }
 
 
-/* Until what was begun has ended; the connection's own deadlines bound it. */
+/* Waits for the outcome; the deadlines of the connection bound the wait. */
 
 static int
 replay_wait(dead_replay_t *r)

@@ -1,4 +1,4 @@
-/* "dead-letters replay": into the table, as their records would go now. */
+/* "dead-letters replay": stores dead letters in the table. */
 
 #ifndef SLUICE_DEAD_REPLAY_H
 #define SLUICE_DEAD_REPLAY_H
@@ -7,7 +7,7 @@
 #include "tools/tool.h"
 
 
-/* As a subcommand's run(), on a dead_t.  Fails where one stays. */
+/* run() of a command_t, on a dead_t.  Fails if a dead letter stays. */
 int dead_replay_run(tool_t *tool);
 
 

@@ -1,4 +1,4 @@
-/* The subcommand init: from a sample event to files to start from. */
+/* The subcommand init: makes files to start from, of a sample event. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #define INIT_SAMPLE_MAX  (1024 * 1024)    /* bytes */
 #define INIT_NAME_MAX    63               /* bytes of an SQL name */
 #define INIT_PATH_MAX    4096
-#define INIT_BIGINT      18               /* digits that surely fit */
+#define INIT_BIGINT      18               /* digits that a bigint holds */
 
 
 typedef struct {
@@ -35,11 +35,11 @@ typedef struct {
 } init_t;
 
 
-/* What a value of the sample is taken for. */
+/* The types that a value of the sample suggests. */
 typedef struct {
     const char  *column;    /* type of PostgreSQL */
     const char  *type;      /* of JSON Schema; NULL: any */
-    const char  *format;    /* of JSON Schema, with its name; or "" */
+    const char  *format;    /* a member of JSON Schema, or "" */
 } init_kind_t;
 
 
@@ -69,7 +69,7 @@ static const option_t  init_options[] = {
 
 const command_t  command_init = {
     .name = "init",
-    .help = "make a configuration, JSON Schema and DDL of a sample event",
+    .help = "make a configuration, JSON Schema and DDL from a sample event",
     .bare = true,
     .size = sizeof(init_t),
     .options = init_options,
@@ -78,14 +78,15 @@ const command_t  command_init = {
     .usage =
     "--sample FILE [--name NAME] [--directory DIRECTORY]\n"
     "\n"
-    "Makes of one event, a JSON object, what a topic needs to begin with: the\n"
-    "JSON Schema nginx checks by, the configuration of a daemon and the SQL\n"
-    "of its table.  NAME is that of topic, group, table and files; by default\n"
-    "FILE's without its extension.  Overwrites nothing.\n"
+    "Reads one event, a JSON object, and makes the files that a topic needs\n"
+    "to begin with: a JSON Schema for nginx, the configuration of a daemon\n"
+    "and the SQL of its table.  NAME is used for topic, group, table and\n"
+    "files; by default it is the name of FILE without its extension.  No file\n"
+    "is overwritten.\n"
 };
 
 
-/* The name stands in nginx's configuration and in names of files. */
+/* The name must suit nginx's configuration and the names of files. */
 
 static int
 init_check(tool_t *tool)
@@ -228,7 +229,7 @@ init_make(init_t *init)
 }
 
 
-/* Members' names go as they came, escapes and all. */
+/* The names of members are copied with their escapes. */
 
 static void
 init_schema(const init_t *init, buf_t *out, uint32_t token, int indent)
@@ -287,7 +288,7 @@ init_conf(const init_t *init, buf_t *out)
     uint32_t             name;
     const json_token_t  *tokens;
 
-    /* for the record's time: the first one that the event does not use */
+    /* the column for the record's time: the first name not in the event */
     static const char *const  names[] = {
         "created_at", "kafka_timestamp", "sluice_timestamp"
     };
@@ -341,8 +342,8 @@ init_column(const init_t *init, buf_t *out, uint32_t name)
     len = json_unescape(&init->doc, name, decoded);
 
     if (len == 0 || len > INIT_NAME_MAX) {
-        report_error("left out, as no column can have its name: \"%.*s\"",
-                     (int) len, decoded);
+        report_error("member \"%.*s\" is left out: no column can have its "
+                     "name", (int) len, decoded);
 
     } else {
         buf_addf(out, "        \"");
@@ -401,7 +402,7 @@ init_kind(const init_t *init, uint32_t token)
 }
 
 
-/* The format lets nginx refuse what the column could not take. */
+/* By the format, nginx refuses values that the column could not take. */
 
 static init_kind_t
 init_string(const char *s, size_t len)
@@ -411,7 +412,7 @@ init_string(const char *s, size_t len)
     }
 
     if (init_has_form(s, len, "0000-00-00T00:00:00")) {
-        /* a time without a zone is none of RFC 3339 */
+        /* RFC 3339 requires a zone */
         return (init_kind_t) {
             "timestamptz", "string",
             s[len - 1] == 'Z' || s[len - 6] == '+' || s[len - 6] == '-'
@@ -426,7 +427,7 @@ init_string(const char *s, size_t len)
 }
 
 
-/* Whether a string has a form: 'x' a hex digit, '0' a digit, else itself. */
+/* Whether a string has a form, in which 'x' is a hex digit, '0' a digit. */
 
 static bool
 init_has_form(const char *s, size_t len, const char *form)
@@ -443,12 +444,12 @@ init_has_form(const char *s, size_t len, const char *form)
         }
     }
 
-    /* a time may go on: fraction and zone */
+    /* behind a time, a fraction and a zone may follow */
     return form[i] == '\0' && (i == len || strchr(form, ':'));
 }
 
 
-/* By the configuration's own reader, which so proves it. */
+/* The configuration's own reader proves the text that was made. */
 
 static int
 init_ddl(init_t *init)
@@ -481,7 +482,7 @@ init_write(const init_t *init, const char *suffix, const buf_t *text)
                  init->directory ? init->directory : ".", init->name, suffix)
         >= (int) sizeof(path))
     {
-        report_error("the directory's name is too long");
+        report_error("the path of the directory is too long");
         return -1;
     }
 

@@ -1,4 +1,4 @@
-/* The subcommands offsets and lag: what is stored, beside the log. */
+/* The subcommands offsets and lag: stored offsets beside the topic's log. */
 
 #include "tools/command.h"
 
@@ -26,36 +26,36 @@ static const command_t *const  offsets_parts[] = {
 
 const command_t  command_offsets = {
     .name = "offsets",
-    .help = "show what is stored, or go on elsewhere",
+    .help = "show the stored offsets, or continue elsewhere",
     .parts = offsets_parts,
     .usage =
     "show|reset ...\n"
     "\n"
-    "  show [--json]          what is stored, beside what the log holds\n"
-    "  reset TO [--dry-run]   go on elsewhere; no daemon may be alive\n"
+    "  show [--json]          show the stored offsets beside the topic's log\n"
+    "  reset TO [OPTION ...]  continue elsewhere; no daemon may be alive\n"
     "\n"
     "TO is one of\n"
-    "  --to-offset N          an offset; with --partition, or of a topic\n"
-    "                         with one partition\n"
-    "  --to-timestamp TIME    the first record at or behind an RFC 3339 time\n"
-    "  --to-earliest          what the log begins with\n"
-    "  --to-latest            behind its last record\n"
+    "  --to-offset N          this offset; it needs --partition if the topic\n"
+    "                         has several partitions\n"
+    "  --to-timestamp TIME    the first record at or after an RFC 3339 time\n"
+    "  --to-earliest          the begin of the log\n"
+    "  --to-latest            the end of the log\n"
     "\n"
-    "  --partition N          this one only; may be repeated\n"
-    "  --into TABLE           for another table, which the configuration\n"
-    "                         names from now on\n"
-    "  --allow-duplicates     go back although rows will be there twice, or\n"
-    "                         the topic was created again and the rows of its\n"
-    "                         records meet by a key of their own\n"
-    "  --dry-run              say what would be done, change nothing\n"
-    "  --json                 for programs\n"
+    "  --partition N          only this partition; may be repeated\n"
+    "  --into TABLE           set the offsets of another table, which the\n"
+    "                         configuration will name\n"
+    "  --allow-duplicates     go back although the table will hold rows\n"
+    "                         twice, or in a topic that was created again, if\n"
+    "                         its rows meet by a key of the events' own\n"
+    "  --dry-run              print what would be done, change nothing\n"
+    "  --json                 print JSON\n"
     "\n"
-    "What is skipped or read again is kept in sluice.audit.\n"
+    "sluice.audit records what was skipped or is read again.\n"
 };
 
 const command_t  command_lag = {
     .name = "lag",
-    .help = "records not yet in PostgreSQL, a partition a line",
+    .help = "show how many records are not yet in PostgreSQL",
     .open = TOOL_LOG_MUST,
     .size = sizeof(tool_t),
     .options = offsets_options,
@@ -63,12 +63,12 @@ const command_t  command_lag = {
     .usage =
     "[--json]\n"
     "\n"
-    "Records that are in the topic and not yet in PostgreSQL, a partition a\n"
-    "line.\n"
+    "Shows how many records of the topic are not yet in PostgreSQL, one line\n"
+    "for each partition.\n"
 };
 
 
-/* A line a partition that is stored ("o"), in the log ("l"), or both. */
+/* A row for each partition that is stored (o), in the log (l), or both. */
 
 #define OFFSETS_LIST(columns)                                                 \
     TOOL_WITH_LOG ", o AS (SELECT * FROM sluice.offsets WHERE " TOOL_OURS ")" \

@@ -1,4 +1,4 @@
-/* Options of a command line, read by tables of them. */
+/* Reads the options of a command line by tables. */
 
 #include <getopt.h>
 #include <inttypes.h>

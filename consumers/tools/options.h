@@ -1,4 +1,4 @@
-/* Options of a command line, read by tables of them. */
+/* Reads the options of a command line by tables. */
 
 #ifndef SLUICE_OPTIONS_H
 #define SLUICE_OPTIONS_H
@@ -22,8 +22,8 @@ typedef enum {
 typedef struct {
     const char     *name;      /* without its dashes; NULL ends a table */
     option_kind_t   kind;
-    size_t          offset;    /* of what is set, of the kind's type, in the
-                                  structure */
+    size_t          offset;    /* of the member that is set, which has the
+                                  kind's type */
     char            letter;    /* of its short form, or 0 */
 } option_t;
 
@@ -33,7 +33,7 @@ typedef struct {
 #define OPTION_END  { NULL, OPTION_FLAG, 0, 0 }
 
 
-/* Options, and the structure they set; "options" may be NULL. */
+/* A table, which may be NULL, and the structure whose members it sets. */
 typedef struct {
     const option_t  *options;
     void            *structure;
@@ -41,10 +41,9 @@ typedef struct {
 
 
 /*
- * Takes the options of two tables out of argv: up to the first operand where
- * "first" is set, else all.  What is left moves to argv[1] and behind.
- * Returns how many that are, or -1: an option was refused, and it was said
- * why.
+ * Takes the options of two tables out of argv; with "first", only those before
+ * the first operand.  What is left moves to argv[1] and behind.  Returns how
+ * many words are left, or -1 after an error line.
  */
 int options_read(const options_t tables[2], bool first, int argc,
     char **argv);
@@ -52,7 +51,7 @@ int options_read(const options_t tables[2], bool first, int argc,
 /* A whole number without a sign, of at most 18 digits.  Returns 0 or -1. */
 int options_number(const char *s, int64_t *n);
 
-/* An RFC 3339 time in ms since 1970.  Returns 0, or -1: refused, as above. */
+/* An RFC 3339 time in ms since 1970.  Returns 0, or -1 after an error line. */
 int options_date(const char *s, int64_t *ms);
 
 

@@ -1,4 +1,4 @@
-/* How the rows of a table tell which records they are of. */
+/* Which columns of the table tell the record that a row was made of. */
 
 #include <string.h>
 
@@ -44,7 +44,7 @@ places_find(places_t *places, tool_t *tool)
 }
 
 
-/* Whether other topics, or the topic for other groups, go into the table. */
+/* Whether other topics, or other groups of this topic, fill the table. */
 
 static int
 places_shared(tool_t *tool, bool *topics, bool *groups)

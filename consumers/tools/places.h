@@ -1,4 +1,4 @@
-/* How the rows of a table tell which records they are of. */
+/* Which columns of the table tell the record that a row was made of. */
 
 #ifndef SLUICE_PLACES_H
 #define SLUICE_PLACES_H
@@ -11,18 +11,18 @@
 typedef struct {
     const conf_column_t  *partition;
     const conf_column_t  *offset;
-    const conf_column_t  *topic;      /* NULL: there is none */
-    const char           *why_not;    /* the rows cannot be looked at; NULL:
-                                         they can */
+    const conf_column_t  *topic;      /* NULL: there is no such column */
+    const char           *why_not;    /* why rows do not tell their records;
+                                         NULL: they do */
 } places_t;
 
 
-/* Fills "places", of the configuration's one table.  Returns 0 or -1. */
+/* Finds the columns.  Returns 0, or -1 after an error line. */
 int places_find(places_t *places, tool_t *tool);
 
 /*
- * Appends "SELECT ... AS p, ... AS o FROM table": partition and offset of each
- * row; of none where they cannot be looked at.
+ * Appends a query for partition (p) and offset (o) of each row of the table;
+ * with "why_not", for no rows.
  */
 void places_rows(const places_t *places, const tool_t *tool, buf_t *sql);
 

@@ -1,4 +1,4 @@
-/* Whether records may be read a second time without harm to their rows. */
+/* Whether records may be read a second time without spoiling rows. */
 
 #include <inttypes.h>
 #include <string.h>
@@ -39,22 +39,22 @@ repeat_check(tool_t *tool)
         }
     }
 
-    /* an append never touches a row that is there */
+    /* an append does not replace the row that exists */
 
     conf = tool->conf->targets[i];
     place = repeat_has_place(tool, conf);
 
     if (place == 0) {
-        report_error("rows of table \"%s\" would be there twice: it has no "
-                     "unique index on its partition and offset columns. %s "
+        report_error("table \"%s\" would hold rows twice: it has no unique "
+                     "index on its partition and offset columns. %s "
                      "--allow-duplicates", conf->table, tool->conf->nroutes
-                     ? "Say" : "Name another table by --into, or say");
+                     ? "Use" : "Name another table by --into, or use");
 
     } else if (place > 0) {
-        report_error("rows of table \"%s\" that are there would come as dead "
-                     "letters: say \"mode\": \"ignore\" in the configuration "
-                     "and \"key\": [\"%s\", \"%s\"], for which it has the "
-                     "unique index", conf->table,
+        report_error("records whose rows table \"%s\" has already would become "
+                     "dead letters: set \"mode\": \"ignore\" and \"key\": "
+                     "[\"%s\", \"%s\"] in the configuration, for which the "
+                     "table has a unique index", conf->table,
                      tool_column(conf, CONF_FROM_PARTITION)->name,
                      tool_column(conf, CONF_FROM_OFFSET)->name);
     }
@@ -63,13 +63,13 @@ repeat_check(tool_t *tool)
 }
 
 
-/* With a route it would change the group's name alone, not the tables. */
+/* Each table of a route has its name in the configuration. */
 
 int
 repeat_check_into(const conf_t *conf, const char *into)
 {
     if (into && conf->nroutes) {
-        report_error("--into: \"route\" names the tables");
+        report_error("--into cannot be used: \"route\" names the tables");
         return -1;
     }
 
@@ -78,9 +78,9 @@ repeat_check_into(const conf_t *conf, const char *into)
 
 
 /*
- * Whether the topic is still the one whose records were stored, as a daemon
- * looks at each assignment: the record before the stored offset, by its
- * timestamp and CRC-32.  One that the log has no more tells nothing.
+ * Compares the record before each stored offset by its timestamp and CRC-32,
+ * as a daemon does at each assignment.  If the log no longer has that record,
+ * its partition passes.
  */
 
 static int
@@ -123,7 +123,7 @@ repeat_topic(tool_t *tool)
 }
 
 
-/* The records to be read, each with its row's number from 1. */
+/* Lists the records to be read; "opaque" is the row of "res", from 1. */
 
 static int
 repeat_list(tool_t *tool, const PGresult *res,
@@ -163,7 +163,7 @@ repeat_list(tool_t *tool, const PGresult *res,
 }
 
 
-/* Of each partition what comes first counts, be it the log's end. */
+/* The first event of a partition decides: its record, or the log's end. */
 
 static int
 repeat_compare(tool_t *tool, const PGresult *res,
@@ -224,20 +224,18 @@ repeat_other(const tool_t *tool, int32_t partition, const char *why,
     int64_t offset)
 {
     report_error("topic \"%s\" was created again or cut: partition %d, %s %"
-                 PRId64 "; its records would meet the rows of the old one's."
-                 " %s --allow-duplicates if the rows' key is not the offset",
+                 PRId64 "; its records would meet the rows of the old topic. "
+                 "%s --allow-duplicates if the rows' key is not the offset",
                  tool->conf->topic, partition, why, offset,
                  tool->conf->nroutes
-                 ? "Say" : "Name another table by --into, or say");
+                 ? "Use" : "Name another table by --into, or use");
 
     return -1;
 }
 
 
-/*
- * Whether the table has a unique index on the record's place: 1, 0, or -1
- * for an error.
- */
+/* Whether a unique index of the table has only columns of the record's place:
+   1, 0, or -1 for an error. */
 
 static int64_t
 repeat_has_place(tool_t *tool, const conf_t *conf)

@@ -1,4 +1,4 @@
-/* Whether records may be read a second time without harm to their rows. */
+/* Whether records may be read a second time without spoiling rows. */
 
 #ifndef SLUICE_REPEAT_H
 #define SLUICE_REPEAT_H
@@ -8,13 +8,13 @@
 
 
 /*
- * Whether the topic is still the one whose records are stored, and whether a
- * record that is read twice leaves one row in each table.  Kafka has to have
- * been asked.  Returns 0, or -1 with the way out said.
+ * Checks that the topic is the one whose records are stored, and that a record
+ * that is read twice leaves one row in each table.  tool->log must be known.
+ * Returns 0, or -1 after an error line that names the way out.
  */
 int repeat_check(tool_t *tool);
 
-/* Whether --into TABLE, or NULL, can be meant.  Returns 0, or -1, said. */
+/* Refuses --into with "route"; "into" may be NULL.  Returns 0 or -1. */
 int repeat_check_into(const conf_t *conf, const char *into);
 
 

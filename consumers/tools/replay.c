@@ -1,7 +1,7 @@
 /*
- * replay: the records of a time once more.  It is a daemon with an end, in a
- * group of its own, so that it is exactly once as any other and can go on
- * where it was stopped, beside the daemons that run.
+ * The subcommand replay: stores the records of a time range again.  It runs a
+ * daemon that has an end, in a group of its own: so it stores each record
+ * exactly once, continues where it was stopped, and runs beside the daemons.
  */
 
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 
 typedef struct {
-    tool_t        tool;          /* "text" is the log as it is at "from" */
+    tool_t        tool;          /* "text" is TOOL_LOG as of "from" */
 
     /* options */
     const char   *from;          /* RFC 3339 times */
@@ -25,7 +25,7 @@ typedef struct {
     bool          duplicates;    /* allowed */
     bool          dry_run;
 
-    char         *group;         /* of its own */
+    char         *group;         /* the replay's own */
     char         *schema;        /* of "into" */
     int64_t       from_ms;       /* since 1970 */
     int64_t       to_ms;
@@ -54,7 +54,7 @@ static const option_t  replay_options[] = {
 
 const command_t  command_replay = {
     .name = "replay",
-    .help = "store the records of a time again",
+    .help = "store the records of a time range again",
     .open = TOOL_LOG_MUST,
     .size = sizeof(replay_t),
     .options = replay_options,
@@ -64,16 +64,17 @@ const command_t  command_replay = {
     "--from TIME --to TIME [--into TABLE]\n"
     "           [--allow-duplicates] [--dry-run] [--json]\n"
     "\n"
-    "Stores the records between two RFC 3339 times again: from the first one\n"
-    "at or behind --from to before the first one at or behind --to, in each\n"
-    "partition.  It runs in a group of its own beside the daemons, goes on\n"
-    "where it was stopped when it is called again, and ends with verify.\n"
+    "Stores the records between two RFC 3339 times again.  In each partition,\n"
+    "it begins with the first record at or after --from and ends before the\n"
+    "first one at or after --to.  It runs beside the daemons, in a group of\n"
+    "its own, and ends with verify.  Called again, it continues where it was\n"
+    "stopped.\n"
     "\n"
-    "  --into TABLE         into another table\n"
-    "  --allow-duplicates   into the same one although rows will be there\n"
-    "                       twice\n"
-    "  --dry-run            say what would be done, change nothing\n"
-    "  --json               the plan for programs\n"
+    "  --into TABLE         store them in another table\n"
+    "  --allow-duplicates   store them in the same table, although it will\n"
+    "                       hold rows twice\n"
+    "  --dry-run            print the plan, change nothing\n"
+    "  --json               print the plan as JSON\n"
 };
 
 
@@ -85,7 +86,7 @@ replay_check(tool_t *tool)
     replay = (replay_t *) tool;
 
     if (replay->from == NULL || replay->to == NULL) {
-        report_error("say which records: --from and --to");
+        report_error("--from and --to are required");
         return -1;
     }
 
@@ -96,7 +97,7 @@ replay_check(tool_t *tool)
     }
 
     if (replay->from_ms >= replay->to_ms) {
-        report_error("--to has to be behind --from");
+        report_error("--to must be later than --from");
         return -1;
     }
 
@@ -147,7 +148,7 @@ replay_run(tool_t *tool)
 }
 
 
-/* The file's configuration, with a group and perhaps a table of its own. */
+/* Gives a copy of the configuration its own group, and the table "into". */
 
 static int
 replay_conf(replay_t *replay, conf_t *conf)
@@ -187,8 +188,8 @@ replay_conf(replay_t *replay, conf_t *conf)
 
 
 /*
- * Where each partition begins and ends; shown.  Partitions are numbered from
- * 0, and these are all of them.
+ * Finds and prints where each partition begins and ends.  Partitions are
+ * numbered from 0, and the log tells all of them.
  */
 
 static int
@@ -234,7 +235,7 @@ replay_plan(replay_t *replay, tool_t *tool)
 }
 
 
-/* Stores where it begins, once: when it is called again it goes on. */
+/* Stores where the replay begins, unless it was called before. */
 
 static int
 replay_begin(replay_t *replay, const conf_t *conf)

@@ -1,4 +1,4 @@
-/* What a subcommand says: errors, tables for people, JSON for programs. */
+/* Output of the subcommands: errors, tables for people, JSON for programs. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "tools/report.h"
 
 
-#define REPORT_COLUMNS  32    /* no query here has as many */
+#define REPORT_COLUMNS  32    /* more than any query here has */
 
 
 static void report_columns(const PGresult *res);
@@ -75,7 +75,7 @@ report_columns(const PGresult *res)
         }
 
         if (!report_is_number(res, column)) {
-            /* to the left, and the last one without blanks behind it */
+            /* text is aligned to the left, without blanks at the line's end */
             width[column] = column == columns - 1 ? 0 : -width[column];
         }
     }
@@ -92,7 +92,7 @@ report_columns(const PGresult *res)
 }
 
 
-/* The text of a place in the table; row -1 is its head. */
+/* The text of a cell; row -1 holds the names of the columns. */
 
 static const char *
 report_cell(const PGresult *res, int row, int column)
@@ -110,7 +110,7 @@ report_is_number(const PGresult *res, int column)
 
     type = PQftype(res, column);
 
-    /* int8, int2, int4, numeric: fixed numbers of PostgreSQL's catalogue */
+    /* int8, int2, int4 and numeric in pg_type */
     return type == 20 || type == 21 || type == 23 || type == 1700;
 }
 
@@ -163,7 +163,7 @@ report_member(cJSON *object, const PGresult *res, int row, int column)
         item = cJSON_AddBoolToObject(object, name, value[0] == 't');
 
     } else if (report_is_number(res, column)) {
-        /* with all its digits, which a double would not hold */
+        /* a double would not hold all its digits */
         item = cJSON_AddRawToObject(object, name, value);
 
     } else {

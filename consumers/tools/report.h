@@ -1,4 +1,4 @@
-/* What a subcommand says: errors, tables for people, JSON for programs. */
+/* Output of the subcommands: errors, tables for people, JSON for programs. */
 
 #ifndef SLUICE_REPORT_H
 #define SLUICE_REPORT_H
@@ -9,25 +9,25 @@
 #include <stdbool.h>
 
 
-/* A line on standard error, with the program's name before it. */
+/* Writes a line on standard error that begins with the program's name. */
 void report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * The server's words of a connection's last error, without the line feed that
- * libpq ends them with.  They stay valid until the next call.
+ * The text of a connection's last error, without the line feed at its end.
+ * Valid until the next call.
  */
 const char *report_reason(const PGconn *conn);
 
 /*
- * Prints a result: in columns, or as a JSON array of objects.  Returns 0, or
- * -1 where memory is short, which is said.
+ * Prints the rows in columns, or as a JSON array of objects.  Returns 0, or -1
+ * after an error line.
  */
 int report_rows(const PGresult *res, bool json);
 
-/* The objects of that array.  NULL: memory is short. */
+/* The rows as that array, to be freed; NULL when memory is short. */
 cJSON *report_array(const PGresult *res);
 
-/* Prints and frees a text of JSON; NULL and the return value: as above. */
+/* Prints and frees "json".  Returns 0, or -1 after an error line: NULL. */
 int report_json(cJSON *json);
 
 

@@ -1,4 +1,4 @@
-/* "offsets reset": the stored offsets go elsewhere, in one transaction. */
+/* "offsets reset": replaces the stored offsets, in one transaction. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +14,8 @@
 
 
 typedef struct {
-    tool_t        tool;          /* "text" is partitions, "1,2"; empty: all */
+    tool_t        tool;          /* "text" is the partitions, "1,2"; empty:
+                                    all */
 
     /* options */
     const char   *to_offset;
@@ -27,14 +28,14 @@ typedef struct {
 } reset_t;
 
 
-/* What reset_ask() selects, by number. */
+/* Columns of RESET_ASK(). */
 enum {
     RESET_PARTITION = 0,
     RESET_FROM,            /* NULL: nothing is stored */
     RESET_TO,
     RESET_LOG_BEGIN,
     RESET_LOG_END,
-    RESET_STORED           /* partitions of which something is stored */
+    RESET_STORED           /* partitions that have a stored offset */
 };
 
 
@@ -70,7 +71,7 @@ const command_t  command_reset = {
 };
 
 
-/* A row a partition; $7 is the offset, $8 the partitions or "". */
+/* A row for each partition.  $7 is the offset, $8 the partitions or "". */
 
 #define RESET_ASK(to)                                                         \
     TOOL_WITH_LOG ", o AS (SELECT partition, next_offset FROM sluice.offsets" \
@@ -83,17 +84,17 @@ const command_t  command_reset = {
 
 
 /*
- * One statement, whose parts all see what was stored before.  plan: a line a
- * partition, with the offset stored so far (or null) and the one to be stored;
- * b: our ranges in these; d: our dead letters.  $7 is the plan, $8 the target
- * as given, $9 whether duplicates are allowed, $10 whether ranges are taken
- * back, which they are not for another table.
+ * One statement: all its parts see what was stored before it.  plan has a row
+ * for each partition: f is the stored offset (or null), t the new one.  b is
+ * our ranges of these partitions, d our dead letters.  $7 is the plan, $8 the
+ * target as given, $9 whether duplicates are allowed, $10 whether ranges are
+ * removed, which is not done for another table.
  *
- * Ranges behind the target and their dead letters are taken back, as they
- * come again.  A range the target lies in is cut: what is in its first part
- * follows from its gaps and dead letters, unless more was counted in it than
- * can be told apart; it is then a range of kind "reset", whose rows may be
- * filtered ones and duplicates too.
+ * Ranges behind the target and their dead letters are removed, because their
+ * records are read again.  A range around the target is cut: the counts of its
+ * first part follow from its gaps and dead letters.  If filtered records or
+ * duplicates were counted in it too, these counts cannot be divided; the range
+ * becomes one of kind "reset", whose rows may be any of these.
  */
 static const char  reset_statement[] =
     "WITH plan AS (SELECT (e->>0)::integer AS p, (e->>1)::bigint AS f,"
@@ -151,14 +152,14 @@ reset_target(tool_t *tool)
         + reset->to_earliest + reset->to_latest;
 
     if (n != 1) {
-        report_error(n ? "only one of the targets can be given"
-                       : "say where to: --to-offset, --to-timestamp, "
-                         "--to-earliest or --to-latest");
+        report_error("%s one of --to-offset, --to-timestamp, --to-earliest "
+                     "and --to-latest is %s", n ? "only" : "",
+                     n ? "allowed" : "required");
         return -1;
     }
 
     if (reset->into && tool->text.len) {
-        report_error("--into takes all partitions: leave out --partition");
+        report_error("--into resets all partitions: leave out --partition");
         return -1;
     }
 
@@ -209,7 +210,7 @@ reset_run(tool_t *tool)
 
         if (!tool->json) {
             printf(reset->dry_run ? "Nothing was changed.\n"
-                                  : "Done, and kept in sluice.audit.\n");
+                                  : "Done, and recorded in sluice.audit.\n");
         }
     }
 
@@ -220,10 +221,10 @@ reset_run(tool_t *tool)
 
 
 /*
- * Whether a daemon of the group and topic is alive: 1, said which; 0: none
- * is; -1: it could not be told.  Both sides are asked: a member of the group
- * may have lost PostgreSQL, and a stopped process that the group has put out
- * may still have its session.
+ * Whether a daemon of the group and topic is alive: 1 after a line that names
+ * it, 0, or -1 for an error.  Kafka and PostgreSQL are both asked: a member of
+ * the group may have lost PostgreSQL, and a stopped process that the group
+ * removed may still have its session.
  */
 
 static int
@@ -280,7 +281,7 @@ reset_alive(tool_t *tool)
 }
 
 
-/* Locks the rows: a daemon that starts now waits before it claims them. */
+/* Locks the rows: a daemon that starts now has to wait for its claim. */
 
 static PGresult *
 reset_ask(const reset_t *reset, tool_t *tool)
@@ -310,13 +311,13 @@ reset_check(reset_t *reset, const PGresult *res)
     }
 
     if (reset->to_offset && PQntuples(res) > 1) {
-        report_error("topic \"%s\" has %d partitions: say which by "
+        report_error("topic \"%s\" has %d partitions: choose one by "
                      "--partition", conf->topic, PQntuples(res));
         return -1;
     }
 
     if (reset->tool.text.len && sql_number(res, 0, RESET_STORED) == 0) {
-        report_error("nothing is stored yet, so all partitions have to be "
+        report_error("no offset is stored yet, so all partitions have to be "
                      "set: leave out --partition");
         return -1;
     }
@@ -348,7 +349,7 @@ reset_check(reset_t *reset, const PGresult *res)
 }
 
 
-/* Ends the transaction as well. */
+/* Commits the transaction too. */
 
 static int
 reset_apply(const reset_t *reset, tool_t *tool, const PGresult *res)

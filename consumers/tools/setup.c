@@ -1,7 +1,6 @@
-/* The subcommands print-ddl and setup: DDL and grants, shown or done. */
+/* The subcommands print-ddl and setup: show the DDL and grants, or run them. */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "postgres/ddl.h"
@@ -9,19 +8,20 @@
 
 
 typedef struct {
-    tool_t       tool;
-    const char  *role;     /* NULL: the user of "postgres" */
-    const char  *admin;    /* a connection, laid over "postgres" */
+    tool_t       tool;     /* "text" is the user of "postgres", if asked for */
+    const char  *role;     /* NULL: that user */
+    const char  *admin;    /* conninfo laid over "postgres", or NULL */
 } setup_t;
 
 
 static int print_ddl_run(tool_t *tool);
 static int setup_run(tool_t *tool);
-static int setup_do(tool_t *tool, const char *role, const char *admin);
-static char *setup_role(const setup_t *setup);
-static PQconninfoOption *setup_admin(const char *admin);
-static int setup_missing(tool_t *tool, const conf_t *conf, const char *role);
+static const char *setup_role(tool_t *tool);
+static int setup_connect(tool_t *tool, const char *admin);
+static const char *setup_value(const PQconninfoOption *options,
+    const char *keyword);
 static void setup_quiet(void *data, const char *message);
+static int setup_target(tool_t *tool, const conf_t *conf, const char *role);
 
 
 static const option_t  setup_options[] = {
@@ -33,43 +33,43 @@ static const option_t  setup_options[] = {
 
 const command_t  command_print_ddl = {
     .name = "print-ddl",
-    .help = "show the DDL and grants for a configuration",
+    .help = "print the DDL and grants that a configuration needs",
     .size = sizeof(setup_t),
     .options = setup_options + 1,
     .run = print_ddl_run,
     .usage =
     "[--role ROLE]\n"
     "\n"
-    "Prints the SQL that setup would run: sluice's own tables, the target\n"
-    "where \"create_table\" asks for it, and the grants for ROLE, by default\n"
-    "the user of \"postgres\".  Connects to nothing.\n"
+    "Prints the SQL that setup would run: schema sluice, the table if\n"
+    "\"create_table\" is set, and the grants for ROLE, by default the user of\n"
+    "\"postgres\".  It connects to nothing.\n"
 };
 
 const command_t  command_setup = {
     .name = "setup",
-    .help = "do the DDL and grants, as an administrator",
+    .help = "run the DDL and grants, as an administrator",
     .size = sizeof(setup_t),
     .options = setup_options,
     .run = setup_run,
     .usage =
     "[--role ROLE] [--admin CONNINFO]\n"
     "\n"
-    "Makes what a daemon needs that may do no DDL, and grants ROLE, by\n"
-    "default the user of \"postgres\", just what the daemon uses.  May be run\n"
-    "again.  CONNINFO is laid over \"postgres\", as in --admin\n"
-    "'user=postgres'; its password comes from .pgpass, a service file or\n"
-    "PGPASSWORD.\n"
+    "Creates what a daemon without the right to DDL needs, and grants ROLE\n"
+    "just the rights that the daemon uses.  ROLE is by default the user of\n"
+    "\"postgres\".  Setup may be run again.  Options in CONNINFO, such as\n"
+    "'user=postgres', replace those of \"postgres\"; the password comes from\n"
+    ".pgpass, a service file or PGPASSWORD.\n"
 };
 
 
 static int
 print_ddl_run(tool_t *tool)
 {
-    int    rc;
-    char  *role;
-    buf_t  sql;
+    int          rc;
+    buf_t        sql;
+    const char  *role;
 
-    role = setup_role((setup_t *) tool);
+    role = setup_role(tool);
     memset(&sql, 0, sizeof(buf_t));
     ddl_script(&sql, tool->conf, role);
     rc = buf_failed(&sql) ? -1 : 0;
@@ -77,12 +77,12 @@ print_ddl_run(tool_t *tool)
     if (rc == 0) {
         printf("%s", sql.data);
         if (role == NULL) {
-            printf("-- no grants: \"postgres\" names no user, --role would\n");
+            printf("-- no grants: \"postgres\" names no user, use --role "
+                   "ROLE\n");
         }
     }
 
     buf_free(&sql);
-    free(role);
 
     return rc;
 }
@@ -91,47 +91,22 @@ print_ddl_run(tool_t *tool)
 static int
 setup_run(tool_t *tool)
 {
-    int       rc;
-    char     *role;
-    setup_t  *setup;
+    int          rc;
+    buf_t        sql;
+    size_t       i;
+    const char  *role;
 
-    setup = (setup_t *) tool;
-    role = setup_role(setup);
-    rc = setup_do(tool, role, setup->admin);
-    free(role);
-
-    return rc;
-}
-
-
-static int
-setup_do(tool_t *tool, const char *role, const char *admin)
-{
-    int                rc;
-    buf_t              sql;
-    size_t             i;
-    PQconninfoOption  *over;
+    role = setup_role(tool);
 
     if (role == NULL) {
-        report_error("\"postgres\" names no user: say --role ROLE");
+        report_error("\"postgres\" names no user: use --role ROLE");
         return -1;
     }
 
-    over = NULL;
-
-    if (admin) {
-        over = setup_admin(admin);
-        if (over == NULL) {
-            return -1;
-        }
-    }
-
-    rc = tool_connect(tool, "sluice:setup", over);
-    PQconninfoFree(over);
-    PQsetNoticeProcessor(tool->conn, setup_quiet, NULL);
+    rc = setup_connect(tool, ((setup_t *) tool)->admin);
 
     for (i = 0; rc == 0 && i < tool->conf->ntargets; i++) {
-        rc = setup_missing(tool, tool->conf->targets[i], role);
+        rc = setup_target(tool, tool->conf->targets[i], role);
     }
 
     if (rc == -1) {
@@ -152,65 +127,80 @@ setup_do(tool_t *tool, const char *role, const char *admin)
 }
 
 
-/* As given, or the user of the connection; freed by the caller.  NULL: none. */
+/* The role that gets the grants; NULL: none is named. */
 
-static char *
-setup_role(const setup_t *setup)
+static const char *
+setup_role(tool_t *tool)
 {
-    char              *user;
-    PQconninfoOption  *options, *o;
+    const char        *user;
+    PQconninfoOption  *options;
 
-    if (setup->role) {
-        return strdup(setup->role);
+    if (((setup_t *) tool)->role) {
+        return ((setup_t *) tool)->role;
     }
 
-    user = NULL;
-    options = PQconninfoParse(setup->tool.conf->postgres, NULL);
+    options = PQconninfoParse(tool->conf->postgres, NULL);
+    user = setup_value(options, "user");
 
-    for (o = options; o && o->keyword; o++) {
-        if (strcmp(o->keyword, "user") == 0 && o->val && o->val[0]) {
-            user = strdup(o->val);
-        }
+    if (user) {
+        buf_addf(&tool->text, "%s", user);
     }
 
     PQconninfoFree(options);
 
-    return user;
+    return tool->text.data;
 }
 
 
-/* The administrator's connection; NULL where it is refused. */
+/* As the administrator, if there is one. */
 
-static PQconninfoOption *
-setup_admin(const char *admin)
+static int
+setup_connect(tool_t *tool, const char *admin)
 {
+    int                rc;
     char              *reason;
-    PQconninfoOption  *options, *o;
+    PQconninfoOption  *options;
 
     reason = NULL;
-    options = PQconninfoParse(admin, &reason);
+    options = admin ? PQconninfoParse(admin, &reason) : NULL;
+    rc = -1;
 
-    if (options == NULL) {
+    if (admin && options == NULL) {
         report_error("--admin: %.*s", reason ? (int) strcspn(reason, "\n") : 0,
                      reason ? reason : "");
         PQfreemem(reason);
-        return NULL;
+
+    } else if (setup_value(options, "password")) {
+        report_error("--admin: a password does not belong on a command line: "
+                     "use .pgpass, a service file or PGPASSWORD");
+
+    } else {
+        rc = tool_connect(tool, "sluice:setup", options);
+        PQsetNoticeProcessor(tool->conn, setup_quiet, NULL);
     }
 
-    for (o = options; o->keyword; o++) {
-        if (strcmp(o->keyword, "password") == 0 && o->val) {
-            report_error("--admin: a password does not belong on a command "
-                         "line: use .pgpass, a service file or PGPASSWORD");
-            PQconninfoFree(options);
-            return NULL;
-        }
-    }
+    PQconninfoFree(options);
 
-    return options;
+    return rc;
 }
 
 
-/* The server says of each table that it exists already: that is expected. */
+/* NULL: a conninfo does not say it, or "options" is NULL. */
+
+static const char *
+setup_value(const PQconninfoOption *options, const char *keyword)
+{
+    for ( /* void */ ; options && options->keyword; options++) {
+        if (strcmp(options->keyword, keyword) == 0) {
+            return options->val && options->val[0] ? options->val : NULL;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The server says that a table exists already, as it may. */
 
 static void
 setup_quiet(void *data, const char *message)
@@ -220,11 +210,11 @@ setup_quiet(void *data, const char *message)
 }
 
 
-/* Whether a table that setup does not make is missing; -1: it is, or an
-   error.  The grants would fail in less plain words. */
+/* A table that setup does not make must be there: the grants would fail in
+   less plain words. */
 
 static int
-setup_missing(tool_t *tool, const conf_t *conf, const char *role)
+setup_target(tool_t *tool, const conf_t *conf, const char *role)
 {
     buf_t    sql;
     int64_t  there;

@@ -1,4 +1,4 @@
-/* What the subcommands share: PostgreSQL and Kafka, each asked in turn. */
+/* What the subcommands share: connections to PostgreSQL and Kafka. */
 
 #include <inttypes.h>
 #include <poll.h>
@@ -12,10 +12,10 @@
 
 
 #define TOOL_PATIENCE  15000    /* ms for the broker */
-#define TOOL_EXTRAS    8        /* parameters of a statement's own */
+#define TOOL_EXTRAS    8        /* parameters behind the shared ones */
 #define TOOL_OPTIONS   64       /* of libpq; it knows 40 */
 
-/* of the catalogue pg_type */
+/* oids in pg_type */
 #define TOOL_TEXT   25
 #define TOOL_ARRAY  1009
 #define TOOL_JSONB  3802
@@ -53,8 +53,9 @@ tool_init(tool_t *tool, const conf_t *conf)
 
 
 /*
- * A dead letter names the table that its row was for, or the group's if it had
- * none.  PostgreSQL's manual, section 8.15.2: an array of quoted elements.
+ * A dead letter names the table of its row, or the configuration's if its
+ * record had none.  The form is that of an array of quoted elements:
+ * PostgreSQL's manual, section 8.15.2.
  */
 
 static void
@@ -88,7 +89,7 @@ tool_close(tool_t *tool)
     buf_free(&tool->text);
 
     if (tool->lookup && lookup_busy(tool->lookup)) {
-        /* its thread waits for a broker: nothing is left to do here */
+        /* its thread waits for a broker, and the process ends anyway */
         fflush(stdout);
         return;
     }
@@ -127,7 +128,7 @@ tool_open(tool_t *tool, tool_open_t what)
     }
 
     if (known && what == TOOL_LOG_IF_UP) {
-        report_error("going on without Kafka");
+        report_error("continuing without Kafka");
         return 0;
     }
 
@@ -135,7 +136,7 @@ tool_open(tool_t *tool, tool_open_t what)
 }
 
 
-/* On standard error, or as a line of the answer of --check. */
+/* Writes an error line: on standard error, or into the answer of --check. */
 
 static void
 tool_failed(const tool_t *tool, const char *fmt, ...)
@@ -174,7 +175,7 @@ tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
         keys[n] = over->keyword;
         values[n++] = over->val;
 
-        /* the password is the other user's */
+        /* the configuration's password is another user's */
         if (strcmp(over->keyword, "user") == 0) {
             keys[n] = "password";
             values[n++] = "";
@@ -199,10 +200,7 @@ tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
 }
 
 
-/*
- * The cluster by what is stored: 1 when it is beyond doubt, 0 when Kafka has
- * to tell, -1 for an error.
- */
+/* Takes the cluster from the stored offsets: 1; 0: only Kafka knows; -1. */
 
 static int
 tool_find_cluster(tool_t *tool)

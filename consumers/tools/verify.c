@@ -12,7 +12,7 @@
 typedef struct {
     tool_t    tool;
     bool      ranges_only;
-    bool      strict;        /* no dead letter may have been taken out */
+    bool      strict;        /* a missing dead letter is a fault */
     places_t  places;
 } verify_t;
 
@@ -44,16 +44,15 @@ const command_t  command_verify = {
     "[--ranges-only] [--strict] [--json]\n"
     "\n"
     "Proves from the stored ranges that every offset below the stored one is\n"
-    "a row, a dead letter, a counted filter, duplicate or gap, once; and, if\n"
-    "the table has columns for partition and offset, that its rows agree.\n"
-    "A daemon may go on meanwhile.\n"
+    "accounted for once: as a row, a dead letter, a filtered record, a\n"
+    "duplicate or a gap.  If the table has columns for partition and offset,\n"
+    "its rows are compared too.  Daemons may run meanwhile.\n"
     "\n"
-    "  --ranges-only   do not look at the table's rows\n"
-    "  --strict        dead letters that were replayed or purged since are\n"
-    "                  a fault too\n"
-    "  --json          for programs\n"
+    "  --ranges-only   do not compare the table's rows\n"
+    "  --strict        a dead letter that was replayed or purged is a fault\n"
+    "  --json          print JSON\n"
     "\n"
-    "Exit status: 0 proved, 1 not.\n"
+    "Exit status: 0 if that is proved, else 1.\n"
 };
 
 
@@ -83,7 +82,7 @@ verify_run(tool_t *tool)
 
     verify = (verify_t *) tool;
 
-    /* one snapshot, which a daemon's commits do not change */
+    /* the commits of daemons do not change this snapshot */
 
     if (verify_version(tool) == -1
         || tool_done(tool_script(tool, "BEGIN ISOLATION LEVEL REPEATABLE READ"
@@ -118,7 +117,7 @@ verify_run(tool_t *tool)
 }
 
 
-/* Whether the functions are there. */
+/* verify needs the functions of its own version of schema sluice. */
 
 static int
 verify_version(tool_t *tool)
@@ -130,8 +129,9 @@ verify_version(tool_t *tool)
 
     if (version >= 0 && version < DDL_VERSION) {
         report_error("schema \"sluice\" is of version %d, and verify needs "
-                     "version %d: run \"sluice-consumer setup\", or a daemon "
-                     "whose role owns the schema", (int) version, DDL_VERSION);
+                     "version %d: run \"sluice-consumer setup\", or start a "
+                     "daemon whose role owns the schema", (int) version,
+                     DDL_VERSION);
         return -1;
     }
 

@@ -1,4 +1,4 @@
-/* The proof that every offset is accounted for, once. */
+/* Proves that every offset is accounted for, once. */
 
 #ifndef SLUICE_VERIFY_H
 #define SLUICE_VERIFY_H
@@ -7,7 +7,7 @@
 #include "conf/conf.h"
 
 
-/* The subcommand verify without options.  Returns its exit status. */
+/* Runs verify without options.  Returns its exit status. */
 int verify_prove(const conf_t *conf);
 
 

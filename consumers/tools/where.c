@@ -24,7 +24,7 @@ static const option_t  where_options[] = {
 
 const command_t  command_where = {
     .name = "where",
-    .help = "what became of one record",
+    .help = "show what became of one record",
     .open = TOOL_LOG_IF_UP,
     .size = sizeof(where_t),
     .options = where_options,
@@ -35,16 +35,15 @@ const command_t  command_where = {
     .usage =
     "TOPIC/PARTITION/OFFSET [--json]\n"
     "\n"
-    "What became of one record: row, dead letter, filtered, duplicate, gap,\n"
-    "skipped, or pending.\n"
+    "Shows what became of one record: row, dead letter, filtered, duplicate,\n"
+    "gap, skipped or pending.\n"
 };
 
 
 /*
- * One row: the place, its state, and more in words.  $7 and $8 are the
- * partition and the offset, $9 whether the table's rows are looked at, $10
- * whether a row that was stored has to be there; "places" is appended, which
- * are rows of the table.
+ * Selects one row: place, state and detail.  Between the two texts stands the
+ * query of places_rows().  $7 is the partition, $8 the offset, $9 whether rows
+ * tell their records, $10 whether a stored row must still be there.
  */
 
 static const char  where_begin[] =
@@ -89,7 +88,7 @@ static const char  where_end[] =
     " LEFT JOIN t ON true LEFT JOIN log l ON l.partition = me.p";
 
 
-/* TOPIC/PARTITION/OFFSET is parted where it stands. */
+/* Divides TOPIC/PARTITION/OFFSET in place. */
 
 static int
 where_place(tool_t *tool)
@@ -113,7 +112,7 @@ where_place(tool_t *tool)
     slash = strchr(s, '/');
 
     if (slash == NULL) {
-        report_error("TOPIC/PARTITION/OFFSET is due");
+        report_error("the argument must be TOPIC/PARTITION/OFFSET");
         return -1;
     }
 

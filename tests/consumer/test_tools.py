@@ -383,7 +383,7 @@ def test_reset_to_a_time_on_all_partitions(consumer, topics, database):
     daemon = consumer({**CONFIG, "topic": topic})
     wait_for(lambda: database.try_count("t") == 15, 20, "rows")
     daemon.stop()
-    assert "say which by --partition" in told(
+    assert "choose one by --partition" in told(
         daemon, "offsets", "reset", "--to-offset", "1", code=1)
     plan = objects(daemon, "offsets", "reset", "--allow-duplicates",
                    "--to-timestamp", "2026-02-01T06:00:00Z")
@@ -414,7 +414,7 @@ def test_replay_of_a_time(consumer, topics, database):
               "--to", "2026-01-31T22:55:00Z")
     for words, why in (((), "usage:"),
                        (("--from", "x", "--to", "y"), "RFC 3339"),
-                       (("--from", window[4], "--to", window[2]), "behind")):
+                       (("--from", window[4], "--to", window[2]), "later")):
         assert why in told(daemon, "replay", *words, code=2)
     assert "no unique index" in told(daemon, *window, code=1)
     plan = objects(daemon, *window, "--into", "u", "--dry-run")
