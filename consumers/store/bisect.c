@@ -11,25 +11,12 @@
 #include "store/bisect.h"
 
 
-static int bisect_push(bisect_t *bisect, const batch_t *batch,
-    const bisect_part_t *part);
-static int bisect_push_hinted(bisect_t *bisect, const batch_t *batch,
-    const bisect_part_t *whole);
 static bool bisect_is_hinted(const bisect_t *bisect, unsigned target,
     const pg_reply_t *reply);
-static int bisect_halve(bisect_t *bisect, const batch_t *batch);
-static void bisect_join(bisect_t *bisect);
-static int bisect_limit(bisect_t *bisect, const batch_t *batch);
-static void bisect_siblings(bisect_t *bisect, bool passed);
+static size_t bisect_unknown(const bisect_t *bisect, const batch_t *batch);
+static bool bisect_halve(bisect_t *bisect, const batch_t *batch);
 static int bisect_found(bisect_t *bisect, batch_t *batch, size_t row,
     const pg_reply_t *reply);
-
-
-void
-bisect_free(bisect_t *bisect)
-{
-    free(bisect->todo);
-}
 
 
 size_t
@@ -83,218 +70,133 @@ bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
     const batch_span_t *failed, size_t row, bool sure,
     const pg_reply_t *reply)
 {
-    int            rc;
-    bool           blamed;
-    unsigned       target;
-    bisect_part_t  part;
-
-    bisect->ntodo = 0;
+    memset(&bisect->part, 0, sizeof(batch_span_t));
+    bisect->ntargets = ntargets;
+    bisect->blamed = ntargets;
+    bisect->sibling = 0;
     bisect->step = SIZE_MAX;
     bisect->last = BISECT_NONE;
     bisect->found = 0;
 
     batch_forget_faults(batch);
-    memset(&part, 0, sizeof(bisect_part_t));
-    part.rows.end = batch->nrows;
 
-    for (target = ntargets; target-- > 0; ) {
-        blamed = failed ? failed->target == target && row == BISECT_NONE
-                        : ntargets == 1;
-        part.rows.target = target;
-        part.bad = blamed && sure;
+    if (row != BISECT_NONE || failed == NULL
+        || !bisect_is_hinted(bisect, failed->target, reply))
+    {
+        bisect->hint = BISECT_NONE;
 
-        rc = failed && blamed && bisect_is_hinted(bisect, target, reply)
-             ? bisect_push_hinted(bisect, batch, &part)
-             : bisect_push(bisect, batch, &part);
-        if (rc == -1) {
-            return -1;
+        if (row == BISECT_NONE && sure) {
+            bisect->blamed = failed ? failed->target
+                             : ntargets == 1 ? 0 : ntargets;
         }
     }
+
+    bisect->suspect = bisect->blamed == 0 ? batch->nrows : 0;
 
     return row == BISECT_NONE ? 0 : bisect_found(bisect, batch, row, reply);
 }
 
 
-/* Parts without a row to be stored are left out. */
-
-static int
-bisect_push(bisect_t *bisect, const batch_t *batch, const bisect_part_t *part)
+bool
+bisect_next(bisect_t *bisect, const batch_t *batch)
 {
-    size_t          size;
-    bisect_part_t  *todo;
-
-    if (batch_line(batch, &part->rows, 1) == part->rows.end) {
-        return 0;
-    }
-
-    if (bisect->ntodo == bisect->size) {
-        size = bisect->size ? bisect->size * 2 : 32;
-        todo = realloc(bisect->todo, size * sizeof(bisect_part_t));
-        if (todo == NULL) {
-            return -1;
-        }
-        bisect->todo = todo;
-        bisect->size = size;
-    }
-
-    bisect->todo[bisect->ntodo++] = *part;
-
-    return 0;
-}
-
-
-/* The named row alone, and the rows before and behind it. */
-
-static int
-bisect_push_hinted(bisect_t *bisect, const batch_t *batch,
-    const bisect_part_t *whole)
-{
-    bisect_part_t  before, alone, behind;
-
-    before = alone = behind = *whole;
-    before.bad = behind.bad = false;
-    alone.bad = true;
-    before.rows.end = alone.rows.first = bisect->hint;
-    alone.rows.end = behind.rows.first = bisect->hint + 1;
-
-    if (bisect_push(bisect, batch, &behind) == -1
-        || bisect_push(bisect, batch, &alone) == -1)
-    {
-        return -1;
-    }
-
-    return bisect_push(bisect, batch, &before);
-}
-
-
-/* The right half of a part with a bad row, and on top its left half. */
-
-static int
-bisect_halve(bisect_t *bisect, const batch_t *batch)
-{
-    size_t         middle;
-    bisect_part_t  left, right;
-
-    left = right = bisect->part;
-    middle = left.rows.first + (left.rows.end - left.rows.first) / 2;
-    left.rows.end = right.rows.first = middle;
-
-    /* the bad row is here if the other half has none to be stored */
-    left.bad = batch_line(batch, &right.rows, 1) == right.rows.end;
-    right.bad = batch_line(batch, &left.rows, 1) == left.rows.end;
-    left.sibling = false;
-    right.sibling = !right.bad;
-
-    return bisect_push(bisect, batch, &right) == -1
-           || bisect_push(bisect, batch, &left) == -1 ? -1 : 0;
-}
-
-
-/* Parts of which nothing is known are tried with the one before them. */
-
-static void
-bisect_join(bisect_t *bisect)
-{
-    bisect_part_t  *top, *part;
+    batch_span_t  *part;
 
     part = &bisect->part;
 
-    while (bisect->ntodo && !part->bad) {
-        top = &bisect->todo[bisect->ntodo - 1];
+    while (part->target < bisect->ntargets) {
 
-        if (top->bad || top->sibling || top->rows.first != part->rows.end
-            || top->rows.target != part->rows.target)
-        {
-            return;
-        }
-
-        part->rows.end = top->rows.end;
-        bisect->ntodo--;
-    }
-}
-
-
-/*
- * Parts are short among many bad rows: else each row would be sent over and
- * over.
- */
-
-static int
-bisect_limit(bisect_t *bisect, const batch_t *batch)
-{
-    bisect_part_t  rest;
-
-    if (bisect->part.rows.end - bisect->part.rows.first <= bisect->step) {
-        return 0;
-    }
-
-    rest = bisect->part;
-    rest.rows.first += bisect->step;
-    rest.bad = false;
-    bisect->part.rows.end = rest.rows.first;
-
-    return bisect_push(bisect, batch, &rest);
-}
-
-
-int
-bisect_next(bisect_t *bisect, const batch_t *batch)
-{
-    batch_span_t  *rows;
-
-    rows = &bisect->part.rows;
-
-    while (bisect->ntodo) {
-        bisect->part = bisect->todo[--bisect->ntodo];
-        bisect->part.sibling = false;
-
-        if (bisect->part.bad && bisect->step >= rows->end - rows->first
-            && batch_line(batch, rows, 2) < rows->end)
-        {
-            if (bisect_halve(bisect, batch) == -1) {
-                return -1;
-            }
+        if (part->first == batch->nrows) {
+            part->target++;
+            part->first = 0;
+            bisect->suspect = part->target == bisect->blamed ? batch->nrows
+                                                             : 0;
             continue;
         }
 
-        bisect_join(bisect);
+        part->end = bisect->suspect ? bisect->suspect
+                                    : bisect_unknown(bisect, batch);
 
-        if (bisect_limit(bisect, batch) == -1) {
-            return -1;
+        /* short parts among many bad rows: else all are sent over and over */
+
+        if (part->end - part->first > bisect->step) {
+            part->end = part->first + bisect->step;
+            bisect->suspect = 0;
         }
 
-        if (batch_line(batch, rows, 1) < rows->end) {
-            return 1;
+        if (batch_line(batch, part, 1) == part->end) {
+            part->first = part->end;
+            continue;
+        }
+
+        if (bisect->suspect == 0 || batch_line(batch, part, 2) == part->end
+            || bisect_halve(bisect, batch))
+        {
+            bisect->suspect = 0;
+            return true;
         }
     }
 
-    return 0;
+    return false;
+}
+
+
+/* Where the rows end of which nothing is known; a hinted row stands alone. */
+
+static size_t
+bisect_unknown(const bisect_t *bisect, const batch_t *batch)
+{
+    const batch_span_t  *part;
+
+    part = &bisect->part;
+
+    if (bisect->hint == BISECT_NONE || bisect->hint_target != part->target
+        || part->first > bisect->hint)
+    {
+        return batch->nrows;
+    }
+
+    return part->first < bisect->hint ? bisect->hint : bisect->hint + 1;
 }
 
 
 /*
- * The left half is known: if it went well, the bad row is in the right one;
- * else nothing is known of that.
+ * The part becomes its left half.  Returns false if one half has no rows to be
+ * stored: the bad row is in the other one, which is suspect.
  */
 
-static void
-bisect_siblings(bisect_t *bisect, bool passed)
+static bool
+bisect_halve(bisect_t *bisect, const batch_t *batch)
 {
-    size_t  i;
+    batch_span_t  *part, left, right;
 
-    for (i = 0; i < bisect->ntodo; i++) {
-        if (bisect->todo[i].sibling) {
-            bisect->todo[i].sibling = false;
-            bisect->todo[i].bad = passed && i == bisect->ntodo - 1;
-        }
+    part = &bisect->part;
+    left = right = *part;
+    left.end = right.first = part->first + (part->end - part->first) / 2;
+
+    if (batch_line(batch, &left, 1) == left.end) {
+        part->first = right.first;
+        return false;
     }
+
+    if (batch_line(batch, &right, 1) == right.end) {
+        bisect->suspect = left.end;
+        return false;
+    }
+
+    part->end = left.end;
+    bisect->sibling = right.end;
+
+    return true;
 }
 
 
 void
 bisect_passed(bisect_t *bisect)
 {
-    bisect_siblings(bisect, true);
+    bisect->part.first = bisect->part.end;
+    bisect->suspect = bisect->sibling;
+    bisect->sibling = 0;
 
     if (bisect->step < SIZE_MAX / 2) {
         bisect->step *= 2;
@@ -306,19 +208,21 @@ int
 bisect_failed(bisect_t *bisect, batch_t *batch, size_t row,
     const pg_reply_t *reply)
 {
-    bisect_siblings(bisect, false);
+    batch_span_t  *part;
 
-    if (row == BISECT_NONE) {
-        return bisect_halve(bisect, batch);
-    }
+    part = &bisect->part;
+    bisect->suspect = row == BISECT_NONE ? part->end : 0;
+    bisect->sibling = 0;
 
-    bisect->part.bad = false;
-
-    if (bisect_found(bisect, batch, row, reply) == -1) {
+    if (row != BISECT_NONE && bisect_found(bisect, batch, row, reply) == -1) {
         return -1;
     }
 
-    return bisect_push(bisect, batch, &bisect->part);
+    if (batch_line(batch, part, 1) == part->end) {
+        part->first = part->end;
+    }
+
+    return 0;
 }
 
 

@@ -14,32 +14,24 @@
 #define BISECT_NONE  SIZE_MAX    /* no row */
 
 
-/* Rows that are tried together. */
 typedef struct {
-    batch_span_t  rows;
-    bool          bad;        /* it holds a row at fault for sure */
-    bool          sibling;    /* it does if the part above it goes well */
-} bisect_part_t;
-
-
-typedef struct {
-    bisect_part_t  *todo;     /* a stack, the leftmost rows on top */
-    size_t          ntodo;
-    size_t          size;
-    bisect_part_t   part;     /* to be tried now */
-    size_t          step;     /* rows of a part, at most */
-    size_t          last;     /* the bad row found last, or BISECT_NONE */
-    unsigned        found;    /* bad rows */
+    batch_span_t  part;        /* the rows to try now; all before are done */
+    unsigned      ntargets;
+    unsigned      blamed;      /* target with a bad row, or "ntargets" */
+    size_t        suspect;     /* a bad row is before it; 0: not known */
+    size_t        sibling;     /* behind the part and before it, if the part
+                                  goes well; 0: not known */
+    size_t        step;        /* rows of a part, at most */
+    size_t        last;        /* the bad row found last, or BISECT_NONE */
+    unsigned      found;       /* bad rows */
 
     /* the row that a plain COPY's error named, or BISECT_NONE */
-    size_t          hint;
-    unsigned        hint_target;
-    char            hint_state[6];
-    char            hint_constraint[64];
+    size_t        hint;
+    unsigned      hint_target;
+    char          hint_state[6];
+    char          hint_constraint[64];
 } bisect_t;
 
-
-void bisect_free(bisect_t *bisect);
 
 /*
  * The row of "rows" that the reply names beyond doubt, or BISECT_NONE.
@@ -62,11 +54,8 @@ int bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
     const batch_span_t *failed, size_t row, bool sure,
     const pg_reply_t *reply);
 
-/*
- * Takes the next rows to try into bisect->part.  Returns 1; 0 when none are
- * left; -1 when memory is short.
- */
-int bisect_next(bisect_t *bisect, const batch_t *batch);
+/* Takes the next rows to try into bisect->part; false: none are left. */
+bool bisect_next(bisect_t *bisect, const batch_t *batch);
 
 /* The rows of bisect->part were copied. */
 void bisect_passed(bisect_t *bisect);

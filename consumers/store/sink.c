@@ -132,7 +132,6 @@ sink_destroy(sink_t *sink)
 
     dead_table_free(&sink->dead);
     seen_free(&sink->seen);
-    bisect_free(&sink->bisect);
     buf_free(&sink->sql);
     buf_free(&sink->chunk);
     free(sink->tables);

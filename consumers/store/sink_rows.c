@@ -263,18 +263,13 @@ sink_stage(sink_t *sink)
 sink_state_t
 sink_copy_part(sink_t *sink)
 {
-    switch (bisect_next(&sink->bisect, sink->batch)) {
-
-    case 0:
+    if (!bisect_next(&sink->bisect, sink->batch)) {
         return SINK_DEAD;
-
-    case 1:
-        sink->span = sink->bisect.part.rows;
-        return sink_copy(sink);
-
-    default:
-        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
     }
+
+    sink->span = sink->bisect.part;
+
+    return sink_copy(sink);
 }
 
 
