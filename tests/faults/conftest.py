@@ -1,4 +1,4 @@
-"""Three brokers, for all tests of faults."""
+"""Three brokers, for a file of tests of faults."""
 
 import base64
 import concurrent.futures
@@ -18,8 +18,9 @@ def together(calls):
         list(pool.map(lambda call: call(), calls))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def brokers(run_directory):
+    """They idle at a fifth of a processor, so no longer than their file."""
     ports = {node: (free_port(), free_port()) for node in (1, 2, 3)}
     voters = ",".join(f"{node}@127.0.0.1:{controller}"
                       for node, (_, controller) in ports.items())
