@@ -24,8 +24,10 @@ static void ngx_kafka_record_move(ngx_str_t *str, u_char **p);
 static void ngx_kafka_record_gauges(ngx_kafka_producer_t *kp);
 
 
-/* of this worker */
-static ngx_queue_t  ngx_kafka_free_records;
+/* of this worker; empty at first */
+static ngx_queue_t  ngx_kafka_free_records = {
+    &ngx_kafka_free_records, &ngx_kafka_free_records
+};
 
 
 size_t
@@ -147,10 +149,6 @@ ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
     ngx_uint_t           i;
     ngx_queue_t         *q;
     ngx_kafka_record_t  *rec;
-
-    if (ngx_kafka_free_records.next == NULL) {
-        ngx_queue_init(&ngx_kafka_free_records);
-    }
 
     if (ngx_queue_empty(&ngx_kafka_free_records)) {
 
