@@ -32,6 +32,8 @@ typedef struct {
 } main_options_t;
 
 
+static int main_do(main_options_t *options, command_line_t *line, int argc,
+    char **argv);
 static int main_choose(main_options_t *options, command_line_t *line,
     int argc, char **argv);
 static int main_log(const main_options_t *options);
@@ -83,35 +85,45 @@ main(int argc, char **argv)
     (void) prctl(PR_SET_DUMPABLE, 0);
 #endif
 
-    if (main_choose(&options, &line, argc, argv) == -1) {
-        return usage(stderr, line.command);
+    status = main_do(&options, &line, argc, argv);
+    free(line.tool);
+
+    return status == DAEMON_RELOAD ? main_again() : status;
+}
+
+
+/* Returns the exit status, or DAEMON_RELOAD. */
+
+static int
+main_do(main_options_t *options, command_line_t *line, int argc, char **argv)
+{
+    if (main_choose(options, line, argc, argv) == -1) {
+        return usage(stderr, line->command);
     }
 
-    if (options.version) {
+    if (options->version) {
         printf("sluice-consumer %s (librdkafka %s)\n", SLUICE_VERSION,
                rd_kafka_version_str());
         return COMMAND_OK;
     }
 
-    if (options.help_config) {
-        return conf_doc(options.help_config[0] ? options.help_config : "text")
+    if (options->help_config) {
+        return conf_doc(options->help_config[0] ? options->help_config : "text")
                == -1 ? COMMAND_USAGE : COMMAND_OK;
     }
 
-    if (options.help) {
-        (void) usage(stdout, line.command);
+    if (options->help) {
+        (void) usage(stdout, line->command);
         return COMMAND_OK;
     }
 
-    if ((options.file == NULL && !(line.command && line.command->bare))
-        || main_log(&options) == -1)
+    if ((options->file == NULL && !(line->command && line->command->bare))
+        || main_log(options) == -1)
     {
         return usage(stderr, NULL);
     }
 
-    status = main_run(&options, &line);
-
-    return status == DAEMON_RELOAD ? main_again() : status;
+    return main_run(options, line);
 }
 
 

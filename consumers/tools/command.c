@@ -88,8 +88,6 @@ command_run(command_line_t *line, const conf_t *conf)
         command_usage(stderr, line->command);
     }
 
-    free(line->tool);
-
     return status == -1 ? COMMAND_FAILED : status;
 }
 

@@ -62,7 +62,7 @@ typedef struct {
     const command_t  *command;    /* NULL: the daemon */
     const command_t  *part;       /* the command, or one of its parts; NULL:
                                      no part was named */
-    tool_t           *tool;
+    tool_t           *tool;       /* the caller frees it */
 } command_line_t;
 
 
