@@ -73,6 +73,7 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
     if (names->slots == NULL) {
         c->steps -= names->n;
         text = NULL;
+        len = 0;
 
     } else {
         /* without memory the names are compared one by one */
