@@ -111,12 +111,7 @@ catalog_send(catalog_t *catalog, pg_done_pt done)
 static void
 catalog_end(catalog_t *catalog, sqlstate_action_t action, const char *reason)
 {
-    outcome_t  outcome;
-
-    outcome.action = action;
-    snprintf(outcome.reason, sizeof(outcome.reason), "%s", reason);
-
-    catalog->done(catalog->data, &outcome);
+    sqlstate_end(catalog->done, catalog->data, action, reason);
 }
 
 

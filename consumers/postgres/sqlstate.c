@@ -134,3 +134,15 @@ sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
                  what, reply->reason, reply->sqlstate);
     }
 }
+
+
+void
+sqlstate_end(outcome_pt done, void *data, sqlstate_action_t action,
+    const char *reason)
+{
+    outcome_t  outcome;
+
+    outcome.action = action;
+    snprintf(outcome.reason, sizeof(outcome.reason), "%s", reason);
+    done(data, &outcome);
+}

@@ -44,5 +44,9 @@ sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
 void sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply,
     const char *what);
 
+/* Calls "done" with that outcome; a longer reason is cut. */
+void sqlstate_end(outcome_pt done, void *data, sqlstate_action_t action,
+    const char *reason);
+
 
 #endif

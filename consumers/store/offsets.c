@@ -153,12 +153,7 @@ offsets_where(const offsets_t *o)
 static void
 offsets_end(offsets_t *o, sqlstate_action_t action, const char *reason)
 {
-    outcome_t  outcome;
-
-    outcome.action = action;
-    snprintf(outcome.reason, sizeof(outcome.reason), "%s", reason);
-
-    o->done(o->data, &outcome);
+    sqlstate_end(o->done, o->data, action, reason);
 }
 
 

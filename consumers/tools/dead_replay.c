@@ -430,14 +430,11 @@ replay_wait(dead_replay_t *r)
 static void
 replay_on_ready(void *data, const char *error, const char *sqlstate)
 {
-    outcome_t  outcome;
-
     (void) sqlstate;
 
-    outcome.action = error ? SQLSTATE_RECONNECT : SQLSTATE_OK;
-    snprintf(outcome.reason, sizeof(outcome.reason), "%s",
-             error ? error : "");
-    replay_on_prepared(data, &outcome);
+    sqlstate_end(replay_on_prepared, data,
+                 error ? SQLSTATE_RECONNECT : SQLSTATE_OK,
+                 error ? error : "");
 }
 
 
