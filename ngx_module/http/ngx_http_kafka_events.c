@@ -8,20 +8,37 @@
 #define NGX_HTTP_KAFKA_EVENT_VALUE    4096    /* bytes of one, encoded */
 
 
-static ngx_int_t ngx_http_kafka_event_attribute(ngx_http_kafka_ctx_t *ctx,
-    ngx_array_t *headers, ngx_table_elt_t *h, ngx_uint_t *found);
+typedef struct {
+    ngx_str_t    name;
+    ngx_uint_t   required;
+} ngx_http_kafka_attribute_t;
+
+
+static ngx_int_t ngx_http_kafka_event_header(ngx_http_kafka_ctx_t *ctx,
+    ngx_array_t *headers, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_kafka_event_name(u_char *p, ngx_str_t *name);
-static ngx_int_t ngx_http_kafka_event_value(ngx_pool_t *pool,
-    ngx_str_t *value);
+static ngx_int_t ngx_http_kafka_event_value(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_kafka_event_unquote(ngx_str_t *value);
+static ngx_str_t *ngx_http_kafka_event_find(ngx_array_t *headers,
+    ngx_str_t *name);
+static ngx_int_t ngx_http_kafka_event_member(ngx_http_kafka_ctx_t *ctx,
+    json_doc_t *doc, uint32_t token, ngx_str_t *value);
+static ngx_int_t ngx_http_kafka_event_attribute(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_attribute_t *attribute, ngx_str_t *value);
 
 
-/* CloudEvents, section "Required attributes" */
-static ngx_str_t  ngx_http_kafka_attributes[] = {
-    ngx_string("id"),
-    ngx_string("source"),
-    ngx_string("specversion"),
-    ngx_string("type"),
-    ngx_null_string
+/* CloudEvents, section "Context attributes" */
+static ngx_http_kafka_attribute_t  ngx_http_kafka_attributes[] = {
+    { ngx_string("id"), 1 },
+    { ngx_string("source"), 1 },
+    { ngx_string("specversion"), 1 },
+    { ngx_string("type"), 1 },
+    { ngx_string("datacontenttype"), 0 },
+    { ngx_string("dataschema"), 0 },
+    { ngx_string("subject"), 0 },
+    { ngx_string("time"), 0 },
+    { ngx_null_string, 0 }
 };
 
 static ngx_str_t  ngx_http_kafka_content_type = ngx_string("content-type");
@@ -51,10 +68,11 @@ ngx_http_kafka_event_binary(ngx_http_kafka_ctx_t *ctx, ngx_str_t *type)
 ngx_int_t
 ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
 {
-    ngx_uint_t              i, n, found;
-    ngx_table_elt_t        *h;
-    ngx_http_request_t     *r;
-    ngx_http_kafka_walk_t   walk;
+    ngx_uint_t                   n;
+    ngx_table_elt_t             *h;
+    ngx_http_request_t          *r;
+    ngx_http_kafka_walk_t        walk;
+    ngx_http_kafka_attribute_t  *a;
 
     static ngx_str_t  structured =
         ngx_string("application/cloudevents+json; charset=UTF-8");
@@ -68,7 +86,6 @@ ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
     r = ctx->request;
     walk.part = &r->headers_in.headers.part;
     walk.i = 0;
-    found = 0;
     n = 0;
 
     while ((h = ngx_http_kafka_next_header(&walk, NULL))) {
@@ -83,19 +100,17 @@ ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
             return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
         }
 
-        if (ngx_http_kafka_event_attribute(ctx, headers, h, &found)
-            != NGX_OK)
-        {
+        if (ngx_http_kafka_event_header(ctx, headers, h) != NGX_OK) {
             return NGX_DECLINED;
         }
     }
 
-    for (i = 0; ngx_http_kafka_attributes[i].len; i++) {
-        if (!(found & (1 << i))) {
-            return ngx_http_kafka_detail(&ctx->problem,
-                                         NGX_HTTP_KAFKA_NOT_EVENT,
-                                         "The header \"ce-%V\" is missing.",
-                                         &ngx_http_kafka_attributes[i]);
+    for (a = ngx_http_kafka_attributes; a->name.len; a++) {
+        if (ngx_http_kafka_event_attribute(ctx, a,
+                           ngx_http_kafka_event_find(headers, &a->name))
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
         }
     }
 
@@ -110,51 +125,38 @@ ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
 }
 
 
-/* Adds "ce-name" as "ce_name"; sets the bit of a required one in "found". */
+/* Adds "ce-name" as "ce_name"; each may come once. */
 static ngx_int_t
-ngx_http_kafka_event_attribute(ngx_http_kafka_ctx_t *ctx,
-    ngx_array_t *headers, ngx_table_elt_t *h, ngx_uint_t *found)
+ngx_http_kafka_event_header(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers,
+    ngx_table_elt_t *h)
 {
-    ngx_str_t    name, value, *needed;
-    ngx_uint_t   i, bit;
-    ngx_pool_t  *pool;
+    ngx_str_t  name, value, attribute;
 
-    pool = ctx->request->pool;
     value = h->value;
     name.len = h->key.len;
 
-    name.data = ngx_pnalloc(pool, name.len + 1);
+    name.data = ngx_pnalloc(ctx->request->pool, name.len + 1);
     if (name.data == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    if (ngx_http_kafka_event_name(name.data, &h->key) != NGX_OK
-        || ngx_http_kafka_event_value(pool, &value) != NGX_OK)
-    {
+    if (ngx_http_kafka_event_name(name.data, &h->key) != NGX_OK) {
         return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
     }
 
-    needed = ngx_http_kafka_attributes;
+    attribute.data = name.data + 3;
+    attribute.len = name.len - 3;
 
-    for (i = 0; needed[i].len; i++) {
-
-        if (needed[i].len != name.len - 3
-            || ngx_strncmp(needed[i].data, name.data + 3, name.len - 3) != 0)
-        {
-            continue;
-        }
-
-        bit = 1 << i;
-
-        if (*found & bit) {
-            return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
-        }
-
-        *found |= bit;
+    if (ngx_http_kafka_event_find(headers, &attribute)) {
+        return ngx_http_kafka_bad_header(&h->key, &ctx->problem);
     }
 
-    if (ctx->common.key.data == NULL
-        && ngx_http_kafka_is(&name, "ce_partitionkey"))
+    if (ngx_http_kafka_event_value(ctx, &h->key, &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->common.key.data == NULL && value.len
+        && ngx_http_kafka_is(&attribute, "partitionkey"))
     {
         ctx->common.key = value;
     }
@@ -182,50 +184,100 @@ ngx_http_kafka_event_name(u_char *p, ngx_str_t *name)
 }
 
 
-/* Percent-decoded: HTTP binding, section 3.1.3.2. */
+/* Unquoted, then percent-decoded: HTTP binding, section 3.1.3.2. */
 static ngx_int_t
-ngx_http_kafka_event_value(ngx_pool_t *pool, ngx_str_t *value)
+ngx_http_kafka_event_value(ngx_http_kafka_ctx_t *ctx, ngx_str_t *name,
+    ngx_str_t *value)
 {
-    u_char     *p, *src, *last;
-    ngx_int_t   n;
+    u_char      *p, *last;
+    const char  *wrong;
 
-    if (value->len == 0 || value->len > NGX_HTTP_KAFKA_EVENT_VALUE) {
-        return NGX_ERROR;
+    if (value->len > NGX_HTTP_KAFKA_EVENT_VALUE) {
+        return ngx_http_kafka_bad_header(name, &ctx->problem);
     }
 
-    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL) {
+    last = value->data + value->len;
+
+    if (ngx_strlchr(value->data, last, '"') == NULL
+        && ngx_strlchr(value->data, last, '%') == NULL)
+    {
         return NGX_OK;
     }
 
-    p = ngx_pnalloc(pool, value->len);
+    p = ngx_pnalloc(ctx->request->pool, value->len);
     if (p == NULL) {
-        return NGX_ERROR;
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    src = value->data;
-    last = src + value->len;
+    ngx_memcpy(p, value->data, value->len);
     value->data = p;
 
-    while (src < last) {
+    if (ngx_http_kafka_event_unquote(value) != NGX_OK) {
+        wrong = "its quoted string does not end";
 
-        if (*src != '%') {
-            *p++ = *src++;
+    } else if (ngx_http_kafka_percent_decode(value) != NGX_OK) {
+        wrong = "its percent-encoding lacks two hexadecimal digits behind "
+                "\"%\"";
+
+    } else {
+        return NGX_OK;
+    }
+
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_HEADER,
+                                 "The header \"%V\" cannot be kept: %s.",
+                                 name, wrong);
+}
+
+
+/* Takes quoted strings (RFC 7230, section 3.2.6) out of their quotes. */
+static ngx_int_t
+ngx_http_kafka_event_unquote(ngx_str_t *value)
+{
+    u_char      *p, *src, *last;
+    ngx_uint_t   quoted;
+
+    p = value->data;
+    last = p + value->len;
+    quoted = 0;
+
+    for (src = p; src < last; src++) {
+
+        if (*src == '"') {
+            quoted = !quoted;
             continue;
         }
 
-        n = last - src > 2 ? ngx_hextoi(src + 1, 2) : NGX_ERROR;
-
-        if (n == NGX_ERROR) {
+        if (quoted && *src == '\\' && ++src == last) {
             return NGX_ERROR;
         }
 
-        *p++ = (u_char) n;
-        src += 3;
+        *p++ = *src;
     }
 
     value->len = p - value->data;
 
-    return NGX_OK;
+    return quoted ? NGX_ERROR : NGX_OK;
+}
+
+
+/* The value of attribute "name" among headers ce_*, or NULL. */
+static ngx_str_t *
+ngx_http_kafka_event_find(ngx_array_t *headers, ngx_str_t *name)
+{
+    ngx_uint_t           i;
+    ngx_kafka_header_t  *h;
+
+    h = headers->elts;
+
+    for (i = 0; i < headers->nelts; i++) {
+        if (h[i].name.len == name->len + 3
+            && ngx_strncmp(h[i].name.data + 3, name->data, name->len) == 0)
+        {
+            return &h[i].value;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -233,27 +285,20 @@ ngx_int_t
 ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     uint32_t root, uint32_t *data)
 {
-    uint32_t       token;
-    ngx_str_t     *name;
-    json_token_t  *t;
+    uint32_t                     token;
+    ngx_str_t                    value;
+    ngx_http_kafka_attribute_t  *a;
 
-    for (name = ngx_http_kafka_attributes; name->len; name++) {
-        token = json_member(doc, root, (char *) name->data, name->len);
-        t = token == JSON_NONE ? NULL : &doc->tokens[token];
+    for (a = ngx_http_kafka_attributes; a->name.len; a++) {
+        token = json_member(doc, root, (char *) a->name.data, a->name.len);
 
-        if (t && t->type == JSON_STRING && t->start != t->end
-            && (!ngx_http_kafka_is(name, "specversion")
-                || json_equals(doc, token, "1.0", 3)))
+        if (ngx_http_kafka_event_member(ctx, doc, token, &value) != NGX_OK
+            || ngx_http_kafka_event_attribute(ctx, a,
+                                              value.data ? &value : NULL)
+               != NGX_OK)
         {
-            continue;
+            return NGX_DECLINED;
         }
-
-        (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_EVENT,
-                                     "The attribute \"%V\" is missing or not "
-                                     "what CloudEvents 1.0 asks for.", name);
-        ctx->problem.keyword = (char *) name->data;
-
-        return NGX_DECLINED;
     }
 
     *data = json_member(doc, root, "data", 4);
@@ -270,4 +315,72 @@ ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     *data = root;
 
     return NGX_OK;
+}
+
+
+/*
+ * An attribute of an event as JSON: no data where there is none (null is the
+ * same: JSON format, section 2.1), empty where it is no string.
+ */
+static ngx_int_t
+ngx_http_kafka_event_member(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
+    uint32_t token, ngx_str_t *value)
+{
+    json_token_t  *t;
+
+    ngx_str_null(value);
+
+    t = token == JSON_NONE ? NULL : &doc->tokens[token];
+
+    if (t == NULL || t->type == JSON_NULL) {
+        return NGX_OK;
+    }
+
+    value->data = (u_char *) doc->text + t->start;
+
+    if (t->type != JSON_STRING) {
+        return NGX_OK;
+    }
+
+    value->len = t->end - t->start;
+
+    if (!t->escaped) {
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(ctx->request->pool, value->len);
+    if (value->data == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    value->len = json_unescape(doc, token, (char *) value->data);
+
+    return NGX_OK;
+}
+
+
+/* Checks an attribute, whatever mode it came in; NULL: it is missing. */
+static ngx_int_t
+ngx_http_kafka_event_attribute(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_attribute_t *attribute, ngx_str_t *value)
+{
+    ngx_str_t  *name;
+
+    name = &attribute->name;
+
+    if (value ? value->len && (!ngx_http_kafka_is(name, "specversion")
+                               || ngx_http_kafka_is(value, "1.0"))
+              : !attribute->required)
+    {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_EVENT,
+                                 "The attribute \"%s%V\" is missing or not "
+                                 "what CloudEvents 1.0 asks for.",
+                                 ngx_http_kafka_is_event(ctx) ? "" : "ce-",
+                                 name);
+    ctx->problem.keyword = (char *) name->data;
+
+    return NGX_DECLINED;
 }

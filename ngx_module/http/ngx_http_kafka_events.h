@@ -30,14 +30,14 @@ ngx_uint_t ngx_http_kafka_event_binary(ngx_http_kafka_ctx_t *ctx,
 
 /*
  * Adds the headers ce_* and content-type of an event's record (Kafka binding,
- * section 3).  In binary mode ce_partitionkey becomes the key, if there is no
- * other key.
+ * section 3).  In binary mode checks the event's attributes, and
+ * ce_partitionkey becomes the key, if there is no other key.
  */
 ngx_int_t ngx_http_kafka_event_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers);
 
 /*
- * Checks the required attributes of an event as JSON, token "root" of "doc".
+ * Checks the attributes of an event as JSON, token "root" of "doc".
  * Sets "data" to the token that a schema applies to.
  */
 ngx_int_t ngx_http_kafka_event_check(ngx_http_kafka_ctx_t *ctx,

@@ -208,6 +208,39 @@ ngx_http_kafka_bad_header(ngx_str_t *name, ngx_http_kafka_problem_t *problem)
 }
 
 
+ngx_int_t
+ngx_http_kafka_percent_decode(ngx_str_t *value)
+{
+    u_char     *p, *src, *last;
+    ngx_int_t   n, rc;
+
+    p = value->data;
+    last = p + value->len;
+    rc = NGX_OK;
+
+    for (src = p; src < last; src++) {
+
+        n = *src == '%' && last - src > 2 ? ngx_hextoi(src + 1, 2) : NGX_ERROR;
+
+        if (n != NGX_ERROR) {
+            *p++ = (u_char) n;
+            src += 2;
+            continue;
+        }
+
+        if (*src == '%') {
+            rc = NGX_ERROR;
+        }
+
+        *p++ = *src;
+    }
+
+    value->len = p - value->data;
+
+    return rc;
+}
+
+
 /* UTF-8 without control characters, of a bounded length. */
 static ngx_uint_t
 ngx_http_kafka_plain(ngx_str_t *value)

@@ -63,6 +63,12 @@ ngx_int_t ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_kafka_push_header(ngx_array_t *headers, ngx_str_t *name,
     ngx_str_t *value, ngx_str_t *checked, ngx_http_kafka_problem_t *problem);
 
+/*
+ * Percent-decodes a value in place.  NGX_ERROR: a "%" lacks its two digits;
+ * it is left as it is.
+ */
+ngx_int_t ngx_http_kafka_percent_decode(ngx_str_t *value);
+
 /* Refuses a header that cannot be kept. */
 ngx_int_t ngx_http_kafka_bad_header(ngx_str_t *name,
     ngx_http_kafka_problem_t *problem);

@@ -131,23 +131,97 @@ def test_one_bad_event_of_a_batch(server, topics, topic):
     assert topics.count(topic) == 0
 
 
-@pytest.mark.parametrize("name, value", [
-    ("ce-subject", "%"), ("ce-subject", "%4"), ("ce-subject", "%ff"),
-    ("ce-subject", "%0a"), ("ce-subject", "%00"), ("ce-subject", "%1b[1m"),
-    ("ce-subject", "x" * 5000), ("ce-sub-ject", "x")])
-def test_a_header_that_cannot_be_kept_is_400(server, topics, topic, name,
-                                             value):
-    answer = server.post("/", b"x", {**BINARY, name: value})
-    assert_problem(answer, 400, "no", "bad-header")
+def send(server, mode, event):
+    """An event in one of the three modes; None: an attribute is left out."""
+    event = {name: value for name, value in event.items()
+             if value is not None}
+    if mode == "structured":
+        return server.post("/", json.dumps(event).encode(), STRUCTURED)
+    if mode == "batched":
+        return server.post("/", json.dumps([event]).encode(), BATCHED)
+    return server.post("/", b"data", {f"ce-{name}": value for name, value
+                                      in event.items() if name != "data"})
+
+
+MODES = ["binary", "structured", "batched"]
+WRONG = [("specversion", "0.3"), ("specversion", "1.0.2"),
+         ("specversion", "1"), ("specversion", ""), ("specversion", None),
+         ("id", ""), ("id", None), ("source", ""), ("type", ""),
+         ("subject", ""), ("time", ""), ("dataschema", ""),
+         ("datacontenttype", "")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_attribute_is_checked_alike_in_every_mode(server, topics, topic,
+                                                     mode):
+    for name, value in WRONG:
+        problem = assert_problem(send(server, mode, {**EVENT, name: value}),
+                                 400, "no", "not-cloudevent")
+        found = problem["results"][0] if mode == "batched" else problem
+        assert name in found["detail"] and found["keyword"] == name
     assert topics.count(topic) == 0
 
 
-def test_an_attribute_twice_is_400(server, topics, topic):
+@pytest.mark.parametrize("mode", MODES)
+def test_attributes_that_may_be_are_taken_in_every_mode(server, topics, topic,
+                                                        mode):
+    event = {**EVENT, "subject": "s", "time": "2026-01-01T00:00:00Z",
+             "dataschema": "http://x/y", "myextension": ""}
+    assert send(server, mode, event).status == 200
+    assert topics.count(topic) == 1
+
+
+def test_an_attribute_that_is_null_is_none(server):
+    body = json.dumps({**EVENT, "subject": None, "time": None}).encode()
+    assert server.post("/", body, STRUCTURED).status == 200
+    body = json.dumps(EVENT).replace('"1.0"', '"1\\u002e0"').encode()
+    assert server.post("/", body, STRUCTURED).status == 200
+
+
+VALUES = {
+    '"quoted text"': "quoted text", r'"a \"b\" \\ c"': r'a "b" \ c',
+    '"Z%C3%BCrich"': "Z\u00fcrich", r'"100\%25"': "100%",
+    'say "hi there"': "say hi there", "%22x%22": '"x"', "%2522": "%22",
+    r"back\slash": r"back\slash"}
+
+
+def test_a_value_is_unquoted_then_percent_decoded(server, topics, topic):
+    """HTTP binding, section 3.1.3.2."""
+    for sent in VALUES:
+        answer = server.post("/", b"x", {**BINARY, "ce-subject": sent,
+                                         "ce-specversion": '"1.0"'})
+        assert answer.status == 200, sent
+    found = [dict(record.headers) for record in topics.records(topic)]
+    assert [headers["ce_subject"].decode() for headers in found] \
+        == list(VALUES.values())
+    assert {headers["ce_specversion"] for headers in found} == {b"1.0"}
+
+
+UNKEPT = [
+    ("ce-subject", "percent-encoding", ["%", "100%", "%4", "%zz", '"%"']),
+    ("ce-subject", "quoted string", ['"open', '"open\\', '"open\\"']),
+    ("ce-subject", "malformed", ["%ff", "%C0%A0", "%0a", "%00", "%1b[1m"]),
+    ("ce-subject", "too long", ["x" * 5000]), ("ce-sub-ject", "malformed", "x")]
+
+
+def test_a_header_that_cannot_be_kept_is_400(server, topics, topic):
+    for name, reason, values in UNKEPT:
+        for value in values:
+            problem = assert_problem(
+                server.post("/", b"x", {**BINARY, name: value}), 400, "no",
+                "bad-header")
+            assert reason in problem["detail"] and name in problem["detail"]
+    assert topics.count(topic) == 0
+
+
+@pytest.mark.parametrize("name", [b"ce-id", b"ce-subject", b"CE-Other"])
+def test_an_attribute_twice_is_400(server, topics, topic, name):
     head = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode())
                     for name, value in BINARY.items())
     with web.connect(server.port) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + head
-                           + b"ce-id: 18\r\nContent-Length: 1\r\n\r\nx")
+                           + 2 * (name + b": 18\r\n")
+                           + b"Content-Length: 1\r\n\r\nx")
         answer = web.read_answer(connection.makefile("rb"))
     assert_problem(answer, 400, "no", "bad-header")
     assert topics.count(topic) == 0
