@@ -17,13 +17,15 @@ ngx_int_t
 ngx_http_kafka_dead_letters(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_uint_t              i;
-    ngx_kafka_message_t    *msg;
+    ngx_kafka_message_t    *msg, dead;
+    ngx_kafka_producer_t   *kp;
     ngx_http_kafka_item_t  *item;
 
     if (ctx->conf->dead_letter.len == 0) {
         return NGX_OK;
     }
 
+    kp = ctx->conf->producer->producer;
     item = ctx->items.elts;
     msg = ctx->messages.elts;
 
@@ -35,10 +37,22 @@ ngx_http_kafka_dead_letters(ngx_http_kafka_ctx_t *ctx)
             continue;
         }
 
-        if (ngx_http_kafka_bury(ctx, item[i].problem, &msg[i]) != NGX_OK) {
+        dead = msg[i];
+
+        if (ngx_http_kafka_bury(ctx, item[i].problem, &dead) != NGX_OK) {
             return NGX_DECLINED;
         }
 
+        if (ngx_kafka_message_fault(kp, &dead) == NGX_KAFKA_FAULT_TIME) {
+            dead.timestamp = 0;
+        }
+
+        if (ngx_kafka_message_fault(kp, &dead) != NGX_KAFKA_NO_FAULT) {
+            /* that topic does not take it either: it stays refused */
+            continue;
+        }
+
+        msg[i] = dead;
         item[i].dead = 1;
         item[i].state = NGX_HTTP_KAFKA_WAITING;
         ctx->invalid--;

@@ -47,7 +47,9 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
 
     { "bad-timestamp", 400, "no", 0,
       "The timestamp cannot be kept",
-      "Send milliseconds since 1970, or seconds with three decimals." },
+      "Send milliseconds since 1970, or seconds with three decimals, within "
+      "what the topic's message.timestamp.before.max.ms and "
+      "message.timestamp.after.max.ms allow." },
 
     { "topic-not-declared", 404, "no", 0,
       "There is no such topic here",
@@ -89,7 +91,13 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
     { "no-key", 422, "no", 0,
       "The record lacks a required key",
       "Send a string, number or boolean in the field that the key is taken "
-      "from." },
+      "from, or what \"kafka_key\" takes; a compacted topic takes no record "
+      "without a key." },
+
+    { "record-refused", 422, "no", 0,
+      "The brokers refuse this record",
+      "Do not send it again unchanged; the detail, or the broker's log, says "
+      "what its topic or a policy of the cluster does not allow." },
 
     { "rate-limited", 429, "no", 0,
       "The client sends more than its limit lets through",

@@ -4,6 +4,7 @@
 #include "http/ngx_http_kafka_body.h"
 #include "http/ngx_http_kafka_dead_letter.h"
 #include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_records.h"
 #include "http/ngx_http_kafka_reply.h"
@@ -19,19 +20,10 @@ static void ngx_http_kafka_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_too_large(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx,
-    ngx_kafka_take_e taken, rd_kafka_resp_err_t err);
 static ngx_int_t ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
-static ngx_http_kafka_error_e ngx_http_kafka_not_kept(
-    ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report);
-static ngx_http_kafka_error_e ngx_http_kafka_no_partition(
-    ngx_http_kafka_ctx_t *ctx);
-static void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
-    ngx_http_kafka_error_e code, const char *detail);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
 static void ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_cleanup(void *data);
@@ -361,60 +353,6 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_kafka_too_large(ngx_http_kafka_ctx_t *ctx)
-{
-    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
-                                 "The body does not fit into the %uz bytes "
-                                 "that are taken.",
-                                 ngx_http_kafka_body_max(ctx));
-}
-
-
-static ngx_int_t
-ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx, ngx_kafka_take_e taken,
-    rd_kafka_resp_err_t err)
-{
-    ngx_http_kafka_error_e  code;
-
-    static const ngx_http_kafka_error_e  codes[] = {
-        [NGX_KAFKA_QUEUE_FULL] = NGX_HTTP_KAFKA_QUEUE_FULL,
-        [NGX_KAFKA_OVERLOADED] = NGX_HTTP_KAFKA_OVERLOADED,
-        [NGX_KAFKA_BROKERS_DOWN] = NGX_HTTP_KAFKA_BROKERS_DOWN,
-        [NGX_KAFKA_TOPIC_MISSING] = NGX_HTTP_KAFKA_TOPIC_MISSING,
-        [NGX_KAFKA_NOT_STARTED] = NGX_HTTP_KAFKA_NOT_STARTED
-    };
-
-    switch (taken) {
-
-    case NGX_KAFKA_TOO_LARGE:
-        return ngx_http_kafka_too_large(ctx);
-
-    case NGX_KAFKA_REFUSED:
-        return ngx_http_kafka_detail(&ctx->problem,
-                                     NGX_HTTP_KAFKA_NOT_DELIVERED, "%s",
-                                     rd_kafka_err2str(err));
-
-    case NGX_KAFKA_PARTITION_MISSING:
-        code = ngx_http_kafka_no_partition(ctx);
-        break;
-
-    default:
-        code = codes[taken];
-        break;
-    }
-
-    (void) ngx_http_kafka_refuse(&ctx->problem, code);
-
-    if (taken == NGX_KAFKA_QUEUE_FULL || taken == NGX_KAFKA_OVERLOADED) {
-        ctx->problem.retry =
-            ngx_kafka_retry_after(ctx->conf->producer->producer);
-    }
-
-    return NGX_DECLINED;
-}
-
-
 /* Does what may fail before the records are taken. */
 static ngx_int_t
 ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx)
@@ -496,8 +434,7 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
                        (ngx_uint_t) report->outcome,
                        rd_kafka_err2name(report->error));
 
-        ngx_http_kafka_fail(item, ngx_http_kafka_not_kept(ctx, report),
-                            rd_kafka_err2str(report->error));
+        ngx_http_kafka_not_kept(item, report);
     }
 
     if (ctx->waiting == 0) {
@@ -507,69 +444,6 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
 
         ngx_http_kafka_finish(ctx);
     }
-}
-
-
-static ngx_http_kafka_error_e
-ngx_http_kafka_not_kept(ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report)
-{
-    if (report->outcome == NGX_KAFKA_MAYBE_KEPT) {
-        return NGX_HTTP_KAFKA_MAYBE_DELIVERED;
-    }
-
-    switch (report->error) {
-
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        return NGX_HTTP_KAFKA_TOPIC_MISSING;
-
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return ngx_http_kafka_no_partition(ctx);
-
-    default:
-        return NGX_HTTP_KAFKA_NOT_DELIVERED;
-    }
-}
-
-
-/*
- * librdkafka 2.8 also calls the partition unknown where the topic was
- * deleted; a client that chose no partition cannot have chosen a wrong one.
- */
-static ngx_http_kafka_error_e
-ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
-{
-    return ctx->common.partition == RD_KAFKA_PARTITION_UA
-           ? NGX_HTTP_KAFKA_TOPIC_MISSING
-           : NGX_HTTP_KAFKA_BAD_PARTITION;
-}
-
-
-/* "detail" is a static text. */
-static void
-ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
-    const char *detail)
-{
-    static ngx_http_kafka_problem_t  without_memory = {
-        NULL, NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL, 0
-    };
-
-    ngx_http_kafka_problem_t  *problem;
-
-    item->state = NGX_HTTP_KAFKA_FAILED;
-
-    problem = ngx_pcalloc(item->ctx->request->pool,
-                          sizeof(ngx_http_kafka_problem_t));
-    if (problem == NULL) {
-        item->problem = &without_memory;
-        return;
-    }
-
-    problem->code = code;
-    problem->detail.data = (u_char *) detail;
-    problem->detail.len = ngx_strlen(detail);
-
-    item->problem = problem;
 }
 
 

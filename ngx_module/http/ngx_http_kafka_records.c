@@ -36,7 +36,9 @@ static ngx_int_t ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx,
     json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx,
     json_doc_t *doc, uint32_t token, ngx_str_t *value);
-static ngx_int_t ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx,
+static ngx_int_t ngx_http_kafka_check_topic(ngx_http_kafka_ctx_t *ctx,
+    ngx_kafka_message_t *msg);
+static ngx_int_t ngx_http_kafka_bad_timestamp(ngx_http_kafka_ctx_t *ctx,
     ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_item_t *item);
@@ -289,7 +291,7 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
         return ngx_http_kafka_blame(ctx, item);
     }
 
-    if (ngx_http_kafka_check_size(ctx, msg) != NGX_OK) {
+    if (ngx_http_kafka_check_topic(ctx, msg) != NGX_OK) {
         return ngx_http_kafka_blame(ctx, item);
     }
 
@@ -525,21 +527,61 @@ ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 }
 
 
+/* Refuses what the topic's configuration says that brokers would refuse. */
 static ngx_int_t
-ngx_http_kafka_check_size(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
+ngx_http_kafka_check_topic(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
 {
     ngx_kafka_producer_t  *kp;
 
     kp = ctx->conf->producer->producer;
 
-    if (ngx_kafka_message_fits(kp, msg)) {
+    switch (ngx_kafka_message_fault(kp, msg)) {
+
+    case NGX_KAFKA_NO_FAULT:
         return NGX_OK;
+
+    case NGX_KAFKA_FAULT_KEY:
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NO_KEY,
+                                     "The topic is compacted and takes no "
+                                     "record without a key.");
+
+    case NGX_KAFKA_FAULT_TIME:
+        return ngx_http_kafka_bad_timestamp(ctx, msg);
+
+    default:
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
+                                     "Key, value and headers do not fit into "
+                                     "the %uz bytes of the largest record.",
+                                     ngx_kafka_value_max(kp, msg->topic));
+    }
+}
+
+
+static ngx_int_t
+ngx_http_kafka_bad_timestamp(ngx_http_kafka_ctx_t *ctx,
+    ngx_kafka_message_t *msg)
+{
+    int64_t                   age;
+    ngx_time_t               *tp;
+    ngx_kafka_topic_state_t  *state;
+
+    if (msg->timestamp == NGX_KAFKA_BAD_TIMESTAMP) {
+        return ngx_http_kafka_detail(&ctx->problem,
+                                     NGX_HTTP_KAFKA_BAD_TIMESTAMP,
+                                     "It is no time in milliseconds or "
+                                     "seconds since 1970.");
     }
 
-    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
-                                 "Key, value and headers do not fit into the "
-                                 "%uz bytes of the largest record.",
-                                 ngx_kafka_value_max(kp, msg->topic));
+    tp = ngx_timeofday();
+    age = (int64_t) tp->sec * 1000 + tp->msec - msg->timestamp;
+    state = &ctx->conf->producer->states[msg->topic];
+
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_TIMESTAMP,
+                                 "%L is %L ms %s; the topic takes %uA at "
+                                 "most.", msg->timestamp,
+                                 age < 0 ? -age : age,
+                                 age < 0 ? "ahead" : "ago",
+                                 age < 0 ? state->after : state->before);
 }
 
 

@@ -281,8 +281,8 @@ ngx_http_kafka_numbers(ngx_http_kafka_ctx_t *ctx)
         && ngx_http_kafka_milliseconds(&value, &ctx->common.timestamp)
            != NGX_OK)
     {
-        return ngx_http_kafka_refuse(&ctx->problem,
-                                     NGX_HTTP_KAFKA_BAD_TIMESTAMP);
+        /* each record is refused for it, as for one out of bounds */
+        ctx->common.timestamp = NGX_KAFKA_BAD_TIMESTAMP;
     }
 
     return NGX_OK;

@@ -37,10 +37,15 @@ typedef struct {
     ngx_atomic_t         exists;
     ngx_atomic_t         made;      /* when it was made here, ms, or 0 */
     ngx_atomic_t         error;     /* of the last creation, as positive */
-    ngx_atomic_t         limit;     /* max.message.bytes, 0: not known */
-    ngx_atomic_t         asked;     /* when the limit was, ms, or 0 */
-    ngx_atomic_t         wanted;    /* ask again, a record was too large */
-    ngx_atomic_t         refused;   /* the limit may not be read */
+    ngx_atomic_t         limit;     /* max.message.bytes; 0: neither it is
+                                       known nor what the next four say */
+    ngx_atomic_t         compacted; /* it takes no record without a key */
+    ngx_atomic_t         bounded;   /* it takes no timestamp out of bounds: */
+    ngx_atomic_t         before;    /* ms in the past */
+    ngx_atomic_t         after;     /* ms in the future */
+    ngx_atomic_t         asked;     /* when they were asked for, ms, or 0 */
+    ngx_atomic_t         wanted;    /* ask again, a broker refused a record */
+    ngx_atomic_t         refused;   /* they may not be read */
     ngx_atomic_t         replication;   /* replicas, 0: not known */
     ngx_atomic_t         in_sync;   /* min.insync.replicas, 0: not known */
     ngx_atomic_t         unclean;   /* leader elections are enabled */

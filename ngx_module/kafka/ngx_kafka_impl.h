@@ -78,7 +78,7 @@ struct ngx_kafka_client_s {
     unsigned               seen_up:1;   /* was connected once */
     unsigned               up:1;        /* some broker is, by statistics */
     unsigned               asking:1;    /* a topic creation is under way */
-    unsigned               describing:1;    /* a look at limits is */
+    unsigned               describing:1;    /* a look at rules is */
 };
 
 
@@ -219,24 +219,47 @@ void ngx_kafka_record_free(ngx_kafka_record_t *rec);
 void ngx_kafka_records_drain(ngx_kafka_producer_t *kp);
 
 
-/* ngx_kafka_limits.c: max.message.bytes of topics */
+/* ngx_kafka_error.c: what an error of Kafka's says of a record */
+
+typedef enum {
+    NGX_KAFKA_ERROR_UNSURE = 0,     /* nothing: it may have been kept */
+    NGX_KAFKA_ERROR_RECORD,         /* its batch was not kept: a record of it
+                                       is at fault, this one or another */
+    NGX_KAFKA_ERROR_BATCH,          /* its batch was not kept, and this record
+                                       is not at fault: it may be sent again */
+    NGX_KAFKA_ERROR_TOPIC           /* not kept: what is wrong is wrong with
+                                       all records of the topic */
+} ngx_kafka_error_e;
+
+/* Any error: one that is not in the table is unsure. */
+ngx_kafka_error_e ngx_kafka_error(rd_kafka_resp_err_t err);
+
+
+/* ngx_kafka_rules.c: what topics take, as their configuration says */
 
 /* The smallest known max.message.bytes of a block's topics, or 0. */
-size_t ngx_kafka_limits_smallest(ngx_kafka_conf_t *kcf);
+size_t ngx_kafka_rules_smallest(ngx_kafka_conf_t *kcf);
 
-/* Asks for limits that are not known, old, or were found to be wrong. */
-void ngx_kafka_limits_serve(ngx_kafka_client_t *client);
-void ngx_kafka_limits_event(ngx_kafka_client_t *client,
+/* Asks for rules that are not known, old, or were found to be wrong. */
+void ngx_kafka_rules_serve(ngx_kafka_client_t *client);
+void ngx_kafka_rules_event(ngx_kafka_client_t *client,
     rd_kafka_event_t *event);
 
-/* A broker called a batch too large that had been taken. */
-void ngx_kafka_limits_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
+/* A broker refused a record, or its batch, that had been taken. */
+void ngx_kafka_rules_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
+
+/*
+ * What is wrong with a record that was refused for itself, by the broker's
+ * error.  NGX_KAFKA_NO_FAULT: nothing that its client could mend.
+ */
+ngx_kafka_fault_e ngx_kafka_rules_fault(ngx_kafka_producer_t *kp,
+    const ngx_kafka_message_t *msg, rd_kafka_resp_err_t err);
 
 /*
  * Whether a client makes larger batches than some topic takes, so that one
  * with smaller ones should be started now.
  */
-ngx_uint_t ngx_kafka_limits_outgrown(ngx_kafka_client_t *client);
+ngx_uint_t ngx_kafka_rules_outgrown(ngx_kafka_client_t *client);
 
 
 /* ngx_kafka_health.c: whether records are likely to be kept */

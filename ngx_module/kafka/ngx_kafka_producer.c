@@ -96,7 +96,7 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
     kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
 
     kp->client = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
-                                        ngx_kafka_limits_smallest(kp->conf));
+                                        ngx_kafka_rules_smallest(kp->conf));
 
     if (kp->client) {
         ngx_kafka_producer_topics(kp->client);
@@ -114,7 +114,7 @@ ngx_kafka_producer_topics(ngx_kafka_client_t *client)
         ngx_kafka_produce_parked(client->producer);
     }
 
-    ngx_kafka_limits_serve(client);
+    ngx_kafka_rules_serve(client);
 }
 
 
@@ -136,7 +136,7 @@ ngx_kafka_producer_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
         ngx_kafka_producer_topics(client);
     }
 
-    ngx_kafka_limits_event(client, event);
+    ngx_kafka_rules_event(client, event);
 }
 
 
@@ -156,7 +156,7 @@ ngx_kafka_producer_serve(ngx_kafka_client_t *client)
             ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_FATAL,
                                       timeout);
 
-        } else if (ngx_kafka_limits_outgrown(client)) {
+        } else if (ngx_kafka_rules_outgrown(client)) {
             ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_LIMIT,
                                       timeout);
         }

@@ -37,9 +37,22 @@ typedef enum {
 } ngx_kafka_outcome_e;
 
 
+/* What a topic does not take about a record; the same one never. */
+typedef enum {
+    NGX_KAFKA_NO_FAULT = 0,
+    NGX_KAFKA_FAULT_SIZE,
+    NGX_KAFKA_FAULT_KEY,                /* it has none */
+    NGX_KAFKA_FAULT_TIME,               /* its timestamp is out of bounds */
+    NGX_KAFKA_FAULT_OTHER               /* only the broker knows */
+} ngx_kafka_fault_e;
+
+
 typedef struct {
     ngx_kafka_outcome_e  outcome;
     rd_kafka_resp_err_t  error;
+    ngx_kafka_fault_e    fault;         /* of a record that is not kept */
+    const char          *reason;        /* the broker's words, any bytes, until
+                                           the handler returns; or NULL */
     int32_t              partition;     /* -1: not known */
     int64_t              offset;        /* -1: not known */
     int64_t              timestamp;     /* ms since 1970, -1: not known */
@@ -56,6 +69,8 @@ typedef struct {
 } ngx_kafka_header_t;
 
 
+#define NGX_KAFKA_BAD_TIMESTAMP  -1     /* the client's is none */
+
 typedef struct {
     ngx_uint_t           topic;         /* index in the block */
     ngx_str_t            value;         /* data is never NULL */
@@ -63,7 +78,8 @@ typedef struct {
     ngx_kafka_header_t  *headers;
     ngx_uint_t           nheaders;
     int32_t              partition;     /* -1: by the key, or any */
-    int64_t              timestamp;     /* ms since 1970, 0: now */
+    int64_t              timestamp;     /* ms since 1970, 0: now, or
+                                           NGX_KAFKA_BAD_TIMESTAMP */
     ngx_kafka_report_pt  handler;       /* NULL: nobody waits */
     void                *data;
 
@@ -111,6 +127,13 @@ size_t ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic);
  * where it is known, and message.max.bytes.
  */
 ngx_uint_t ngx_kafka_message_fits(ngx_kafka_producer_t *kp,
+    const ngx_kafka_message_t *msg);
+
+/*
+ * What is wrong with a record, as far as its topic's configuration is known.
+ * A timestamp near a bound passes: the broker's clock decides.
+ */
+ngx_kafka_fault_e ngx_kafka_message_fault(ngx_kafka_producer_t *kp,
     const ngx_kafka_message_t *msg);
 
 /*

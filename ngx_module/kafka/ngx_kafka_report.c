@@ -3,8 +3,11 @@
 #include "kafka/ngx_kafka_impl.h"
 
 
-static ngx_uint_t ngx_kafka_report_never_kept(ngx_kafka_record_t *rec,
-    rd_kafka_resp_err_t err);
+static void ngx_kafka_report_refused(ngx_kafka_client_t *client,
+    ngx_kafka_record_t *rec, const rd_kafka_message_t *rkm,
+    ngx_kafka_report_t *report);
+static ngx_uint_t ngx_kafka_report_named(const rd_kafka_message_t *rkm);
+static ngx_uint_t ngx_kafka_report_never_sent(ngx_kafka_record_t *rec);
 static void ngx_kafka_report_count(ngx_kafka_record_t *rec,
     ngx_kafka_outcome_e outcome);
 
@@ -29,6 +32,8 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
 
     report.outcome = NGX_KAFKA_MAYBE_KEPT;
     report.error = rkm->err;
+    report.fault = NGX_KAFKA_NO_FAULT;
+    report.reason = NULL;
     report.partition = rkm->partition;
     report.offset = -1;
     report.timestamp = rd_kafka_message_timestamp(rkm, NULL);
@@ -52,11 +57,10 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
         break;
 
     case RD_KAFKA_MSG_STATUS_NOT_PERSISTED:
-        if (rkm->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-            ngx_kafka_limits_refused(client, rec->msg.topic);
-        }
+        if (ngx_kafka_error(rkm->err) != NGX_KAFKA_ERROR_UNSURE) {
+            ngx_kafka_report_refused(client, rec, rkm, &report);
 
-        if (ngx_kafka_report_never_kept(rec, rkm->err)) {
+        } else if (ngx_kafka_report_never_sent(rec)) {
             report.outcome = NGX_KAFKA_NOT_KEPT;
         }
 
@@ -70,35 +74,66 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
 }
 
 
+/* The broker refused the record's batch before it appended it. */
+static void
+ngx_kafka_report_refused(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
+    const rd_kafka_message_t *rkm, ngx_kafka_report_t *report)
+{
+    report->outcome = NGX_KAFKA_NOT_KEPT;
+
+    if (ngx_kafka_error(rkm->err) == NGX_KAFKA_ERROR_TOPIC) {
+        return;
+    }
+
+    ngx_kafka_rules_refused(client, rec->msg.topic);
+
+    if (ngx_kafka_report_named(rkm)) {
+        report->fault = ngx_kafka_rules_fault(client->producer, &rec->msg,
+                                              rkm->err);
+    }
+
+#if (NGX_KAFKA_PRODUCE_ERRSTR)
+    report->reason = rd_kafka_message_produce_errstr(rkm);
+#endif
+}
+
+
+/*
+ * Whether the broker named this record.  With these two errors it does so for
+ * each one at fault (Produce 8, Kafka 2.4); librdkafka 2.4 and newer tells.
+ */
+static ngx_uint_t
+ngx_kafka_report_named(const rd_kafka_message_t *rkm)
+{
+#if (NGX_KAFKA_PRODUCE_ERRSTR)
+
+    return (rkm->err == RD_KAFKA_RESP_ERR_INVALID_RECORD
+            || rkm->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
+           && rd_kafka_message_produce_errstr(rkm) != NULL;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
 /*
  * librdkafka also calls a record not persisted that timed out in its queue
  * after a retriable error; Kafka gives some of those, as NOT_LEADER, after
- * the record was appended.  "No" is said where no request can have held the
- * record, or where the broker refuses before it appends.
+ * the record was appended.  "No" is said where no request can have held it.
  */
 static ngx_uint_t
-ngx_kafka_report_never_kept(ngx_kafka_record_t *rec, rd_kafka_resp_err_t err)
+ngx_kafka_report_never_sent(ngx_kafka_record_t *rec)
 {
     uint64_t  sent;
 
-    switch (err) {
+    sent = __atomic_load_n(&rec->producer->conf->gauges->sent,
+                           __ATOMIC_RELAXED);
 
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS:
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        return 1;
-
-    default:
-        sent = __atomic_load_n(&rec->producer->conf->gauges->sent,
-                               __ATOMIC_RELAXED);
-        return sent == 0
-               || (ngx_msec_int_t) ((ngx_msec_t) sent - rec->taken) < 0;
-    }
+    return sent == 0
+           || (ngx_msec_int_t) ((ngx_msec_t) sent - rec->taken) < 0;
 }
 
 

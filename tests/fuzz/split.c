@@ -88,12 +88,14 @@ ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 }
 
 
-ngx_uint_t
-ngx_kafka_message_fits(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg)
+ngx_kafka_fault_e
+ngx_kafka_message_fault(ngx_kafka_producer_t *kp,
+    const ngx_kafka_message_t *msg)
 {
     (void) kp;
 
-    return msg->value.len + msg->key.len <= LIMIT;
+    return msg->value.len + msg->key.len <= LIMIT ? NGX_KAFKA_NO_FAULT
+                                                  : NGX_KAFKA_FAULT_SIZE;
 }
 
 

@@ -243,7 +243,7 @@ def test_a_limit_that_may_not_be_read(nginx, guarded_kafka):
         "--operation", "DescribeConfigs", "--topic", small)
     server = nginx(CONF, TOPIC=small, OTHER=topics.create(), workers=2,
                    KAFKA=guarded_kafka.bootstrap)
-    warning = f'could not read max.message.bytes of topic "{small}"'
+    warning = f'could not read the configuration of topic "{small}"'
     wait_for(lambda: warning in server.log(), 20, "it says so")
     assert "allow the principal DescribeConfigs" in server.log()
 
