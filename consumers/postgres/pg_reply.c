@@ -1,4 +1,4 @@
-/* What PostgreSQL said: results and errors as a reply. */
+/* Results and errors of libpq become a reply. */
 
 #include <ctype.h>
 #include <stdio.h>
@@ -69,37 +69,39 @@ pg_take_error(pg_reply_t *reply, const PGresult *res)
 
 
 /*
- * libpq's text is "...: FATAL:  28P01: reason\nLOCATION:  file", with a line
- * for each host: the last host's counts.
+ * Of each host that answered, libpq's text holds "FATAL:  28P01: reason" and
+ * "LOCATION:  function, file" on a line of its own.  The last SQLSTATE counts:
+ * libpq tries another host only if one cannot take connections yet.
  */
 
 void
 pg_refusal(const char *error, char *reason, char *sqlstate)
 {
     int          i;
-    char        *at;
     const char  *p;
-
-    pg_text(reason, PG_REASON, error);
-
-    at = strstr(reason, " LOCATION: ");
-    if (at) {
-        *at = '\0';
-    }
 
     sqlstate[0] = '\0';
 
-    for (p = strstr(reason, ":  "); p; p = strstr(p, ":  ")) {
+    for (p = strstr(error, ":  "); p; p = strstr(p, ":  ")) {
         p += 3;
-        for (i = 0; i < 5 && isalnum((unsigned char) p[i]); i++) {
-            sqlstate[i] = p[i];
+
+        for (i = 0; i < 5 && (isupper((unsigned char) p[i])
+                              || isdigit((unsigned char) p[i])); i++)
+        {
+            /* void */
         }
-        sqlstate[i == 5 && p[5] == ':' ? 5 : 0] = '\0';
+
+        if (i == 5 && p[5] == ':') {
+            memcpy(sqlstate, p, 5);
+            sqlstate[5] = '\0';
+        }
     }
+
+    pg_text(reason, PG_REASON, error);
 }
 
 
-/* A server's text on one line: libpq's own has several, indented. */
+/* A text on one line: libpq's has several, the places in its source too. */
 
 void
 pg_text(char *dst, size_t size, const char *src)
@@ -107,7 +109,10 @@ pg_text(char *dst, size_t size, const char *src)
     size_t  n;
 
     for (n = 0; src && *src && n < size - 1; src++) {
-        if (*src != '\n' && *src != '\t') {
+        if (strncmp(src, "\nLOCATION:", sizeof("\nLOCATION:") - 1) == 0) {
+            src += strcspn(src + 1, "\n");
+
+        } else if (*src != '\n' && *src != '\t') {
             dst[n++] = *src;
 
         } else if (n && dst[n - 1] != ' ') {
