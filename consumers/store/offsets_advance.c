@@ -1,6 +1,6 @@
 /*
- * The end of a batch's transaction: its offsets and ranges, moved only by the
- * daemon that claimed them.
+ * The end of a batch's transaction: its offsets and ranges.  Only the daemon
+ * that claimed them can advance them.
  */
 
 #include <inttypes.h>
@@ -100,41 +100,26 @@ offsets_move(const offsets_t *o, const batch_t *batch,
 }
 
 
-/*
- * Adds a range to sluice.batches, or to the row that it continues.  Tables of
- * version 1 lack the columns of "filtered" and "duplicates": they are named
- * only where there is something to count.
- */
+/* Adds a range to sluice.batches, or to the row that it continues. */
 
 static void
 offsets_book(const offsets_t *o, const char *kind,
     const batch_range_t *range, buf_t *sql)
 {
-    bool  more;
-
-    more = range->filtered || range->duplicates;
-
     buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
              " topic, table_name, partition, kind, first_offset, next_offset,"
-             " records, dead_letters%s) VALUES (%s,%d,'%s',%" PRId64
-             ",%" PRId64 ",%" PRId64 ",%" PRId64,
-             more ? ", filtered, duplicates" : "", offsets_key(o),
-             range->partition, kind, range->run, range->next, range->records,
-             range->dead);
-
-    if (more) {
-        buf_addf(sql, ",%" PRId64 ",%" PRId64, range->filtered,
-                 range->duplicates);
-    }
-
-    buf_addf(sql, ") ON CONFLICT (cluster_id, group_id, topic, partition,"
-             " table_name, first_offset, kind) DO UPDATE SET"
+             " records, dead_letters, filtered, duplicates)"
+             " VALUES (%s,%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+             ",%" PRId64 ",%" PRId64 ") ON CONFLICT (cluster_id, group_id,"
+             " topic, partition, table_name, first_offset, kind) DO UPDATE SET"
              " next_offset=EXCLUDED.next_offset,"
              " records=b.records+EXCLUDED.records,"
-             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,%s"
-             " updated_at=now();",
-             more ? " filtered=b.filtered+EXCLUDED.filtered,"
-                    " duplicates=b.duplicates+EXCLUDED.duplicates," : "");
+             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,"
+             " filtered=b.filtered+EXCLUDED.filtered,"
+             " duplicates=b.duplicates+EXCLUDED.duplicates,"
+             " updated_at=now();", offsets_key(o), range->partition, kind,
+             range->run, range->next, range->records, range->dead,
+             range->filtered, range->duplicates);
 }
 
 
