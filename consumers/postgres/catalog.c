@@ -1,6 +1,6 @@
 /*
- * One table is made ready on a connection: schema "sluice", then the target
- * is made where the configuration says so, and looked up.
+ * Prepares one table on a connection: creates schema "sluice", creates the
+ * table if the configuration asks for it, and looks its columns up.
  */
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ struct catalog_s {
     outcome_pt        done;
     void             *data;
     buf_t             sql;
-    bool              created;      /* the target, in this preparation */
+    bool              created;      /* the table, in this preparation */
     bool              evolved;      /* its columns, in this preparation */
     int64_t           version;      /* of schema "sluice" as found, 0: none */
     bool              warned;       /* that it stays at that version */
@@ -116,8 +116,8 @@ catalog_end(catalog_t *catalog, sqlstate_action_t action, const char *reason)
 
 
 /*
- * Ends the preparation where a query failed.  No row is at fault here, so
- * what would be a row's fault elsewhere is "of_row".
+ * Ends the preparation if a query failed.  No row is stored here, so an error
+ * that would blame one ends it with "of_row".  Returns 0 if it did not fail.
  */
 
 static int
@@ -144,7 +144,7 @@ catalog_failed(catalog_t *catalog, const pg_reply_t *reply, const char *what,
 }
 
 
-/* The same of a query for rows. */
+/* The same for a query that has to return rows. */
 
 static int
 catalog_no_rows(catalog_t *catalog, const pg_reply_t *reply, const char *what)
@@ -188,14 +188,14 @@ catalog_on_meta(void *data, const pg_reply_t *reply)
 
 
 /*
- * The version before is brought up to date.  The version after is accepted: a
- * newer daemon of the group may have been here, and it only adds.
+ * The schema of version N-1 is upgraded.  That of version N+1 is accepted: a
+ * newer daemon of the group has upgraded it, which only adds to it.
  */
 
 static void
 catalog_on_version(void *data, const pg_reply_t *reply)
 {
-    char        text[128];
+    char        text[160];
     catalog_t  *catalog = data;
 
     if (catalog_no_rows(catalog, reply, "could not read sluice.meta") == -1) {
@@ -217,8 +217,10 @@ catalog_on_version(void *data, const pg_reply_t *reply)
         return;
     }
 
-    snprintf(text, sizeof(text), "sluice.meta is of version %lld, this daemon "
-             "needs %d", (long long) catalog->version, DDL_VERSION);
+    snprintf(text, sizeof(text), "schema \"sluice\" is of version %lld, this "
+             "daemon's is %d: %s", (long long) catalog->version, DDL_VERSION,
+             catalog->version < DDL_VERSION
+             ? "upgrade by one version at a time" : "install a newer daemon");
     catalog_end(catalog, SQLSTATE_HOLD, text);
 }
 
@@ -235,12 +237,12 @@ catalog_on_schema(void *data, const pg_reply_t *reply)
 {
     catalog_t  *catalog = data;
 
-    /* this role does not own the tables, and the version before will do */
+    /* a role that does not own the tables runs with those of version N-1 */
 
     if (catalog->version && strcmp(reply->sqlstate, "42501") == 0) {
         if (!catalog->warned) {
-            log_warnx("the tables of schema \"sluice\" are of version %lld "
-                      "and this role may not bring them to version %d: %s",
+            log_warnx("schema \"sluice\" is of version %lld and this role "
+                      "may not upgrade it to version %d: %s",
                       (long long) catalog->version, DDL_VERSION,
                       reply->reason);
             catalog->warned = true;
@@ -256,8 +258,8 @@ catalog_on_schema(void *data, const pg_reply_t *reply)
         return;
     }
 
-    log_info("the tables of schema \"sluice\" were %s version %d",
-             catalog->version ? "brought to" : "created,", DDL_VERSION);
+    log_info("schema \"sluice\" was %s version %d",
+             catalog->version ? "upgraded to" : "created, of", DDL_VERSION);
     catalog_ask_columns(catalog);
 }
 
@@ -316,7 +318,7 @@ catalog_on_created(void *data, const pg_reply_t *reply)
 {
     catalog_t  *catalog = data;
 
-    /* two daemons at once: 42P07, or the unique index of pg_type */
+    /* another daemon was faster: 42P07, or the unique index of pg_type */
 
     if (strcmp(reply->sqlstate, "42P07") != 0
         && strcmp(reply->sqlstate, "23505") != 0
@@ -334,8 +336,8 @@ catalog_on_created(void *data, const pg_reply_t *reply)
 
 
 /*
- * Adds the columns that the table lacks.  Once only: what is wrong after that
- * is another fault.  Returns -1 where there is nothing to add.
+ * Adds the columns that the table lacks, once in a preparation.  Returns -1 if
+ * there is nothing to add.
  */
 
 static int
@@ -381,7 +383,7 @@ catalog_on_evolved(void *data, const pg_reply_t *reply)
 {
     catalog_t  *catalog = data;
 
-    if (catalog_failed(catalog, reply, "could not add what the table lacks",
+    if (catalog_failed(catalog, reply, "could not add the missing columns",
                        SQLSTATE_HOLD)
         == 0)
     {

@@ -1,6 +1,6 @@
 /*
- * One table is made ready on a connection: schema "sluice", then the target
- * is made where the configuration says so, and looked up.
+ * Prepares one table on a connection: creates schema "sluice", creates the
+ * table if the configuration asks for it, and looks its columns up.
  */
 
 #ifndef SLUICE_CATALOG_H
@@ -20,14 +20,14 @@ catalog_t *catalog_create(const conf_t *conf);
 void catalog_destroy(catalog_t *catalog);
 
 /*
- * Makes what is missing, looks the table up and calls "done" once:
+ * Creates what is missing, looks the table up and calls "done" once:
  * SQLSTATE_OK when the table is ready, never SQLSTATE_ROW or
- * SQLSTATE_ROW_LATER.  "pg" must be idle, and is not to be used until then.
+ * SQLSTATE_ROW_LATER.  "pg" must be idle, and is the catalogue's until then.
  */
 void catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     void *data);
 
-/* What was found.  Each catalog_prepare() replaces the contents. */
+/* The table as it was found.  Each catalog_prepare() replaces it. */
 const target_t *catalog_target(const catalog_t *catalog);
 
 

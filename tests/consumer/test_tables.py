@@ -1,4 +1,6 @@
-"""Sluice's own tables: made, brought up to date, and used as they were."""
+"""Sluice's own tables: created, upgraded, and used as they were."""
+
+import pytest
 
 from tests.lib.env import wait_for
 
@@ -7,7 +9,7 @@ CONFIG = {
     "columns": {"id": {"path": "/id", "type": "integer"}},
 }
 
-# what a daemon of version 2 made
+# what a daemon of version 2 created
 VERSION_2 = """
 CREATE SCHEMA sluice;
 CREATE TABLE sluice.meta (
@@ -64,7 +66,7 @@ def counted(database):
         " FROM sluice.batches")
 
 
-def test_tables_of_the_version_before_are_brought_up_to_date(
+def test_tables_of_the_version_before_are_upgraded(
         consumer, topics, database):
     database.query(VERSION_2)
     topic = topics.create()
@@ -78,7 +80,7 @@ def test_tables_of_the_version_before_are_brought_up_to_date(
                           " duplicates, rows FROM sluice.batches") \
         == [(3, 1, 0, 0, 2)]
     assert database.value("SELECT count(*) FROM sluice.audit") == 0
-    assert "were brought to version 3" in daemon.log()
+    assert "was upgraded to version 3" in daemon.log()
     # a daemon of version 2 goes on beside it: it names its own columns
     database.query(
         "INSERT INTO sluice.batches (cluster_id, group_id, topic,"
@@ -88,7 +90,7 @@ def test_tables_of_the_version_before_are_brought_up_to_date(
         " FROM sluice.batches")
     daemon.start().wait_healthy()
     assert database.value("SELECT sum(rows) FROM sluice.batches") == 4
-    assert "were brought" not in daemon.log()[daemon.started:]
+    assert "was upgraded" not in daemon.log()[daemon.started:]
 
 
 def test_a_role_that_is_no_owner_runs_with_the_version_before(
@@ -109,7 +111,7 @@ def test_a_role_that_is_no_owner_runs_with_the_version_before(
     daemon.stop()
     assert database.value("SELECT version FROM sluice.meta") == 2
     assert counted(database) == [(0, 3, "records", 3, 1)]
-    assert "may not bring them to version 3" in daemon.log()
+    assert "may not upgrade it to version 3" in daemon.log()
     # what the version before has no functions for
     code, said = daemon.run("verify")
     assert code == 1 and 'run "sluice-consumer setup"' in said, said
@@ -119,9 +121,13 @@ def test_a_role_that_is_no_owner_runs_with_the_version_before(
     daemon.verify()
 
 
-def test_tables_of_a_version_far_ahead_hold(consumer, topics, database):
+@pytest.mark.parametrize("version, way_out", [
+    (1, "upgrade by one version at a time"), (9, "install a newer daemon")])
+def test_tables_of_a_version_far_away_hold(consumer, topics, database,
+                                           version, way_out):
     database.query(VERSION_2)
-    database.query("UPDATE sluice.meta SET version = 9")
+    database.query(f"UPDATE sluice.meta SET version = {version}")
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})
-    assert "version 9" in daemon.wait_held()["reason"]
+    reason = daemon.wait_held()["reason"]
+    assert f"is of version {version}, " in reason and way_out in reason
