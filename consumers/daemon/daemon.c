@@ -60,20 +60,20 @@ daemon_run(const conf_t *conf, const daemon_options_t *options)
         d.options = *options;
     }
 
-    log_info("topic \"%s\", group \"%s\", table \"%s\": this is %s",
-             conf->topic, conf->group, conf->table, d.owner);
+    log_info("started as %s: topic \"%s\", group \"%s\", table \"%s\"",
+             d.owner, conf->topic, conf->group, conf->table);
 
     daemon_loop(&d);
     status = d.status;
 
     if (d.reload && status == 0) {
-        /* the next run's exec takes memory, threads and connections */
+        /* exec() ends threads and connections and frees memory */
         return DAEMON_RELOAD;
     }
 
     if (d.options.until && !d.ended) {
-        log_warnx("stopped before the end of the replay: the same command "
-                  "goes on with it");
+        log_warnx("the replay was stopped before its end: run the same "
+                  "command again to continue it");
         status = d.status = 1;
     }
 
@@ -96,7 +96,7 @@ daemon_init(daemon_t *d, const conf_t *conf)
     char      err[CONF_ERROR_MAX];
     sigset_t  set;
 
-    /* what a burst took goes back: unpacked fetches come and go in megabytes */
+    /* memory of a burst is given back: unpacked fetches take megabytes */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
@@ -159,7 +159,7 @@ daemon_init(daemon_t *d, const conf_t *conf)
 }
 
 
-/* What all daemons of the group begin with, and a number of its own. */
+/* The owner's name: the prefix of its group and a random number. */
 
 static void
 daemon_name(daemon_t *d)
@@ -328,12 +328,12 @@ daemon_signal(daemon_t *d, int64_t now)
         }
 
         if (d->stopping && !d->reload) {
-            log_warnx("told to stop again: leaving at once");
+            log_warnx("second signal to stop: leaving without a flush");
             d->done = true;
             return;
         }
 
-        log_info("told to stop by %s: flushing",
+        log_info("%s: storing what is in memory, then stopping",
                  info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 
         notify_send(&d->notify, "STOPPING=1");
@@ -352,9 +352,8 @@ daemon_late(int signo)
 
 
 /*
- * Everything that matters is done.  librdkafka's destructor waits for a
- * resolver, and for ever once an assigned topic was deleted, so it is given
- * a second.
+ * Frees everything, which takes a second at the most: librdkafka's destructor
+ * waits for a resolver, and for ever if an assigned topic was deleted.
  */
 
 static void
@@ -363,7 +362,7 @@ daemon_exit(daemon_t *d)
     if (lookup_busy(d->lookup) || (d->source && !d->closing)
         || (d->stopping && clock_ms() >= d->stop_deadline))
     {
-        /* a thread or a membership that would be waited for */
+        /* the destructors would wait for a thread or for the group */
         _exit(d->status);
     }
 

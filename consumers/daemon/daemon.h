@@ -14,27 +14,25 @@
 #define DAEMON_RELOAD  256    /* run again, by exec: no exit status */
 
 
-/* How a run differs from the service's; all zero: not at all. */
+/* Options of a replay's run; all zero for the service. */
 typedef struct {
-    const int64_t  *until;     /* the offset a partition ends before, by its
-                                  number; NULL: it runs until it is told to
-                                  stop */
-    int32_t         nuntil;    /* partitions that "until" knows */
+    const int64_t  *until;     /* by partition: the offset before which it
+                                  ends; NULL: the run ends by a signal */
+    int32_t         nuntil;    /* partitions in "until" */
 
     /*
-     * Called at the end of a run that came to it; says the exit status.  What
-     * is taken down behind it may take long, and the process ends with it
-     * then.
+     * Called when all partitions have reached their ends.  Returns the exit
+     * status of the process.
      */
     int           (*proof)(const conf_t *conf);
 } daemon_options_t;
 
 
 /*
- * Runs until it is told to stop, or has come to its end; "options" may be
- * NULL.  Returns the exit status, or DAEMON_RELOAD when SIGHUP found a
- * configuration that can be used: threads and connections are then left to
- * exec.
+ * Runs until a signal stops it or a replay reaches its end; "options" may be
+ * NULL.  Returns the exit status, or DAEMON_RELOAD after a SIGHUP with a valid
+ * configuration: the caller then calls exec(), which ends threads and
+ * connections.
  */
 int daemon_run(const conf_t *conf, const daemon_options_t *options);
 

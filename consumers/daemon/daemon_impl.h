@@ -21,32 +21,32 @@
 
 
 /*
- * What the daemon is doing; see daemon_next().  Those from DAEMON_PREPARING to
- * DAEMON_PRUNING may be the connection's work, too.
+ * What the daemon does now; see daemon_next().  The states from
+ * DAEMON_PREPARING to DAEMON_PRUNING are also values of daemon_t.work.
  */
 typedef enum {
     DAEMON_IDLE = 0,       /* no work; never a state of the daemon */
-    DAEMON_FINDING,        /* the topic is looked up */
+    DAEMON_FINDING,        /* looks the topic up */
     DAEMON_CONNECTING,     /* to PostgreSQL */
-    DAEMON_PREPARING,      /* tables are made and looked up */
+    DAEMON_PREPARING,      /* creates tables and looks them up */
     DAEMON_CLAIMING,       /* the partitions' offsets, for this daemon */
     DAEMON_READING,
     DAEMON_STORING,        /* a batch; the other one may be filled */
-    DAEMON_COMPARING,      /* whether the topic was made again */
-    DAEMON_PRUNING,        /* what has expired is deleted */
+    DAEMON_COMPARING,      /* whether the topic was created again */
+    DAEMON_PRUNING,        /* deletes expired keys and dead letters */
     DAEMON_STANDING_BY,    /* the group has given no partition */
     DAEMON_WAITING,        /* before another attempt */
-    DAEMON_HOLDING,        /* the same, and somebody has to mend something */
-    DAEMON_ENDING,         /* a replay has come to its end */
+    DAEMON_HOLDING,        /* the same, until a person has mended the cause */
+    DAEMON_ENDING,         /* a replay has reached its end */
     DAEMON_LEAVING         /* the group */
 } daemon_state_t;
 
 
-/* What went wrong last, and when it is tried again. */
+/* What failed last, and when the next attempt is due. */
 typedef struct {
-    daemon_state_t     state;      /* in which it did; what lies further on
-                                      has to go well to end the trouble;
-                                      DAEMON_IDLE: all is well */
+    daemon_state_t     state;      /* the one that failed: success in it or
+                                      in a later one ends the trouble;
+                                      DAEMON_IDLE: there is none */
     sqlstate_action_t  action;
     char               reason[SQL_REASON];
     unsigned           tries;
@@ -75,21 +75,21 @@ typedef struct {
     batch_t           *filling;
     batch_t           *storing;        /* NULL: none waits or is under way */
     int64_t            since;          /* ms, when storing it began */
-    int64_t            wrote;          /* 1/8 ms, how long that takes */
+    int64_t            wrote;          /* 1/8 ms, average time of storing */
     buf_t              headers;        /* of a record, as JSON */
-    buf_t              header_list;    /* and one by one */
+    buf_t              header_list;    /* the same as record_header_t */
 
     daemon_state_t     state;
-    daemon_state_t     work;           /* what the connection is at */
+    daemon_state_t     work;           /* what the connection does now */
     bool               prepared;       /* on this connection */
     bool               claimed;
     uint64_t           generation;     /* of the assignment claimed */
 
     daemon_trouble_t   trouble;
-    int64_t            probe;          /* ms, of asking for Kafka again */
+    int64_t            probe;          /* ms, when the next one is due */
     bool               probing;
 
-    bool               ended;          /* a replay came to its end */
+    bool               ended;          /* a replay reached its end */
     bool               stopping;
     bool               closing;        /* leaving the group */
     bool               done;
@@ -97,9 +97,10 @@ typedef struct {
     int64_t            stop_deadline;
 
     notify_t           notify;
-    int64_t            tell;           /* ms, of the next look for STATUS */
+    int64_t            tell;           /* ms, when STATUS is sent next */
     int64_t            standing;       /* ms, since a due batch waits; or 0 */
-    bool               reload;         /* this stop leads to another run */
+    bool               reload;         /* the daemon runs again after this
+                                          stop */
 
     metrics_t          metrics;
     size_t             metrics_size;
@@ -131,22 +132,22 @@ void daemon_on_connected(void *data, const char *error,
     const char *sqlstate);
 void daemon_looked_up(daemon_t *d, const lookup_result_t *result);
 
-/* trouble.c: what is said once, waited for and ended. */
+/* trouble.c: a failure is logged once, waited for and ended. */
 void daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     const char *reason);
-/* Ends a trouble that came before "state" was well. */
+/* Ends the trouble if success in "state" does. */
 void daemon_recover(daemon_t *d, daemon_state_t state);
-/* A new assignment need not wait for what fenced the last one. */
+/* Ends the wait of a fenced daemon, which has a new assignment. */
 void daemon_forgive_fence(daemon_t *d);
-/* Takes back what was read and not stored: the stored offsets say where to go
-   on. */
+/* Drops records that are read and not stored.  Reading continues at the stored
+   offsets after the next claim. */
 void daemon_forget(daemon_t *d);
 
-/* figures.c: a batch that was committed just now; all there is. */
+/* figures.c: count a committed batch; return all figures. */
 void daemon_count(daemon_t *d, const batch_t *batch);
 const metrics_t *daemon_metrics(void *data);
 
-/* manage.c: what the service manager is told and asks for. */
+/* manage.c: messages to the service manager, and its reload. */
 int64_t daemon_manage(daemon_t *d, int64_t now);
 void daemon_reload(daemon_t *d, int64_t now);
 

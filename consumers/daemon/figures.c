@@ -1,4 +1,4 @@
-/* What health and metrics tell of the daemon. */
+/* The figures that health and metrics show. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ daemon_lag(daemon_t *d, const source_partition_t *p)
         high = p->end;
     }
 
-    /* what is left may be nothing but transaction markers */
+    /* the offsets that are left may all be transaction markers */
     if (p->expected == p->stored && p->eof >= high) {
         return 0;
     }
@@ -125,7 +125,7 @@ daemon_metrics(void *data)
 
     p = source_partitions(d->source, &n);
 
-    /* one more daemon than there are partitions stands by */
+    /* a daemon that the group gave no partition stands by, ready too */
     m->ready = m->kafka_up && m->postgres_up && d->prepared && !d->stopping
                && d->trouble.state == DAEMON_IDLE
                && (d->claimed || (n == 0 && status->rebalances));

@@ -1,4 +1,4 @@
-/* What the service manager sees: signs of life, state, reloading. */
+/* Messages to the service manager: watchdog, status, reload. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 
 
 #define MANAGE_STATUS  1000      /* ms between two looks at the state */
-#define MANAGE_QUERY   180000    /* ms, beyond all that bounds a query */
-#define MANAGE_IDLE    30000     /* ms a batch may be due with a free way */
+#define MANAGE_QUERY   180000    /* ms, more than any timeout of a query */
+#define MANAGE_IDLE    30000     /* ms a due batch may wait, PostgreSQL idle */
 
 
 static bool daemon_progresses(daemon_t *d, int64_t now);
@@ -48,10 +48,10 @@ daemon_manage(daemon_t *d, int64_t now)
 
 
 /*
- * A loop that hangs sends nothing anyway.  One that turns may still stand:
- * a query that outlives every bound on it, or a batch that is due and does
- * not leave though nothing is in its way.  What is away or held is waited
- * for, which no restart would shorten.
+ * Whether a restart would not help.  It would if a query outlives all its
+ * timeouts, or if a due batch is not sent although PostgreSQL is idle.  It
+ * would not while the daemon waits for Kafka, PostgreSQL or a person.  A loop
+ * that hangs sends nothing anyway.
  */
 
 static bool
@@ -86,8 +86,8 @@ daemon_progresses(daemon_t *d, int64_t now)
 
 
 /*
- * A configuration that can be used ends this run as SIGTERM does, with what
- * is in memory stored, and the next begins with it.
+ * A valid configuration ends this run as SIGTERM does: what is in memory is
+ * stored first.  The next run begins with it.
  */
 
 void
@@ -101,14 +101,15 @@ daemon_reload(daemon_t *d, int64_t now)
     conf = conf_read(d->conf->file, err);
 
     if (conf == NULL || client_prove(conf, err) == -1) {
-        log_error("told to reload by SIGHUP, going on as before: %s", err);
+        log_error("SIGHUP: the configuration is refused and the old one "
+                  "stays: %s", err);
         conf_free(conf);
         notify_send(&d->notify, "READY=1");
         return;
     }
 
     conf_free(conf);
-    log_info("told to reload by SIGHUP: flushing");
+    log_info("SIGHUP: storing what is in memory, then starting again");
 
     d->reload = true;
     daemon_stop(d, now);

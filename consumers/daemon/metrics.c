@@ -1,4 +1,4 @@
-/* Figures and health, as text for Prometheus and for people. */
+/* Metrics as Prometheus reads them, health as JSON. */
 
 #include <cJSON.h>
 #include <stdio.h>
@@ -39,8 +39,9 @@ static const double  metrics_delays[] = {
 /* By metrics_histogram_e. */
 
 static const metrics_series_t  metrics_series[] = {
-    { "batch_rows", "Records of a committed batch, in rows.", metrics_rows },
-    { "commit_seconds", "Time of a batch's last string, with COMMIT.",
+    { "batch_rows", "Rows and dead letters of a committed batch.",
+      metrics_rows },
+    { "commit_seconds", "Time of a batch's last query, which has COMMIT.",
       metrics_seconds },
     { "copy_seconds", "Time from BEGIN until a batch's rows are copied.",
       metrics_seconds },
@@ -49,7 +50,7 @@ static const metrics_series_t  metrics_series[] = {
 };
 
 
-/* Classes of SQLSTATE that are tried again; the last is all else. */
+/* Classes of SQLSTATE that are retried; the last one is for all others. */
 
 static const char *const  metrics_classes[METRICS_CLASSES] = {
     "08", "25", "40", "53", "55", "57", "58", "XX", "other"
@@ -63,15 +64,15 @@ static void metrics_partition_gauges(const metrics_t *m, const char *topic,
 static const metrics_counter_t  metrics_counters[] = {
     { "batches_total", "Transactions committed.",
       offsetof(metrics_t, batches) },
-    { "copies_total", "COPYs of rows, those that failed too.",
+    { "copies_total", "COPYs of rows, failed ones included.",
       offsetof(metrics_t, copies) },
     { "dead_letters_total", "Records stored as dead letters.",
       offsetof(metrics_t, dead_letters) },
-    { "dropped_total", "Records below the offset due, dropped.",
+    { "dropped_total", "Records dropped: they are below the next offset.",
       offsetof(metrics_t, dropped) },
-    { "duplicates_total", "Clients' retries that took no effect again.",
+    { "duplicates_total", "Clients' retries, which took no effect.",
       offsetof(metrics_t, duplicates) },
-    { "fenced_total", "Transactions refused, the partition had a new owner.",
+    { "fenced_total", "Transactions refused: a partition had a new owner.",
       offsetof(metrics_t, fenced) },
     { "filtered_total", "Records left out by \"where\".",
       offsetof(metrics_t, filtered) },
@@ -79,13 +80,13 @@ static const metrics_counter_t  metrics_counters[] = {
       offsetof(metrics_t, gaps) },
     { "rebalances_total", "Assignments and revocations.",
       offsetof(metrics_t, rebalances) },
-    { "bytes_total", "Bytes of the keys and values committed.",
+    { "bytes_total", "Bytes of committed keys and values.",
       offsetof(metrics_t, bytes) },
     { "reconnects_total", "Connections to PostgreSQL that were lost.",
       offsetof(metrics_t, reconnects) },
     { "rows_total", "Rows committed in the table.",
       offsetof(metrics_t, rows) },
-    { "terminated_total", "Backends ended that a gone daemon had left.",
+    { "terminated_total", "Backends ended: another daemon had left them.",
       offsetof(metrics_t, terminated) }
 };
 
@@ -101,7 +102,7 @@ metrics_observe(metrics_t *m, metrics_histogram_e which, double value)
     bounds = metrics_series[which].bounds;
 
     for (i = 0; bounds[i] != 0 && value > bounds[i]; i++) {
-        /* the first that is not below it */
+        /* the first bound that is not below the value */
     }
 
     histogram->counts[i]++;
@@ -182,8 +183,8 @@ metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
                      ((const char *) m + counter->offset));
     }
 
-    metrics_head(out, "retries_total", "Attempts that failed and are made "
-                 "again, by class of SQLSTATE.", "counter");
+    metrics_head(out, "retries_total", "Failed attempts that are repeated, "
+                 "by class of SQLSTATE.", "counter");
 
     for (i = 0; i < METRICS_CLASSES; i++) {
         buf_addf(out, "sluice_consumer_retries_total{class=\"%s\"} %llu\n",
@@ -194,8 +195,8 @@ metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
         metrics_histogram(out, &metrics_series[i], &m->histograms[i]);
     }
 
-    metrics_gauge(out, "held", "1 while records wait for somebody to mend "
-                  "something.", m->held);
+    metrics_gauge(out, "held", "1 while the daemon waits for a person to "
+                  "mend something.", m->held);
     metrics_gauge(out, "ready", "1 while records are stored as they come.",
                   m->ready);
     metrics_gauge(out, "kafka_up", "1 while a broker can be reached.",

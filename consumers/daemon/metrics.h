@@ -1,4 +1,4 @@
-/* Figures and health over HTTP, from within the loop. */
+/* Metrics and health over HTTP, served by the daemon's loop. */
 
 #ifndef SLUICE_METRICS_H
 #define SLUICE_METRICS_H
@@ -34,7 +34,7 @@ typedef enum {
 
 
 typedef struct {
-    uint64_t  counts[METRICS_BOUNDS + 1];    /* up to each bound; beyond */
+    uint64_t  counts[METRICS_BOUNDS + 1];    /* by bound; above the last */
     double    sum;
 } metrics_histogram_t;
 
@@ -53,7 +53,7 @@ typedef struct {
     uint64_t              retries[METRICS_CLASSES];
     uint64_t              reconnects;
     uint64_t              rebalances;
-    uint64_t              terminated;     /* backends that blocked */
+    uint64_t              terminated;     /* backends that blocked this one */
     metrics_histogram_t   histograms[METRICS_HISTOGRAMS];
     int64_t               last_commit;    /* ms since 1970 */
     bool                  held;
@@ -61,7 +61,7 @@ typedef struct {
     bool                  kafka_up;
     bool                  postgres_up;
     const char           *state;
-    const char           *reason;         /* "" when all is well */
+    const char           *reason;         /* of the trouble; "": none */
     int64_t               lag;            /* of all partitions */
     metrics_partition_t  *partitions;
     size_t                npartitions;
@@ -87,10 +87,10 @@ void metrics_serve(metrics_http_t *http);
 /* Counts a value, in the unit of its name. */
 void metrics_observe(metrics_t *m, metrics_histogram_e which, double value);
 
-/* Counts an attempt by what ended it; "" is no SQLSTATE. */
+/* Counts a failed attempt by its SQLSTATE; "": it had none. */
 void metrics_retry(metrics_t *m, const char *sqlstate);
 
-/* The two bodies. */
+/* Append the bodies of /metrics, and of /healthz and /readyz. */
 void metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out);
 void metrics_health(const metrics_t *m, buf_t *out);
 

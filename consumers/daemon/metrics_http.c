@@ -1,4 +1,4 @@
-/* Figures and health over HTTP, from within the loop. */
+/* Metrics and health over HTTP, served by the daemon's loop. */
 
 #include <errno.h>
 #include <limits.h>

@@ -1,4 +1,4 @@
-/* Records on their way from the source into the batch that is filled. */
+/* Reads records from the source into the batch that is being filled. */
 
 #include "base/log.h"
 #include "daemon/daemon_impl.h"
@@ -41,7 +41,7 @@ daemon_read(daemon_t *d, int64_t now)
         rd_kafka_message_destroy(rkm);
 
         if (rc == -1) {
-            /* read again from what is stored */
+            /* the next claim reads them again */
             log_limited(&d->memory, "out of memory");
             source_status(d->source)->reassign = true;
             return;

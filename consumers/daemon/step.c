@@ -1,6 +1,6 @@
 /*
- * The daemon's states: which one is due, and what is done in it.  The work
- * itself is in work.c, records are read by read.c.
+ * The daemon's states: which one is due, and which function does its work.
+ * The work itself is in work.c; read.c reads records.
  */
 
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include "daemon/daemon_impl.h"
 
 
-#define DAEMON_PROBE  3000    /* ms between two looks for Kafka */
-#define DAEMON_LEAVE  50      /* ms between two looks whether it has left */
+#define DAEMON_PROBE  3000    /* ms between two probes of Kafka */
+#define DAEMON_LEAVE  50      /* ms between two checks: is the group left? */
 
 
 static daemon_state_t daemon_next(const daemon_t *d, int64_t now);
@@ -45,7 +45,7 @@ daemon_step(daemon_t *d, int64_t now)
     daemon_enter(d, daemon_next(d, now));
 
     if (d->state == d->work) {
-        /* the connection is at it */
+        /* the connection does it already */
         return;
     }
 
@@ -98,7 +98,7 @@ daemon_step(daemon_t *d, int64_t now)
 }
 
 
-/* The one place that decides; it changes nothing. */
+/* Chooses the state.  Changes nothing. */
 
 static daemon_state_t
 daemon_next(const daemon_t *d, int64_t now)
@@ -117,8 +117,8 @@ daemon_next(const daemon_t *d, int64_t now)
             return d->work;
         }
 
-        /* what is in memory is stored if PostgreSQL takes it; nothing waits
-           for what does not go well, as the offsets are safe */
+        /* what is in memory is stored if nothing prevents it now; else it is
+           read again by the next owner */
         return d->claimed && d->prepared && d->work == DAEMON_IDLE
                && d->trouble.state == DAEMON_IDLE && pg == PG_IDLE
                && (d->storing || batch_records(d->filling))
@@ -181,7 +181,7 @@ daemon_next_of_claimed(const daemon_t *d, int64_t now)
 }
 
 
-/* The one place that changes the state. */
+/* Nothing else changes the state. */
 
 static void
 daemon_enter(daemon_t *d, daemon_state_t state)
@@ -231,7 +231,7 @@ daemon_stop(daemon_t *d, int64_t now)
 }
 
 
-/* What the source found while it was polled or read. */
+/* Takes what the source found while it was polled or read. */
 
 static void
 daemon_heed(daemon_t *d)
@@ -246,7 +246,7 @@ daemon_heed(daemon_t *d)
     status = source_status(d->source);
 
     if (status->fatal[0] && !d->done) {
-        log_error("librdkafka gave up: %s", status->fatal);
+        log_error("fatal error of librdkafka: %s", status->fatal);
         d->status = 1;
         d->done = true;
         return;
@@ -273,8 +273,8 @@ daemon_heed(daemon_t *d)
         status->fault[0] = '\0';
 
     } else if (status->reassign) {
-        snprintf(reason, sizeof(reason), "a partition of topic \"%s\" could "
-                 "not be read on", d->conf->topic);
+        snprintf(reason, sizeof(reason), "could not continue to read a "
+                 "partition of topic \"%s\"", d->conf->topic);
         status->reassign = false;
         daemon_forget(d);
         daemon_fail(d, DAEMON_CLAIMING, SQLSTATE_RETRY, reason);
@@ -283,8 +283,8 @@ daemon_heed(daemon_t *d)
 
 
 /*
- * Asks whether a broker can be reached, where that is in doubt.  A claim asks
- * the brokers anyway, and would wait for the answer.
+ * Asks whether a broker can be reached, if that is in doubt.  Not during a
+ * claim: it asks the brokers itself, and would wait for this answer.
  */
 
 static void
@@ -311,7 +311,7 @@ daemon_probe(daemon_t *d, int64_t now)
 }
 
 
-/* Whether all that a replay is to store is committed. */
+/* Whether a replay has committed all its records. */
 
 static bool
 daemon_at_end(const daemon_t *d)
@@ -340,13 +340,14 @@ daemon_at_end(const daemon_t *d)
 }
 
 
-/* The group is left; a second call looks whether that is done. */
+/* Leaves the group; later calls look whether that is done. */
 
 static void
 daemon_leave(daemon_t *d, int64_t now)
 {
     if (now >= d->stop_deadline) {
-        log_warnx("left without a flush: the time for it is over");
+        log_warnx("left the group without a flush: \"flush_timeout\" is "
+                  "over");
         d->done = true;
         return;
     }

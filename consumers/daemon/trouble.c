@@ -1,4 +1,4 @@
-/* Troubles: said once, waited for, ended. */
+/* Troubles: each is logged once, waited for, and ended. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +14,14 @@
 #define DAEMON_RETRY_MOST   3000
 #define DAEMON_HOLD_LEAST   1000
 #define DAEMON_HOLD_MOST    5000
-#define DAEMON_FENCED       3500     /* beyond a heartbeat: am I still in? */
+#define DAEMON_FENCED       3500     /* more than heartbeat.interval.ms */
 
 
 static int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
     int64_t most);
 
 
-/* Doubles from "least" to "most", with a quarter of it left to chance. */
+/* Doubles from "least" to "most", less up to a quarter at random. */
 
 static int64_t
 daemon_backoff(daemon_trouble_t *trouble, int64_t least, int64_t most)
@@ -136,8 +136,6 @@ daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
 }
 
 
-/* What is further on than where the trouble was went well. */
-
 void
 daemon_recover(daemon_t *d, daemon_state_t state)
 {
@@ -146,8 +144,7 @@ daemon_recover(daemon_t *d, daemon_state_t state)
     }
 
     if (d->trouble.action != SQLSTATE_FENCED) {
-        log_info("going on: what was in the way is gone (%s)",
-                 d->trouble.reason);
+        log_info("going on: the cause is gone (%s)", d->trouble.reason);
     }
 
     memset(&d->trouble, 0, sizeof(daemon_trouble_t));

@@ -1,4 +1,4 @@
-/* The daemon's work: find, connect, prepare, claim, compare, store, prune. */
+/* What the states do: find, connect, prepare, claim, compare, store, prune. */
 
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ daemon_looked_up(daemon_t *d, const lookup_result_t *result)
 
     } else if (result->error[0] == '\0' && source_status(d->source)->down) {
         source_status(d->source)->down = false;
-        log_info("Kafka is back");
+        log_info("Kafka can be reached again");
     }
 }
 
@@ -103,7 +103,7 @@ daemon_on_connected(void *data, const char *error, const char *sqlstate)
         return;
     }
 
-    /* a wrong password is no outage: somebody has to mend it */
+    /* a wrong password is no outage: a person has to mend it */
     snprintf(reason, sizeof(reason), "could not connect: %s", error);
     daemon_fail(d, DAEMON_CONNECTING,
                 sqlstate_action(sqlstate, NULL, NULL) == SQLSTATE_HOLD
@@ -169,7 +169,7 @@ daemon_on_claimed(void *data, const outcome_t *outcome)
     }
 
     if (!d->prepared) {
-        /* the session ended while Kafka was asked: what it said is old */
+        /* the session ended while Kafka was asked: the answer is old */
         return;
     }
 
@@ -187,7 +187,7 @@ daemon_on_claimed(void *data, const outcome_t *outcome)
 }
 
 
-/* The topic may have been made again: its last stored record is read again. */
+/* The topic may have been created again: its last stored record is compared. */
 
 void
 daemon_compare(daemon_t *d)
@@ -236,7 +236,7 @@ daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
     if (outcome->action != SQLSTATE_OK) {
         daemon_fail(d, DAEMON_STORING, outcome->action, outcome->reason);
 
-        /* the group took the partitions meanwhile */
+        /* the group revoked the partitions meanwhile */
         if (!d->claimed || batch->generation != d->generation) {
             d->storing = NULL;
         }
