@@ -127,7 +127,7 @@ main_do(main_options_t *options, command_line_t *line, int argc, char **argv)
 }
 
 
-/* Returns -1 where the arguments are wrong, and it was said why. */
+/* Returns -1 after an error line if the arguments are wrong. */
 
 static int
 main_choose(main_options_t *options, command_line_t *line, int argc,
@@ -202,7 +202,7 @@ main_log(const main_options_t *options)
 }
 
 
-/* The place of a name among "words"; -1, and said, if it is none of them. */
+/* The place of a name among "words"; -1 after an error line: it is none. */
 
 static int
 main_word(const char *name, const char *const *words, const char *what)
@@ -253,7 +253,7 @@ main_run(const main_options_t *options, command_line_t *line)
 }
 
 
-/* Another run in this process: the service manager knows its number. */
+/* Runs again in this process, whose number the service manager knows. */
 
 static int
 main_again(void)
@@ -261,7 +261,7 @@ main_again(void)
     (void) close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     (void) execv("/proc/self/exe", main_argv);
 
-    log_warn("could not run again");
+    log_warn("could not execute the program again");
 
     return COMMAND_FAILED;
 }

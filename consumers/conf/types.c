@@ -1,4 +1,4 @@
-/* PostgreSQL's types as far as a column's text depends on them. */
+/* PostgreSQL's types, as far as the conversion of a value depends on them. */
 
 #include <ctype.h>
 #include <stddef.h>

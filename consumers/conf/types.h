@@ -1,4 +1,4 @@
-/* PostgreSQL's types as far as a column's text depends on them. */
+/* PostgreSQL's types, as far as the conversion of a value depends on them. */
 
 #ifndef SLUICE_TYPES_H
 #define SLUICE_TYPES_H

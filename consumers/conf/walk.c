@@ -1,4 +1,4 @@
-/* Reads objects of the configuration by a table of keys. */
+/* Reads the configuration's objects by the table of keys. */
 
 #include <stdlib.h>
 #include <string.h>

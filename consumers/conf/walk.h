@@ -1,4 +1,4 @@
-/* Reads objects of the configuration by a table of keys. */
+/* Reads the configuration's objects by the table of keys. */
 
 #ifndef SLUICE_CONF_WALK_H
 #define SLUICE_CONF_WALK_H

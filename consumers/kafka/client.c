@@ -1,4 +1,4 @@
-/* Clients of librdkafka as the file and the daemon configure them. */
+/* Creates clients of librdkafka, configured by the file and by the daemon. */
 
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "kafka/client.h"
 
 
-/* What is read ahead over all partitions: KiB of records, and records. */
+/* Bounds of what is read ahead, over all partitions: KiB, and records. */
 #define CLIENT_AHEAD_KB    (16 * 1024)
 #define CLIENT_AHEAD_MSGS  32768
 
@@ -42,7 +42,7 @@ static const client_setting_t  client_presets[] = {
 };
 
 
-/* Set after the file's: what dead letters in the topic promise, and bounds. */
+/* Set after the file's: durability of dead letters in the topic, and bounds. */
 static const client_setting_t  client_producer[] = {
     { "acks",                         "all" },
     { "allow.auto.create.topics",     "false" },
@@ -97,7 +97,7 @@ client_set_all(rd_kafka_conf_t *rkconf, const client_setting_t *settings,
 }
 
 
-/* The presets, then the file's properties. */
+/* Sets the presets, then the file's properties. */
 
 static int
 client_set_file(rd_kafka_conf_t *rkconf, const conf_t *conf, char *err)
@@ -134,7 +134,7 @@ client_set_share(rd_kafka_conf_t *rkconf, const char *name, int share,
 }
 
 
-/* What the daemon alone decides of a consumer. */
+/* Sets the consumer's properties that the daemon owns. */
 
 static int
 client_set_owned(rd_kafka_conf_t *rkconf, const conf_t *conf, int partitions,
@@ -195,8 +195,8 @@ client_conf(const conf_t *conf, rd_kafka_type_t type, int partitions,
 
 
 /*
- * Errors have a callback of their own.  A producer warns of the consumer's
- * properties, which the file is full of.
+ * Only debug lines: errors, which a callback logs, and a producer's warnings
+ * about the consumer's properties in the file.
  */
 
 static void

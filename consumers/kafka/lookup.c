@@ -1,7 +1,7 @@
 /*
- * What librdkafka 2.0 can only tell by blocking, asked on a thread of its
- * own: a topic's partitions and the offsets they hold.  The thread and the
- * loop hand the structure over by pthread_create() and pthread_join().
+ * Looks up a topic's partitions and their offsets, on a thread of its own.
+ * pthread_create() hands the structure to the thread, pthread_join() back to
+ * the loop.
  */
 
 #include <pthread.h>
@@ -18,7 +18,7 @@
 
 #define LOOKUP_TIMEOUT  5000    /* ms a request */
 #define LOOKUP_SCRAM    0x020601ff
-#define LOOKUP_ERRORS   32      /* events taken when a request failed */
+#define LOOKUP_ERRORS   32      /* events read after a failed request */
 
 /* ListOffsets' special timestamps, the same as librdkafka's offsets */
 #define LOOKUP_LATEST   RD_KAFKA_OFFSET_END
@@ -32,12 +32,12 @@ struct lookup_s {
     bool              busy;
     pthread_t         thread;
 
-    rd_kafka_conf_t  *rkconf;    /* of a client for this look-up; or NULL */
+    rd_kafka_conf_t  *rkconf;    /* of a client for this lookup; or NULL */
     rd_kafka_t       *rk;
     bool              with;
     int64_t           timestamp;
 
-    char              said[LOOKUP_REASON];    /* by that client's errors */
+    char              said[LOOKUP_REASON];    /* an error of that client */
     lookup_result_t   result;
 };
 
@@ -145,7 +145,7 @@ lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
         }
     }
 
-    /* the loop's thread alone takes signals */
+    /* only the loop's thread takes signals */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     lookup->busy = pthread_create(&lookup->thread, NULL, lookup_thread,
@@ -285,7 +285,7 @@ lookup_topic(lookup_t *lookup)
 }
 
 
-/* A range for each partition of the topic. */
+/* Makes a range for each partition of the topic. */
 
 static int
 lookup_all(lookup_result_t *result,
@@ -338,7 +338,7 @@ lookup_offsets(lookup_t *lookup, int64_t timestamp, size_t field)
                                                 range->partition);
         err = tp->err;
 
-        /* no record has the timestamp or a later one: the end */
+        /* negative: no record has the timestamp or a later one */
         *(int64_t *) ((char *) range + field) = tp->offset < 0 ? range->end
                                                                : tp->offset;
     }
@@ -361,7 +361,7 @@ lookup_fail(lookup_t *lookup, rd_kafka_resp_err_t err)
 }
 
 
-/* What a broker refuses says more than that none is left. */
+/* Keeps the first error; a broker's refusal says more and replaces it. */
 
 static void
 lookup_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
@@ -376,7 +376,7 @@ lookup_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     {
         snprintf(lookup->said, sizeof(lookup->said), "%s", reason);
 
-        /* the same reason with another time is not another reason */
+        /* without the time, the same reason stays the same text */
         after = strstr(lookup->said, " (after ");
         if (after) {
             *after = '\0';
@@ -386,9 +386,9 @@ lookup_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 
 
 /*
- * A request only sees "Broker transport failure"; the client's errors say why.
- * librdkafka before 2.6.1 sends its nonce twice, which brokers before version
- * 4 accepted.
+ * A request fails with "Broker transport failure"; the client's errors say
+ * why.  librdkafka before 2.6.1 sends its SCRAM nonce twice, which Kafka
+ * refuses since version 4.
  */
 
 static void

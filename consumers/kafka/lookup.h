@@ -1,6 +1,6 @@
 /*
- * What librdkafka 2.0 can only tell by blocking, asked on a thread of its
- * own: a topic's partitions and the offsets they hold.
+ * Looks up a topic's partitions and their offsets, on a thread of its own:
+ * these calls of librdkafka 2.0 block.
  */
 
 #ifndef SLUICE_LOOKUP_H
@@ -23,14 +23,14 @@ typedef struct lookup_s  lookup_t;
 
 typedef struct {
     int32_t  partition;
-    int64_t  begin;        /* the first offset there is */
-    int64_t  end;          /* the next one to be given */
+    int64_t  begin;        /* the first offset of the log */
+    int64_t  end;          /* the offset behind its last record */
     int64_t  at;           /* of the first record from "timestamp" on */
 } lookup_range_t;
 
 
 typedef struct {
-    char              error[LOOKUP_REASON];    /* "": all is known */
+    char              error[LOOKUP_REASON];    /* "": none */
     bool              unreached;               /* no broker answered */
     char              cluster[64];
     int               partitions;              /* of the topic */
@@ -39,21 +39,20 @@ typedef struct {
 } lookup_result_t;
 
 
-/* Of a topic; both must outlive it.  NULL when memory is short. */
+/* "conf" and "topic" must outlive it.  NULL when memory is short. */
 lookup_t *lookup_create(const conf_t *conf, const char *topic);
 
-/* Waits for a thread under way: seconds at most. */
+/* Waits for the end of a lookup under way: seconds at most. */
 void lookup_destroy(lookup_t *lookup);
 
 /* Readable when a lookup has ended. */
 int lookup_fd(const lookup_t *lookup);
 
 /*
- * Starts one; none may be under way.  "rk", which must stay until the end, is
- * asked, or with NULL a client for this lookup alone.  The "n" partitions are
- * looked up, or with 0 all of the topic.  "with" says whether the offsets
- * matter, "timestamp" (ms, or -1) fills "at".  Returns -1 when it could not
- * be started.
+ * Starts a lookup; none may be under way.  It uses the client "rk", which must
+ * outlive it; NULL: it creates one for itself.  "n" partitions are looked up;
+ * 0: all of the topic.  "with" asks for their offsets too, and a "timestamp"
+ * (ms, else -1) for "at".  Returns -1 when it could not be started.
  */
 int lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
     size_t n, bool with, int64_t timestamp);

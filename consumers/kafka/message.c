@@ -1,4 +1,4 @@
-/* A message of librdkafka as a record. */
+/* Turns a message of librdkafka into a record. */
 
 #include "base/crc32.h"
 #include "kafka/message.h"

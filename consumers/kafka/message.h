@@ -1,4 +1,4 @@
-/* A message of librdkafka as a record. */
+/* Turns a message of librdkafka into a record. */
 
 #ifndef SLUICE_MESSAGE_H
 #define SLUICE_MESSAGE_H
@@ -19,7 +19,7 @@
 int message_record(const rd_kafka_message_t *rkm, buf_t *headers,
     buf_t *list, record_t *record);
 
-/* Whether it is the record of this timestamp and CRC in sluice.offsets. */
+/* Whether the message has this timestamp and CRC-32, of sluice.offsets. */
 bool message_is(const rd_kafka_message_t *rkm, int64_t timestamp,
     uint32_t crc);
 

@@ -1,4 +1,4 @@
-/* A topic in its group: membership and assignments; not reading it. */
+/* The membership in the group, and assignments.  Does not read records. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +159,7 @@ source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         source_drop(source);
         rd_kafka_assign(rk, NULL);
-        log_info("group \"%s\": partitions were taken back%s",
+        log_info("group \"%s\": partitions were revoked%s",
                  source->conf->group,
                  rd_kafka_assignment_lost(rk) ? " (membership was lost)"
                                               : "");
@@ -357,7 +357,7 @@ source_poll(source_t *source)
 
     now = clock_ms();
 
-    /* a look at all queues now and then, should an event be missed */
+    /* all queues are looked at once a second, in case an event was missed */
     if (read(source->fd, &n, sizeof(n)) == sizeof(n)
         || now - source->looked >= SOURCE_LOOK)
     {

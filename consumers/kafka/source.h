@@ -1,5 +1,5 @@
 /*
- * A topic in its group: membership, assignments, records in order.
+ * The topic as a member of the group reads it: assignments, records in order.
  *
  * Room: the Kafka client: group, partitions, records, look-ups.
  */
@@ -37,14 +37,15 @@ typedef struct {
     int64_t            last_timestamp;
     uint32_t           last_crc;
 
-    int64_t            begin;       /* first offset the log holds */
-    int64_t            end;         /* its next offset, when it was asked */
-    int64_t            expected;    /* the offset due next */
-    int64_t            eof;         /* the log ended there, or -1 */
-    bool               past;        /* at the end of a replay */
-    bool               verify;      /* the stored record is read first */
-    int64_t            silent;      /* clock_ms() of an assignment that no
-                                       event has answered; 0: one has */
+    int64_t            begin;       /* first offset of the log */
+    int64_t            end;         /* offset behind it, as of the claim */
+    int64_t            expected;    /* the next offset to read */
+    int64_t            eof;         /* where the log's end was read, or -1 */
+    bool               past;        /* a replay's end was read */
+    bool               verify;      /* the record before "stored" comes first
+                                       and is compared */
+    int64_t            silent;      /* clock_ms() of an assignment without an
+                                       event so far; 0: one came */
     int                range;       /* in the batch being filled, or -1 */
 } source_partition_t;
 
@@ -56,14 +57,15 @@ typedef struct {
     bool       recheck;             /* store what was read, then call
                                        source_assign() */
     bool       down;                /* no broker can be reached */
-    bool       doubt;               /* a broker cannot be reached; it may be
-                                       the last one */
-    char       fault[SOURCE_REASON];    /* the topic has another record than
-                                           the one stored last */
-    uint64_t   dropped;             /* records below the offset due */
+    bool       doubt;               /* a broker cannot be reached; perhaps
+                                       none can */
+    char       fault[SOURCE_REASON];    /* why the topic is not the one that
+                                           was stored, or "" */
+    uint64_t   dropped;             /* records below "expected" */
     uint64_t   gaps;
     uint64_t   rebalances;
-    char       fatal[SOURCE_REASON];    /* the client cannot go on */
+    char       fatal[SOURCE_REASON];    /* why the client cannot go on, or
+                                           "" */
 } source_status_t;
 
 
@@ -87,16 +89,16 @@ int source_fd(const source_t *source);
 /* Serves the main queue: rebalances, errors, the log. */
 void source_poll(source_t *source);
 
-/* The partitions the group gave; none between revocation and assignment. */
+/* The partitions of this member; none between revocation and assignment. */
 source_partition_t *source_partitions(source_t *source, size_t *n);
 
 /*
- * Begins to read each partition at its "stored" offset, or at the record
- * before that offset to compare it.  Drops what was read ahead.  Due after a
- * claim, and when "recheck" says that the topic may have been created again.
+ * Begins to read each partition at its "stored" offset, or one record before
+ * it, which is compared.  Drops what was read ahead.  To be called after a
+ * claim, and after "recheck": the topic may have been created again.
  */
 void source_assign(source_t *source);
-/* Reads nothing until source_assign(), and stays in the group. */
+/* Stops reading until source_assign(); the membership stays. */
 void source_unassign(source_t *source);
 
 /*
@@ -110,8 +112,8 @@ rd_kafka_message_t *source_next(source_t *source,
 bool source_pending(const source_t *source);
 
 /*
- * Tells Kafka what of "stored" is new since the last call.  Sluice never reads
- * this back; operators' tools do.
+ * Commits the "stored" offsets to Kafka where they have changed.  Sluice never
+ * reads them back; operators' tools do.
  */
 void source_commit(source_t *source);
 

@@ -26,7 +26,7 @@ source_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        /* a topic that comes later under this name is another one */
+        /* a topic that is created later under this name is another one */
         source->status.reassign = source->npartitions != 0;
         log_limited(&source->errors, "Kafka: %s", reason);
         return;
@@ -34,7 +34,7 @@ source_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__RESOLVE:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
-        /* librdkafka does not always say so when the last broker goes */
+        /* librdkafka does not always report the loss of the last broker */
         source->status.doubt = true;
         break;
 
@@ -70,7 +70,7 @@ source_message_error(source_t *source, source_partition_t *p,
         break;
 
     default:
-        /* the claim asks for the log, and says whether anything is lost */
+        /* the next claim compares with the log and reports lost offsets */
         source->status.reassign = source->npartitions != 0;
         break;
     }

@@ -21,8 +21,8 @@ struct source_s {
     unsigned             turn_left;
     unsigned             read_msgs;     /* since source_wake() */
     size_t               read_bytes;
-    int64_t              looked;        /* ms, when all queues were due */
-    int64_t              patience;      /* ms for a partition's first sign */
+    int64_t              looked;        /* ms, the last look at all queues */
+    int64_t              patience;      /* ms for a partition's first event */
     source_status_t      status;
     atomic_bool          changed;       /* metadata came since the last
                                            assignment */
@@ -35,7 +35,7 @@ struct source_s {
 void source_on_error(rd_kafka_t *rk, int err, const char *reason,
     void *opaque);
 
-/* An error in a record's place; "p" is NULL for the main queue's. */
+/* Takes an error that came as a message; "p" is NULL for the main queue's. */
 void source_message_error(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm);
 

@@ -1,4 +1,4 @@
-/* Reading a topic: records in order, none below the offset due. */
+/* Reads the topic's records in order, none below the next offset. */
 
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 
 #define SOURCE_TURN       128    /* records of one partition, then the next */
 
-/* read before librdkafka is told to look at its queues */
+/* bounds of what is read between two calls of source_wake() */
 #define SOURCE_WAKE_MSGS   4096
 #define SOURCE_WAKE_BYTES  (1024 * 1024)
 
@@ -110,11 +110,11 @@ source_is_silent(source_t *source, source_partition_t *p)
     }
 
     log_warnx("topic \"%s\", partition %d: Kafka has sent nothing for %lld s, "
-              "not even the end of the log; asking again",
+              "not even the end of the log: assigning it again",
               source->conf->topic, p->id,
               (long long) (now - p->silent) / 1000);
 
-    /* all partitions are assigned again, and the rest may only be slow */
+    /* all partitions are assigned again: the others may only be slow */
     source->patience *= 2;
     source->status.doubt = true;
 
@@ -186,7 +186,7 @@ source_accept(source_t *source, source_partition_t *p,
     if (rkm->offset < p->expected) {
         source->status.dropped++;
         log_limited(&source->drops, "topic \"%s\", partition %d: dropped a "
-                    "record at offset %lld, %lld is due",
+                    "record at offset %lld, as the next offset is %lld",
                     source->conf->topic, p->id, (long long) rkm->offset,
                     (long long) p->expected);
         return false;
@@ -225,7 +225,7 @@ source_verify(source_t *source, source_partition_t *p,
                  "topic \"%s\", partition %d: the record at offset %lld is "
                  "not the one that was stored, so the topic was created "
                  "again; its offsets %lld to %lld would be skipped "
-                 "(\"offsets reset\" says where to go on)",
+                 "(\"offsets reset\" sets where to continue)",
                  source->conf->topic, p->id, (long long) rkm->offset,
                  (long long) p->begin, (long long) p->stored - 1);
     }

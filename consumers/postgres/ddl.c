@@ -1,9 +1,9 @@
-/* The DDL and the grants that a configuration asks for. */
+/* The DDL and the grants that a configuration needs. */
 
 #include "postgres/ddl.h"
 
 
-/* What a daemon does with each of sluice's tables, and nothing else. */
+/* The rights that a daemon needs on a table of schema "sluice". */
 
 typedef struct {
     const char  *table;
@@ -16,7 +16,7 @@ static void ddl_grants(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_column(buf_t *sql, const conf_column_t *column);
 
 
-/* On the target, by mode. */
+/* Its rights on the target, by mode. */
 static const char *const  ddl_modes[] = {
     "INSERT", "SELECT, INSERT", "SELECT, INSERT, UPDATE",
     "SELECT, INSERT, UPDATE, DELETE"
@@ -179,8 +179,8 @@ ddl_target(buf_t *sql, const conf_t *conf)
 
 
 /*
- * PUBLIC may make temporary tables unless an administrator took that away.
- * The database is the one at hand, and its name is not known here.
+ * The right to temporary tables is PUBLIC's unless an administrator revoked it.
+ * The database is the current one, whose name is not known here.
  */
 
 static void

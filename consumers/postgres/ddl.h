@@ -1,4 +1,4 @@
-/* The DDL and the grants that a configuration asks for. */
+/* The DDL and the grants that a configuration needs. */
 
 #ifndef SLUICE_DDL_H
 #define SLUICE_DDL_H
@@ -11,12 +11,12 @@
 
 
 /*
- * The statements that make schema "sluice", or bring it from the version
- * before to this one; in a transaction of their own.  A constant.
+ * The statements that create schema "sluice", or upgrade it from version N-1,
+ * in a transaction of their own.  A constant.
  */
 const char *ddl_own_tables(void);
 
-/* The type of a column that names none, in a table that is yet to be made. */
+/* The type of a column that names none, in a table to be created. */
 const char *ddl_type(const conf_column_t *column);
 
 /* CREATE TABLE IF NOT EXISTS for the target. */
@@ -27,15 +27,15 @@ void ddl_add_column(buf_t *sql, const conf_t *conf,
     const conf_column_t *column);
 
 /*
- * What an administrator runs for a daemon that may do no DDL: schema "sluice",
- * the targets where "create_table" and "evolve" ask for it, and the grants for
- * "role" (NULL: none).  May be run again.
+ * What an administrator runs for a daemon without the right to DDL: schema
+ * "sluice", the tables where "create_table" and "evolve" ask for them, and the
+ * grants for "role" (NULL: none).  It can be run again.
  */
 void ddl_script(buf_t *sql, const conf_t *conf, const char *role);
 
 /*
- * "search_path TO ...;", for a SET before it: the role's default, so that a
- * table's name without a schema means what it means to the daemon.
+ * Appends "search_path TO ...;", which follows SET: the role's default, so
+ * that a table's name without a schema means the table that the daemon finds.
  */
 void ddl_search_path(buf_t *sql, const char *role);
 

@@ -1,4 +1,4 @@
-/* The text of schema "sluice": Sluice's own tables, not a target's. */
+/* The DDL of schema "sluice": its tables and the functions of verify. */
 
 #include "postgres/ddl.h"
 
@@ -6,14 +6,14 @@
 #define DDL_OURS  "cluster_id = $1 AND group_id = $2 AND topic = $3"          \
                   " AND table_name = $4"
 
-/* Whose names are found whatever the caller's search_path is. */
+/* The names in it do not depend on the caller's search_path. */
 #define DDL_FUNCTION  " STABLE SET search_path = pg_catalog LANGUAGE "
 
 /*
- * What verify's functions begin with.  o: what is stored; b: all ranges; r:
- * those that follow each other, each with the end of the one before and the
+ * The begin of verify's functions.  o: the stored offsets; b: all ranges; r:
+ * ranges that follow each other, each with the end of the one before and the
  * start of the one behind; g: gaps inside of these; d: dead letters; dr: r,
- * with how many of these are in it, and at how many offsets.
+ * with the number of dead letters in it, and of their offsets.
  */
 #define DDL_VERIFY                                                            \
     "WITH o AS MATERIALIZED (SELECT partition, next_offset, last_crc"         \
@@ -36,10 +36,10 @@
 
 
 /*
- * Of daemons that start together, one makes the tables while the others wait
+ * Of daemons that start together, one creates the tables while the others wait
  * for its lock.  fillfactor leaves room on a page for the rows that each batch
- * updates.  A version only adds to the one before, by statements that may run
- * again, so daemons of the version before go on meanwhile.
+ * updates.  A version only adds to version N-1, by statements that can be
+ * repeated, so daemons of version N-1 continue meanwhile.
  */
 static const char  ddl_text[] =
     "BEGIN;"
@@ -198,7 +198,7 @@ static const char  ddl_text[] =
     " RETURNS TABLE (partition integer, first bigint, last bigint,"
     " problem text)" DDL_FUNCTION "sql AS $$"
     DDL_VERIFY
-    /* a: how far it had been when it was told to go back */
+    /* a: the stored offset before "offsets reset" went back */
     ", a AS MATERIALIZED (SELECT (x->>'partition')::integer AS p,"
     " max((x->>'from')::bigint) AS n FROM sluice.audit,"
     " jsonb_array_elements(detail->'partitions') x"

@@ -119,7 +119,7 @@ pg_on_notice(void *data, const PGresult *res)
 }
 
 
-/* A key before dbname gives way to the conninfo, a key behind it does not. */
+/* The conninfo, in "dbname", overrides keys before it, not those behind it. */
 
 void
 pg_connect(pg_t *pg)
@@ -186,7 +186,7 @@ pg_poll_connect(pg_t *pg)
 }
 
 
-/* No connection came, or one ended while it was idle. */
+/* A connection could not be made, or ended while it was idle. */
 
 static void
 pg_disconnected(pg_t *pg, const char *error)
@@ -301,7 +301,7 @@ pg_query(pg_t *pg, const char *sql, pg_copy_pt copy, pg_done_pt done,
     log_debug("PostgreSQL: a query of %zu bytes%s", strlen(sql),
               copy ? " with a COPY" : "");
 
-    /* a failure is told from the loop, as every end of a query is */
+    /* pg_tick() reports a failure: "done" is never called from here */
 
     if (PQsendQuery(pg->conn, sql)) {
         pg_flush(pg);
@@ -346,14 +346,14 @@ pg_io(pg_t *pg, short revents)
         pg_feed(pg);
     }
 
-    /* it may have been the end */
+    /* the COPY may have ended just now */
     if (pg->state == PG_BUSY && !pg->query.copying) {
         pg_drain(pg);
     }
 }
 
 
-/* Where it fails, the server's last words may still be read. */
+/* Reports no failure: the server's error may still be read. */
 
 static void
 pg_flush(pg_t *pg)
@@ -363,8 +363,8 @@ pg_flush(pg_t *pg)
 
 
 /*
- * Gives COPY its bytes until the socket is full: PQputCopyData() would go on
- * to buffer without an end.
+ * Gives COPY its bytes until the socket is full: PQputCopyData() would buffer
+ * them without a bound.
  */
 
 static void
@@ -392,7 +392,7 @@ pg_feed(pg_t *pg)
             return;
 
         case -1:
-            /* the server refused already; its report is in the results */
+            /* the server refused already; its error is in the results */
             pg->query.copying = false;
             return;
         }
@@ -444,7 +444,7 @@ pg_drain(pg_t *pg)
 }
 
 
-/* Whether a failed transaction's ROLLBACK has yet to be waited for. */
+/* Ends a failed transaction.  Returns whether a reply is due. */
 
 static bool
 pg_roll_back(pg_t *pg)

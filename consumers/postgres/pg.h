@@ -53,9 +53,9 @@ typedef void (*pg_done_pt)(void *data, const pg_reply_t *reply);
 typedef size_t (*pg_copy_pt)(void *data, const char **chunk);
 
 /*
- * Called when a connection is there ("error" is NULL), and when one failed or
- * was lost while idle, with the server's SQLSTATE or "".  The connection is
- * then closed already.
+ * Called when a connection is made ("error" is NULL), and when one failed or
+ * was lost while idle, with the server's SQLSTATE or "".  In these cases it is
+ * closed already.
  */
 typedef void (*pg_ready_pt)(void *data, const char *error,
     const char *sqlstate);
@@ -91,7 +91,7 @@ int64_t pg_busy_since(const pg_t *pg);
 
 /*
  * Writes the SQLSTATE (6 bytes) of the last failure, of a query or of a
- * connection; "" when it was taken already.
+ * connection, once; "" after that.
  */
 void pg_take_failure(pg_t *pg, char *sqlstate);
 

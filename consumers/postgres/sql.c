@@ -1,4 +1,4 @@
-/* SQL text put together from names and values, each quoted. */
+/* Builds SQL from names and values, each quoted. */
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* SQL text put together from names and values, each quoted. */
+/* Builds SQL from names and values, each quoted. */
 
 #ifndef SLUICE_SQL_H
 #define SLUICE_SQL_H
@@ -33,7 +33,7 @@ void sql_do(buf_t *sql, buf_t *block);
  */
 void sql_begin(buf_t *sql);
 
-/* Number in a column of a result's row. */
+/* The number in a column of a result's row. */
 int64_t sql_number(const PGresult *res, int row, int column);
 
 

@@ -17,7 +17,7 @@ typedef enum {
     SQLSTATE_RETRY,        /* roll back, then the same batch again */
     SQLSTATE_RECONNECT,    /* the session is lost */
     SQLSTATE_FENCED,       /* another daemon took the partition over */
-    SQLSTATE_HOLD          /* wait until somebody mends it; skip nothing */
+    SQLSTATE_HOLD          /* wait until a person mends it; skip nothing */
 } sqlstate_action_t;
 
 
@@ -32,15 +32,15 @@ typedef void (*outcome_pt)(void *data, const outcome_t *outcome);
 
 
 /*
- * What follows from "state", an error's five characters; NULL or "" is
- * SQLSTATE_OK, and nothing else is.  "constraint" is the constraint's name,
+ * The action for an SQLSTATE, an error's five characters; NULL and "" give
+ * SQLSTATE_OK, nothing else does.  "constraint" is the constraint's name,
  * "function" the function of the server's source, each NULL where the report
  * has none.
  */
 sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
     const char *function);
 
-/* What a reply means; "what", "could not do this", begins the reason. */
+/* The outcome of a query; "what", "could not do this", begins the reason. */
 void sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply,
     const char *what);
 

@@ -33,7 +33,7 @@ typedef struct {
 } target_t;
 
 
-/* Of a table that was not looked up; "conf" must outlive it. */
+/* Makes it empty, before the first look-up; "conf" must outlive it. */
 void target_init(target_t *target, const conf_t *conf);
 void target_free(target_t *target);
 

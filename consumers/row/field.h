@@ -1,6 +1,6 @@
 /*
- * What the units of row/ share: a column of the plan, and the conversion
- * under way.  The plan itself is in row.c.
+ * What the units of row/ share: a column of the plan, and the state of a
+ * conversion.  The plan itself is in row.c.
  */
 
 #ifndef SLUICE_FIELD_H

@@ -1,4 +1,4 @@
-/* A record's value, or its event, as one JSON document. */
+/* Parses a record's value, or its CloudEvent, as one JSON document. */
 
 #include <string.h>
 #include <strings.h>

@@ -1,4 +1,4 @@
-/* Decimal numbers as they are written, without a trip through a double. */
+/* Decimal numbers, read digit by digit: a double would lose some. */
 
 #include "row/number.h"
 

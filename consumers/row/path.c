@@ -1,4 +1,4 @@
-/* The JSON Pointers of a plan as one tree, resolved in one walk. */
+/* Finds the fields of all columns in one walk: a tree of JSON Pointers. */
 
 #include <stdlib.h>
 #include <string.h>

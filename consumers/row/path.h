@@ -1,4 +1,4 @@
-/* The JSON Pointers of a plan as one tree, resolved in one walk. */
+/* Finds the fields of all columns in one walk: a tree of JSON Pointers. */
 
 #ifndef SLUICE_PATH_H
 #define SLUICE_PATH_H
@@ -40,7 +40,7 @@ void row_paths_free(row_paths_t *paths);
 uint32_t row_path_add(row_paths_t *paths, const json_pointer_t *pointer);
 uint32_t row_path_add_name(row_paths_t *paths, const char *name);
 
-/* Behind the last pointer.  Returns -1 when memory is short. */
+/* Called after the last pointer.  Returns -1 when memory is short. */
 int row_paths_ready(row_paths_t *paths, bool rest);
 
 /* Fills "found" and "rest" from a document. */

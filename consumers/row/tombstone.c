@@ -1,4 +1,4 @@
-/* A record without a value: the line of the row that is deleted. */
+/* A record without a value becomes the line of the row to delete. */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* A record without a value: the line of the row that is deleted. */
+/* A record without a value becomes the line of the row to delete. */
 
 #ifndef SLUICE_TOMBSTONE_H
 #define SLUICE_TOMBSTONE_H

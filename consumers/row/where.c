@@ -1,4 +1,4 @@
-/* The filter "where": which records become rows at all. */
+/* The filter "where": which records are stored. */
 
 #include <string.h>
 

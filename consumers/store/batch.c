@@ -1,4 +1,4 @@
-/* Records on their way into one transaction: bounded, without any I/O. */
+/* The records of one transaction: bounded in rows and bytes; does no I/O. */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Records on their way into one transaction: bounded, without any I/O. */
+/* The records of one transaction: bounded in rows and bytes; does no I/O. */
 
 #ifndef SLUICE_BATCH_H
 #define SLUICE_BATCH_H
@@ -138,18 +138,18 @@ int batch_add(batch_t *batch, unsigned range, const record_t *record,
 /* Accounts a record that is left out; returns as batch_add(). */
 int batch_filter(batch_t *batch, unsigned range, const record_t *record);
 
-/* Makes a row a dead letter.  Returns -1 when memory is short. */
+/* Turns a row into a dead letter.  Returns -1 when memory is short. */
 int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
     const char *reason);
 
 /* Marks a row, unless it is dead, as a client's retry that takes no effect. */
 void batch_duplicate(batch_t *batch, size_t row);
 
-/* Take back what PostgreSQL found, before the rows are tried again. */
+/* Undo what PostgreSQL found, before the rows are tried again. */
 void batch_forget_faults(batch_t *batch);
 void batch_forget_duplicates(batch_t *batch);
 
-/* The record of a row; the pointers lead into the batch. */
+/* The record of a row, with pointers into the batch. */
 void batch_record(const batch_t *batch, const batch_row_t *row,
     record_t *record);
 

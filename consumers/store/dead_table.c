@@ -1,4 +1,4 @@
-/* Dead letters into sluice.dead_letters, in the transaction of the rows. */
+/* Writes dead letters for the COPY into sluice.dead_letters. */
 
 #include <inttypes.h>
 #include <string.h>

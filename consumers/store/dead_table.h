@@ -1,4 +1,4 @@
-/* Dead letters into sluice.dead_letters, in the transaction of the rows. */
+/* Writes dead letters for the COPY into sluice.dead_letters. */
 
 #ifndef SLUICE_DEAD_TABLE_H
 #define SLUICE_DEAD_TABLE_H
@@ -14,7 +14,7 @@
 typedef struct {
     const conf_t  *conf;
     buf_t          sql;      /* the COPY */
-    buf_t          key;      /* the fields that all of them share */
+    buf_t          key;      /* the fields that are the same in all */
 } dead_table_t;
 
 

@@ -1,6 +1,6 @@
 /*
- * Dead letters into a topic, beside the table: all replicas have them before
- * the transaction commits.
+ * Produces dead letters to a topic, in addition to the table: all replicas
+ * have them before the transaction commits.
  */
 
 #include <inttypes.h>
@@ -36,7 +36,7 @@ struct dead_topic_s {
     const batch_t       *batch;       /* under way, or NULL */
     outcome_pt           done;
     void                *data;
-    uintptr_t            round;       /* tells its reports from late ones */
+    uintptr_t            round;       /* in its reports; late ones differ */
     size_t               row;         /* the next one to produce */
     size_t               left;        /* produced, not yet reported */
     int64_t              deadline;
@@ -421,7 +421,7 @@ dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm, void *opaque)
 }
 
 
-/* Delivery reports and the consumer tell what matters of it. */
+/* Only for debugging: delivery reports and the consumer report what matters. */
 
 static void
 dead_topic_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)

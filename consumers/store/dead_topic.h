@@ -1,6 +1,6 @@
 /*
- * Dead letters into a topic, beside the table: all replicas have them before
- * the transaction commits.
+ * Produces dead letters to a topic, in addition to the table: all replicas
+ * have them before the transaction commits.
  */
 
 #ifndef SLUICE_DEAD_TOPIC_H
@@ -26,10 +26,9 @@ dead_topic_t *dead_topic_create(const conf_t *conf);
 void dead_topic_destroy(dead_topic_t *topic);
 
 /*
- * Produces the batch's dead letters; one batch a time, which must stay until
- * "done".  "done" is called by this function or by dead_topic_poll(), after
- * 10 s at the latest: with SQLSTATE_OK when all of them are in the topic, else
- * any of them may be.
+ * Produces the dead letters of one batch, which must stay until "done".  This
+ * function or dead_topic_poll() calls "done", after 10 s at the latest.
+ * SQLSTATE_OK: all of them are in the topic; else any of them may be.
  */
 void dead_topic_send(dead_topic_t *topic, const batch_t *batch,
     outcome_pt done, void *data);

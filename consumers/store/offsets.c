@@ -354,17 +354,17 @@ offsets_check(offsets_t *o, source_partition_t *p,
     if (p->stored < range->begin) {
         snprintf(reason, size, "topic \"%s\", partition %d: retention removed "
                  "offsets %" PRId64 " to %" PRId64 " before they were stored "
-                 "(\"offsets reset\" says where to go on)", o->conf->topic,
+                 "(\"offsets reset\" sets where to continue)", o->conf->topic,
                  p->id, p->stored, range->begin - 1);
         return -1;
     }
 
     if (p->stored > range->end) {
         snprintf(reason, size, "topic \"%s\", partition %d: offset %" PRId64
-                 " is due but the topic ends at %" PRId64 ": it was created "
-                 "again or cut, and offsets %" PRId64 " to %" PRId64
-                 " would be skipped (\"offsets reset\" says where to go "
-                 "on)", o->conf->topic, p->id, p->stored,
+                 " is the next one but the topic ends at %" PRId64 ": it was "
+                 "created again or cut, and offsets %" PRId64 " to %" PRId64
+                 " would be skipped (\"offsets reset\" sets where to "
+                 "continue)", o->conf->topic, p->id, p->stored,
                  range->end, range->begin, p->stored - 1);
         return -1;
     }

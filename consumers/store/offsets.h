@@ -1,6 +1,6 @@
 /*
- * Offsets in PostgreSQL (sluice.offsets): claimed at assignment, moved in the
- * transaction of the rows.
+ * Offsets in PostgreSQL (sluice.offsets): claimed at each assignment, advanced
+ * in the transaction of the rows.
  */
 
 #ifndef SLUICE_OFFSETS_H
@@ -21,9 +21,9 @@ typedef struct offsets_s  offsets_t;
 
 
 /*
- * Writes what the names of all owners in a group begin with: "sluice:", FNV-1a
- * of group and topic as 16 digits, ":".  With 16 digits more a name has 40 of
- * the 63 bytes PostgreSQL keeps.
+ * Writes the prefix of all owners' names in a group: "sluice:", FNV-1a of group
+ * and topic as 16 digits, ":".  A name has 16 digits more: 40 of the 63 bytes
+ * that PostgreSQL keeps.
  */
 void offsets_prefix(const conf_t *conf, char *prefix);
 
@@ -34,7 +34,7 @@ void offsets_prefix(const conf_t *conf, char *prefix);
 offsets_t *offsets_create(const conf_t *conf, const char *owner);
 void offsets_destroy(offsets_t *offsets);
 
-/* The cluster of the offsets, before all else; -1: memory is short. */
+/* Sets the cluster of the offsets; called first.  -1: memory is short. */
 int offsets_set_cluster(offsets_t *offsets, const char *cluster);
 const char *offsets_cluster(const offsets_t *offsets);
 
@@ -58,13 +58,13 @@ void offsets_claim(offsets_t *offsets, pg_t *pg, lookup_t *lookup,
 void offsets_looked_up(offsets_t *offsets, const lookup_result_t *result);
 
 /*
- * The last string of a batch's transaction: a DO block that moves every range
- * or raises SL001, and COMMIT.
+ * Appends the end of a batch's transaction: a DO block that advances the
+ * offsets of all ranges or raises SL001, and COMMIT.
  */
 void offsets_advance(const offsets_t *offsets, const batch_t *batch,
     buf_t *sql);
 
-/* A statement that raises SL001 unless every range is still this daemon's. */
+/* Appends a statement that raises SL001 unless this daemon's claims stand. */
 void offsets_assert(const offsets_t *offsets, const batch_t *batch,
     buf_t *sql);
 

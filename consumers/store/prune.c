@@ -21,7 +21,7 @@
 #define PRUNE_PAGE   1000     /* ms between two such steps, at least */
 #define PRUNE_TURNS  4        /* rounds in "dedupe.window" */
 
-/* the pause after a step, in times of the step: batches are stored in it */
+/* the pause after a step, as a multiple of its time: batches are stored then */
 #define PRUNE_REST_MORE  2
 #define PRUNE_REST       9
 
@@ -31,10 +31,10 @@
 struct prune_s {
     const conf_t     *conf;
     const offsets_t  *offsets;
-    int64_t           since;      /* ms, monotonic, of this step */
-    int64_t           next;       /* the same of the next one */
+    int64_t           since;      /* ms, monotonic, when this step began */
+    int64_t           next;       /* the same, when the next one is due */
     int64_t           page;       /* of sluice.seen, the next one */
-    bool              begun;      /* at some page */
+    bool              begun;      /* at a random page */
     buf_t             sql;
     log_limit_t       failed;
     outcome_pt        done;
@@ -166,8 +166,8 @@ prune_dead(const prune_t *prune, buf_t *sql)
 
 
 /*
- * After a failure the next pages are tried, as these may fail for ever.  Only a
- * lost connection is a trouble of the daemon.
+ * After a failure the next step takes other pages, as these may always fail.
+ * Only a lost connection is reported to the daemon.
  */
 
 static void
@@ -201,8 +201,8 @@ prune_on_reply(void *data, const pg_reply_t *reply)
 
 
 /*
- * Chooses the next pages; returns ms until their step.  A daemon begins at any
- * page, so that the last ones have their turn however often it starts.
+ * Chooses the next pages; returns ms until their step.  A daemon begins at a
+ * random page: so the last ones are reached even if it restarts often.
  */
 
 static int64_t

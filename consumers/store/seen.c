@@ -5,10 +5,10 @@
  * retries are recognized for any target table, also a partitioned one or one
  * without a key.
  *
- * Retries are few, so one COPY adds all keys of a batch without asking.  If it
- * meets a known key, the transaction begins again with a query for the known
- * ones, and the next batches ask first.  If another daemon is about to add a
- * key, the COPY waits for that daemon and then meets it.
+ * Retries are few, so one COPY adds all keys of a batch without a query.  If a
+ * key is known, the COPY fails: the transaction begins again with a query for
+ * the known keys, and so do the next batches.  If another daemon is about to
+ * add a key, the COPY waits for that daemon, then fails.
  */
 
 #include <endian.h>
@@ -153,7 +153,7 @@ seen_compare(const void *a, const void *b)
 }
 
 
-/* Keeps each key once, and the rows that repeat it beside. */
+/* Keeps each key once; the rows that repeat it go to seen->repeats. */
 
 static void
 seen_merge(seen_t *seen)
@@ -181,9 +181,8 @@ seen_merge(seen_t *seen)
 /*
  * The first column says when keys that are added now expire; the answer has it
  * even if no key is known.  One literal for all keys is read far faster than
- * an array.  LIMIT keeps the plan at one look into the index for each key,
- * whatever the statistics say.  To compile the plan would take longer than to
- * run it.
+ * an array.  LIMIT makes the planner use the index for each key, whatever the
+ * statistics are.  Compiling the plan would take longer than running it.
  */
 
 int

@@ -30,7 +30,7 @@ typedef struct {
     int64_t      ends;        /* us since 2000, when new keys expire */
     size_t       nnew;        /* keys to add */
     bool         expired;     /* some known keys have */
-    bool         own;         /* some came with these records, read before */
+    bool         own;         /* some are of these records, read before */
 
     size_t       next;        /* key to send */
 } seen_t;

@@ -12,7 +12,7 @@
 #include "store/sink_impl.h"
 
 
-#define SINK_STAGED  100    /* batches behind one with a known key */
+#define SINK_STAGED  100    /* batches after one with a known key */
 
 #define SINK_SWEEP   64     /* bad rows between two sweeps */
 
@@ -55,7 +55,7 @@ sink_copy_table(sink_t *sink)
 }
 
 
-/* Whether the span deletes. */
+/* Whether the span has a tombstone. */
 
 static bool
 sink_deletes(const sink_t *sink)

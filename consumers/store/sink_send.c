@@ -1,4 +1,4 @@
-/* What the sink's states share: BEGIN, a query, its bytes, its reply. */
+/* What the sink's states share: BEGIN, sending a query, judging its reply. */
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
     buf_t *out);
 
 
-/* The search for bad rows takes long: it begins only with own offsets. */
+/* The search for bad rows takes long: it begins only if the claims stand. */
 
 void
 sink_open(sink_t *sink)
@@ -116,7 +116,7 @@ sink_chunk(void *data, const char **chunk)
 }
 
 
-/* The next lines that lie together; rows that are not stored part them. */
+/* The next lines without a gap; a row that is not stored makes one. */
 
 static size_t
 sink_lines(sink_t *sink, const char **chunk)
@@ -202,7 +202,7 @@ sink_tuples(sink_t *sink, buf_t *out)
 }
 
 
-/* Behind the row's place and its kind. */
+/* A line behind the row's place and its kind. */
 
 static int
 sink_staged_line(const sink_t *sink, const batch_row_t *row, buf_t *out)
@@ -228,7 +228,7 @@ sink_staged_line(const sink_t *sink, const batch_row_t *row, buf_t *out)
 }
 
 
-/* The text that was sent for want of memory is no row's fault. */
+/* The text that was sent because memory was short is no row's fault. */
 
 void
 sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,

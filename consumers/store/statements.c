@@ -392,8 +392,8 @@ statement_upsert(const statement_parts_t *parts, const char *where,
 
 /*
  * The effect is that of one record after the other: rows before a key's last
- * tombstone are deleted with it.  Rows of the table that are updated or deleted
- * are locked in the keys' order first.
+ * tombstone are deleted with it.  Rows of the table that will be updated or
+ * deleted are locked first, in the keys' order.
  */
 
 static void

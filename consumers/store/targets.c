@@ -1,4 +1,4 @@
-/* The tables of a configuration, ready to take records. */
+/* The tables of a configuration: prepares them and converts their records. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +16,20 @@ typedef struct {
     catalog_t    *catalog;
     row_plan_t   *plan;
     tombstone_t  *tombstone;    /* NULL: a null value is no tombstone */
-    tuples_t      tuples;       /* no kinds: text has to do */
+    tuples_t      tuples;       /* no kinds: rows are sent as text */
 } table_t;
 
 
 struct targets_s {
     const conf_t     *conf;
-    conf_column_t     route_column;  /* what "route" asks for */
+    conf_column_t     route_column;  /* the value that "route" compares */
     row_plan_t       *route;         /* NULL: there is one table */
     buf_t             values;        /* of the routes, as COPY has them, each
                                         with a NUL */
     buf_t             value;
     table_t          *list;
     size_t            n;
-    retry_key_t      *retry_key;     /* NULL: nothing asks for it */
+    retry_key_t      *retry_key;     /* NULL: no "dedupe" */
     char              retry[RETRY_KEY_LEN];
 
     pg_t             *pg;

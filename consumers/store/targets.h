@@ -1,4 +1,4 @@
-/* The tables of a configuration, ready to take records. */
+/* The tables of a configuration: prepares them and converts their records. */
 
 #ifndef SLUICE_TARGETS_H
 #define SLUICE_TARGETS_H
@@ -18,11 +18,11 @@ typedef struct targets_s  targets_t;
 targets_t *targets_create(const conf_t *conf);
 void targets_destroy(targets_t *targets);
 
-/* The cluster of the records, before the first one; -1: memory is short. */
+/* Sets the records' cluster; before the first one.  -1: memory is short. */
 int targets_set_cluster(targets_t *targets, const char *cluster);
 
 /*
- * Makes what is missing, reads the tables' columns and calls "done", with
+ * Creates what is missing, reads the tables' columns and calls "done", with
  * SQLSTATE_OK when all tables are ready.  "pg" must be idle.
  */
 void targets_prepare(targets_t *targets, pg_t *pg, outcome_pt done,

@@ -1,4 +1,4 @@
-/* Lines of COPY's text format become tuples of its binary format. */
+/* Turns lines of COPY's text format into tuples of its binary format. */
 
 #include <endian.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * Lines of COPY's text format become tuples of its binary format.  PostgreSQL
- * takes a quarter less time for tuples: it neither looks for delimiters nor
- * reads digits.
+ * Turns lines of COPY's text format into tuples of its binary format.
+ * PostgreSQL takes a quarter less time for tuples: it neither looks for
+ * delimiters nor reads digits.
  */
 
 #ifndef SLUICE_TUPLES_H

@@ -1,6 +1,6 @@
 /*
- * Ends backends that block this daemon: a gone or stopped daemon of the same
- * group may have left one that holds a row or a key.
+ * Ends backends that block this daemon: a daemon of the same group that is
+ * gone or stopped may have left one that locks a row or a key.
  */
 
 #ifndef SLUICE_UNBLOCK_H
@@ -26,8 +26,8 @@ unblock_t *unblock_create(const conf_t *conf, offsets_t *offsets,
 void unblock_destroy(unblock_t *unblock);
 
 /*
- * Looks for a blocking backend once the main connection has waited for long,
- * since "since" (0: it does not wait).  "claiming": it waits for the offsets.
+ * Looks for a blocking backend if the main connection waits for long; "since"
+ * says since when (0: it does not).  "claiming": it waits for the offsets.
  * Returns ms until the next call is due, -1 for none.  Times are ms of the
  * monotonic clock.
  */

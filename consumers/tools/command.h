@@ -1,4 +1,4 @@
-/* Subcommands: a description of each, and the code that runs one. */
+/* Subcommands: the description of one, and the code that runs it. */
 
 #ifndef SLUICE_COMMAND_H
 #define SLUICE_COMMAND_H

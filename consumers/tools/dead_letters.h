@@ -1,4 +1,4 @@
-/* Which dead letters an action of "dead-letters" is about. */
+/* The dead letters that a subcommand of "dead-letters" was told to take. */
 
 #ifndef SLUICE_DEAD_LETTERS_H
 #define SLUICE_DEAD_LETTERS_H

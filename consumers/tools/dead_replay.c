@@ -1,8 +1,7 @@
 /*
- * Stores dead letters in the table as their records would be stored now: by
- * the daemon's own plan of rows, mode and search for bad rows.  Where the
- * daemon's transaction advances offsets, this one deletes the dead letters
- * that became rows.
+ * Stores dead letters in the table as a daemon would store their records now:
+ * by its own code for rows, modes and the search for bad rows.  Its transaction
+ * advances offsets; this one deletes the dead letters that became rows.
  */
 
 #include <inttypes.h>
@@ -398,7 +397,7 @@ replay_commit(void *data, const batch_t *batch, buf_t *sql)
     }
 
     buf_addf(&block, ");GET DIAGNOSTICS n = ROW_COUNT;IF n <> %zu THEN RAISE"
-             " EXCEPTION 'somebody else replays or purges them' USING"
+             " EXCEPTION 'another command replays or purges them' USING"
              " ERRCODE='SL001';END IF;END", n);
 
     sql_do(sql, &block);

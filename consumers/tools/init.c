@@ -1,4 +1,4 @@
-/* The subcommand init: makes files to start from, of a sample event. */
+/* The subcommand init: makes the files of a new topic from a sample event. */
 
 #include <ctype.h>
 #include <errno.h>

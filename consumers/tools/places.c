@@ -1,4 +1,4 @@
-/* Which columns of the table tell the record that a row was made of. */
+/* The columns that tell from which record a row comes. */
 
 #include <string.h>
 

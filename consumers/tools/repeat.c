@@ -1,4 +1,4 @@
-/* Whether records may be read a second time without spoiling rows. */
+/* Checks whether records can be stored a second time without damage. */
 
 #include <inttypes.h>
 #include <string.h>

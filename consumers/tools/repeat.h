@@ -1,4 +1,4 @@
-/* Whether records may be read a second time without spoiling rows. */
+/* Checks whether records can be stored a second time without damage. */
 
 #ifndef SLUICE_REPEAT_H
 #define SLUICE_REPEAT_H
@@ -8,9 +8,9 @@
 
 
 /*
- * Checks that the topic is the one whose records are stored, and that a record
- * that is read twice leaves one row in each table.  tool->log must be known.
- * Returns 0, or -1 after an error line that names the way out.
+ * Checks that the topic was not created again since its records were stored,
+ * and that a record stored twice makes one row in each table.  tool->log must
+ * be known.  Returns 0, or -1 after an error line that names the way out.
  */
 int repeat_check(tool_t *tool);
 

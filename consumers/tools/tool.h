@@ -1,6 +1,6 @@
 /*
- * What the subcommands share: connections to PostgreSQL and Kafka.  What
- * returns -1 or NULL here has written an error line.
+ * What the subcommands share: connections to PostgreSQL and Kafka.  A function
+ * that returns -1 or NULL has written an error line.
  *
  * Room: subcommands, one a file; each connects, does one thing and ends.
  */

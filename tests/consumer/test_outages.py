@@ -199,7 +199,7 @@ def test_kafka_killed_and_back(own_kafka, own_topics, consumer, database):
         wait_for(lambda s=sent: count(database) == s + 1000, 30, "rows")
         before = len(daemon.log().splitlines())
         own_kafka.kill()
-        wait_for(lambda: away(daemon) or "taken back" in daemon.log(), 20,
+        wait_for(lambda: away(daemon) or "were revoked" in daemon.log(), 20,
                  "it says so")
         wait_for(lambda: up(daemon) == (0, 1), 20, "the metrics say so")
         own_kafka.start()

@@ -294,7 +294,7 @@ def test_sighup_refuses_what_cannot_be_used(consumer, topics, database,
     daemon.process.send_signal(signal.SIGHUP)
     boss.wait("RELOADING=1", start=start)
     boss.wait("READY=1", start=start)
-    daemon.wait_log("going on as before: .*" + re.escape(words))
+    daemon.wait_log("the old one stays: .*" + re.escape(words))
     topics.produce(topic, ['{"id":1}'])
     wait_for(lambda: database.try_count("t") == 1, 20, "it goes on")
     daemon.file.write_text(old)
