@@ -146,7 +146,7 @@ def test_a_hold_is_said_once(consumer, topics, database):
     assert daemon.log().count("going on: ") == 1
 
 
-def test_a_topic_deleted_and_made_again_holds_and_names_the_range(
+def test_a_topic_deleted_and_created_again_holds_and_names_the_range(
         consumer, topics, database):
     database.query("CREATE TABLE t (n integer, off bigint)")
     topic = topics.create()
@@ -167,9 +167,9 @@ def test_a_topic_deleted_and_made_again_holds_and_names_the_range(
 
 
 @pytest.mark.parametrize("again", ["at once", "later"])
-def test_a_topic_made_again_under_the_daemon_holds(consumer, topics,
+def test_a_topic_recreated_under_the_daemon_holds(consumer, topics,
                                                    database, again):
-    """Filled past the stored offset, where librdkafka would read on."""
+    """Filled past the stored offset, where librdkafka would continue."""
     database.query("CREATE TABLE t (n integer, off bigint)")
     database.query("CREATE TABLE u (n integer, off bigint)")
     topic = topics.create()
@@ -205,7 +205,7 @@ def test_a_topic_made_again_under_the_daemon_holds(consumer, topics,
     assert numbers(database) == list(range(20))
 
 
-def test_a_topic_made_again_and_shorter_holds(consumer, topics, database):
+def test_a_topic_recreated_and_shorter_holds(consumer, topics, database):
     database.query("CREATE TABLE t (n integer, off bigint)")
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})

@@ -319,8 +319,7 @@ def test_reset_back_where_rows_stay_single(filled, consumer, database):
 
 
 @pytest.mark.parametrize("count", [5, 30])
-def test_reset_back_in_a_topic_that_was_made_again(consumer, topics, database,
-                                                   count):
+def test_reset_back_in_a_recreated_topic(consumer, topics, database, count):
     """Its records have the offsets of rows that are there: "ignore" would
     drop them unseen.  Another table takes them all."""
     database.query("CREATE TABLE t (n integer PRIMARY KEY, part integer,"

@@ -236,8 +236,8 @@ def test_no_more_descriptors(nginx, topics, load):
 @long_only
 def test_a_broker_is_found_again_without_descriptors(nginx, own_kafka,
                                                      own_topics):
-    """The last descriptors are gone when the broker's connection has to be
-    made anew."""
+    """No descriptor is left when the broker's connection has to be made
+    again."""
     name = own_topics.create()
     server = nginx(CONF, TOPIC=name, QUEUE="8m", KAFKA=own_kafka.bootstrap,
                    prefix=["prlimit", "--nofile=48:48"])

@@ -127,7 +127,7 @@ typedef struct {
     size_t        goal;           /* records a partition will have */
     int64_t       produce;        /* ms, when the next comes */
     sim_log_t     logs[SIM_PARTITIONS];
-    sim_log_t     old[SIM_PARTITIONS];   /* of before it was made again */
+    sim_log_t     old[SIM_PARTITIONS];   /* of before it was recreated */
     bool          made;           /* the topic was, once a history */
     bool          helped;         /* the offsets are of the new one */
     bool          resetting;      /* somebody wants to, daemons have to go */
@@ -156,7 +156,7 @@ void sim_stop(sim_member_t *m);
 /* sim_topic.c: the topic's log and the group. */
 void sim_topic_reset(void);
 void sim_produce(void);
-/* The topic is deleted and made again: other records, the same offsets. */
+/* Deletes the topic and creates it again: other records, the same offsets. */
 void sim_make_again(void);
 const sim_record_t *sim_find(int64_t id);
 void sim_group_change(void);

@@ -111,7 +111,7 @@ sim_make_again(void)
     sim_log_t     *log;
     sim_member_t  *m;
 
-    sim_say("the topic is made again");
+    sim_say("the topic is created again");
     memcpy(sim.old, sim.logs, sizeof(sim.old));
     sim.made = true;
     sim.goal = 1 + sim_random((uint32_t) sim.goal);
