@@ -158,6 +158,9 @@ uint32_t json_member(const json_doc_t *doc, uint32_t object,
  */
 const uint8_t *json_utf8(const uint8_t *p, const uint8_t *end);
 
+/* Writes a code point as UTF-8, at most 4 bytes.  Returns behind them. */
+char *json_put_utf8(char *p, uint32_t c);
+
 /* The value of a hexadecimal digit, or -1. */
 
 static inline int

@@ -210,6 +210,24 @@ json_utf8(const uint8_t *p, const uint8_t *end)
 }
 
 
+char *
+json_put_utf8(char *p, uint32_t c)
+{
+    size_t  i, n;
+
+    n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+    for (i = n - 1; i; i--) {
+        p[i] = (char) (0x80 | (c & 0x3f));
+        c >>= 6;
+    }
+
+    p[0] = (char) (n == 1 ? c : (0xf00U >> n & 0xff) | c);
+
+    return p + n;
+}
+
+
 /* Decodes the escape at *pp, which was checked, and steps over it. */
 
 static size_t
@@ -229,34 +247,13 @@ json_decode(const uint8_t **pp, char *out)
     c = (uint32_t) json_hex4(p + 2, p + 6);
     *pp = p + 6;
 
-    if (c < 0x80) {
-        out[0] = (char) c;
-        return 1;
+    if (c >= 0xd800 && c <= 0xdfff) {
+        c = 0x10000 + ((c - 0xd800) << 10)
+            + ((uint32_t) json_hex4(p + 8, p + 12) - 0xdc00);
+        *pp = p + 12;
     }
 
-    if (c < 0x800) {
-        out[0] = (char) (0xc0 | c >> 6);
-        out[1] = (char) (0x80 | (c & 0x3f));
-        return 2;
-    }
-
-    if (c < 0xd800 || c > 0xdfff) {
-        out[0] = (char) (0xe0 | c >> 12);
-        out[1] = (char) (0x80 | (c >> 6 & 0x3f));
-        out[2] = (char) (0x80 | (c & 0x3f));
-        return 3;
-    }
-
-    c = 0x10000 + ((c - 0xd800) << 10)
-        + ((uint32_t) json_hex4(p + 8, p + 12) - 0xdc00);
-    *pp = p + 12;
-
-    out[0] = (char) (0xf0 | c >> 18);
-    out[1] = (char) (0x80 | (c >> 12 & 0x3f));
-    out[2] = (char) (0x80 | (c >> 6 & 0x3f));
-    out[3] = (char) (0x80 | (c & 0x3f));
-
-    return 4;
+    return (size_t) (json_put_utf8(out, c) - out);
 }
 
 

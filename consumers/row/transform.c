@@ -139,24 +139,6 @@ row_code_point(const char *s, wint_t *c)
 }
 
 
-static char *
-row_put_code_point(char *p, wint_t c)
-{
-    size_t  i, n;
-
-    n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-
-    for (i = n - 1; i; i--) {
-        p[i] = (char) (0x80 | (c & 0x3f));
-        c >>= 6;
-    }
-
-    p[0] = (char) (n == 1 ? c : (0xf00U >> n & 0xff) | c);
-
-    return p + n;
-}
-
-
 /* By Unicode's simple mappings: one code point for one. */
 
 static int
@@ -176,8 +158,8 @@ row_case(locale_t locale, bool upper, const char **s, size_t *len, buf_t *out)
 
     for (i = 0; i < *len; ) {
         i += row_code_point(*s + i, &c);
-        p = row_put_code_point(p, upper ? towupper_l(c, locale)
-                                        : towlower_l(c, locale));
+        p = json_put_utf8(p, upper ? towupper_l(c, locale)
+                                   : towlower_l(c, locale));
     }
 
     *s = out->data;
