@@ -1,5 +1,6 @@
 /* A growing run of bytes, kept from one use to the next. */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,33 @@ bool
 buf_failed(const buf_t *buf)
 {
     return buf->len == BUF_BROKEN;
+}
+
+
+int
+buf_load(buf_t *buf, const char *path, size_t max)
+{
+    int     err;
+    FILE   *fp;
+    size_t  n;
+
+    fp = fopen(path, "re");
+    if (fp == NULL) {
+        return -1;
+    }
+
+    err = ENOMEM;
+
+    if (buf_reserve(buf, max + 1) == 0) {
+        n = fread(buf->data + buf->len, 1, max + 1, fp);
+        err = ferror(fp) ? errno : n > max ? EFBIG : 0;
+        buf->len += n;
+    }
+
+    fclose(fp);
+    errno = err;
+
+    return err ? -1 : 0;
 }
 
 

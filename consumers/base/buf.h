@@ -41,6 +41,13 @@ void buf_addf(buf_t *buf, const char *fmt, ...)
 bool buf_failed(const buf_t *buf);
 
 
+/*
+ * Appends the bytes of a file, at most "max".  Returns 0, or -1 with the reason
+ * in errno, EFBIG for a longer file.
+ */
+int buf_load(buf_t *buf, const char *path, size_t max);
+
+
 static inline int
 buf_reserve(buf_t *buf, size_t n)
 {

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "conf/check.h"
 #include "conf/keys.h"
 
@@ -69,44 +69,21 @@ conf_file(conf_reader_t *cr, conf_t *conf)
 const conf_t *
 conf_read(const char *file, char *err)
 {
-    char          *text;
-    FILE          *fp;
-    size_t         len;
+    buf_t          text;
     const conf_t  *conf;
 
-    fp = fopen(file, "re");
-    if (fp == NULL) {
-        snprintf(err, CONF_ERROR_MAX, "%s: %s", file, strerror(errno));
-        return NULL;
-    }
-
     conf = NULL;
-    text = malloc(CONF_FILE_MAX + 1);
+    memset(&text, 0, sizeof(buf_t));
 
-    if (text == NULL) {
-        snprintf(err, CONF_ERROR_MAX, "%s: out of memory", file);
-        goto failed;
+    if (buf_load(&text, file, CONF_FILE_MAX) == 0) {
+        conf = conf_parse(file, text.data, text.len, err);
+
+    } else {
+        snprintf(err, CONF_ERROR_MAX, "%s: %s", file,
+                 errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
     }
 
-    len = fread(text, 1, CONF_FILE_MAX + 1, fp);
-
-    if (ferror(fp)) {
-        snprintf(err, CONF_ERROR_MAX, "%s: %s", file, strerror(errno));
-        goto failed;
-    }
-
-    if (len > CONF_FILE_MAX) {
-        snprintf(err, CONF_ERROR_MAX, "%s: larger than %d bytes", file,
-                 CONF_FILE_MAX);
-        goto failed;
-    }
-
-    conf = conf_parse(file, text, len, err);
-
-failed:
-
-    free(text);
-    fclose(fp);
+    buf_free(&text);
 
     return conf;
 }

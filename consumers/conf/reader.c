@@ -243,8 +243,9 @@ conf_resolve(conf_reader_t *cr, uint32_t token)
 static char *
 conf_get_file(conf_reader_t *cr, uint32_t token)
 {
-    char    *path, *found, text[CONF_SECRET_MAX + 1];
-    FILE    *fp;
+    int      rc;
+    char    *path, *found;
+    buf_t    text;
     size_t   len;
 
     path = conf_expand_text(cr, cr->words[token].text);
@@ -252,31 +253,29 @@ conf_get_file(conf_reader_t *cr, uint32_t token)
         return NULL;
     }
 
-    fp = fopen(path, "re");
-    if (fp == NULL) {
-        conf_fail(cr, token, "could not open \"%s\": %s", path,
-                  strerror(errno));
-        return NULL;
-    }
-
     found = NULL;
-    len = fread(text, 1, sizeof(text), fp);
+    memset(&text, 0, sizeof(buf_t));
+    rc = buf_load(&text, path, CONF_SECRET_MAX);
+    len = text.len;
 
-    if (ferror(fp) || len == sizeof(text) || memchr(text, '\0', len)) {
+    if (rc == -1 || (len && memchr(text.data, '\0', len))) {
         conf_fail(cr, token, "could not read \"%s\": %s", path,
-                  ferror(fp) ? strerror(errno) : "not a text of "
-                  "less than 64 KiB");
+                  rc == -1 && errno != EFBIG ? strerror(errno)
+                  : "not a text of less than 64 KiB");
 
     } else {
-        while (len && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
+        while (len && strchr("\r\n", text.data[len - 1])) {
             len--;
         }
 
-        found = conf_copy(cr, text, len);
+        found = conf_copy(cr, text.data, len);
     }
 
-    explicit_bzero(text, sizeof(text));
-    fclose(fp);
+    if (text.data) {
+        explicit_bzero(text.data, text.size);
+    }
+
+    buf_free(&text);
 
     return found;
 }

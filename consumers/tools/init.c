@@ -26,8 +26,7 @@ typedef struct {
     const char  *directory;
 
     char         own_name[INIT_NAME_MAX + 1];
-    char        *text;         /* the sample */
-    size_t       len;
+    buf_t        text;         /* the sample */
     json_doc_t   doc;
     buf_t        schema;
     buf_t        conf;
@@ -46,7 +45,6 @@ typedef struct {
 static int init_check(tool_t *tool);
 static int init_run(tool_t *tool);
 static int init_read(init_t *init);
-static int init_parse(init_t *init);
 static int init_make(init_t *init);
 static void init_schema(const init_t *init, buf_t *out, uint32_t token,
     int indent);
@@ -134,7 +132,7 @@ init_run(tool_t *tool)
     init = (init_t *) tool;
     rc = -1;
 
-    if (init_read(init) == 0 && init_parse(init) == 0 && init_make(init) == 0
+    if (init_read(init) == 0 && init_make(init) == 0
         && init_write(init, ".schema.json", &init->schema) == 0
         && init_write(init, ".json", &init->conf) == 0
         && init_write(init, ".sql", &init->sql) == 0)
@@ -152,7 +150,7 @@ init_run(tool_t *tool)
     buf_free(&init->conf);
     buf_free(&init->sql);
     json_doc_free(&init->doc);
-    free(init->text);
+    buf_free(&init->text);
 
     return rc;
 }
@@ -161,42 +159,18 @@ init_run(tool_t *tool)
 static int
 init_read(init_t *init)
 {
-    int    rc;
-    FILE  *fp;
-
-    init->text = malloc(INIT_SAMPLE_MAX + 1);
-    fp = fopen(init->sample, "re");
-
-    if (init->text == NULL || fp == NULL) {
-        report_error("%s: %s", init->sample, strerror(errno));
-        if (fp) {
-            fclose(fp);
-        }
-        return -1;
-    }
-
-    init->len = fread(init->text, 1, INIT_SAMPLE_MAX + 1, fp);
-    rc = ferror(fp) || init->len > INIT_SAMPLE_MAX ? -1 : 0;
-
-    if (rc == -1) {
-        report_error("%s: %s", init->sample, ferror(fp)
-                     ? strerror(errno) : "larger than 1 MiB");
-    }
-
-    fclose(fp);
-
-    return rc;
-}
-
-
-static int
-init_parse(init_t *init)
-{
     unsigned      line, column;
     json_error_t  err;
 
-    if (json_parse(&init->doc, init->text, init->len, &err) == -1) {
-        json_position(init->text, init->len, err.offset, &line, &column);
+    if (buf_load(&init->text, init->sample, INIT_SAMPLE_MAX) == -1) {
+        report_error("%s: %s", init->sample,
+                     errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
+        return -1;
+    }
+
+    if (json_parse(&init->doc, init->text.data, init->text.len, &err) == -1) {
+        json_position(init->text.data, init->text.len, err.offset, &line,
+                      &column);
         report_error("%s:%u:%u: %s", init->sample, line, column, err.reason);
         return -1;
     }
@@ -260,7 +234,7 @@ init_schema(const init_t *init, buf_t *out, uint32_t token, int indent)
         if (init->doc.tokens[name + 1].type != JSON_NULL) {
             n = &init->doc.tokens[name];
             buf_addf(out, "%s\"%.*s\"", comma ? ", " : "",
-                     (int) (n->end - n->start), init->text + n->start);
+                     (int) (n->end - n->start), init->text.data + n->start);
             comma = true;
         }
     }
@@ -273,7 +247,7 @@ init_schema(const init_t *init, buf_t *out, uint32_t token, int indent)
         n = &init->doc.tokens[name];
         buf_addf(out, "%s\n%*s\"%.*s\": ", name == token + 1 ? "" : ",",
                  indent + 8, "", (int) (n->end - n->start),
-                 init->text + n->start);
+                 init->text.data + n->start);
         init_schema(init, out, name + 1, indent + 8);
     }
 
@@ -370,7 +344,7 @@ init_kind(const init_t *init, uint32_t token)
     const json_token_t  *t;
 
     t = &init->doc.tokens[token];
-    s = init->text + t->start;
+    s = init->text.data + t->start;
     len = t->end - t->start;
 
     switch (t->type) {

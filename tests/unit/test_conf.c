@@ -66,7 +66,7 @@ static const case_t  errors[] = {
       "f:3: property \"test.mock.num.brokers\" cannot be given: it is for "
       "librdkafka's own tests" },
     { HEAD "\"kafka\": {\n\"sasl.password\": { \"file\": \"/nonexistent\" } "
-      "},\n" PG COLS "}", "f:3: could not open \"/nonexistent\": No such "
+      "},\n" PG COLS "}", "f:3: could not read \"/nonexistent\": No such "
       "file or directory" },
     { HEAD "\"kafka\": {\n\"sasl.password\": { \"fil\": \"x\" } },\n" PG COLS
       "}", "f:3: \"sasl.password\" must be a string or { \"file\": PATH }" },
