@@ -82,7 +82,8 @@ pkg_libs = $(shell pkg-config --libs $(packages))
 
 sources = $(wildcard common/*/*.c consumers/*.c consumers/*/*.c)
 objects = $(sources:%.c=$(OUT)/obj/%.o)
-test_objects = $(sources:%.c=$(OUT)/obj-test/%.o)
+test_objects = $(patsubst %.c,$(OUT)/obj-test/%.o, \
+    $(sources) tests/lib/testpoint.c)
 library = $(filter-out %/consumers/main.o,$(objects))
 units = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 

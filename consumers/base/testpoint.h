@@ -1,4 +1,4 @@
-/* Named places at which a test stops or kills the daemon. */
+/* Places at which a test stops or kills the daemon: tests/lib/testpoint.c. */
 
 #ifndef SLUICE_TESTPOINT_H
 #define SLUICE_TESTPOINT_H

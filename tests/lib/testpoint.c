@@ -1,14 +1,14 @@
-/* Named places at which a test stops or kills the daemon. */
-
-#include "base/testpoint.h"
-
-#ifdef SLUICE_TEST_POINTS
+/*
+ * Stops or kills the daemon at a named place.  Linked only into the daemon of
+ * the tests.
+ */
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/testpoint.h"
 
 
 void
@@ -64,10 +64,3 @@ testpoint_group(const char *group)
 
     return other ? other : group;
 }
-
-#else
-
-/* ISO C wants a declaration in every file */
-typedef int  testpoint_unused_t;
-
-#endif
