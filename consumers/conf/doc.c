@@ -163,6 +163,7 @@ doc_json(void)
 
         const char *const  members[][2] = {
             { "path", key->path },
+            { "also", key->also },
             { "kind", doc_kinds[key->kind].name },
             { "takes", takes },
             { "min", key->min },
@@ -177,6 +178,7 @@ doc_json(void)
         object = cJSON_CreateObject();
         cJSON_AddItemToArray(list, object);
         cJSON_AddBoolToObject(object, "required", key->required);
+        cJSON_AddBoolToObject(object, "also_required", key->also_required);
 
         for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
             if (members[i][1]) {

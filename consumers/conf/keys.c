@@ -13,6 +13,9 @@
 #define FIELD(name)   .offset = offsetof(conf_t, name)
 #define COLUMN(name)  .offset = offsetof(conf_column_t, name)
 
+/* each table of "route" has this key too */
+#define ROUTE_TOO     .also = "route.tables.*"
+
 #define TRANSFORM \
     "{ \"anyOf\": [ { \"enum\": [\"trim\", \"lower\", \"upper\", " \
     "\"sha256\", \"mask\", \"cast\"] }, { \"type\": \"object\", " \
@@ -57,23 +60,24 @@ const conf_key_t  conf_keys[] = {
       .doc = "How to reach PostgreSQL: a conninfo string or URI of libpq. A "
              "password is better kept in a `.pgpass` or service file." },
 
-    { "table", CONF_TEXT, .set = conf_set_table,
-      .form = "`NAME` or `SCHEMA.NAME`", .example = "\"shop.orders\"",
+    { "table", CONF_TEXT, ROUTE_TOO, .also_required = true,
+      .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
+      .example = "\"shop.orders\"",
       .doc = "The table that takes the rows, named as in the catalogue. It "
              "is part of the key of the stored offsets. `table` and "
              "`columns` are required unless `route` names every table." },
 
-    { "create_table", CONF_BOOL, FIELD(create_table), .fallback = "false",
-      .example = "true",
+    { "create_table", CONF_BOOL, ROUTE_TOO, FIELD(create_table),
+      .fallback = "false", .example = "true",
       .doc = "Create the table from `columns` if it is absent. "
              "`sluice-consumer print-ddl` shows the SQL." },
 
-    { "evolve", CONF_ENUM, FIELD(evolve), .choices = "hold|add",
+    { "evolve", CONF_ENUM, ROUTE_TOO, FIELD(evolve), .choices = "hold|add",
       .fallback = "\"hold\"", .example = "\"add\"",
       .doc = "What to do if the table lacks a column: hold and report it, "
              "or add the column." },
 
-    { "mode", CONF_ENUM, FIELD(mode),
+    { "mode", CONF_ENUM, ROUTE_TOO, FIELD(mode),
       .choices = "append|ignore|upsert|upsert_delete",
       .fallback = "\"append\"", .example = "\"upsert\"",
       .doc = "What happens if a row with the same key exists. `append` "
@@ -81,18 +85,19 @@ const conf_key_t  conf_keys[] = {
              "replaces it, the last record wins; `upsert_delete` is "
              "`upsert`, and a record without a value deletes the row." },
 
-    { "key", CONF_NAMES, FIELD(key), .example = "[\"order_id\"]",
+    { "key", CONF_NAMES, ROUTE_TOO, FIELD(key), .example = "[\"order_id\"]",
       .doc = "The columns of the unique constraint that decides which rows "
              "are the same; required for every `mode` except `append`. "
              "`ignore` may omit it: then any unique constraint counts." },
 
-    { "newer", CONF_STRING, FIELD(newer), .example = "\"updated_at\"",
+    { "newer", CONF_STRING, ROUTE_TOO, FIELD(newer),
+      .example = "\"updated_at\"",
       .doc = "For `upsert`: a column that grows with every change. A "
              "record whose value is null or less than the row's changes "
              "nothing." },
 
-    { "columns", CONF_CUSTOM, .set = conf_set_columns,
-      .form = "an object of columns, or `auto`",
+    { "columns", CONF_CUSTOM, ROUTE_TOO, .also_required = true,
+      .set = conf_set_columns, .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
                 "\"pattern\": \"^auto$\"",
       .example = "{ \"id\": \"/id\", \"at\": { \"meta\": \"timestamp\" } }",
@@ -169,7 +174,7 @@ const conf_key_t  conf_keys[] = {
              "and booleans in any spelling that loses nothing: `\"12.0\"` "
              "is the integer 12, 1 is true." },
 
-    { "rest", CONF_STRING, FIELD(rest), .example = "\"more\"",
+    { "rest", CONF_STRING, ROUTE_TOO, FIELD(rest), .example = "\"more\"",
       .doc = "A json or jsonb column that takes, as an object, the members "
              "of the value with which no column's path begins." },
 
@@ -241,44 +246,10 @@ const conf_key_t  conf_keys[] = {
       .schema = "\"type\": \"object\", \"minProperties\": 1",
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
-      .doc = "The table of each value. A string names another value and "
-             "shares its table." },
-
-    { "route.tables.*.table", CONF_TEXT, .required = true,
-      .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
-      .example = "\"shop.orders\"",
-      .doc = "The table, as above; the keys below belong to it." },
-
-    { "route.tables.*.create_table", CONF_BOOL, FIELD(create_table),
-      .fallback = "false", .example = "true",
-      .doc = "Create the table if it is absent." },
-
-    { "route.tables.*.evolve", CONF_ENUM, FIELD(evolve),
-      .choices = "hold|add", .fallback = "\"hold\"", .example = "\"add\"",
-      .doc = "What to do if the table lacks a column." },
-
-    { "route.tables.*.mode", CONF_ENUM, FIELD(mode),
-      .choices = "append|ignore|upsert|upsert_delete",
-      .fallback = "\"append\"", .example = "\"upsert\"",
-      .doc = "What happens if a row with the same key exists." },
-
-    { "route.tables.*.key", CONF_NAMES, FIELD(key),
-      .example = "[\"order_id\"]",
-      .doc = "The columns that decide which rows are the same." },
-
-    { "route.tables.*.newer", CONF_STRING, FIELD(newer),
-      .example = "\"updated_at\"",
-      .doc = "The column that shows which record is stale." },
-
-    { "route.tables.*.columns", CONF_CUSTOM, .required = true,
-      .set = conf_set_columns, .form = "an object of columns, or `auto`",
-      .schema = "\"type\": [\"object\", \"string\"]",
-      .example = "{ \"id\": \"/id\" }",
-      .doc = "What fills the table's columns; a column takes the keys of "
-             "`columns.*`." },
-
-    { "route.tables.*.rest", CONF_STRING, FIELD(rest), .example = "\"more\"",
-      .doc = "The column that takes the other members." },
+      .doc = "The table of each value, an object with the keys `table`, "
+             "`create_table`, `evolve`, `mode`, `key`, `newer`, `columns` "
+             "and `rest` as above; `table` and `columns` are required. A "
+             "string names another value and shares its table." },
 
     { "batch", CONF_SECTION,
       .doc = "When a batch ends: at the first of these bounds." },

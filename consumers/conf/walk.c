@@ -11,7 +11,7 @@
 
 
 static int conf_unknown(conf_reader_t *cr, uint32_t name, const char *parent);
-static int conf_absent(conf_reader_t *cr, uint32_t object,
+static int conf_absent(conf_reader_t *cr, uint32_t object, const char *parent,
     const conf_key_t *key, void *scope);
 static int conf_set_number(conf_reader_t *cr, const conf_key_t *key,
     uint32_t token, int64_t *number);
@@ -51,13 +51,17 @@ static const struct {
 };
 
 
-/* The key's own name if it lies right below the path "parent", else NULL. */
+/* The key's own name if the object at the path "parent" has it, else NULL. */
 
 static const char *
 conf_below(const conf_key_t *key, const char *parent)
 {
     size_t       len;
     const char  *name;
+
+    if (key->also && strcmp(key->also, parent) == 0) {
+        return key->path;
+    }
 
     len = strlen(parent);
     name = key->path + len + (len > 0);
@@ -122,7 +126,7 @@ conf_walk(conf_reader_t *cr, uint32_t object, const char *parent, void *scope)
 
     for (key = cr->keys; key->path; key++) {
         if (!seen[key - cr->keys] && conf_below(key, parent)
-            && conf_absent(cr, object, key, scope) == -1)
+            && conf_absent(cr, object, parent, key, scope) == -1)
         {
             return -1;
         }
@@ -175,17 +179,21 @@ conf_unknown(conf_reader_t *cr, uint32_t name, const char *parent)
 /* A default is JSON of its own and is read as the file is. */
 
 static int
-conf_absent(conf_reader_t *cr, uint32_t object, const conf_key_t *key,
-    void *scope)
+conf_absent(conf_reader_t *cr, uint32_t object, const char *parent,
+    const conf_key_t *key, void *scope)
 {
     int            rc;
+    bool           required;
     conf_reader_t  own;
+
+    required = key->also && strcmp(key->also, parent) == 0
+               ? key->also_required : key->required;
 
     if (key->kind == CONF_SECTION) {
         return conf_walk(cr, JSON_NONE, key->path, scope);
     }
 
-    if (key->required && object != JSON_NONE) {
+    if (required && object != JSON_NONE) {
         return conf_fail(cr, object, "key \"%s\" is missing", conf_name(key));
     }
 

@@ -38,6 +38,8 @@ struct conf_key_s {
     const char   *path;        /* "batch.rows"; "*" stands for any name */
     conf_kind_t   kind;
     bool          required;
+    const char   *also;        /* a path whose object has this key too, */
+    bool          also_required;    /* and has to have it */
     conf_set_t   *set;         /* NULL: fills the field of the kind */
     size_t        offset;      /* of the field in the scope's struct */
     const char   *min;         /* of COUNT, SIZE, TIME: as a value is */

@@ -67,9 +67,13 @@ def mdoc(keys):
 
 
 def section(keys, parent):
-    """The schema of an object whose keys lie right below a path."""
-    below = [key for key in keys if key["path"].rpartition(".")[0] == parent]
-    required = [leaf(key) for key in below if key["required"]]
+    """The schema of an object whose keys lie right below a path, or are its
+    keys too."""
+    below = [key for key in keys if parent in (key["path"].rpartition(".")[0],
+                                               key.get("also"))]
+    required = [leaf(key) for key in below
+                if key["also_required" if key.get("also") == parent
+                       else "required"]]
     return {"type": "object",
             "properties": {leaf(key): value(keys, key) for key in below},
             **({"required": required} if required else {}),
