@@ -276,8 +276,13 @@ daemon_sooner(int *timeout, int64_t ms)
 static int
 daemon_timeout(daemon_t *d, int64_t now)
 {
-    int      timeout;
-    int64_t  deadline;
+    int     timeout;
+    size_t  i;
+
+    const int64_t  deadlines[] = {
+        pg_deadline(d->pg), pg_deadline(unblock_pg(d->unblock)),
+        d->dead_topic ? dead_topic_deadline(d->dead_topic) : 0
+    };
 
     timeout = DAEMON_POLL_MOST;
 
@@ -285,19 +290,11 @@ daemon_timeout(daemon_t *d, int64_t now)
         daemon_sooner(&timeout, metrics_timeout(d->http));
     }
 
-    deadline = pg_deadline(d->pg);
-    if (deadline) {
-        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
-    }
-
-    deadline = pg_deadline(unblock_pg(d->unblock));
-    if (deadline) {
-        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
-    }
-
-    deadline = d->dead_topic ? dead_topic_deadline(d->dead_topic) : 0;
-    if (deadline) {
-        daemon_sooner(&timeout, deadline > now ? deadline - now : 0);
+    for (i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
+        if (deadlines[i]) {
+            daemon_sooner(&timeout, deadlines[i] > now ? deadlines[i] - now
+                                                       : 0);
+        }
     }
 
     daemon_sooner(&timeout,

@@ -155,15 +155,10 @@ metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
         type = "text/plain; version=0.0.4; charset=utf-8";
         metrics_prometheus(http->get(http->data), http->conf->topic, &out);
 
-    } else if (strcmp(url, "/healthz") == 0) {
+    } else if (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0) {
         m = http->get(http->data);
-        status = m->held ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
-        type = "application/json";
-        metrics_health(m, &out);
-
-    } else if (strcmp(url, "/readyz") == 0) {
-        m = http->get(http->data);
-        status = m->ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+        status = (url[1] == 'h' ? !m->held : m->ready)
+                 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
         type = "application/json";
         metrics_health(m, &out);
 

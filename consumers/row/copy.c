@@ -57,7 +57,7 @@ copy_add_null(buf_t *text)
 
 
 int
-copy_add_bytea(buf_t *text, const char *s, size_t len)
+copy_add_bytea(buf_t *text, const char *s, size_t len, bool plain)
 {
     char  *p;
 
@@ -66,8 +66,14 @@ copy_add_bytea(buf_t *text, const char *s, size_t len)
     }
 
     p = text->data + text->len;
-    memcpy(p, "\\\\x", 3);
-    text->len = (size_t) (text_put_hex(p + 3, s, len) - text->data);
+    *p++ = '\\';
+
+    if (!plain) {
+        *p++ = '\\';
+    }
+
+    *p++ = 'x';
+    text->len = (size_t) (text_put_hex(p, s, len) - text->data);
 
     return 0;
 }

@@ -17,8 +17,8 @@ int copy_add_text(buf_t *text, const char *s, size_t len);
 
 int copy_add_null(buf_t *text);
 
-/* A bytea in its hex form, whose backslash is escaped. */
-int copy_add_bytea(buf_t *text, const char *s, size_t len);
+/* A bytea in its hex form; "plain": its backslash is not escaped yet. */
+int copy_add_bytea(buf_t *text, const char *s, size_t len, bool plain);
 
 
 #endif

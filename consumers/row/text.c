@@ -95,22 +95,7 @@ int
 row_put_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len)
 {
-    char  *p;
-
-    if (!column->plain) {
-        return copy_add_bytea(ctx->text, s, len);
-    }
-
-    if (buf_reserve(ctx->text, len * 2 + 2) == -1) {
-        return -1;
-    }
-
-    p = ctx->text->data + ctx->text->len;
-    memcpy(p, "\\x", 2);
-    text_put_hex(p + 2, s, len);
-    ctx->text->len += len * 2 + 2;
-
-    return 0;
+    return copy_add_bytea(ctx->text, s, len, column->plain);
 }
 
 

@@ -147,7 +147,8 @@ dead_table_field(const char *s, size_t len, bool bytes, buf_t *out)
     }
 
     rc = s == NULL ? copy_add_null(out)
-         : bytes ? copy_add_bytea(out, s, len) : copy_add_text(out, s, len);
+         : bytes ? copy_add_bytea(out, s, len, false)
+         : copy_add_text(out, s, len);
 
     if (rc == -1) {
         return -1;

@@ -7,7 +7,6 @@
 
 #include "tools/command.h"
 #include "tools/dead_letters.h"
-#include "tools/dead_replay.h"
 
 
 #define DEAD_LIMIT  "100"     /* rows to list */

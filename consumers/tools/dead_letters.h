@@ -32,6 +32,9 @@ typedef struct {
     " AND ($9 = '{}' OR id = ANY ($9::bigint[]))"
 
 
+/* dead_replay.c: run() of "replay".  Fails if a dead letter stays. */
+int dead_replay_run(tool_t *tool);
+
 /* tool_query() with the choice; "last" is $10, or NULL: there is none. */
 static inline PGresult *
 dead_query(dead_t *dead, const char *sql, const char *last)

@@ -16,7 +16,6 @@
 #include "store/sink.h"
 #include "store/targets.h"
 #include "tools/dead_letters.h"
-#include "tools/dead_replay.h"
 
 
 #define REPLAY_ROWS     1000       /* of one transaction */
