@@ -70,14 +70,18 @@ ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
 ngx_uint_t
 ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp)
 {
+    size_t               waiting;
     ngx_queue_t         *q;
     ngx_kafka_record_t  *rec;
 
-    if (kp->rate == 0 || kp->charged <= kp->client->batch) {
+    /* what is parked waits for its topic, not for brokers */
+    waiting = kp->charged - kp->idle;
+
+    if (kp->rate == 0 || waiting <= kp->client->batch) {
         return 0;
     }
 
-    if (kp->charged > ngx_kafka_backlog(kp, kp->rate)) {
+    if (waiting > ngx_kafka_backlog(kp, kp->rate)) {
         return 1;
     }
 

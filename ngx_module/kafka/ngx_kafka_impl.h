@@ -88,7 +88,8 @@ struct ngx_kafka_record_s {
     ngx_kafka_message_t    msg;         /* its bytes only while parked */
     void                  *copy;        /* of them, owned, or NULL */
     size_t                 charge;      /* bytes */
-    ngx_msec_t             taken;
+    ngx_msec_t             taken;       /* when it was parked, or handed over
+                                           to librdkafka */
     ngx_uint_t             parked;      /* unsigned  parked:1; */
 };
 
@@ -101,6 +102,7 @@ struct ngx_kafka_producer_s {
     ngx_queue_t            parked;      /* records that wait for a topic */
     ngx_queue_t            queue;       /* all producers of the worker */
     size_t                 charged;     /* bytes */
+    size_t                 idle;        /* bytes of those, parked */
     size_t                 limit;       /* bytes of the largest record */
     ngx_uint_t             records;     /* outstanding and parked */
     size_t                 sample;      /* bytes kept since "measured" */
@@ -203,7 +205,7 @@ ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
      + ((msg)->nheaders ? NGX_KAFKA_HEADERS_COST                              \
                           + (msg)->nheaders * NGX_KAFKA_HEADER_COST : 0))
 
-/* Copies what a record points to, for when its request is gone. */
+/* Copies what a record points to, which its request frees. */
 ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log);
 
 /* The record is taken: it counts until it is released. */

@@ -386,9 +386,7 @@ ngx_kafka_produce_headers(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
 static ngx_kafka_take_e
 ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 {
-    if (rec->msg.handler == NULL
-        && ngx_kafka_record_keep(rec, kp->log) != NGX_OK)
-    {
+    if (ngx_kafka_record_keep(rec, kp->log) != NGX_OK) {
         return NGX_KAFKA_QUEUE_FULL;
     }
 
@@ -397,6 +395,7 @@ ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
                    rec->msg.topic);
 
     rec->parked = 1;
+    kp->idle += rec->charge;
     ngx_queue_insert_tail(&kp->parked, &rec->queue);
 
     return NGX_KAFKA_TAKEN;
@@ -426,15 +425,16 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
                        rec->msg.topic);
 
         ngx_queue_remove(q);
+
         rec->parked = 0;
+        kp->idle -= rec->charge;
+
+        /* brokers are not to blame for the wait */
+        rec->taken = ngx_current_msec;
 
         if (ngx_kafka_produce_now(kp, rec, &rec->msg) == NGX_KAFKA_TAKEN) {
-
-            if (rec->copy) {
-                ngx_free(rec->copy);
-                rec->copy = NULL;
-            }
-
+            ngx_free(rec->copy);
+            rec->copy = NULL;
             continue;
         }
 

@@ -179,6 +179,8 @@ ngx_kafka_abandon(ngx_kafka_record_t *rec)
         return 1;
     }
 
+    rec->producer->idle -= rec->charge;
+
     ngx_kafka_report_count(rec, NGX_KAFKA_NOT_KEPT);
     ngx_kafka_record_release(rec);
 
