@@ -2,18 +2,18 @@
 
 #include "http/ngx_http_kafka_body.h"
 #include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_memory.h"
 
 
 #define NGX_HTTP_KAFKA_CHUNK  16384      /* bytes read of a body's file */
 
 
-static ngx_int_t ngx_http_kafka_body_plain(ngx_http_request_t *r,
+static ngx_int_t ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx,
     size_t size, ngx_str_t *body);
 static ngx_int_t ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx,
     size_t max, ngx_str_t *body);
 static inflate_rc_e ngx_http_kafka_inflate_file(ngx_http_request_t *r,
     inflate_t *in, ngx_buf_t *buf);
-static void ngx_http_kafka_inflate_cleanup(void *data);
 static ngx_int_t ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file,
     u_char *p, size_t size, off_t offset);
 
@@ -117,7 +117,8 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
         return ngx_http_kafka_body_decoded(ctx, max, body);
     }
 
-    if (size && ngx_http_kafka_body_plain(r, (size_t) size, body) != NGX_OK) {
+    if (size && ngx_http_kafka_body_plain(ctx, (size_t) size, body) != NGX_OK)
+    {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
@@ -126,13 +127,16 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 
 
 static ngx_int_t
-ngx_http_kafka_body_plain(ngx_http_request_t *r, size_t size, ngx_str_t *body)
+ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx, size_t size,
+    ngx_str_t *body)
 {
-    u_char       *p;
-    size_t        len;
-    ngx_buf_t    *buf;
-    ngx_chain_t  *cl;
+    u_char              *p;
+    size_t               len;
+    ngx_buf_t           *buf;
+    ngx_chain_t         *cl;
+    ngx_http_request_t  *r;
 
+    r = ctx->request;
     body->len = size;
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
@@ -144,12 +148,17 @@ ngx_http_kafka_body_plain(ngx_http_request_t *r, size_t size, ngx_str_t *body)
         }
     }
 
-    body->data = ngx_pnalloc(r->pool, body->len);
-    if (body->data == NULL) {
+    if (ngx_http_kafka_own(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p = body->data;
+    ctx->copy = ngx_alloc(size, r->connection->log);
+    if (ctx->copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->data = ctx->copy;
+    p = ctx->copy;
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
         buf = cl->buf;
@@ -185,12 +194,10 @@ ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx, size_t max,
     ngx_chain_t         *cl;
     inflate_rc_e         rc;
     ngx_http_request_t  *r;
-    ngx_pool_cleanup_t  *cln;
 
     r = ctx->request;
 
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
+    if (ngx_http_kafka_own(ctx) != NGX_OK) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
@@ -212,8 +219,7 @@ ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx, size_t max,
 
     rc = inflate_end(&in, rc);
 
-    cln->handler = ngx_http_kafka_inflate_cleanup;
-    cln->data = in.out;
+    ctx->copy = in.out;
 
     switch (rc) {
 
@@ -271,13 +277,6 @@ ngx_http_kafka_inflate_file(ngx_http_request_t *r, inflate_t *in,
     }
 
     return rc;
-}
-
-
-static void
-ngx_http_kafka_inflate_cleanup(void *data)
-{
-    free(data);
 }
 
 

@@ -69,7 +69,7 @@ ngx_http_kafka_bury(ngx_http_kafka_ctx_t *ctx,
     const char          *code;
     ngx_kafka_header_t  *h;
 
-    h = ngx_http_kafka_more_headers(ctx->request->pool, msg,
+    h = ngx_http_kafka_more_headers(ctx->pool, msg,
                                     NGX_HTTP_KAFKA_REASONS);
     if (h == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);

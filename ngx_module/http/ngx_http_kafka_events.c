@@ -348,7 +348,7 @@ ngx_http_kafka_event_member(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
         return NGX_OK;
     }
 
-    value->data = ngx_pnalloc(ctx->request->pool, value->len);
+    value->data = ngx_pnalloc(ctx->pool, value->len);
     if (value->data == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }

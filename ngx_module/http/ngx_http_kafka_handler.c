@@ -4,6 +4,7 @@
 #include "http/ngx_http_kafka_body.h"
 #include "http/ngx_http_kafka_dead_letter.h"
 #include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_memory.h"
 #include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_records.h"
@@ -82,6 +83,7 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
     r->main->lingering_close = 0;
 
     if (ngx_http_kafka_body(ctx, &body) != NGX_OK
+        || ngx_http_kafka_own_pool(ctx, &body) != NGX_OK
         || ngx_http_kafka_request_common(ctx) != NGX_OK
         || ngx_http_kafka_records(ctx, &body) != NGX_OK
         || ngx_http_kafka_choose(ctx) != NGX_OK
@@ -114,6 +116,7 @@ ngx_http_kafka_create_ctx(ngx_http_request_t *r)
 
     ctx->request = r;
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_kafka_module);
+    ctx->pool = r->pool;
     ctx->problem.pool = r->pool;
     ctx->problem.code = NGX_HTTP_KAFKA_NO_ERROR;
 
@@ -344,6 +347,13 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
                    "kafka produced: %ui records, %ui waited for",
                    ctx->ready, ctx->waiting);
+
+    ngx_http_kafka_free_messages(ctx);
+
+    if (!ctx->conf->intercept_errors) {
+        /* else an error_page may still want the body */
+        ngx_http_kafka_free_body(ctx);
+    }
 
     if (!ctx->queued) {
         ngx_http_kafka_suspend(ctx);

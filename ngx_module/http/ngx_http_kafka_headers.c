@@ -161,12 +161,14 @@ ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
         return rc;
     }
 
-    b = ngx_create_temp_buf(r->pool, body->len);
+    b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    b->last = ngx_cpymem(b->last, body->data, body->len);
+    b->memory = 1;
+    b->pos = body->data;
+    b->last = body->data + body->len;
     b->last_buf = (r == r->main);
     b->last_in_chain = 1;
 

@@ -51,7 +51,10 @@ void ngx_http_kafka_cut_parameters(ngx_str_t *value);
 ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
-/* Sends an answer, whose body may be empty; returns what finalizes "r". */
+/*
+ * Sends an answer, whose body may be empty, else lives as long as the request;
+ * returns what finalizes "r".
+ */
 ngx_int_t ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *body);
 

@@ -3,6 +3,7 @@
 #include "http/ngx_http_kafka_module.h"
 #include "http/ngx_http_kafka_block.h"
 #include "http/ngx_http_kafka_handler.h"
+#include "http/ngx_http_kafka_memory.h"
 #include "http/ngx_http_kafka_resolve.h"
 #include "http/ngx_http_kafka_set.h"
 #include "http/ngx_http_kafka_variables.h"
@@ -453,6 +454,8 @@ ngx_http_kafka_init_process(ngx_cycle_t *cycle)
         /* each location answers 503 */
         return NGX_OK;
     }
+
+    kmcf->wants_body = ngx_http_kafka_body_wanted(cycle);
 
     kcfp = kmcf->producers.elts;
 

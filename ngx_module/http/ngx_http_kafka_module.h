@@ -46,6 +46,7 @@ typedef struct {
     ngx_kafka_place_t          longest_place;
     ngx_shm_zone_t            *zone;        /* of the counters */
     ngx_int_t                  request_id;  /* index of the variable */
+    ngx_uint_t                 wants_body;  /* something uses $request_body */
 } ngx_http_kafka_main_conf_t;
 
 
@@ -115,6 +116,11 @@ typedef struct {
 
 struct ngx_http_kafka_ctx_s {
     ngx_http_request_t         *request;
+    ngx_pool_t                 *pool;       /* of records, their headers and
+                                               problems: ends when the answer
+                                               is written */
+    u_char                     *copy;       /* of the body, in one piece, by
+                                               malloc(); NULL: none */
     ngx_http_kafka_loc_conf_t  *conf;       /* of the location that took the
                                                request: r's may change */
     ngx_kafka_topic_conf_t     *topic;
@@ -140,6 +146,8 @@ struct ngx_http_kafka_ctx_s {
     unsigned                    lenient:1;
     unsigned                    async:1;    /* the client asked for it */
     unsigned                    suspended:1;
+    unsigned                    owns:1;     /* "copy" ends with the request */
+    unsigned                    own_pool:1;
 };
 
 

@@ -137,7 +137,7 @@ ngx_http_kafka_reason(ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report)
     if (report->fault && report->reason) {
         len = ngx_min(ngx_strlen(report->reason), NGX_HTTP_KAFKA_REASON_MAX);
 
-        text = ngx_pnalloc(ctx->request->pool, len + 1);
+        text = ngx_pnalloc(ctx->pool, len + 1);
 
         if (text) {
             (void) ngx_cpystrn((u_char *) text, (u_char *) report->reason,
@@ -162,8 +162,7 @@ ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
 
     item->state = NGX_HTTP_KAFKA_FAILED;
 
-    problem = ngx_pcalloc(item->ctx->request->pool,
-                          sizeof(ngx_http_kafka_problem_t));
+    problem = ngx_pcalloc(item->ctx->pool, sizeof(ngx_http_kafka_problem_t));
     if (problem == NULL) {
         item->problem = &without_memory;
         return;

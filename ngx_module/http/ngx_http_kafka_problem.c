@@ -2,6 +2,7 @@
 
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_memory.h"
 #include "http/ngx_http_kafka_variables.h"
 
 
@@ -32,6 +33,7 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
     }
 
     if (ngx_http_kafka_intercepted(ctx, status)) {
+        ngx_http_kafka_free_records(ctx);
         return ngx_http_kafka_keep_ctx(ctx) == NGX_OK ? (ngx_int_t) status
                                                       : NGX_ERROR;
     }
@@ -42,7 +44,8 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
         return NGX_ERROR;
     }
 
-    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_type, &body);
+    return ngx_http_kafka_answer(ctx, status, &ngx_http_kafka_problem_type,
+                                 &body);
 }
 
 

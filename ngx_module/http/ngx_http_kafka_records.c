@@ -84,12 +84,12 @@ ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     ctx->items.elts = &ctx->item;
     ctx->items.size = sizeof(ngx_http_kafka_item_t);
     ctx->items.nalloc = 1;
-    ctx->items.pool = ctx->request->pool;
+    ctx->items.pool = ctx->pool;
 
     ctx->messages.elts = &ctx->message;
     ctx->messages.size = sizeof(ngx_kafka_message_t);
     ctx->messages.nalloc = 1;
-    ctx->messages.pool = ctx->request->pool;
+    ctx->messages.pool = ctx->pool;
 
     if (!ngx_http_kafka_reads_json(ctx)) {
         return ngx_http_kafka_record(ctx, body, NULL, 0);
@@ -316,7 +316,7 @@ ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
     }
 
     if (ctx->items.elts == NULL) {
-        pool = ctx->request->pool;
+        pool = ctx->pool;
 
         if (ngx_array_init(&ctx->items, pool, NGX_HTTP_KAFKA_FIRST,
                            sizeof(ngx_http_kafka_item_t))
@@ -379,7 +379,7 @@ ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     len = ngx_strlen(violation.pointer) + 1;
 
-    pointer = ngx_pnalloc(ctx->request->pool, len);
+    pointer = ngx_pnalloc(ctx->pool, len);
     if (pointer == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
@@ -444,7 +444,7 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     json_pointer_t      *field;
     ngx_kafka_header_t  *h;
 
-    pool = ctx->request->pool;
+    pool = ctx->pool;
     field = ctx->conf->idempotency_field;
 
     if (field) {
@@ -516,7 +516,7 @@ ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
         return NGX_OK;
     }
 
-    value->data = ngx_pnalloc(ctx->request->pool, value->len);
+    value->data = ngx_pnalloc(ctx->pool, value->len);
     if (value->data == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
@@ -593,7 +593,7 @@ ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item)
         return NGX_DECLINED;
     }
 
-    item->problem = ngx_palloc(ctx->request->pool,
+    item->problem = ngx_palloc(ctx->pool,
                                sizeof(ngx_http_kafka_problem_t));
     if (item->problem == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);

@@ -4,6 +4,7 @@
 #include "http/ngx_http_kafka_dead_letter.h"
 #include "http/ngx_http_kafka_headers.h"
 #include "http/ngx_http_kafka_json.h"
+#include "http/ngx_http_kafka_memory.h"
 #include "http/ngx_http_kafka_problem.h"
 
 
@@ -155,7 +156,7 @@ ngx_http_kafka_reply_batch(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
     body.len = sizeof("{\"topic\":\"\",}\n") - 1 + ctx->topic->name.len
                + results.len;
 
-    body.data = ngx_pnalloc(ctx->request->pool, body.len);
+    body.data = ngx_pnalloc(ctx->pool, body.len);
     if (body.data == NULL) {
         return NGX_ERROR;
     }
@@ -262,7 +263,8 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
                               : NGX_HTTP_KAFKA_COUNT_PARTLY);
 
     if (ctx->conf->response == NULL) {
-        return ngx_http_kafka_send(r, status, &ngx_http_kafka_json_type, body);
+        return ngx_http_kafka_answer(ctx, status, &ngx_http_kafka_json_type,
+                                     body);
     }
 
     if (ngx_http_complex_value(r, ctx->conf->response, &fixed) != NGX_OK) {
@@ -280,13 +282,13 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
         type = &ngx_http_kafka_json_type;
     }
 
-    return ngx_http_kafka_send(r, status, type, &fixed);
+    return ngx_http_kafka_answer(ctx, status, type, &fixed);
 }
 
 
 /*
  * "results":[…]: one a record, or with "invalid" the bad records only, with
- * their index.  In the request's pool; data is NULL when out of memory.
+ * their index.  In ctx->pool; data is NULL when out of memory.
  */
 static ngx_str_t
 ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
@@ -305,7 +307,7 @@ ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
     }
 
     out.len = 0;
-    out.data = ngx_pnalloc(ctx->request->pool, size);
+    out.data = ngx_pnalloc(ctx->pool, size);
     if (out.data == NULL) {
         return out;
     }

@@ -291,6 +291,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     ctx.request = &r;
     ctx.conf = &klcf;
+    ctx.pool = &pool;
     ctx.problem.pool = &pool;
     ctx.problem.code = NGX_HTTP_KAFKA_NO_ERROR;
     ctx.topic = &topic;

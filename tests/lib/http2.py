@@ -4,18 +4,23 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.settings
 
 from tests.lib import web
 
 
 class Streams:
-    """One connection; answers are by stream."""
+    """One connection; answers are by stream.  With a window of 0 no byte of
+    an answer's body can come."""
 
-    def __init__(self, port):
+    def __init__(self, port, window=None):
         self.socket = web.connect(port)
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(header_encoding="utf-8"))
         self.h2.initiate_connection()
+        if window is not None:
+            self.h2.update_settings(
+                {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.answers = {}
         self.ended = set()
         self._flush()
@@ -53,6 +58,11 @@ class Streams:
     def wait(self, streams):
         """Until all of them are answered."""
         while not self.ended.issuperset(streams):
+            self._receive()
+
+    def hear(self, streams):
+        """Until the heads of all their answers are there."""
+        while not set(self.answers).issuperset(streams):
             self._receive()
 
     def post(self, path, body, method="POST"):
