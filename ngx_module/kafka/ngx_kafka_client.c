@@ -50,8 +50,7 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
     n = kp->conf->topics.nelts;
 
     client = ngx_calloc(sizeof(ngx_kafka_client_t)
-                        + n * (sizeof(rd_kafka_topic_t *) + sizeof(ngx_int_t)),
-                        kp->log);
+                        + n * sizeof(rd_kafka_topic_t *), kp->log);
     if (client == NULL) {
         return NULL;
     }
@@ -65,7 +64,6 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
     client->producer = kp;
     client->calls = calls;
     client->topics = (rd_kafka_topic_t **) &client[1];
-    client->partitions = (ngx_int_t *) &client->topics[n];
     client->heard = ngx_current_msec;
     ngx_queue_init(&client->records);
 

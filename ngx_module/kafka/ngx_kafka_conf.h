@@ -46,11 +46,12 @@ typedef struct {
     ngx_atomic_t         asked;     /* when they were asked for, ms, or 0 */
     ngx_atomic_t         wanted;    /* ask again, a broker refused a record */
     ngx_atomic_t         refused;   /* they may not be read */
+    ngx_atomic_t         partitions;    /* 0: not known */
     ngx_atomic_t         replication;   /* replicas, 0: not known */
     ngx_atomic_t         in_sync;   /* min.insync.replicas, 0: not known */
     ngx_atomic_t         unclean;   /* leader elections are enabled */
     ngx_atomic_t         weak;      /* why a 200 promises less, as logged */
-    ngx_atomic_t         looked;    /* of topic 0: when replicas were, ms */
+    ngx_atomic_t         looked;    /* of topic 0: when the metadata was, ms */
 } ngx_kafka_topic_state_t;
 
 
@@ -59,6 +60,8 @@ typedef struct {
     ngx_int_t            partitions;
     ngx_int_t            replication;
     ngx_uint_t           create;        /* unsigned  create:1; */
+    ngx_uint_t           told;          /* by this worker, that partitions
+                                           lack; unsigned  told:1; */
     schema_t            *schema;        /* default of locations, or NULL */
     json_pointer_t      *key;           /* likewise: where the key lies */
     ngx_kafka_topic_counts_t *counts;   /* shared */

@@ -201,12 +201,10 @@ ngx_kafka_producer_probe(ngx_kafka_producer_t *kp)
 const char *
 ngx_kafka_unready(ngx_kafka_producer_t *kp)
 {
-    ngx_uint_t               i;
-    ngx_kafka_client_t      *client;
-    ngx_kafka_topic_conf_t  *topic;
+    ngx_uint_t           i;
+    ngx_kafka_client_t  *client;
 
     client = kp->client;
-    topic = kp->conf->topics.elts;
 
     if (ngx_exiting) {
         return "the worker is leaving";
@@ -233,9 +231,7 @@ ngx_kafka_unready(ngx_kafka_producer_t *kp)
     }
 
     for (i = 0; i < kp->conf->topics.nelts; i++) {
-        if (client->partitions[i] > 0
-            && client->partitions[i] < topic[i].partitions)
-        {
+        if (ngx_kafka_promise_lacks(kp->conf, i)) {
             return "a topic has fewer partitions than declared";
         }
     }

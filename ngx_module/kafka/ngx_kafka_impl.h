@@ -34,9 +34,9 @@ typedef struct {
     /* what became of a record */
     void                 (*report)(ngx_kafka_client_t *client,
                                const rd_kafka_message_t *rkm);
-    /* librdkafka's statistics, JSON */
+    /* librdkafka's statistics, JSON, which may be changed */
     void                 (*statistics)(ngx_kafka_client_t *client,
-                               const char *json, size_t len);
+                               char *json, size_t len);
 } ngx_kafka_client_calls_t;
 
 
@@ -61,7 +61,6 @@ struct ngx_kafka_client_s {
     rd_kafka_queue_t      *admin;
     ngx_connection_t      *connection;  /* of the eventfd */
     rd_kafka_topic_t     **topics;      /* NULL until the topic exists */
-    ngx_int_t             *partitions;  /* as reported, 0: not yet */
     ngx_queue_t            records;     /* outstanding, oldest first */
     size_t                 batch;       /* bytes of its largest */
     ngx_msec_t             heard;       /* time of the last report */
@@ -128,14 +127,17 @@ struct ngx_kafka_producer_s {
 };
 
 
-/* ngx_kafka_promise.c: replicas of topics, and whether a 200 holds */
+/* ngx_kafka_promise.c: what topics are like, and whether a 200 holds */
 
-/* Asks for replicas that are not known, or old; takes what has come. */
+/* Asks for metadata that is not known, or old; takes what has come. */
 void ngx_kafka_promise_serve(ngx_kafka_client_t *client);
 
 /* Waits for the thread, if there is one; without "kp" nothing is taken. */
 void ngx_kafka_promise_end(ngx_kafka_handle_t *handle,
     ngx_kafka_producer_t *kp);
+
+/* Whether a topic is known to have fewer partitions than declared. */
+ngx_uint_t ngx_kafka_promise_lacks(ngx_kafka_conf_t *kcf, ngx_uint_t topic);
 
 /* Logs where a topic's configuration has become weaker than the promise. */
 void ngx_kafka_promise_judge(ngx_kafka_producer_t *kp, ngx_uint_t topic);
@@ -171,9 +173,8 @@ void ngx_kafka_client_free(ngx_kafka_client_t *client);
 
 /* ngx_kafka_statistics.c */
 
-/* What librdkafka's statistics tell: connections, brokers, partitions. */
-void ngx_kafka_statistics(ngx_kafka_client_t *client, const char *json,
-    size_t len);
+/* What librdkafka's statistics tell: connections, brokers. */
+void ngx_kafka_statistics(ngx_kafka_client_t *client, char *json, size_t len);
 
 
 /* ngx_kafka_topic.c: topics that exist, or are created */

@@ -1,6 +1,6 @@
 /*
- * Whether a topic keeps what a 200 promises: replicas, in-sync replicas,
- * elections.
+ * What the metadata of topics tells: partitions, and with their configuration
+ * whether they keep what a 200 promises.
  */
 
 #include "kafka/ngx_kafka_impl.h"
@@ -8,8 +8,8 @@
 
 
 #define NGX_KAFKA_LOOK_TIMEOUT  5000        /* ms, of one request */
-#define NGX_KAFKA_LOOK_REFRESH  60000       /* ms, replicas may be changed */
-#define NGX_KAFKA_LOOK_RETRY    5000        /* ms, while some are not known */
+#define NGX_KAFKA_LOOK_REFRESH  60000       /* ms, it may be changed */
+#define NGX_KAFKA_LOOK_RETRY    5000        /* ms, while a topic lacks some */
 
 #define NGX_KAFKA_ONE_REPLICA   0x01
 #define NGX_KAFKA_ONE_IN_SYNC   0x02
@@ -21,6 +21,8 @@ static void ngx_kafka_promise_look(ngx_kafka_client_t *client);
 static void *ngx_kafka_promise_thread(void *arg);
 static void ngx_kafka_promise_seen(ngx_kafka_producer_t *kp,
     const struct rd_kafka_metadata *metadata);
+static void ngx_kafka_promise_partitions(ngx_kafka_producer_t *kp,
+    ngx_uint_t topic, ngx_int_t n);
 
 
 void
@@ -68,7 +70,9 @@ ngx_kafka_promise_due(ngx_kafka_client_t *client)
     unknown = 0;
 
     for (i = 0; i < kcf->topics.nelts; i++) {
-        unknown |= client->topics[i] && kcf->states[i].replication == 0;
+        unknown |= client->topics[i]
+                   && (kcf->states[i].replication == 0
+                       || ngx_kafka_promise_lacks(kcf, i));
     }
 
     looked = kcf->states[0].looked;
@@ -83,7 +87,7 @@ ngx_kafka_promise_due(ngx_kafka_client_t *client)
 }
 
 
-/* librdkafka gives replicas by a call that blocks: from a thread. */
+/* librdkafka gives metadata by a call that blocks: from a thread. */
 static void
 ngx_kafka_promise_look(ngx_kafka_client_t *client)
 {
@@ -176,6 +180,8 @@ ngx_kafka_promise_seen(ngx_kafka_producer_t *kp,
             continue;
         }
 
+        ngx_kafka_promise_partitions(kp, topic, t->partition_cnt);
+
         least = t->partitions[0].replica_cnt;
 
         for (j = 1; j < t->partition_cnt; j++) {
@@ -187,6 +193,45 @@ ngx_kafka_promise_seen(ngx_kafka_producer_t *kp,
             ngx_kafka_promise_judge(kp, topic);
         }
     }
+}
+
+
+static void
+ngx_kafka_promise_partitions(ngx_kafka_producer_t *kp, ngx_uint_t topic,
+    ngx_int_t n)
+{
+    ngx_kafka_topic_conf_t  *conf;
+
+    kp->conf->states[topic].partitions = n;
+
+    conf = kp->conf->topics.elts;
+    conf += topic;
+
+    if (!ngx_kafka_promise_lacks(kp->conf, topic)) {
+        conf->told = 0;
+        return;
+    }
+
+    if (!conf->told) {
+        conf->told = 1;
+        ngx_log_error(NGX_LOG_ERR, kp->log, 0,
+                      "topic \"%V\" has %i partitions, fewer than the %i "
+                      "declared: add them with kafka-topics --alter, or "
+                      "declare less", &conf->name, n, conf->partitions);
+    }
+}
+
+
+ngx_uint_t
+ngx_kafka_promise_lacks(ngx_kafka_conf_t *kcf, ngx_uint_t topic)
+{
+    ngx_kafka_topic_conf_t  *conf;
+
+    conf = kcf->topics.elts;
+
+    return kcf->states[topic].partitions
+           && (ngx_int_t) kcf->states[topic].partitions
+              < conf[topic].partitions;
 }
 
 

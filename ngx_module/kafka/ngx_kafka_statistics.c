@@ -1,6 +1,6 @@
 /*
  * What librdkafka's statistics tell (its STATISTICS.md): connections and
- * round trips of brokers, partitions of topics.
+ * round trips of brokers.
  */
 
 #include "kafka/ngx_kafka_impl.h"
@@ -9,13 +9,8 @@
 
 static void ngx_kafka_statistics_up(ngx_kafka_client_t *client,
     const char *json, size_t len);
-static ngx_uint_t ngx_kafka_statistics_wanted(ngx_kafka_client_t *client);
-static void ngx_kafka_statistics_topics(ngx_kafka_client_t *client,
-    const char *json, size_t len);
-static ngx_int_t ngx_kafka_statistics_partitions(json_doc_t *doc,
-    ngx_str_t *name);
-static void ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf,
-    const char *json, size_t len);
+static void ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json,
+    size_t len);
 static ngx_int_t ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf,
     json_doc_t *doc, uint32_t object);
 static ngx_uint_t ngx_kafka_statistics_index(
@@ -28,13 +23,9 @@ static ngx_kafka_broker_e ngx_kafka_statistics_state(json_doc_t *doc,
 
 
 void
-ngx_kafka_statistics(ngx_kafka_client_t *client, const char *json, size_t len)
+ngx_kafka_statistics(ngx_kafka_client_t *client, char *json, size_t len)
 {
     ngx_kafka_statistics_up(client, json, len);
-
-    if (ngx_kafka_statistics_wanted(client)) {
-        ngx_kafka_statistics_topics(client, json, len);
-    }
 
     if (!client->retiring) {
         ngx_kafka_statistics_brokers(client->producer->conf, json, len);
@@ -75,133 +66,49 @@ ngx_kafka_statistics_up(ngx_kafka_client_t *client, const char *json,
 }
 
 
-/* Whether some topic is not known to have its partitions. */
-static ngx_uint_t
-ngx_kafka_statistics_wanted(ngx_kafka_client_t *client)
-{
-    ngx_uint_t               i;
-    ngx_kafka_topic_conf_t  *topic;
-
-    topic = client->producer->conf->topics.elts;
-
-    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
-        if (topic[i].partitions > 0
-            && client->partitions[i] < topic[i].partitions)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static void
-ngx_kafka_statistics_topics(ngx_kafka_client_t *client, const char *json,
-    size_t len)
-{
-    ngx_int_t                n;
-    ngx_uint_t               i;
-    json_doc_t               doc;
-    json_error_t             err;
-    ngx_kafka_topic_conf_t  *topic;
-
-    topic = client->producer->conf->topics.elts;
-
-    ngx_memzero(&doc, sizeof(json_doc_t));
-
-    if (json_parse(&doc, json, len, &err) != 0) {
-        json_doc_free(&doc);
-        return;
-    }
-
-    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
-
-        n = ngx_kafka_statistics_partitions(&doc, &topic[i].name);
-
-        if (n > 0 && n < topic[i].partitions && client->partitions[i] == 0) {
-            ngx_log_error(NGX_LOG_ERR, client->producer->log, 0,
-                          "topic \"%V\" has %i partitions, fewer than the "
-                          "%i declared: add them with kafka-topics --alter, "
-                          "or declare less", &topic[i].name, n,
-                          topic[i].partitions);
-        }
-
-        client->partitions[i] = n;
-    }
-
-    json_doc_free(&doc);
-}
-
-
-/* Members of /topics/NAME/partitions but "-1", which is no partition. */
-static ngx_int_t
-ngx_kafka_statistics_partitions(json_doc_t *doc, ngx_str_t *name)
-{
-    uint32_t   token, member;
-    ngx_int_t  n;
-
-    token = json_member(doc, 0, "topics", 6);
-    token = json_member(doc, token, (char *) name->data, name->len);
-    token = json_member(doc, token, "partitions", 10);
-
-    if (token == JSON_NONE || doc->tokens[token].type != JSON_OBJECT) {
-        return 0;
-    }
-
-    n = 0;
-
-    for (member = token + 1;
-         member < doc->tokens[token].next;
-         member = doc->tokens[member + 1].next)
-    {
-        if (doc->text[doc->tokens[member].start] != '-') {
-            n++;
-        }
-    }
-
-    return n;
-}
-
-
 /*
- * Only the object of brokers is read: what follows, a line a partition, may
- * be megabytes.  Brokers that are not in the object are not known.
+ * Of a broker only what stands before its partitions is read: they, and the
+ * topics that follow, may be megabytes, and more than the reader takes.
+ * Brokers that are not there are not known.
  */
 static void
-ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, const char *json,
-    size_t len)
+ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json, size_t len)
 {
+    char         *p, *broker, *comma, *end;
     uint8_t       seen[NGX_KAFKA_BROKERS_MAX] = { 0 };
-    uint32_t      member;
     ngx_int_t     n;
     ngx_uint_t    i;
     json_doc_t    doc;
-    const char   *start, *end;
     json_error_t  err;
-
-    start = memmem(json, len, "\"brokers\":", 10);
-    end = start ? memmem(start, json + len - start, "\"topics\":", 9) : NULL;
 
     ngx_memzero(&doc, sizeof(json_doc_t));
 
-    if (end) {
-        for (start += 10; end > start && *end != '}'; end--) {
-            /* void */
+    p = memmem(json, len, "\"brokers\":", 10);
+    end = p ? memmem(p, json + len - p, "\"topics\":", 9) : NULL;
+
+    while (end && (broker = memmem(p, end - p, "\"name\":", 7)) != NULL) {
+
+        p = memmem(broker, end - broker, "\"toppars\":", 10);
+        if (p == NULL) {
+            break;
         }
 
-        if (json_parse(&doc, start, end + 1 - start, &err) == 0
-            && doc.tokens[0].type == JSON_OBJECT)
-        {
-            for (member = 1;
-                 member < doc.tokens[0].next;
-                 member = doc.tokens[member + 1].next)
-            {
-                n = ngx_kafka_statistics_broker(kcf, &doc, member + 1);
-                if (n >= 0) {
-                    seen[n] = 1;
-                }
-            }
+        while (*broker != '{') {
+            broker--;
+        }
+
+        for (comma = p; *comma != ','; comma--) { /* void */ }
+
+        *comma = '}';
+
+        if (json_parse(&doc, broker, comma + 1 - broker, &err) != 0) {
+            continue;
+        }
+
+        n = ngx_kafka_statistics_broker(kcf, &doc, 0);
+
+        if (n >= 0) {
+            seen[n] = 1;
         }
     }
 
