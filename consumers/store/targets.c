@@ -7,7 +7,6 @@
 #include "postgres/catalog.h"
 #include "record/headers.h"
 #include "row/copy.h"
-#include "row/row.h"
 #include "row/tombstone.h"
 #include "store/targets.h"
 
@@ -172,23 +171,27 @@ targets_on_prepared(void *data, const outcome_t *outcome)
 }
 
 
+void
+targets_spec(const target_t *target, row_spec_t *spec)
+{
+    spec->columns = target->columns;
+    spec->types = target->types;
+    spec->ncolumns = target->ncolumns;
+    spec->format = target->conf->format;
+    spec->nul = target->conf->nul;
+    spec->where = &target->conf->where;
+    spec->key = &target->conf->key;
+}
+
+
 static int
 targets_plan(table_t *table, char *reason, size_t size)
 {
     row_spec_t       spec;
-    const conf_t    *conf;
     const target_t  *target;
 
     target = catalog_target(table->catalog);
-    conf = target->conf;
-
-    spec.columns = target->columns;
-    spec.types = target->types;
-    spec.ncolumns = target->ncolumns;
-    spec.format = conf->format;
-    spec.nul = conf->nul;
-    spec.where = &conf->where;
-    spec.key = &conf->key;
+    targets_spec(target, &spec);
 
     row_plan_free(table->plan);
     table->plan = row_plan_create(&spec, reason, size);
@@ -202,7 +205,7 @@ targets_plan(table_t *table, char *reason, size_t size)
         return -1;
     }
 
-    if (conf->mode != CONF_MODE_UPSERT_DELETE) {
+    if (target->conf->mode != CONF_MODE_UPSERT_DELETE) {
         return 0;
     }
 

@@ -7,12 +7,16 @@
 #include "postgres/pg.h"
 #include "postgres/sqlstate.h"
 #include "postgres/target.h"
+#include "row/row.h"
 #include "store/batch.h"
 #include "store/tuples.h"
 
 
 typedef struct targets_s  targets_t;
 
+
+/* How records become rows of a table that was found, which must outlive it. */
+void targets_spec(const target_t *target, row_spec_t *spec);
 
 /* "conf" must outlive it.  Returns NULL when memory is short. */
 targets_t *targets_create(const conf_t *conf);

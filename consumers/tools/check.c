@@ -7,7 +7,7 @@
 #include "postgres/ddl.h"
 #include "postgres/sqlstate.h"
 #include "postgres/target.h"
-#include "row/row.h"
+#include "store/targets.h"
 #include "tools/command.h"
 
 
@@ -173,20 +173,11 @@ check_table(tool_t *tool, const conf_t *conf)
 static int
 check_plan(const target_t *target)
 {
-    char           reason[SQL_REASON];
-    row_spec_t     spec;
-    row_plan_t    *plan;
-    const conf_t  *conf;
+    char         reason[SQL_REASON];
+    row_spec_t   spec;
+    row_plan_t  *plan;
 
-    conf = target->conf;
-    spec.columns = target->columns;
-    spec.types = target->types;
-    spec.ncolumns = target->ncolumns;
-    spec.format = conf->format;
-    spec.nul = conf->nul;
-    spec.where = &conf->where;
-    spec.key = &conf->key;
-
+    targets_spec(target, &spec);
     plan = row_plan_create(&spec, reason, sizeof(reason));
     if (plan == NULL) {
         printf("table          would hold: %s\n", reason);
