@@ -285,7 +285,7 @@ usage(FILE *out, const command_t *command)
             "                      database, say what would happen, and exit\n"
             "      --log-level LEVEL\n"
             "                      error, warn, info (the default) or\n"
-            "                      debug, which tells the steps of a batch\n"
+            "                      debug, which logs the steps of a batch\n"
             "  -d, --debug         the same as --log-level debug\n"
             "      --log-format FORMAT\n"
             "                      text, journal or json; by default journal\n"
@@ -299,7 +299,7 @@ usage(FILE *out, const command_t *command)
             "Subcommands:\n");
     command_list(out);
     fprintf(out,
-            "\nExit status: 0 stopped as told, 1 failed, 2 wrong arguments,\n"
+            "\nExit status: 0 done or stopped, 1 failed, 2 wrong arguments,\n"
             "78 the configuration is wrong.\n");
 
     return COMMAND_USAGE;

@@ -29,7 +29,7 @@ typedef struct {
     conf_word_t       *words;     /* by token; of objects and arrays NULL */
     conf_block_t     **memory;    /* the configuration's */
     char              *err;       /* CONF_ERROR_MAX bytes */
-    const char        *column;    /* the column in hand, or NULL */
+    const char        *column;    /* the column being read, or NULL */
     const conf_key_t  *keys;      /* by which conf_walk() reads */
 } conf_reader_t;
 

@@ -29,7 +29,7 @@ typedef struct {
 
     /* from PostgreSQL, when it was claimed */
     int64_t            stored;      /* next_offset, kept up with commits */
-    int64_t            told;        /* next_offset that Kafka was told */
+    int64_t            told;        /* next_offset as committed to Kafka */
     int64_t            epoch;
     int64_t            run;         /* first offset of the run that ends at
                                        "stored", or "stored" */

@@ -61,7 +61,7 @@ row_transform(row_ctx_t *ctx, const row_column_t *column, const char **s,
     for (i = 0, rc = 0; rc == 0 && i < column->ntransforms; i++) {
         t = &column->conf->transforms[i];
 
-        /* the text may lie in one of the two: take the other */
+        /* the text may be in one of the two buffers: take the other one */
         out = &ctx->changed[(uintptr_t) *s - (uintptr_t) ctx->changed[0].data
                             < ctx->changed[0].size];
         out->len = 0;

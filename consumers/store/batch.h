@@ -20,7 +20,7 @@
 #define BATCH_NO_TARGET  UINT16_MAX    /* "route" has no table for it */
 
 
-/* A record in the batch; its bytes lie in "raw", its COPY line in "text". */
+/* A record in the batch; its bytes are in "raw", its COPY line in "text". */
 typedef struct {
     int64_t   offset;
     int64_t   timestamp;

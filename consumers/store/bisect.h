@@ -34,7 +34,7 @@ typedef struct {
 
 
 /*
- * The row of "rows" that the reply names beyond doubt, or BISECT_NONE.
+ * The row of "rows" that the reply names for certain, or BISECT_NONE.
  * "relation" is the table's name in the error context of a COPY.
  */
 size_t bisect_named(const batch_t *batch, const batch_span_t *rows,
@@ -47,7 +47,7 @@ void bisect_hint(bisect_t *bisect, unsigned target, size_t row,
 /*
  * Begins with the whole batch.  The error came at the COPY of "failed"; with
  * NULL at COMMIT, where it may be any row's.  "row" is the row that was named,
- * or BISECT_NONE.  "sure": a row of "failed" is at fault beyond doubt.
+ * or BISECT_NONE.  "sure": a row of "failed" is at fault for certain.
  * Returns -1 when memory is short.
  */
 int bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,

@@ -280,7 +280,7 @@ sink_produce_dead(sink_t *sink)
 }
 
 
-/* The session was idle: if it ended meanwhile, the sink was not told. */
+/* The session was idle meanwhile: nothing has called the sink if it ended. */
 
 static void
 sink_on_topic(void *data, const outcome_t *outcome)

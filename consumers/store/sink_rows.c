@@ -152,9 +152,9 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
 /*
  * A plain COPY fails if a key is in the table already or twice in the batch, if
  * another daemon is about to add a key, or if a row is bad.  The batch then
- * goes by way of temporary tables, and so do the next ones of that table, since
- * a failed COPY leaves dead tuples in it.  What the server cannot do now is not
- * tried again at once.
+ * goes through temporary tables, and so do the next ones of that table, since
+ * a failed COPY leaves dead tuples in it.  An error of the server itself is no
+ * reason to try again at once.
  */
 
 static bool

@@ -21,8 +21,8 @@ typedef enum {
 
 
 typedef struct {
-    bool   staged;          /* rows go by way of a temporary table, */
-    bool   gone;            /* which says of each whether it is a tombstone */
+    bool   staged;          /* rows go through a temporary table, */
+    bool   gone;            /* which marks the rows that are tombstones */
     char   relation[64];    /* as COPY's error context names it */
     buf_t  sql[STATEMENTS];
 } statements_t;
@@ -30,7 +30,7 @@ typedef struct {
 
 /*
  * Writes the statements for a table, for tuples unless "tuples" is NULL.
- * "number" tells the tables of a transaction apart.  Returns -1 when memory is
+ * "number" is the table's own in its transaction.  Returns -1 when memory is
  * short.
  */
 int statements_prepare(statements_t *statements, const target_t *target,

@@ -1,4 +1,4 @@
-/* The dead letters that a subcommand of "dead-letters" was told to take. */
+/* The dead letters that the arguments of "dead-letters" choose. */
 
 #ifndef SLUICE_DEAD_LETTERS_H
 #define SLUICE_DEAD_LETTERS_H

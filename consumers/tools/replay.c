@@ -189,7 +189,7 @@ replay_conf(replay_t *replay, conf_t *conf)
 
 /*
  * Finds and prints where each partition begins and ends.  Partitions are
- * numbered from 0, and the log tells all of them.
+ * numbered from 0, and "log" has all of them.
  */
 
 static int

@@ -93,7 +93,7 @@ verify_run(tool_t *tool)
     }
 
     if (verify->ranges_only) {
-        verify->places.why_not = "as told";
+        verify->places.why_not = "--ranges-only was given";
     }
 
     problems = verify_problems(verify, tool);
