@@ -79,8 +79,10 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
 
-    /* all is read: an exiting worker need not wait until the client closes */
-    r->main->lingering_close = 0;
+    if (r == r->main) {
+        /* all is read: an exiting worker need not wait for the client's end */
+        r->lingering_close = 0;
+    }
 
     if (ngx_http_kafka_body(ctx, &body) != NGX_OK
         || ngx_http_kafka_own_pool(ctx, &body) != NGX_OK
@@ -120,6 +122,10 @@ ngx_http_kafka_create_ctx(ngx_http_request_t *r)
     ctx->problem.pool = r->pool;
     ctx->problem.code = NGX_HTTP_KAFKA_NO_ERROR;
 
+    if (r->internal) {
+        ngx_http_kafka_forget_problem(r);
+    }
+
     ngx_http_set_ctx(r, ctx, ngx_http_kafka_module);
 
     return ctx;
@@ -133,6 +139,9 @@ ngx_http_kafka_options(ngx_http_kafka_ctx_t *ctx)
     ngx_http_request_t  *r;
 
     r = ctx->request;
+
+    ngx_http_kafka_final(r);
+
     rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
@@ -510,6 +519,7 @@ ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx)
 
     if (ngx_http_get_module_ctx(r, ngx_http_kafka_module) != ctx) {
         /* the client has left, and "post_action" uses the request */
+        ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
         return;
     }
 

@@ -52,6 +52,13 @@ ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
 /*
+ * Ends "Expect: 100-continue" by a final status alone (RFC 9110, section
+ * 10.1.1).  Whether the body still comes is then not known, so the connection
+ * takes no other request.  Does nothing once the body is read.
+ */
+void ngx_http_kafka_final(ngx_http_request_t *r);
+
+/*
  * Sends an answer, whose body may be empty, else lives as long as the request;
  * returns what finalizes "r".
  */

@@ -11,6 +11,17 @@ static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status);
 
 
+/* of ngx_http_kafka_header(), where an answer is a problem's */
+static ngx_str_t  ngx_http_kafka_problem_names[] = {
+    ngx_string("Accept-Encoding"),
+    ngx_string("Allow"),
+    ngx_string("Preference-Applied"),
+    ngx_string("RateLimit"),
+    ngx_string("RateLimit-Policy"),
+    ngx_string("Retry-After"),
+    ngx_null_string
+};
+
 static ngx_str_t  ngx_http_kafka_problem_type =
     ngx_string("application/problem+json");
 
@@ -33,6 +44,11 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
     }
 
     if (ngx_http_kafka_intercepted(ctx, status)) {
+
+        if (status < 500) {
+            ngx_http_kafka_final(r);
+        }
+
         ngx_http_kafka_free_records(ctx);
         return ngx_http_kafka_keep_ctx(ctx) == NGX_OK ? (ngx_int_t) status
                                                       : NGX_ERROR;
@@ -46,6 +62,29 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
 
     return ngx_http_kafka_answer(ctx, status, &ngx_http_kafka_problem_type,
                                  &body);
+}
+
+
+void
+ngx_http_kafka_forget_problem(ngx_http_request_t *r)
+{
+    ngx_str_t              *name;
+    ngx_table_elt_t        *h;
+    ngx_http_kafka_walk_t   walk;
+
+    if (ngx_http_kafka_find_ctx(r) == NULL) {
+        return;
+    }
+
+    for (name = ngx_http_kafka_problem_names; name->len; name++) {
+        walk.part = &r->headers_out.headers.part;
+        walk.i = 0;
+
+        while ((h = ngx_http_kafka_next_header(&walk, name))) {
+            /* nginx leaves it out */
+            h->hash = 0;
+        }
+    }
 }
 
 

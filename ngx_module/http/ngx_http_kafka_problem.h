@@ -15,6 +15,12 @@
 ngx_int_t ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *results);
 
+/*
+ * Takes what a problem left on the answer off again, where its error_page led
+ * the request to this module once more.
+ */
+void ngx_http_kafka_forget_problem(ngx_http_request_t *r);
+
 /* Adds the methods of the location to the answer. */
 ngx_int_t ngx_http_kafka_allow(ngx_http_kafka_ctx_t *ctx);
 

@@ -23,7 +23,6 @@ static ngx_int_t ngx_http_kafka_variable(ngx_http_request_t *r,
 static u_char *ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t variable, u_char *p);
 static const char *ngx_http_kafka_persisted(ngx_http_kafka_ctx_t *ctx);
-static ngx_http_kafka_ctx_t *ngx_http_kafka_find_ctx(ngx_http_request_t *r);
 static void ngx_http_kafka_kept_ctx(void *data);
 
 
@@ -189,7 +188,7 @@ ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-static ngx_http_kafka_ctx_t *
+ngx_http_kafka_ctx_t *
 ngx_http_kafka_find_ctx(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t    *cln;

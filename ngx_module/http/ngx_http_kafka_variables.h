@@ -13,5 +13,8 @@ ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
 /* Lets the variables outlive a redirect to an error_page. */
 ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
 
+/* The context of a request, also behind such a redirect; or NULL. */
+ngx_http_kafka_ctx_t *ngx_http_kafka_find_ctx(ngx_http_request_t *r);
+
 
 #endif

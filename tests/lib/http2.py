@@ -10,8 +10,8 @@ from tests.lib import web
 
 
 class Streams:
-    """One connection; answers are by stream.  With a window of 0 no byte of
-    an answer's body can come."""
+    """One connection; answers are by stream, interim ones (1xx) counted.
+    With a window of 0 no byte of an answer's body can come."""
 
     def __init__(self, port, window=None):
         self.socket = web.connect(port)
@@ -23,6 +23,7 @@ class Streams:
                 {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.answers = {}
         self.ended = set()
+        self.interim = 0
         self._flush()
 
     def _flush(self):
@@ -83,6 +84,8 @@ class Streams:
                 headers = dict(event.headers)
                 self.answers[event.stream_id] = web.Answer(
                     int(headers.pop(":status")), headers, b"")
+            elif isinstance(event, h2.events.InformationalResponseReceived):
+                self.interim += 1
             elif isinstance(event, h2.events.DataReceived):
                 self.answers[event.stream_id].body += event.data
                 self.h2.acknowledge_received_data(

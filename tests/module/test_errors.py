@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.lib.env import wait_for
+from tests.lib import web
+from tests.lib.env import ROOT, wait_for
 from tests.lib.problem import assert_problem
 
 PLAIN = """
@@ -91,6 +92,79 @@ def test_intercepted_errors_go_to_error_page(nginx, topics, topic):
         "/teapot 418 no not-json", "/teapot 200 no method-not-allowed",
         "/ours 400 no not-json", "/own 200 yes -"]
     assert topics.count(topic) == 1
+
+
+FALLBACK = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        topic   %%TOPIC%%;
+    }
+    kafka_limit_zone all zone=a:1m records=1/m;
+    kafka_topic %%TOPIC%%;
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = / {
+            kafka_pass   main;
+            kafka_limit  zone=a;
+            kafka_intercept_errors on;
+            error_page   429 = @more;
+            error_page   405 = @more;
+        }
+        location @more {
+            kafka_pass   main;
+            kafka_format json;
+        }
+    }
+"""
+
+
+def headers_of(server, method, path, body=b""):
+    """Names of all headers, each as often as it comes."""
+    with web.connect(server.port) as client:
+        client.sendall(b"%b %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                       b"Content-Length: %d\r\n\r\n%b"
+                       % (method, path, len(body), body))
+        answer = client.makefile("rb").read().partition(b"\r\n\r\n")[0]
+    status, *lines = answer.decode().split("\r\n")
+    return int(status.split()[1]), [line.partition(":")[0].lower()
+                                    for line in lines]
+
+
+def test_what_an_intercepted_problem_says_ends_with_it(nginx, topics, topic):
+    """An error_page may lead to another kafka_pass, as to other brokers."""
+    server = nginx(FALLBACK, TOPIC=topic)
+    assert server.post("/", b"1").status == 200
+    status, names = headers_of(server, b"POST", b"/", b"2")
+    assert status == 200
+    assert not {"retry-after", "ratelimit", "ratelimit-policy"} & set(names)
+    status, names = headers_of(server, b"POST", b"/", b"{")
+    assert status == 400 and "retry-after" not in names
+    status, names = headers_of(server, b"DELETE", b"/")
+    assert status == 405 and names.count("allow") == 1
+    assert topics.count(topic) == 2
+
+
+SHIPPED = """
+    kafka_producer main {
+        brokers 127.0.0.1:1;
+        timeout 300ms;
+        topic   post;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        %%EXAMPLE%%
+    }
+"""
+
+
+def test_the_shipped_example_says_once_when_to_try_again(nginx):
+    text = (ROOT / "nginx.conf.example").read_text(encoding="utf-8")
+    begin = text.index("location = /api/v1/create-post {")
+    server = nginx(SHIPPED,
+                   EXAMPLE=text[begin:text.index("location / {", begin)])
+    status, names = headers_of(server, b"POST", b"/api/v1/create-post",
+                               b"{}")
+    assert status == 500 and names.count("retry-after") == 1
 
 
 def test_each_error_is_logged_with_its_tag_and_no_client_bytes(nginx, topic):

@@ -4,6 +4,7 @@ import socket
 
 from tests.lib import procs, web
 from tests.lib.env import SANITIZED, wait_for
+from tests.lib.metrics import scrape
 from tests.lib.problem import assert_problem
 
 CONF = """
@@ -120,6 +121,7 @@ LEAVING = """
         }
         location = /done { return 204; }
         location = /status { kafka_status json; }
+        location = /metrics { kafka_status prometheus; }
     }
 """
 
@@ -145,6 +147,10 @@ def test_clients_that_leave_before_a_post_action(nginx, own_kafka,
              "none waits any more")
     wait_for(lambda: server.post("/", b"last").status == 200, 20, "serving")
     assert server.worker() == worker
+    # "/again" produces once more, and is answered where nobody listens
+    codes = {labels["code"]: count for labels, count in scrape(server).find(
+        "sluice_http_requests_total")}
+    assert codes == {"kept": 7, "client-left": 10}
 
 
 PLACED = """
