@@ -5,9 +5,18 @@
 #include "http/ngx_http_kafka_memory.h"
 
 
-#define NGX_HTTP_KAFKA_CHUNK  16384      /* bytes read of a body's file */
+#define NGX_HTTP_KAFKA_CHUNK    16384    /* bytes read of a body's file */
+
+/* bytes of $request_body: nginx has 28 bits for what JSON makes six-fold */
+#define NGX_HTTP_KAFKA_VALUE    ((1 << 28) / 6 - 7)
 
 
+static ngx_int_t ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_body_keep(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx,
+    size_t max, ngx_str_t *body);
 static ngx_int_t ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx,
     size_t size, ngx_str_t *body);
 static ngx_int_t ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx,
@@ -71,18 +80,121 @@ ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx)
 ngx_int_t
 ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 {
+    if (ctx->conf->body) {
+        return ngx_http_kafka_body_made(ctx, body);
+    }
+
+    return ngx_http_kafka_body_sent(ctx, ngx_http_kafka_body_max(ctx), body);
+}
+
+
+/*
+ * "kafka_body".  nginx's $request_body is empty where the body is in a file,
+ * and encoded as it was sent: for this value it is whole and decoded.
+ */
+static ngx_int_t
+ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    size_t                       max;
+    ngx_int_t                    rc;
+    ngx_str_t                    sent;
+    ngx_http_request_t          *r;
+    ngx_http_variable_value_t   *vv;
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    r = ctx->request;
+
+    if (!ctx->conf->body_sent) {
+        rc = ngx_http_complex_value(r, ctx->conf->body, body);
+        goto done;
+    }
+
+    max = ngx_min(ngx_http_kafka_body_max(ctx), NGX_HTTP_KAFKA_VALUE);
+
+    if (ngx_http_kafka_body_sent(ctx, max, &sent) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+    vv = &r->variables[kmcf->request_body];
+
+    vv->data = sent.data ? sent.data : (u_char *) "";
+    vv->len = sent.len;
+    vv->valid = 1;
+    vv->no_cacheable = 0;
+    vv->not_found = 0;
+
+    rc = ngx_http_complex_value(r, ctx->conf->body, body);
+
+    /* for others, as a log, it is nginx's own */
+    vv->valid = 0;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_kafka_body_keep(ctx, body);
+    }
+
+done:
+
+    return rc == NGX_OK ? NGX_OK
+                        : ngx_http_kafka_refuse(&ctx->problem,
+                                                NGX_HTTP_KAFKA_INTERNAL);
+}
+
+
+/* Moves a value with the body in it off the request's pool. */
+static ngx_int_t
+ngx_http_kafka_body_keep(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    u_char                      *p;
+    ngx_http_request_t          *r;
+    ngx_http_variable_value_t   *vv;
+    ngx_http_kafka_main_conf_t  *kmcf;
+
+    r = ctx->request;
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
+
+    if (ngx_http_kafka_own(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_alloc(body->len + 1, r->connection->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, body->data, body->len);
+    (void) ngx_pfree(r->pool, body->data);
+    body->data = p;
+
+    if (ctx->copy) {
+        ngx_free(ctx->copy);
+    }
+
+    ctx->copy = p;
+
+    if (kmcf->json_body != NGX_ERROR) {
+        vv = &r->variables[kmcf->json_body];
+
+        if (vv->valid) {
+            (void) ngx_pfree(r->pool, vv->data);
+            vv->valid = 0;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* The request's own body, decoded, of "max" bytes at most. */
+static ngx_int_t
+ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx, size_t max,
+    ngx_str_t *body)
+{
     off_t                size;
-    size_t               max;
     ngx_chain_t         *cl;
     ngx_http_request_t  *r;
 
     r = ctx->request;
-
-    if (ctx->conf->body) {
-        return ngx_http_complex_value(r, ctx->conf->body, body) == NGX_OK
-               ? NGX_OK : ngx_http_kafka_refuse(&ctx->problem,
-                                                NGX_HTTP_KAFKA_INTERNAL);
-    }
 
     ngx_str_null(body);
     size = 0;
@@ -97,8 +209,6 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "kafka body read: %O bytes, coding %d", size,
                    (int) ctx->coding);
-
-    max = ngx_http_kafka_body_max(ctx);
 
     if (size > (off_t) max) {
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,

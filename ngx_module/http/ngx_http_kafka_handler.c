@@ -189,7 +189,7 @@ ngx_http_kafka_check_length(ngx_http_kafka_ctx_t *ctx)
                                      NGX_HTTP_KAFKA_NOT_STARTED);
     }
 
-    if (ctx->conf->body == NULL
+    if ((ctx->conf->body == NULL || ctx->conf->body_sent)
         && ctx->request->headers_in.content_length_n
            > (off_t) ngx_http_kafka_body_max(ctx))
     {

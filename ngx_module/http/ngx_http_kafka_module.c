@@ -149,7 +149,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_body"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_kafka_set_body,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kafka_loc_conf_t, body),
       NULL },
@@ -381,7 +381,10 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->pass = prev->pass;
         conf->pass_place = prev->pass_place;
 
-        ngx_http_kafka_inherit(body);
+        if (conf->body == NULL) {
+            conf->body = prev->body;
+            conf->body_sent = prev->body_sent;
+        }
 
         if (clcf->lmt_excpt) {
             clcf->handler = ngx_http_kafka_handler;

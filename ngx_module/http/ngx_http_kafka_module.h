@@ -47,6 +47,9 @@ typedef struct {
     ngx_shm_zone_t            *zone;        /* of the counters */
     ngx_int_t                  request_id;  /* index of the variable */
     ngx_uint_t                 wants_body;  /* something uses $request_body */
+    /* indices of $request_body and of its JSON; NGX_ERROR: not used */
+    ngx_int_t                  request_body;
+    ngx_int_t                  json_body;
 } ngx_http_kafka_main_conf_t;
 
 
@@ -73,6 +76,7 @@ typedef struct {
     ngx_http_complex_value_t  *partition;
     ngx_http_complex_value_t  *timestamp;
     ngx_http_complex_value_t  *body;
+    ngx_uint_t                 body_sent;   /* it holds the request's body */
     ngx_int_t                  max_records;
     ngx_str_t                  dead_letter; /* a topic; data NULL: unset,
                                                len 0: "reject" */

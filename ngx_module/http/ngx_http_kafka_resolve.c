@@ -2,6 +2,7 @@
 
 #include "http/ngx_http_kafka_resolve.h"
 #include "http/ngx_http_kafka_block.h"
+#include "http/ngx_http_kafka_values.h"
 #include "limit/ngx_http_kafka_limit.h"
 
 
@@ -32,6 +33,10 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
     ngx_http_kafka_main_conf_t   *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kafka_module);
+
+    if (ngx_http_kafka_resolve_values(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     klcfp = kmcf->locations.elts;
 

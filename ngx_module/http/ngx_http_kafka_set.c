@@ -1,6 +1,8 @@
 /* Setters of directives for which nginx has none. */
 
 #include "http/ngx_http_kafka_set.h"
+#include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_values.h"
 
 
 #define NGX_HTTP_KAFKA_NAME_MAX    255      /* bytes of a header's name */
@@ -32,6 +34,58 @@ ngx_http_kafka_set_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+
+char *
+ngx_http_kafka_set_body(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    char                       *rv;
+    ngx_str_t                  *name, *text;
+    ngx_uint_t                 *index;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    rv = ngx_http_set_complex_value_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+    text = &klcf->body->value;
+
+    /* nginx keeps the indices of all variables here */
+
+    for (index = klcf->body->flushes;
+         index && *index != (ngx_uint_t) -1;
+         index++)
+    {
+        name = &v[*index].name;
+
+        if (ngx_http_kafka_is(name, "request_body")
+            || ngx_http_kafka_is(name, "kafka_json_request_body"))
+        {
+            klcf->body_sent = 1;
+        }
+
+        /* what has quotes is JSON */
+
+        if (ngx_http_kafka_foreign(name)
+            && ngx_strlchr(text->data, text->data + text->len, '"'))
+        {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"$%V\" in \"kafka_body\" is not escaped, "
+                               "a quote from a client ends its string: use "
+                               "\"$kafka_json_%V\"", name, name);
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -11,6 +11,11 @@ char *ngx_http_kafka_set_topic(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+
+/* Also notes whether the value needs the request's body, and warns. */
+char *ngx_http_kafka_set_body(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* Sets a JSON Pointer at cmd->offset. */
 char *ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -1,6 +1,7 @@
 /* $kafka_*: what became of a request, for logs and maps. */
 
 #include "http/ngx_http_kafka_variables.h"
+#include "http/ngx_http_kafka_values.h"
 
 
 /* bytes of a value: a topic's name is the longest */
@@ -48,6 +49,9 @@ static ngx_http_variable_t  ngx_http_kafka_variables[] = {
 
     { ngx_string("kafka_error"), NULL, ngx_http_kafka_variable,
       NGX_HTTP_KAFKA_VAR_ERROR, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("kafka_arg_"), NULL, ngx_http_kafka_arg, 0,
+      NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
 
       ngx_http_null_variable
 };

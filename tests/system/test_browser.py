@@ -153,7 +153,7 @@ def test_a_pixel_is_a_record_and_an_image(serve, chromium, event_topics):
     assert answer.headers["content-type"] == "image/svg+xml"
     assert "no-cache" in answer.headers["cache-control"]
     assert [one["pixel"] for one in found(event_topics, 4)] \
-        == ["/a%20b", "x%22y", "c", ""]
+        == ["/a b", 'x"y', "c", 'x","id":"y']
 
 
 def test_retry_after_can_be_read(serve, chromium):
