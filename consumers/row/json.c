@@ -23,7 +23,7 @@ static int row_element(row_ctx_t *ctx, const row_column_t *element,
     uint32_t token);
 
 
-static const char *const  row_json_names[] = {
+const char *const  row_json_names[] = {
     "null", "false", "true", "a number", "a string", "an array", "an object"
 };
 
@@ -126,7 +126,10 @@ row_scalar(row_ctx_t *ctx, const row_column_t *column,
     }
 
     if (type_is_time(kind)) {
-        return row_time(ctx, column, s, len);
+        /* 20240102 as a string is a date, as a number it is none */
+        return column->conf->unit
+               ? row_time(ctx, column, s, len)
+               : row_fault(ctx, column, "22007", ROW_TIME_UNIT);
     }
 
     /* a number, true or false has nothing to escape */

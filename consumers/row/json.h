@@ -7,6 +7,9 @@
 #include "row/field.h"
 
 
+/* What a value is, by json_type_t: "an array". */
+extern const char *const  row_json_names[];
+
 /* The value at a token of ctx->doc, which is not null unless for jsonb. */
 int row_token(row_ctx_t *ctx, const row_column_t *column, uint32_t token);
 

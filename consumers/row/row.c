@@ -24,6 +24,8 @@ struct row_plan_s {
     row_column_t  *columns;     /* those of "spec" that a COPY has */
     size_t         ncolumns;
     bool           parse;       /* a column or filter needs the document */
+    bool           fields;      /* a column takes a member of an object, */
+    bool           elements;    /* one takes an element of an array */
     row_ctx_t      ctx;
     row_paths_t    paths;
     row_format_t   format;
@@ -39,6 +41,8 @@ static int row_plan_fits(const row_column_t *column, char *reason,
 static int row_plan_fixed(row_plan_t *plan, row_column_t *column,
     const char *json, const char *key, char *reason, size_t size);
 static int row_plan_value(row_plan_t *plan);
+static void row_plan_fields(row_plan_t *plan, const conf_column_t *column);
+static int row_has_fields(row_plan_t *plan);
 static int row_field(row_plan_t *plan, const row_column_t *column);
 static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
@@ -153,7 +157,7 @@ row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
         }
     }
 
-    plan->parse |= cc->from == CONF_FROM_PATH || cc->from == CONF_FROM_REST;
+    row_plan_fields(plan, cc);
 
     if (row_plan_fits(column, reason, size) == -1
         || row_transform_ready(&plan->ctx, column, reason, size) == -1)
@@ -169,6 +173,31 @@ row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
     return cc->fallback == NULL
            ? 0 : row_plan_fixed(plan, column, cc->fallback, "default",
                                 reason, size);
+}
+
+
+/* What kind of value the column asks for. */
+
+static void
+row_plan_fields(row_plan_t *plan, const conf_column_t *column)
+{
+    size_t    len;
+    uint32_t  index;
+
+    if (column->from == CONF_FROM_REST) {
+        plan->parse = true;
+        plan->fields = true;
+
+    } else if (column->from == CONF_FROM_PATH) {
+        plan->parse = true;
+
+        /* the empty path is the value itself */
+        if (json_pointer_count(column->pointer)) {
+            (void) json_pointer_ref(column->pointer, 0, &len, &index);
+            plan->fields = true;
+            plan->elements |= index != JSON_NONE;
+        }
+    }
 }
 
 
@@ -329,6 +358,11 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
         return ROW_FILTERED;
     }
 
+    rc = plan->fields && !plan->spec.any_value ? row_has_fields(plan) : 0;
+    if (rc != 0) {
+        return rc;
+    }
+
     start = text->len;
 
     for (i = 0; i < plan->ncolumns; i++) {
@@ -345,6 +379,21 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
     text->data[text->len - 1] = '\n';
 
     return 0;
+}
+
+
+/* Of another value all fields would be missing: a row of nulls. */
+
+static int
+row_has_fields(row_plan_t *plan)
+{
+    json_type_t  type;
+
+    type = plan->ctx.doc.tokens[0].type;
+
+    return type == JSON_OBJECT || (type == JSON_ARRAY && plan->elements)
+           ? 0 : row_fault(&plan->ctx, NULL, "2203C", "the value is %s, not "
+                           "an object with fields", row_json_names[type]);
 }
 
 

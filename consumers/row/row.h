@@ -26,6 +26,8 @@ typedef struct {
     conf_nul_t            nul;
     const conf_where_t   *where;      /* NULL: every record is stored */
     const conf_names_t   *key;        /* columns; only tombstones ask for it */
+    bool                  any_value;  /* one without fields makes a row of
+                                         missing ones */
 } row_spec_t;
 
 

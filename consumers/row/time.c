@@ -52,6 +52,17 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
     row_time_t          t;
     const conf_epoch_t  unit = column->conf->unit;
 
+    /* 20240102 is a date, too: with a unit it is a number */
+    rc = row_unix(s, len, unit ? unit : CONF_UNIT_US, &us);
+
+    if (unit && rc == 0) {
+        return row_instant(ctx, column, us, 6);
+    }
+
+    if (unit && rc == 1) {
+        return row_fault(ctx, column, "22008", "the time is out of range");
+    }
+
     if (row_iso(s, len, &t) == 0) {
 
         if (t.has_date ? column->kind == TYPE_TIME && !t.has_time
@@ -69,14 +80,9 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
         return row_put_time(ctx, column, &t);
     }
 
-    rc = row_unix(s, len, unit ? unit : CONF_UNIT_US, &us);
-
     if (unit) {
-        return rc == 0 ? row_instant(ctx, column, us, 6)
-               : rc == 1 ? row_fault(ctx, column, "22008",
-                                     "the time is out of range")
-               : row_fault(ctx, column, "22007",
-                           "neither a number nor an ISO 8601 time");
+        return row_fault(ctx, column, "22007",
+                         "neither a number nor an ISO 8601 time");
     }
 
     if (((len == 8 && memcmp(s, "infinity", 8) == 0)
@@ -86,9 +92,8 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
         return row_put(ctx, column, s, len);
     }
 
-    return row_fault(ctx, column, "22007", rc == 0
-                     ? "a number is a time only with \"unit\""
-                     : "not an ISO 8601 time");
+    return row_fault(ctx, column, "22007", rc == 0 ? ROW_TIME_UNIT
+                                                   : "not an ISO 8601 time");
 }
 
 

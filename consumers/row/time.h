@@ -7,6 +7,9 @@
 #include "row/field.h"
 
 
+#define ROW_TIME_UNIT  "a number is a time only with \"unit\""
+
+
 /*
  * A text or number becomes a date, a time or both, as the column's type and
  * its "unit" say.

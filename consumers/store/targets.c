@@ -174,6 +174,7 @@ targets_on_prepared(void *data, const outcome_t *outcome)
 void
 targets_spec(const target_t *target, row_spec_t *spec)
 {
+    memset(spec, 0, sizeof(row_spec_t));
     spec->columns = target->columns;
     spec->types = target->types;
     spec->ncolumns = target->ncolumns;
@@ -264,6 +265,7 @@ targets_plan_route(targets_t *targets, char *reason, size_t size)
     /* records that "where" leaves out need no table */
     spec.where = &conf->where;
     spec.key = NULL;
+    spec.any_value = true;
 
     targets->route = row_plan_create(&spec, reason, size);
 

@@ -5,7 +5,10 @@ import dataclasses
 import hashlib
 import json
 
+import pytest
+
 from tests.lib.env import wait_for
+from tests.lib.history import wait_accounted
 
 TEXT = object()         # the record's own text is stored
 
@@ -183,7 +186,8 @@ TIMES = [
         (q("2026-W05-6"), NO_TIME), (q("2026-031"), NO_TIME),
         (q("2026-01-31T12:00:00+16:00"), NO_TIME),
         (q("12:00:00"), Dead("22007", "a time without a date")),
-        ("1769860800", UNIT), (q("1769860800"), UNIT), ("true", MISFIT),
+        ("1769860800", UNIT), (q("1769860800"), UNIT), ("20260131", UNIT),
+        ("true", MISFIT),
         ("null", None)]),
     ("timestamptz", {"unit": "s"}, [
         ("1769860800", "2026-01-31 12:00:00+00"),
@@ -203,6 +207,8 @@ TIMES = [
     ("timestamptz", {"unit": "ms"}, [
         ("1769860800123", "2026-01-31 12:00:00.123+00"),
         ("1769860800123.4567", "2026-01-31 12:00:00.123457+00"),
+        ("36001215", "1970-01-01 10:00:01.215+00"),
+        (q("36001215"), "1970-01-01 10:00:01.215+00"),
         ("9223372036854775807", Dead("22008")),
         ("99999999999999999999999", Dead("22008"))]),
     ("timestamptz", {"unit": "us"}, [
@@ -225,9 +231,12 @@ TIMES = [
         (q("2026-01-31T23:30:00-01:00"), "2026-02-01"),
         (q("2026-01-31T00:00:00Z"), "2026-01-31"), (q("infinity"),
                                                     "infinity"),
-        (q("2026-02-30"), NO_TIME), ("1", UNIT)]),
-    ("date", {"unit": "s"}, [("1769903999", "2026-01-31"),
-                             ("-1", "1969-12-31")]),
+        (q("2026-02-30"), NO_TIME), ("1", UNIT), ("20260131", UNIT)]),
+    ("date", {"unit": "s"}, [
+        ("1769903999", "2026-01-31"), ("-1", "1969-12-31"),
+        # each is a basic form of a date, too
+        ("20240102", "1970-08-23"), (q("20240102"), "1970-08-23"),
+        (q("2024-01-02"), "2024-01-02")]),
     ("time", {}, [
         (q("12:34"), "12:34:00"), (q("12:34:56.789"), "12:34:56.789"),
         (q("24:00:00"), "24:00:00"), (q("23:30:00-01:00"), "00:30:00"),
@@ -297,8 +306,10 @@ ARRAYS = [
                             ("[12345]", Dead("22003"))]),
     ("boolean[]", {}, [("[true,false]", "{t,f}"), ("[1]", MISFIT)]),
     ("timestamptz[]", {"unit": "s"}, [
-        ('[0,"2026-01-31T12:00:00Z"]',
-         '{"1970-01-01 00:00:00+00","2026-01-31 12:00:00+00"}')]),
+        ('[0,"2026-01-31T12:00:00Z",20240102]',
+         '{"1970-01-01 00:00:00+00","2026-01-31 12:00:00+00",'
+         '"1970-08-23 06:15:02+00"}')]),
+    ("date[]", {}, [("[20240102]", UNIT)]),
     ("bytea[]", {}, [('["AA==","/w=="]', '{"\\\\x00","\\\\xff"}')]),
     ("mood[]", {}, [('["ok"]', "{ok}"), ('["bad"]', SYNTAX)]),
     ("positive[]", {}, [("[1,2]", "{1,2}"), ("[0]", Dead("23514")),
@@ -443,9 +454,66 @@ def test_required_fields_and_whole_values(consumer, topics, database):
         (1, "23502", 'column "a": the value is null'),
         (2, "23502", 'column "a": the value is missing'),
         (3, "23502", 'column "b": the value is missing'),
-        (4, "23502", 'column "a": the value is missing'),
-        (5, "23502", 'column "a": the value is missing'),
+        (4, "2203C", "the value is an array, not an object with fields"),
+        (5, "2203C", "the value is a number, not an object with fields"),
         (6, "22P02", 'column "b": an object does not fit type integer'),
         (7, "22021", 'column "h": not UTF-8 text, or a zero byte in it'),
         (8, "22021", 'column "k": not UTF-8 text, or a zero byte in it'),
         (9, "22004", "the value is null")]
+
+
+NO_FIELDS = ["null", "true", "42", '"text"', "[]", '[{"a":1}]']
+
+
+def stored(consumer, topics, database, columns, records=NO_FIELDS, **config):
+    """The rows' offsets, and the dead letters' by SQLSTATE."""
+    topic = topics.create()
+    topics.produce(topic, records)
+    daemon = consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "dead_letters": {"hold_above": 1},
+        "columns": {"o": {"meta": "offset"}, **columns}, **config})
+    wait_accounted(database, len(records))
+    daemon.stop()
+    return [row[0] for row in database.query("SELECT o FROM t ORDER BY o")], \
+        database.query('SELECT "offset", sqlstate FROM sluice.dead_letters'
+                       " ORDER BY 1")
+
+
+@pytest.mark.parametrize("columns, more", [
+    ({"a": "/a"}, {}), ({"a": {"path": "/a", "default": "none"}}, {}),
+    ({"a": {"header": "h"}}, {"rest": "w"}),
+    # what "where" lets pass without a field is no row either
+    ({"a": "/a"}, {"where": {"path": "/gone", "exists": False}}),
+], ids=["path", "default", "rest", "where"])
+def test_a_value_without_fields_is_no_row_of_nulls(consumer, topics, database,
+                                                   columns, more):
+    database.query("CREATE TABLE t (o bigint, a text, w jsonb)")
+    rows, dead = stored(consumer, topics, database, columns,
+                        NO_FIELDS + ["{}", '{"a":1}'], **more)
+    assert rows == [6, 7]
+    assert dead == [(offset, "2203C") for offset in range(6)]
+
+
+def test_a_value_without_fields_is_a_row_where_no_column_asks_for_one(
+        consumer, topics, database):
+    database.query("CREATE TABLE t (o bigint, a text, w jsonb)")
+    rows, dead = stored(consumer, topics, database,
+                        {"a": {"header": "h"}, "w": {"path": ""}})
+    assert (rows, dead) == (list(range(6)), [])
+
+
+def test_elements_of_an_array_are_fields(consumer, topics, database):
+    database.query("CREATE TABLE t (o bigint, a text, w jsonb)")
+    rows, dead = stored(consumer, topics, database, {"a": "/0/a"})
+    assert rows == [4, 5]
+    assert [offset for offset, _ in dead] == [0, 1, 2, 3]
+    assert database.value("SELECT a FROM t WHERE o = 5") == "1"
+
+
+def test_what_where_leaves_out_need_not_have_fields(consumer, topics,
+                                                    database):
+    database.query("CREATE TABLE t (o bigint, a text, w jsonb)")
+    rows, dead = stored(consumer, topics, database, {"a": "/a"},
+                        where={"path": "/a", "exists": True})
+    assert (rows, dead) == ([], [])
