@@ -22,6 +22,7 @@ struct catalog_s {
     bool              evolved;      /* its columns, in this preparation */
     int64_t           version;      /* of schema "sluice" as found, 0: none */
     bool              warned;       /* that it stays at that version */
+    bool              unlogged;     /* as it was said */
 };
 
 
@@ -267,8 +268,12 @@ catalog_on_schema(void *data, const pg_reply_t *reply)
 static void
 catalog_ask_columns(catalog_t *catalog)
 {
+    /* a default is an expression with texts by the settings at hand */
+
     catalog->sql.len = 0;
+    sql_begin(&catalog->sql);
     target_query(&catalog->sql, catalog->target.conf);
+    buf_addf(&catalog->sql, ";COMMIT");
     catalog_send(catalog, catalog_on_columns);
 }
 
@@ -303,6 +308,13 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         }
         return;
     }
+
+    if (catalog->target.unlogged && !catalog->unlogged) {
+        log_warnx("table \"%s\" is unlogged: PostgreSQL empties it after a "
+                  "crash, and its rows are not stored again", conf->table);
+    }
+
+    catalog->unlogged = catalog->target.unlogged;
 
     if (conf->columns_auto) {
         catalog_ask_defaults(catalog);
@@ -395,14 +407,19 @@ catalog_on_evolved(void *data, const pg_reply_t *reply)
 static void
 catalog_ask_defaults(catalog_t *catalog)
 {
+    size_t  len;
+
     catalog->sql.len = 0;
+    sql_begin(&catalog->sql);
+    len = catalog->sql.len;
     target_defaults_query(&catalog->sql, &catalog->target);
 
-    if (catalog->sql.len == 0) {
+    if (catalog->sql.len == len) {
         catalog_end(catalog, SQLSTATE_OK, "");
         return;
     }
 
+    buf_addf(&catalog->sql, ";COMMIT");
     catalog_send(catalog, catalog_on_defaults);
 }
 

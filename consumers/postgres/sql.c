@@ -131,7 +131,11 @@ sql_begin(buf_t *sql)
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
              "SET LOCAL lock_timeout=%d;"
              "SET LOCAL idle_in_transaction_session_timeout='15s';"
-             "SET LOCAL statement_timeout='60s';", SQL_LOCK_TIMEOUT);
+             "SET LOCAL statement_timeout='60s';"
+             "SET LOCAL timezone='UTC';"
+             "SET LOCAL datestyle='ISO,YMD';"
+             "SET LOCAL intervalstyle='postgres';"
+             "SET LOCAL array_nulls=on;", SQL_LOCK_TIMEOUT);
 }
 
 

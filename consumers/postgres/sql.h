@@ -29,7 +29,9 @@ void sql_do(buf_t *sql, buf_t *block);
 
 /*
  * Opens a transaction: READ COMMITTED, bounded in time on the server.  The
- * longest wait for a lock must outlast the removal of a blocking backend.
+ * longest wait for a lock must outlast the removal of a blocking backend.  The
+ * settings by which PostgreSQL reads a text are those of Sluice, whatever the
+ * role or the database has.
  */
 void sql_begin(buf_t *sql);
 

@@ -20,13 +20,25 @@ enum {
     TARGET_BY_INSERT,     /* 't': of its table, which COPY refuses */
     TARGET_TYPE_OID,      /* of a domain its own */
     TARGET_NOT_NULL,
-    TARGET_PLAIN          /* 't': of its table: see target_query() */
+    TARGET_PLAIN,         /* 't': of its table: see target_query() */
+    TARGET_DEFERRABLE,    /* 't': of its table, which "key" cannot be used of */
+    TARGET_UNLOGGED,      /* 't': of its table, or of a partition */
+    TARGET_VERSION        /* of its table: see TARGET_VERSION_OF() */
 };
+
+
+/* The table, and all that inherits from it. */
+#define TARGET_TREE                                                           \
+    "(WITH RECURSIVE r(oid) AS (SELECT t::oid UNION SELECT inhrelid FROM r"   \
+    " JOIN pg_catalog.pg_inherits ON inhparent = r.oid) SELECT r.oid FROM r)"
 
 
 static int target_room(target_t *target, const PGresult *rows);
 static int target_find(target_t *target, char *reason, size_t size);
 static int target_rest(const target_t *target, char *reason, size_t size);
+static int target_key(const target_t *target, char *reason, size_t size);
+static bool target_fills(const target_t *target, const char *name);
+static void target_deferrable(buf_t *sql, const conf_t *conf);
 static bool target_is_plain(const target_t *target);
 static int target_auto(target_t *target);
 static void target_auto_free(target_t *target);
@@ -114,30 +126,61 @@ target_query(buf_t *sql, const conf_t *conf)
                " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
                " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
                " pg_get_expr(d.adbin, d.adrelid),"
-               " row_security_active(a.attrelid) OR EXISTS (SELECT FROM"
-               " pg_catalog.pg_class c WHERE c.oid = a.attrelid"
-               " AND c.relkind = 'v'), a.atttypid, a.attnotnull,"
+               " row_security_active(c.oid) OR c.relkind = 'v',"
+               " a.atttypid, a.attnotnull,"
                " (SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
-               " WHERE NOT tgisinternal AND tgrelid IN (WITH RECURSIVE r(oid)"
-               " AS (SELECT t::oid UNION SELECT inhrelid FROM r"
-               " JOIN pg_catalog.pg_inherits ON inhparent = r.oid)"
-               " SELECT r.oid FROM r))"
+               " WHERE NOT tgisinternal AND tgrelid IN " TARGET_TREE ")"
                " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite"
                " WHERE ev_class = t)"
                " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
                " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
                " AND has_database_privilege(current_database(), 'TEMPORARY')"
-               " FROM to_regclass(%R) t)"
-               " FROM pg_catalog.pg_attribute a", conf);
+               " FROM to_regclass(%R) t), ", conf);
+    target_deferrable(sql, conf);
+    sql_format(sql, ", (SELECT EXISTS (SELECT FROM pg_catalog.pg_class"
+               " WHERE relpersistence = 'u' AND oid IN " TARGET_TREE ")"
+               " FROM to_regclass(%R) t), " TARGET_VERSION_OF("c.oid")
+               " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute"
+               " a ON a.attrelid = c.oid AND a.attnum > 0"
+               " AND NOT a.attisdropped", conf);
     target_base_query(sql, "a.atttypid, a.atttypmod", "b");
-    sql_format(sql, " JOIN pg_catalog.pg_type t ON t.oid = b.oid"
+    sql_format(sql, " LEFT JOIN pg_catalog.pg_type t ON t.oid = b.oid"
                " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
                " AND e.typarray = t.oid");
     target_base_query(sql, "e.oid, -1", "f");
     sql_format(sql, " LEFT JOIN pg_catalog.pg_attrdef d"
                " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-               " WHERE a.attnum > 0 AND NOT a.attisdropped"
-               " AND a.attrelid = to_regclass(%R) ORDER BY a.attnum", conf);
+               " WHERE c.oid = to_regclass(%R) ORDER BY a.attnum", conf);
+}
+
+
+/*
+ * Whether a unique index of just the key's columns is deferrable.  ON CONFLICT
+ * takes it for the key's, and refuses each row.
+ */
+
+static void
+target_deferrable(buf_t *sql, const conf_t *conf)
+{
+    size_t  i;
+
+    if (conf->key.n == 0) {
+        buf_addf(sql, "false");
+        return;
+    }
+
+    sql_format(sql, "EXISTS (SELECT FROM pg_catalog.pg_index i"
+               " WHERE indrelid = c.oid AND indisunique AND NOT indimmediate"
+               " AND indpred IS NULL AND indexprs IS NULL AND NOT EXISTS"
+               " (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid"
+               " AND attnum = ANY ((indkey::smallint[])[0:indnkeyatts - 1])"
+               " AND attname NOT IN (");
+
+    for (i = 0; i < conf->key.n; i++) {
+        sql_format(sql, i ? ",%L" : "%L", conf->key.names[i]);
+    }
+
+    buf_addf(sql, ")) AND indnkeyatts = %zu)", conf->key.n);
 }
 
 
@@ -165,7 +208,9 @@ target_take(target_t *target, const PGresult *rows, char *reason,
         return -1;
     }
 
-    if (target_rest(target, reason, size) == -1) {
+    if (target_rest(target, reason, size) == -1
+        || target_key(target, reason, size) == -1)
+    {
         return -1;
     }
 
@@ -232,6 +277,9 @@ target_find(target_t *target, char *reason, size_t size)
     target->by_insert = PQntuples(rows)
                         && target_is(rows, 0, TARGET_BY_INSERT);
     target->plain = !target->by_insert && target_is_plain(target);
+    target->unlogged = PQntuples(rows) && target_is(rows, 0, TARGET_UNLOGGED);
+    target->version = PQntuples(rows) ? PQgetvalue(rows, 0, TARGET_VERSION)
+                                      : "0";
 
     for (i = 0; i < target->ncolumns; i++) {
         column = &target->columns[i];
@@ -260,30 +308,80 @@ target_find(target_t *target, char *reason, size_t size)
 }
 
 
-/* With "auto" only the table can tell that the column for "rest" is missing. */
+/* With "auto" only the table can tell which columns there are. */
 
 static int
 target_rest(const target_t *target, char *reason, size_t size)
 {
-    size_t         i;
     const conf_t  *conf;
 
     conf = target->conf;
 
-    if (!conf->columns_auto || conf->rest == NULL) {
+    if (!conf->columns_auto) {
         return 0;
     }
 
-    for (i = 0; i < target->ncolumns; i++) {
-        if (target->columns[i].from == CONF_FROM_REST) {
-            return 0;
+    if (target->ncolumns == 0) {
+        snprintf(reason, size, "table \"%s\" has no column that \"auto\" "
+                 "could fill", conf->table);
+        return -1;
+    }
+
+    if (conf->rest && !target_fills(target, conf->rest)) {
+        snprintf(reason, size, "table \"%s\" has no column \"%s\" for the "
+                 "rest", conf->table, conf->rest);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static int
+target_key(const target_t *target, char *reason, size_t size)
+{
+    size_t         i;
+    const char    *name;
+    const conf_t  *conf;
+
+    conf = target->conf;
+
+    for (i = 0; i <= conf->key.n; i++) {
+        name = i < conf->key.n ? conf->key.names[i] : conf->newer;
+
+        if (name && !target_fills(target, name)) {
+            snprintf(reason, size, "\"%s\" names column \"%s\", which is not "
+                     "filled from the record in table \"%s\"",
+                     i < conf->key.n ? "key" : "newer", name, conf->table);
+            return -1;
         }
     }
 
-    snprintf(reason, size, "table \"%s\" has no column \"%s\" for the rest",
-             conf->table, conf->rest);
+    if (target_is(target->rows, 0, TARGET_DEFERRABLE)) {
+        snprintf(reason, size, "the unique constraint of \"key\" in table "
+                 "\"%s\" is deferrable, and ON CONFLICT cannot use such a one",
+                 conf->table);
+        return -1;
+    }
 
-    return -1;
+    return 0;
+}
+
+
+/* Whether it is one of the columns that the daemon fills. */
+
+static bool
+target_fills(const target_t *target, const char *name)
+{
+    size_t  i;
+
+    for (i = 0; i < target->ncolumns; i++) {
+        if (strcmp(target->columns[i].name, name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -342,6 +440,11 @@ target_auto(target_t *target)
     for (row = 0; row < rows; row++) {
         name = PQgetvalue(target->rows, row, TARGET_NAME);
         class = PQgetvalue(target->rows, row, TARGET_DEFAULT)[0];
+
+        if (PQgetisnull(target->rows, row, TARGET_NAME)) {
+            /* the table has no columns */
+            continue;
+        }
 
         if (class == 'v') {
             log_info("column \"%s\" of table \"%s\" is left to the table's "
@@ -431,8 +534,10 @@ void
 target_defaults_query(buf_t *sql, const target_t *target)
 {
     int          row;
-    size_t       i;
+    size_t       i, len;
     type_kind_t  kind;
+
+    len = sql->len;
 
     for (i = 0; i < target->ncolumns; i++) {
         row = target_constant(target, i);
@@ -442,7 +547,7 @@ target_defaults_query(buf_t *sql, const target_t *target)
         }
 
         kind = type_kind(target->table_types[i]);
-        buf_addf(sql, sql->len ? "," : "SELECT ");
+        buf_addf(sql, sql->len > len ? "," : "SELECT ");
 
         /* the catalogue's own text of the table owner's expression */
         buf_addf(sql, kind == TYPE_JSON ? "(%s)::text"

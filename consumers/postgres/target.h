@@ -13,6 +13,19 @@
 #include "conf/conf.h"
 
 
+/*
+ * A number that is another one when a column of the table "oid" was added,
+ * altered or dropped, or got another default.
+ */
+#define TARGET_VERSION_OF(oid)                                                \
+    "(SELECT coalesce(hashtextextended(string_agg(concat_ws(' ', attnum,"     \
+    " attname, atttypid, atttypmod, attidentity, attgenerated, adbin), ','"   \
+    " ORDER BY attnum), 0), 0) FROM pg_catalog.pg_attribute"                  \
+    " LEFT JOIN pg_catalog.pg_attrdef ON adrelid = attrelid"                  \
+    " AND adnum = attnum WHERE attrelid = " oid                               \
+    " AND attnum > 0 AND NOT attisdropped)"
+
+
 /* One element a column in each array. */
 typedef struct {
     const conf_t         *conf;
@@ -27,6 +40,9 @@ typedef struct {
                                              row-level security */
     bool                  plain;          /* COPY of rows with new keys does
                                              the same as a merge */
+    bool                  unlogged;       /* or a partition is: a crash of
+                                             PostgreSQL empties it */
+    const char           *version;        /* TARGET_VERSION_OF() it */
 
     PGresult             *rows;           /* owns the types' text */
     conf_column_t        *own;            /* "auto": what "columns" is */

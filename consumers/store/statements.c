@@ -47,7 +47,8 @@ static int statement_parts(statement_parts_t *parts, const tuples_t *tuples);
 static void statement_words(statements_t *statements,
     const statement_parts_t *parts, bool tuples);
 static void statement_stage(const statement_parts_t *parts, buf_t *sql);
-static void statement_types(const statement_parts_t *parts, buf_t *sql);
+static void statement_same(const statement_parts_t *parts, bool tuples,
+    buf_t *sql);
 static void statement_plain(const statement_parts_t *parts,
     const char *format, buf_t *sql);
 static void statement_insert(const statement_parts_t *parts, buf_t *sql);
@@ -204,6 +205,7 @@ static void
 statement_words(statements_t *statements, const statement_parts_t *parts,
     bool tuples)
 {
+    int            i;
     buf_t         *sql;
     const char    *columns;
     const conf_t  *conf;
@@ -214,24 +216,28 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
     if (statements->staged) {
         statement_stage(parts, &sql[STATEMENT_STAGE]);
-        sql_format(&sql[STATEMENT_COPY], "COPY pg_temp.%s (" STATEMENT_PLACE
-                   ",%s%s) FROM STDIN", parts->relation,
-                   statements->gone ? STATEMENT_GONE "," : "", columns);
+    }
 
-    } else {
-        sql_format(&sql[STATEMENT_COPY], "COPY %T (%s) FROM STDIN", conf,
-                   columns);
+    for (i = STATEMENT_COPY; i <= STATEMENT_COPY + tuples; i++) {
+        if (!statements->staged && (i == STATEMENT_COPY_TUPLES
+                                    || conf->columns_auto))
+        {
+            sql_format(&sql[i], "LOCK TABLE ONLY %T IN ROW EXCLUSIVE MODE;",
+                       conf);
+        }
+
+        statement_same(parts, i == STATEMENT_COPY_TUPLES, &sql[i]);
+
+        if (statements->staged) {
+            sql_format(&sql[i], "COPY pg_temp.%s (" STATEMENT_PLACE
+                       ",%s%s) FROM STDIN", parts->relation,
+                       statements->gone ? STATEMENT_GONE "," : "", columns);
+        } else {
+            sql_format(&sql[i], "COPY %T (%s) FROM STDIN", conf, columns);
+        }
     }
 
     if (tuples) {
-        if (!statements->staged) {
-            sql_format(&sql[STATEMENT_COPY_TUPLES], "LOCK TABLE ONLY %T IN"
-                       " ROW EXCLUSIVE MODE;", conf);
-        }
-
-        statement_types(parts, &sql[STATEMENT_COPY_TUPLES]);
-        statements_add(statements, STATEMENT_COPY,
-                       &sql[STATEMENT_COPY_TUPLES]);
         buf_addf(&sql[STATEMENT_COPY_TUPLES], " (FORMAT binary)");
     }
 
@@ -293,23 +299,40 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
 
 /*
  * A tuple says nothing of its types: a table that was altered under a running
- * daemon would take its bytes for something else.  So the table is locked, as
- * COPY does it, and its types are compared.  A column that is missing is left
- * to COPY, whose error says more.
+ * daemon would take its bytes for something else.  With "auto" a column that
+ * was added would stay empty.  So the table is locked, as COPY does it, and
+ * compared with what was found.  A column that is missing is left to COPY,
+ * whose error says more.
  */
 
 static void
-statement_types(const statement_parts_t *parts, buf_t *sql)
+statement_same(const statement_parts_t *parts, bool tuples, buf_t *sql)
 {
     buf_t  block;
 
     memset(&block, 0, sizeof(buf_t));
-    sql_format(&block, "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
-               " JOIN (VALUES %s) c (name, type) ON attname=name WHERE"
-               " attrelid=to_regclass(%R) AND NOT attisdropped"
-               " AND atttypid<>type) THEN RAISE EXCEPTION"
-               " 'the table''s types have changed' USING ERRCODE='SL002';"
-               "END IF;END", parts->list[LIST_TYPES].data, parts->conf);
+    buf_addf(&block, "BEGIN IF false");
+
+    if (parts->conf->columns_auto) {
+        sql_format(&block, " OR " TARGET_VERSION_OF("to_regclass(%R)")
+                   "<>%s", parts->conf, parts->target->version);
+
+    } else if (tuples) {
+        sql_format(&block, " OR EXISTS (SELECT FROM pg_catalog.pg_attribute"
+                   " JOIN (VALUES %s) c (name, type) ON attname=name WHERE"
+                   " attrelid=to_regclass(%R) AND NOT attisdropped"
+                   " AND atttypid<>type)", parts->list[LIST_TYPES].data,
+                   parts->conf);
+    }
+
+    if (!parts->target->unlogged) {
+        sql_format(&block, " OR EXISTS (SELECT FROM pg_catalog.pg_class"
+                   " WHERE oid=to_regclass(%R) AND relpersistence='u')",
+                   parts->conf);
+    }
+
+    buf_addf(&block, " THEN RAISE EXCEPTION 'the table has changed' USING"
+             " ERRCODE='SL002';END IF;END");
     sql_do(sql, &block);
     buf_add(sql, ";", 1);
 }
@@ -335,9 +358,7 @@ statement_plain(const statement_parts_t *parts, const char *format,
                parts->conf, columns, parts->list[LIST_NULLS].data,
                parts->list[LIST_CONFLICT].data);
 
-    if (format[0]) {
-        statement_types(parts, sql);
-    }
+    statement_same(parts, format[0] != '\0', sql);
 
     sql_format(sql, "COPY %T (%s) FROM STDIN%s", parts->conf, columns,
                format);
