@@ -63,8 +63,9 @@ const conf_key_t  conf_keys[] = {
     { "table", CONF_TEXT, ROUTE_TOO, .also_required = true,
       .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
       .example = "\"shop.orders\"",
-      .doc = "The table that takes the rows, named as in the catalogue. It "
-             "is part of the key of the stored offsets. `table` and "
+      .doc = "The table that takes the rows, named as in the catalogue. The "
+             "stored offsets are those of the table, with or without the "
+             "schema in its name. `table` and "
              "`columns` are required unless `route` names every table." },
 
     { "create_table", CONF_BOOL, ROUTE_TOO, FIELD(create_table),

@@ -67,9 +67,7 @@ daemon_found(daemon_t *d, const lookup_result_t *result)
     log_info("topic \"%s\" has %d partitions in cluster %s", d->conf->topic,
              result->partitions, result->cluster);
 
-    if (offsets_set_cluster(d->offsets, result->cluster) == -1
-        || targets_set_cluster(d->targets, result->cluster) == -1)
-    {
+    if (offsets_set_cluster(d->offsets, result->cluster) == -1) {
         return;
     }
 
@@ -170,6 +168,14 @@ daemon_on_claimed(void *data, const outcome_t *outcome)
 
     if (!d->prepared) {
         /* the session ended while Kafka was asked: the answer is old */
+        return;
+    }
+
+    if (targets_set_table(d->targets, offsets_cluster(d->offsets),
+                          offsets_table(d->offsets))
+        == -1)
+    {
+        daemon_fail(d, DAEMON_CLAIMING, SQLSTATE_RETRY, "out of memory");
         return;
     }
 

@@ -18,6 +18,7 @@ struct offsets_s {
     const conf_t      *conf;
     const char        *owner;
     char              *cluster;
+    char              *table;        /* the name that the offsets have */
     buf_t              key;          /* SQL, offsets_key() */
     buf_t              where;        /* SQL, offsets_where() */
 
@@ -33,6 +34,9 @@ struct offsets_s {
 };
 
 
+static int offsets_set_table(offsets_t *o, const char *table);
+static void offsets_doubt(const offsets_t *o, buf_t *sql);
+static void offsets_only_name(const offsets_t *o, buf_t *sql);
 static void offsets_end(offsets_t *o, sqlstate_action_t action,
     const char *reason);
 static bool offsets_is_stale(offsets_t *o);
@@ -103,6 +107,7 @@ offsets_destroy(offsets_t *o)
     buf_free(&o->key);
     buf_free(&o->where);
     free(o->cluster);
+    free(o->table);
     free(o);
 }
 
@@ -110,22 +115,131 @@ offsets_destroy(offsets_t *o)
 int
 offsets_set_cluster(offsets_t *o, const char *cluster)
 {
+    free(o->cluster);
+    o->cluster = strdup(cluster);
+
+    return o->cluster ? offsets_set_table(o, o->conf->table) : -1;
+}
+
+
+static int
+offsets_set_table(offsets_t *o, const char *table)
+{
     const conf_t  *conf;
 
     conf = o->conf;
-    free(o->cluster);
-    o->cluster = strdup(cluster);
-    o->key.len = 0;
-    o->where.len = 0;
+    free(o->table);
+    o->table = strdup(table);
+    buf_free(&o->key);
+    buf_free(&o->where);
 
-    sql_format(&o->key, "%L,%L,%L,%L", cluster, conf->group, conf->topic,
-               conf->table);
+    sql_format(&o->key, "%L,%L,%L,%L", o->cluster, conf->group, conf->topic,
+               table);
     sql_format(&o->where, "cluster_id=%L AND group_id=%L AND topic=%L"
-               " AND table_name=%L", cluster, conf->group, conf->topic,
-               conf->table);
+               " AND table_name=%L", o->cluster, conf->group, conf->topic,
+               table);
 
-    return o->cluster == NULL || buf_failed(&o->key) || buf_failed(&o->where)
+    return o->table == NULL || buf_failed(&o->key) || buf_failed(&o->where)
            ? -1 : 0;
+}
+
+
+/*
+ * A name without a schema may have meant another table when it was stored, if
+ * search_path holds another one of that name.  Then it is taken only where the
+ * configuration has it.
+ */
+
+void
+offsets_names(const conf_t *conf, buf_t *sql)
+{
+    sql_format(sql, "SELECT %L", conf->table);
+
+    if (conf->table_name) {
+        sql_format(sql, " UNION SELECT unnest(ARRAY[nspname || '.' || relname,"
+                   " CASE WHEN pg_table_is_visible(c.oid) AND NOT EXISTS"
+                   " (SELECT FROM pg_catalog.pg_class x"
+                   " JOIN pg_catalog.pg_namespace m ON m.oid = x.relnamespace"
+                   " WHERE x.relname = c.relname AND x.oid <> c.oid"
+                   " AND m.nspname = ANY (current_schemas(false)))"
+                   " THEN relname::text END]) FROM pg_catalog.pg_class c"
+                   " JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
+                   " WHERE c.oid = to_regclass(%R)", conf);
+    }
+}
+
+
+/*
+ * Earlier versions took another spelling for another table: of several names
+ * the one that is the furthest on counts, so that no record is stored again.
+ */
+
+void
+offsets_name(const conf_t *conf, const char *cluster, buf_t *sql)
+{
+    sql_format(sql, "coalesce((SELECT table_name FROM sluice.offsets"
+               " WHERE cluster_id=%L AND group_id=%L AND topic=%L"
+               " AND table_name IN (", cluster, conf->group, conf->topic);
+    offsets_names(conf, sql);
+    sql_format(sql, ") GROUP BY table_name ORDER BY sum(next_offset) DESC,"
+               " table_name LIMIT 1), %L)", conf->table);
+}
+
+
+/*
+ * An expression of why it cannot be told which offsets are the table's; "":
+ * it can.
+ */
+
+static void
+offsets_doubt(const offsets_t *o, buf_t *sql)
+{
+    const conf_t  *conf;
+
+    conf = o->conf;
+
+    if (conf->table_name == NULL) {
+        buf_addf(sql, "''");
+        return;
+    }
+
+    sql_format(sql, "coalesce((SELECT CASE WHEN EXISTS (SELECT"
+               " FROM sluice.offsets WHERE cluster_id=%L AND group_id=%L"
+               " AND topic=%L AND table_name=relname) AND"
+               " pg_table_is_visible(oid) THEN 'the offsets of table \"' ||"
+               " relname || '\" may be its or those of another table of that"
+               " name (\"offsets reset\" says where to go on)' ELSE ''"
+               " END FROM pg_catalog.pg_class WHERE oid = to_regclass(%R)),"
+               " 'it does not exist')", o->cluster, conf->group, conf->topic,
+               conf);
+}
+
+
+/*
+ * Of daemons that name the table differently and come first together, one
+ * stores its name; the others are fenced and find it.
+ */
+
+static void
+offsets_only_name(const offsets_t *o, buf_t *sql)
+{
+    char   prefix[OFFSETS_PREFIX];
+    buf_t  block;
+
+    memset(&block, 0, sizeof(buf_t));
+    offsets_prefix(o->conf, prefix);
+
+    sql_format(&block, "BEGIN PERFORM pg_advisory_xact_lock(hashtextextended("
+               "%L,0));IF EXISTS (SELECT FROM sluice.offsets WHERE"
+               " cluster_id=%L AND group_id=%L AND topic=%L AND table_name<>%L"
+               " AND table_name IN (", prefix, o->cluster, o->conf->group,
+               o->conf->topic, o->table);
+    offsets_names(o->conf, &block);
+    buf_addf(&block, ")) THEN RAISE EXCEPTION 'another daemon stored the"
+             " offsets under another name of the table' USING ERRCODE="
+             "'SL001';END IF;END");
+    sql_do(sql, &block);
+    buf_addf(sql, ";");
 }
 
 
@@ -133,6 +247,13 @@ const char *
 offsets_cluster(const offsets_t *o)
 {
     return o->cluster;
+}
+
+
+const char *
+offsets_table(const offsets_t *o)
+{
+    return o->table;
 }
 
 
@@ -221,8 +342,14 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
     o->claimed = false;
 
     o->sql.len = 0;
-    buf_addf(&o->sql, "SELECT partition FROM sluice.offsets WHERE %s",
-             o->where.data);
+    buf_addf(&o->sql, "SELECT o.partition, k.name, k.wrong FROM (SELECT ");
+    offsets_name(o->conf, o->cluster, &o->sql);
+    buf_addf(&o->sql, " AS name, ");
+    offsets_doubt(o, &o->sql);
+    sql_format(&o->sql, " AS wrong) k LEFT JOIN sluice.offsets o"
+               " ON cluster_id=%L AND group_id=%L AND topic=%L"
+               " AND table_name=k.name", o->cluster, o->conf->group,
+               o->conf->topic);
     offsets_send(o, offsets_on_stored);
 }
 
@@ -235,19 +362,47 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
 static void
 offsets_on_stored(void *data, const pg_reply_t *reply)
 {
+    char                 reason[SQL_REASON];
     size_t               i, n;
     offsets_t           *o = data;
+    const char          *wrong;
     source_partition_t  *p;
 
     if (offsets_failed(o, reply, "could not read sluice.offsets")) {
         return;
     }
 
-    p = source_partitions(o->source, &n);
-    o->first = PQntuples(reply->rows) == 0;
+    if (PQntuples(reply->rows) == 0) {
+        offsets_end(o, SQLSTATE_RETRY, "sluice.offsets gave no answer");
+        return;
+    }
 
-    for (i = 0; i < n && offsets_row(reply->rows, p[i].id) != -1; i++) {
-        /* void */
+    o->first = PQgetisnull(reply->rows, 0, 0);
+    wrong = PQgetvalue(reply->rows, 0, 2);
+
+    if (o->first && wrong[0]) {
+        snprintf(reason, sizeof(reason), "table \"%s\": %s", o->conf->table,
+                 wrong);
+        offsets_end(o, SQLSTATE_HOLD, reason);
+        return;
+    }
+
+    if (offsets_set_table(o, PQgetvalue(reply->rows, 0, 1)) == -1) {
+        offsets_end(o, SQLSTATE_RETRY, "out of memory");
+        return;
+    }
+
+    if (strcmp(o->table, o->conf->table) != 0) {
+        log_info("the offsets of table \"%s\" are stored as those of "
+                 "\"%s\"", o->conf->table, o->table);
+    }
+
+    p = source_partitions(o->source, &n);
+
+    for (i = 0; i < n; i++) {
+        if (o->first || offsets_row(reply->rows, p[i].id) == -1) {
+            break;
+        }
     }
 
     if (i == n) {
@@ -424,6 +579,9 @@ offsets_send_claim(offsets_t *o, const lookup_result_t *result)
     sql_begin(sql);
 
     if (o->first) {
+        if (o->conf->table_name) {
+            offsets_only_name(o, sql);
+        }
         buf_addf(sql, "%s", into);
         offsets_values(o, result, false);
         buf_addf(sql, " ON CONFLICT DO NOTHING;");

@@ -39,6 +39,19 @@ int offsets_set_cluster(offsets_t *offsets, const char *cluster);
 const char *offsets_cluster(const offsets_t *offsets);
 
 /*
+ * The name that sluice.offsets has for the table: the first one it had, however
+ * the configuration spells it now.  Known behind a claim.
+ */
+const char *offsets_table(const offsets_t *offsets);
+
+/*
+ * Append to SQL an expression of that name, and a query for all names that the
+ * table may have had.
+ */
+void offsets_name(const conf_t *conf, const char *cluster, buf_t *sql);
+void offsets_names(const conf_t *conf, buf_t *sql);
+
+/*
  * Of this daemon's rows, in SQL: the literals of "cluster_id, group_id, topic,
  * table_name", and the condition that selects them.
  */

@@ -106,7 +106,7 @@ targets_destroy(targets_t *targets)
 
 
 int
-targets_set_cluster(targets_t *targets, const char *cluster)
+targets_set_table(targets_t *targets, const char *cluster, const char *table)
 {
     const conf_t  *conf;
 
@@ -118,7 +118,7 @@ targets_set_cluster(targets_t *targets, const char *cluster)
 
     retry_key_destroy(targets->retry_key);
     targets->retry_key = retry_key_create(cluster, conf->group, conf->topic,
-                                          conf->table);
+                                          table);
 
     return targets->retry_key ? 0 : -1;
 }

@@ -22,8 +22,12 @@ void targets_spec(const target_t *target, row_spec_t *spec);
 targets_t *targets_create(const conf_t *conf);
 void targets_destroy(targets_t *targets);
 
-/* Sets the records' cluster; before the first one.  -1: memory is short. */
-int targets_set_cluster(targets_t *targets, const char *cluster);
+/*
+ * The cluster of the records and the name of their offsets, before the first
+ * record.  Returns -1 when memory is short.
+ */
+int targets_set_table(targets_t *targets, const char *cluster,
+    const char *table);
 
 /*
  * Creates what is missing, reads the tables' columns and calls "done", with

@@ -53,7 +53,8 @@ places_shared(tool_t *tool, bool *topics, bool *groups)
 
     res = tool_query(tool, "SELECT count(*) FILTER (WHERE topic <> $3),"
                      " count(*) FILTER (WHERE topic = $3) FROM sluice.offsets"
-                     " WHERE table_name = $4 AND NOT (" TOOL_OURS ")");
+                     " WHERE table_name = ANY ($5) AND NOT (cluster_id = $1"
+                     " AND group_id = $2 AND topic = $3)");
     if (res == NULL) {
         return -1;
     }

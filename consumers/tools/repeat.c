@@ -66,12 +66,31 @@ repeat_check(tool_t *tool)
 /* Each table of a route has its name in the configuration. */
 
 int
-repeat_check_into(const conf_t *conf, const char *into)
+repeat_into(conf_t *conf, char *into, char **schema)
 {
-    if (into && conf->nroutes) {
+    char  *dot;
+
+    *schema = NULL;
+
+    if (conf->nroutes) {
         report_error("--into cannot be used: \"route\" names the tables");
         return -1;
     }
+
+    dot = strchr(into, '.');
+
+    if (dot) {
+        *schema = strndup(into, (size_t) (dot - into));
+    }
+
+    if (dot && *schema == NULL) {
+        report_error("out of memory");
+        return -1;
+    }
+
+    conf->table = into;
+    conf->table_name = dot ? dot + 1 : into;
+    conf->table_schema = *schema;
 
     return 0;
 }

@@ -14,8 +14,11 @@
  */
 int repeat_check(tool_t *tool);
 
-/* Refuses --into with "route"; "into" may be NULL.  Returns 0 or -1. */
-int repeat_check_into(const conf_t *conf, const char *into);
+/*
+ * Makes "into" the table of "conf", a copy of the configuration, and refuses it
+ * with "route".  "schema" is the caller's to free.  Returns 0 or -1.
+ */
+int repeat_into(conf_t *conf, char *into, char **schema);
 
 
 #endif

@@ -37,7 +37,8 @@ typedef struct {
 static int replay_check(tool_t *tool);
 static int replay_run(tool_t *tool);
 static int replay_conf(replay_t *replay, conf_t *conf);
-static int replay_plan(replay_t *replay, tool_t *tool);
+static int replay_plan(replay_t *replay, tool_t *tool, const conf_t *conf);
+static int64_t replay_is_same(tool_t *tool, const conf_t *conf);
 static int replay_begin(replay_t *replay, const conf_t *conf);
 static int replay_daemon(const replay_t *replay, const conf_t *conf);
 
@@ -126,7 +127,7 @@ replay_run(tool_t *tool)
     rc = replay_conf(replay, &conf);
 
     if (rc == 0) {
-        rc = replay_plan(replay, tool);
+        rc = replay_plan(replay, tool, &conf);
     }
 
     if (rc == 0 && !replay->dry_run) {
@@ -153,9 +154,9 @@ replay_run(tool_t *tool)
 static int
 replay_conf(replay_t *replay, conf_t *conf)
 {
-    char  *dot;
-
-    if (repeat_check_into(conf, replay->into) == -1) {
+    if (replay->into
+        && repeat_into(conf, replay->into, &replay->schema) == -1)
+    {
         return -1;
     }
 
@@ -170,19 +171,6 @@ replay_conf(replay_t *replay, conf_t *conf)
     conf->group = replay->group;
     conf->listen = NULL;
 
-    if (replay->into) {
-        dot = strchr(replay->into, '.');
-        conf->table = replay->into;
-        conf->table_name = dot ? dot + 1 : replay->into;
-        conf->table_schema = NULL;
-
-        if (dot) {
-            replay->schema = strndup(replay->into,
-                                     (size_t) (dot - replay->into));
-            conf->table_schema = replay->schema;
-        }
-    }
-
     return 0;
 }
 
@@ -193,13 +181,16 @@ replay_conf(replay_t *replay, conf_t *conf)
  */
 
 static int
-replay_plan(replay_t *replay, tool_t *tool)
+replay_plan(replay_t *replay, tool_t *tool, const conf_t *conf)
 {
     int        rc, row;
+    int64_t    same;
     PGresult  *res;
 
-    if (replay->into == NULL && !replay->duplicates
-        && repeat_check(tool) == -1)
+    same = replay->into ? replay_is_same(tool, conf) : 1;
+
+    if (same == -1
+        || (same && !replay->duplicates && repeat_check(tool) == -1))
     {
         return -1;
     }
@@ -235,6 +226,25 @@ replay_plan(replay_t *replay, tool_t *tool)
 }
 
 
+/* Whether --into names the configuration's own table: 1, 0, or -1. */
+
+static int64_t
+replay_is_same(tool_t *tool, const conf_t *conf)
+{
+    buf_t    sql;
+    int64_t  same;
+
+    memset(&sql, 0, sizeof(buf_t));
+    sql_format(&sql, "SELECT count(*) FROM pg_catalog.pg_class"
+               " WHERE oid = to_regclass(%R) AND oid = to_regclass(%R)",
+               tool->conf, conf);
+    same = tool_number(tool_query(tool, buf_failed(&sql) ? NULL : sql.data));
+    buf_free(&sql);
+
+    return same;
+}
+
+
 /* Stores where the replay begins, unless it was called before. */
 
 static int
@@ -244,7 +254,10 @@ replay_begin(replay_t *replay, const conf_t *conf)
 
     tool = &replay->tool;
     tool->keys[TOOL_GROUP] = conf->group;
-    tool->keys[TOOL_TABLE] = conf->table;
+
+    if (tool_find_table(tool, conf) == -1) {
+        return -1;
+    }
 
     return tool_done(tool_query(tool,
         "WITH audited AS (INSERT INTO sluice.audit (action, cluster_id,"

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "postgres/sql.h"
@@ -22,7 +23,7 @@ typedef struct {
     const char   *to_timestamp;
     bool          to_earliest;
     bool          to_latest;
-    const char   *into;          /* another table, or NULL */
+    char         *into;          /* another table, or NULL */
     bool          duplicates;    /* allowed */
     bool          dry_run;
 } reset_t;
@@ -41,9 +42,11 @@ enum {
 
 static int reset_target(tool_t *tool);
 static int reset_run(tool_t *tool);
+static int reset_into(const reset_t *reset, tool_t *tool);
 static int reset_alive(tool_t *tool);
 static PGresult *reset_ask(const reset_t *reset, tool_t *tool);
 static int reset_check(reset_t *reset, const PGresult *res);
+static int reset_others(tool_t *tool);
 static int reset_apply(const reset_t *reset, tool_t *tool,
     const PGresult *res);
 
@@ -179,14 +182,10 @@ reset_run(tool_t *tool)
 
     reset = (reset_t *) tool;
 
-    if (repeat_check_into(tool->conf, reset->into) == -1
+    if ((reset->into && reset_into(reset, tool) == -1)
         || reset_alive(tool) != 0)
     {
         return -1;
-    }
-
-    if (reset->into) {
-        tool->keys[TOOL_TABLE] = reset->into;
     }
 
     memset(&sql, 0, sizeof(buf_t));
@@ -215,6 +214,27 @@ reset_run(tool_t *tool)
     }
 
     PQclear(res);
+
+    return rc;
+}
+
+
+/* The offsets may have another name of the table. */
+
+static int
+reset_into(const reset_t *reset, tool_t *tool)
+{
+    int            rc;
+    char          *schema;
+    conf_t         conf;
+    const conf_t  *self;
+
+    conf = *tool->conf;
+    self = &conf;
+    conf.targets = &self;
+    rc = repeat_into(&conf, reset->into, &schema) == -1
+         || tool_find_table(tool, &conf) == -1 ? -1 : 0;
+    free(schema);
 
     return rc;
 }
@@ -349,6 +369,34 @@ reset_check(reset_t *reset, const PGresult *res)
 }
 
 
+/*
+ * Offsets that an earlier version stored under another name of the table would
+ * be further on than these, and be taken for the table's.
+ */
+
+static int
+reset_others(tool_t *tool)
+{
+    int    rc;
+    buf_t  sql;
+
+    memset(&sql, 0, sizeof(buf_t));
+    buf_addf(&sql, "WITH gone AS (DELETE FROM sluice.offsets WHERE"
+             " cluster_id = $1 AND group_id = $2 AND topic = $3"
+             " AND table_name <> $4 AND table_name IN (");
+    offsets_names(tool->conf, &sql);
+    buf_addf(&sql, ") RETURNING *) INSERT INTO sluice.audit (action,"
+             " cluster_id, group_id, topic, table_name, detail)"
+             " SELECT 'other name removed', $1, $2, $3, $4,"
+             " jsonb_agg(to_jsonb(gone)) FROM gone HAVING count(*) > 0");
+
+    rc = tool_done(tool_query(tool, buf_failed(&sql) ? NULL : sql.data));
+    buf_free(&sql);
+
+    return rc;
+}
+
+
 /* Commits the transaction too. */
 
 static int
@@ -369,12 +417,17 @@ reset_apply(const reset_t *reset, tool_t *tool, const PGresult *res)
 
     buf_addf(&plan, "]");
 
-    rc = tool_done(tool_query(tool, reset_statement, plan.data,
-                              reset->to_offset ? reset->to_offset
-                              : reset->to_timestamp ? reset->to_timestamp
-                              : reset->to_earliest ? "earliest" : "latest",
-                              reset->duplicates ? "true" : "false",
-                              reset->into ? "false" : "true"));
+    rc = reset->into ? 0 : reset_others(tool);
+
+    if (rc == 0) {
+        rc = tool_done(tool_query(tool, reset_statement, plan.data,
+                                  reset->to_offset ? reset->to_offset
+                                  : reset->to_timestamp ? reset->to_timestamp
+                                  : reset->to_earliest ? "earliest" : "latest",
+                                  reset->duplicates ? "true" : "false",
+                                  reset->into ? "false" : "true"));
+    }
+
     buf_free(&plan);
 
     return rc == -1 ? -1 : tool_done(tool_script(tool, "COMMIT"));

@@ -8,6 +8,7 @@
 
 #include "kafka/client.h"
 #include "postgres/sql.h"
+#include "store/offsets.h"
 #include "tools/tool.h"
 
 
@@ -84,6 +85,7 @@ tool_close(tool_t *tool)
 {
     PQfinish(tool->conn);
     tool->conn = NULL;
+    buf_free(&tool->table);
     buf_free(&tool->tables);
     buf_free(&tool->ranges);
     buf_free(&tool->text);
@@ -123,16 +125,60 @@ tool_open(tool_t *tool, tool_open_t what)
         return -1;
     }
 
-    if ((known && what == TOOL_POSTGRES) || tool_ask(tool) == 0) {
-        return 0;
-    }
+    if ((!known || what != TOOL_POSTGRES) && tool_ask(tool) == -1) {
 
-    if (known && what == TOOL_LOG_IF_UP) {
+        if (!known || what != TOOL_LOG_IF_UP) {
+            return -1;
+        }
+
         report_error("continuing without Kafka");
-        return 0;
     }
 
-    return -1;
+    return tool_find_table(tool, tool->conf);
+}
+
+
+int
+tool_find_table(tool_t *tool, const conf_t *conf)
+{
+    size_t     i;
+    buf_t      sql;
+    PGresult  *res;
+
+    memset(&sql, 0, sizeof(buf_t));
+    buf_addf(&sql, "SELECT ");
+    offsets_name(conf, tool->cluster, &sql);
+    buf_addf(&sql, ", ARRAY(SELECT unnest($5)");
+
+    for (i = 0; i < conf->ntargets; i++) {
+        buf_addf(&sql, " UNION (");
+        offsets_names(conf->targets[i], &sql);
+        buf_addf(&sql, ")");
+    }
+
+    buf_addf(&sql, " EXCEPT SELECT NULL)");
+    res = tool_query(tool, buf_failed(&sql) ? NULL : sql.data);
+    buf_free(&sql);
+
+    if (res == NULL) {
+        return -1;
+    }
+
+    tool->table.len = 0;
+    tool->tables.len = 0;
+    buf_addf(&tool->table, "%s", PQgetvalue(res, 0, 0));
+    buf_addf(&tool->tables, "%s", PQgetvalue(res, 0, 1));
+    PQclear(res);
+
+    if (buf_failed(&tool->table)) {
+        tool_failed(tool, "out of memory");
+        return -1;
+    }
+
+    tool->keys[TOOL_TABLE] = tool->table.data;
+    tool->keys[TOOL_TABLES] = tool->tables.data;
+
+    return 0;
 }
 
 

@@ -31,8 +31,9 @@ enum {
     TOOL_CLUSTER = 0,
     TOOL_GROUP,
     TOOL_TOPIC,
-    TOOL_TABLE,          /* the name that sluice.offsets has */
-    TOOL_TABLES,         /* text[]: the names that dead letters may have */
+    TOOL_TABLE,          /* the name that sluice.offsets has for the table */
+    TOOL_TABLES,         /* text[]: the names that dead letters may have, and
+                            sluice.offsets of other topics */
     TOOL_LOG,            /* jsonb: [[partition, begin, end, at], ...] */
     TOOL_KEYS
 };
@@ -72,6 +73,7 @@ typedef struct {
 
     const char             *keys[TOOL_KEYS];
     char                    cluster[64];
+    buf_t                   table;
     buf_t                   tables;
     buf_t                   ranges;
     buf_t                   text;        /* for the subcommand's own use */
@@ -91,6 +93,13 @@ int tool_open(tool_t *tool, tool_open_t what);
 int tool_connect(tool_t *tool, const char *name,
     const PQconninfoOption *over);
 int tool_ask(tool_t *tool);
+
+/*
+ * Sets TOOL_TABLE to the name that sluice.offsets has for the table of "conf"
+ * in its group, and adds the table's other names to TOOL_TABLES.  Returns 0 or
+ * -1.
+ */
+int tool_find_table(tool_t *tool, const conf_t *conf);
 
 /*
  * Looks a topic up and waits for the result, which stays valid until the next

@@ -14,6 +14,7 @@
 #define SIM_PARTITIONS  3
 #define SIM_RECORDS     64      /* at most, of one partition */
 #define SIM_MEMBERS     12      /* daemons that ever live in one history */
+#define SIM_NAME        16      /* bytes of a spelling of the table */
 #define SIM_SESSION     500     /* ms a silent member stays in the group */
 
 
@@ -79,6 +80,7 @@ typedef struct {
     size_t        nrows;
     sim_row_t     dead[SIM_PARTITIONS * SIM_RECORDS * 2];
     size_t        ndead;
+    char          name[SIM_NAME];    /* of the table in them; "": none */
     sim_offset_t  offsets[SIM_PARTITIONS];
     sim_range_t   ranges[SIM_PARTITIONS * SIM_RECORDS * 2];
     size_t        nranges;

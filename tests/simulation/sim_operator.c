@@ -4,6 +4,7 @@
  */
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sim.h"
@@ -189,6 +190,11 @@ sim_reset(int32_t partition, int64_t to)
 
     sim_say("operator: partition %d from %" PRId64 " to %" PRId64, partition,
             o->next, to);
+
+    if (db->name[0] == '\0') {
+        (void) snprintf(db->name, SIM_NAME, sim_random(2) ? "sim"
+                                                          : "public.sim");
+    }
 
     sim_reset_ranges(partition, to);
     db->nrows = sim_keep(db->rows, db->nrows, partition, to);

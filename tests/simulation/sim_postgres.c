@@ -238,7 +238,7 @@ sim_execute(pg_t *pg)
         pg->open = true;
     }
 
-    if (strstr(sql, "SELECT partition FROM sluice.offsets")) {
+    if (strstr(sql, "SELECT o.partition, k.name")) {
         sim_stored(pg);
         return;
     }
@@ -486,8 +486,8 @@ sim_copy_dead(pg_t *pg, const char *text)
         row = &pg->dead[pg->ndead++];
         row->id = -1;
 
-        if (sscanf(p, "c\tg\tt\tsim\t%d\t%" SCNd64 "\t", &row->partition,
-                   &row->offset)
+        if (sscanf(p, "c\tg\tt\t%*[a-z.]\t%d\t%" SCNd64 "\t",
+                   &row->partition, &row->offset)
             != 2)
         {
             sim_wrong("not a dead letter: %.40s", p);

@@ -30,6 +30,25 @@ sim_skip(const char *p, const char *word)
 }
 
 
+/* The name of the table in a key that is cut at it; gives what follows. */
+
+static const char *
+sim_name(const char *p, const char *quote, char *name)
+{
+    const char  *end;
+
+    end = p ? strstr(p, quote) : NULL;
+
+    if (end == NULL || end - p >= SIM_NAME) {
+        sim_wrong("a table's name that is not understood: %.60s", p ? p : "");
+    }
+
+    (void) snprintf(name, SIM_NAME, "%.*s", (int) (end - p), p);
+
+    return end + strlen(quote);
+}
+
+
 /*
  * Which row a WHERE selects: by its partition, and by offset and epoch only
  * if the daemon asks for them.  Gives what follows it in "sql".
@@ -39,11 +58,13 @@ static sim_offset_t *
 sim_where(pg_t *pg, const char **sql, int *partition)
 {
     int            len;
+    char           name[SIM_NAME];
     int64_t        expected, epoch;
     const char    *p, *q;
     sim_offset_t  *o;
 
-    p = sim_after(*sql, " AND partition=");
+    p = sim_name(sim_after(*sql, " AND table_name=''"), "''", name);
+    p = sim_after(p, " AND partition=");
 
     if (p == NULL || sscanf(p, "%d%n", partition, &len) != 1) {
         sim_wrong("a condition that is not understood: %.90s", *sql);
@@ -69,7 +90,9 @@ sim_where(pg_t *pg, const char **sql, int *partition)
 
     *sql = p + 1;
 
-    if (!o->stored || o->next != expected || o->epoch != epoch) {
+    if (!o->stored || o->next != expected || o->epoch != epoch
+        || strcmp(name, sim.db.name) != 0)
+    {
         sim_say("server: partition %d is at %" PRId64 " in epoch %" PRId64
                 ", not at %" PRId64 " in %" PRId64, *partition, o->next,
                 o->epoch, expected, epoch);
@@ -151,6 +174,7 @@ sim_guard(pg_t *pg, const char *sql)
 unsigned
 sim_locks(const char *sql)
 {
+    char         name[SIM_NAME];
     unsigned     mask;
     const char  *p;
 
@@ -163,8 +187,8 @@ sim_locks(const char *sql)
 
     p = strstr(sql, "WITH claimed AS");
 
-    while (p && (p = sim_after(p, "('c','g','t','sim',"))) {
-        mask |= 1u << strtol(p, NULL, 10);
+    while (p && (p = sim_after(p, "('c','g','t','"))) {
+        mask |= 1u << strtol(sim_name(p, "',", name), NULL, 10);
     }
 
     return mask;
@@ -174,23 +198,24 @@ sim_locks(const char *sql)
 void
 sim_ranges(const char *sql)
 {
-    char          kind[16];
+    char          kind[16], name[SIM_NAME];
     size_t        i;
     const char   *p;
     sim_range_t   range, *r;
 
     for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
 
-        p = sim_after(p, " VALUES (''c'',''g'',''t'',''sim'',");
+        p = sim_name(sim_after(p, " VALUES (''c'',''g'',''t'',''"),
+                     "'',", name);
         memset(&range, 0, sizeof(sim_range_t));
 
-        if (p == NULL
+        if (strcmp(name, sim.db.name) != 0
             || sscanf(p, "%d,''%15[a-z]'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
                       ",%" SCNd64, &range.partition, kind, &range.first,
                       &range.next, &range.records, &range.dead)
                != 6)
         {
-            sim_wrong("a range that is not understood: %.90s", p ? p : "");
+            sim_wrong("a range that is not understood: %.90s", p);
         }
 
         range.gap = strcmp(kind, "gap") == 0;
@@ -217,21 +242,46 @@ sim_ranges(const char *sql)
 }
 
 
+/* Partitions, the name of the table in them, and no doubt about it. */
+
 void
 sim_stored(pg_t *pg)
 {
-    char              text[16];
-    int               i, row;
-    PGresAttDesc      column = { .name = "partition" };
+    int           i, j, row;
+    char          text[2][SIM_NAME];
+    PGresAttDesc  columns[3];
+
+    static char  column[] = "c";
+
+    memset(columns, 0, sizeof(columns));
+
+    for (j = 0; j < 3; j++) {
+        columns[j].name = column;
+    }
 
     pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    (void) PQsetResultAttrs(pg->reply.rows, 1, &column);
+    (void) PQsetResultAttrs(pg->reply.rows, 3, columns);
+    (void) sim_name(sim_after(pg->sql, " LIMIT 1), '"), "')", text[1]);
 
-    for (i = 0, row = 0; i < (int) sim.partitions; i++) {
-        if (sim.db.offsets[i].stored) {
-            (void) PQsetvalue(pg->reply.rows, row++, 0, text,
-                              snprintf(text, sizeof(text), "%d", i));
+    if (sim.db.name[0]) {
+        (void) snprintf(text[1], SIM_NAME, "%s", sim.db.name);
+    }
+
+    for (i = 0, row = 0; i <= (int) sim.partitions; i++) {
+
+        if (i == (int) sim.partitions ? row != 0
+                                      : !sim.db.offsets[i].stored)
+        {
+            continue;
         }
+
+        (void) snprintf(text[0], SIM_NAME, "%d", i);
+        (void) PQsetvalue(pg->reply.rows, row, 0, text[0],
+                          i == (int) sim.partitions ? -1
+                                                    : (int) strlen(text[0]));
+        (void) PQsetvalue(pg->reply.rows, row, 1, text[1],
+                          (int) strlen(text[1]));
+        (void) PQsetvalue(pg->reply.rows, row++, 2, text[0], 0);
     }
 }
 
@@ -242,11 +292,20 @@ static void
 sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
 {
     int            partition;
+    char           name[SIM_NAME];
     int64_t        next, epoch;
     const char    *p;
     sim_offset_t  *o;
 
-    for (p = from; (p = sim_after(p, "('c','g','t','sim',")) && p < end; ) {
+    for (p = from; (p = sim_after(p, "('c','g','t','")) && p < end; ) {
+
+        p = sim_name(p, "',", name);
+
+        if (sim.db.name[0] && strcmp(name, sim.db.name) != 0) {
+            sim_wrong("offsets under the names %s and %s", sim.db.name, name);
+        }
+
+        (void) snprintf(sim.db.name, SIM_NAME, "%s", name);
 
         if (sscanf(p, "%d,%" SCNd64 ",%" SCNd64, &partition, &next, &epoch)
             != 3)
@@ -270,6 +329,27 @@ sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
 }
 
 
+/* Whether a daemon that asks for it may store its name. */
+
+static bool
+sim_is_only_name(const char *sql)
+{
+    char         name[SIM_NAME];
+    const char  *p;
+
+    p = strstr(sql, "IF EXISTS (SELECT FROM sluice.offsets WHERE ");
+    p = p ? sim_after(p, " AND table_name<>''") : NULL;
+
+    if (p == NULL || sim.db.name[0] == '\0') {
+        return true;
+    }
+
+    (void) sim_name(p, "''", name);
+
+    return strcmp(name, sim.db.name) == 0;
+}
+
+
 void
 sim_claim(pg_t *pg)
 {
@@ -286,6 +366,14 @@ sim_claim(pg_t *pg)
     static char  name[] = "c";
 
     with = strstr(pg->sql, "WITH claimed AS");
+
+    if (!sim_is_only_name(pg->sql)) {
+        sim_say("server: the offsets have another name");
+        sim_fail(pg, "SL001", "");
+        sim_roll_back(pg);
+        return;
+    }
+
     mask = 0;
     sim_insert(pg->sql, with, false, &mask);
     mask = 0;

@@ -470,18 +470,20 @@ sim_read_confs(void)
     size_t       i;
 
     static const int  rows[] = { 1, 4, 15, 200 };
+    static const char *const  names[] = { "sim", "public.sim" };
 
     for (i = 0; i < 4; i++) {
         n = snprintf(text, sizeof(text), "{\"topic\":\"t\",\"group\":\"g\","
                      "\"start\":\"earliest\",\"kafka\":"
                      "{\"bootstrap.servers\":\"b\"},\"postgres\":\"host=p\","
-                     "\"table\":\"sim\",\"columns\":{"
+                     "\"table\":\"%s\",\"columns\":{"
                      "\"id\":{\"path\":\"/id\",\"type\":\"bigint\"},"
                      "\"k\":{\"path\":\"/k\",\"type\":\"text\"},"
                      "\"p\":{\"meta\":\"partition\",\"type\":\"integer\"},"
                      "\"o\":{\"meta\":\"offset\",\"type\":\"bigint\"}},"
                      "\"batch\":{\"rows\":%d,\"linger\":\"20ms\"},"
-                     "\"dead_letters\":{\"hold_above\":1}}", rows[i]);
+                     "\"dead_letters\":{\"hold_above\":1}}", names[i % 2],
+                     rows[i]);
         sim_confs[i] = conf_parse("sim", text, (size_t) n, err);
 
         if (sim_confs[i] == NULL) {
