@@ -1,14 +1,15 @@
-/* --check: the configuration against the live broker and database. */
+/*
+ * --check: the configuration against the live broker and database.  All that
+ * it does in PostgreSQL is rolled back.
+ */
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres/ddl.h"
-#include "postgres/sqlstate.h"
-#include "postgres/target.h"
-#include "store/targets.h"
+#include "postgres/sql.h"
 #include "tools/command.h"
+#include "tools/rehearse.h"
 
 
 #define CHECK_PATIENCE  30000    /* ms for the broker */
@@ -19,7 +20,6 @@ static int check_kafka(tool_t *tool);
 static int check_dead_topic(tool_t *tool);
 static int check_postgres(tool_t *tool);
 static int check_table(tool_t *tool, const conf_t *conf);
-static int check_plan(const target_t *target);
 static void check_columns(const target_t *target);
 static int check_offsets(tool_t *tool);
 static void check_offset(const tool_t *tool, const lookup_range_t *range,
@@ -57,7 +57,10 @@ check_run(tool_t *tool)
         for (i = 0; i < conf->ntargets; i++) {
             failed |= check_table(tool, conf->targets[i]) == -1;
         }
-        failed |= tool->log && check_offsets(tool) == -1;
+
+        tool->section = "offsets";
+        failed |= (tool->log && check_offsets(tool) == -1)
+                  || rehearse_own(tool) == -1;
     }
 
     printf(failed ? "It would not run as it is.\n" : "It would run.\n");
@@ -115,78 +118,29 @@ check_postgres(tool_t *tool)
            PQdb(tool->conn), PQuser(tool->conn),
            PQparameterStatus(tool->conn, "server_version"));
 
-    return 0;
+    return rehearse_begin(tool);
 }
 
 
 static int
 check_table(tool_t *tool, const conf_t *conf)
 {
-    int        rc;
-    char       reason[SQL_REASON];
-    buf_t      sql;
-    target_t   target;
-    PGresult  *res;
+    int       rc;
+    target_t  target;
 
-    memset(&sql, 0, sizeof(buf_t));
-    target_query(&sql, conf);
-    res = tool_query(tool, sql.data);
-
-    if (res == NULL) {
-        buf_free(&sql);
-        return -1;
-    }
-
-    target_init(&target, conf);
-    rc = target_take(&target, res, reason, sizeof(reason));
-
-    if (PQntuples(res) == 0 && conf->create_table) {
-        rc = 0;
-        sql.len = 0;
-        ddl_table(&sql, conf);
-        printf("table          \"%s\" would be created: %s\n",
-               conf->table, buf_failed(&sql) ? "" : sql.data);
-
-    } else if (rc == -1) {
-        printf("table          would hold: %s\n", reason);
-
-    } else {
-        printf("table          \"%s\"\n", conf->table);
-    }
+    tool->section = "table";
+    rc = rehearse_table(tool, conf, &target);
 
     if (rc == 0) {
-        rc = check_plan(&target);
+        printf("table          \"%s\"%s\n", conf->table, target.unlogged
+               ? ", unlogged: PostgreSQL empties it after a crash, and its "
+                 "rows are not stored again" : "");
     }
 
     check_columns(&target);
-
     target_free(&target);
-    PQclear(res);
-    buf_free(&sql);
 
     return rc;
-}
-
-
-/* Checks that records can become rows of these types. */
-
-static int
-check_plan(const target_t *target)
-{
-    char         reason[SQL_REASON];
-    row_spec_t   spec;
-    row_plan_t  *plan;
-
-    targets_spec(target, &spec);
-    plan = row_plan_create(&spec, reason, sizeof(reason));
-    if (plan == NULL) {
-        printf("table          would hold: %s\n", reason);
-        return -1;
-    }
-
-    row_plan_free(plan);
-
-    return 0;
 }
 
 
@@ -239,7 +193,7 @@ check_offsets(tool_t *tool)
         printf("offsets        the tables of schema \"sluice\" would be "
                "created\n");
 
-    } else if (known == 1) {
+    } else if (known == 1 && tool_find_table(tool, tool->conf) == 0) {
         res = tool_query(tool, "SELECT partition, next_offset"
                          " FROM sluice.offsets WHERE " TOOL_OURS);
     }

@@ -1,0 +1,538 @@
+/*
+ * --check's rehearsal: the daemon's own statements, without a record, in a
+ * transaction that is rolled back.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "postgres/ddl.h"
+#include "postgres/sql.h"
+#include "row/tombstone.h"
+#include "store/dead_table.h"
+#include "store/offsets.h"
+#include "store/statements.h"
+#include "store/targets.h"
+#include "tools/rehearse.h"
+
+
+#define REHEARSE_PARTITION  (-1)    /* none of a topic's */
+
+
+static int rehearse_sql(tool_t *tool, const char *what, const buf_t *sql,
+    bool tuples);
+static void rehearse_hold(const tool_t *tool, const char *what,
+    const char *reason, const char *sqlstate);
+static int rehearse_find(tool_t *tool, target_t *target);
+static int rehearse_make(tool_t *tool, const target_t *target, bool there);
+static int rehearse_defaults(tool_t *tool, target_t *target);
+static int rehearse_plan(tool_t *tool, const target_t *target);
+static int rehearse_rows(tool_t *tool, const target_t *target);
+static int rehearse_filled(tool_t *tool, const target_t *target);
+static int rehearse_schema(tool_t *tool);
+static int rehearse_batch(tool_t *tool, const char *cluster);
+
+
+int
+rehearse_begin(tool_t *tool)
+{
+    buf_t  sql;
+
+    memset(&sql, 0, sizeof(buf_t));
+    sql_begin(&sql);
+
+    return rehearse_sql(tool, "could not begin", &sql, false);
+}
+
+
+/* Runs a string of which at most one statement is a COPY; frees "sql". */
+
+static int
+rehearse_own_sql(tool_t *tool, const char *what, buf_t *sql)
+{
+    int  rc;
+
+    rc = rehearse_sql(tool, what, sql, false);
+    buf_free(sql);
+
+    return rc;
+}
+
+
+/* The COPY gets no row: nothing, or the header of "tuples". */
+
+static int
+rehearse_sql(tool_t *tool, const char *what, const buf_t *sql, bool tuples)
+{
+    int        rc;
+    PGresult  *res;
+
+    if (buf_failed(sql) || PQsendQuery(tool->conn, sql->data) == 0) {
+        rehearse_hold(tool, what, buf_failed(sql) ? "out of memory"
+                      : report_reason(tool->conn), "");
+        return -1;
+    }
+
+    rc = 0;
+
+    while ((res = PQgetResult(tool->conn)) != NULL) {
+
+        switch (PQresultStatus(res)) {
+
+        case PGRES_TUPLES_OK:
+        case PGRES_COMMAND_OK:
+        case PGRES_EMPTY_QUERY:
+            break;
+
+        case PGRES_COPY_IN:
+            if ((!tuples || PQputCopyData(tool->conn, TUPLES_HEADER,
+                                          TUPLES_HEADER_LEN) == 1)
+                && PQputCopyEnd(tool->conn, NULL) == 1)
+            {
+                break;
+            }
+            PQclear(res);
+            rehearse_hold(tool, what, report_reason(tool->conn), "");
+            return -1;
+
+        default:
+            rehearse_hold(tool, what,
+                          PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY),
+                          PQresultErrorField(res, PG_DIAG_SQLSTATE));
+            rc = -1;
+        }
+
+        PQclear(res);
+    }
+
+    return rc;
+}
+
+
+/* A lost connection has no fields. */
+
+static void
+rehearse_hold(const tool_t *tool, const char *what, const char *reason,
+    const char *sqlstate)
+{
+    printf("%-14s would hold: %s: %s%s%s%s\n", tool->section, what,
+           reason ? reason : report_reason(tool->conn),
+           sqlstate && sqlstate[0] ? " (" : "", sqlstate ? sqlstate : "",
+           sqlstate && sqlstate[0] ? ")" : "");
+}
+
+
+int
+rehearse_table(tool_t *tool, const conf_t *conf, target_t *target)
+{
+    int  rc;
+
+    target_init(target, conf);
+
+    if (tool_done(tool_script(tool, "SAVEPOINT sluice")) == -1) {
+        return -1;
+    }
+
+    rc = rehearse_find(tool, target) == -1
+         || rehearse_defaults(tool, target) == -1
+         || rehearse_plan(tool, target) == -1
+         || rehearse_rows(tool, target) == -1
+         || rehearse_filled(tool, target) == -1 ? -1 : 0;
+
+    if (tool_done(tool_script(tool, "ROLLBACK TO sluice")) == -1) {
+        return -1;
+    }
+
+    return rc;
+}
+
+
+/* Looks the table up, and once more after it was made or got columns. */
+
+static int
+rehearse_find(tool_t *tool, target_t *target)
+{
+    int        rc, tries;
+    bool       there;
+    char       reason[SQL_REASON];
+    buf_t      sql;
+    PGresult  *res;
+
+    for (tries = 0; ; tries++) {
+        memset(&sql, 0, sizeof(buf_t));
+        target_query(&sql, target->conf);
+        res = tool_query(tool, sql.data);
+        buf_free(&sql);
+
+        if (res == NULL) {
+            return -1;
+        }
+
+        rc = target_take(target, res, reason, sizeof(reason));
+        there = PQntuples(res) != 0;
+        PQclear(res);
+
+        if (rc == 0) {
+            return 0;
+        }
+
+        /* made, and then given columns at most */
+
+        if (tries < 2) {
+            rc = rehearse_make(tool, target, there);
+        }
+
+        if (rc != 0 || tries == 2) {
+            break;
+        }
+    }
+
+    if (rc == 1 || tries == 2) {
+        printf("table          would hold: %s\n", reason);
+    }
+
+    return -1;
+}
+
+
+/* Returns 1 where a daemon would do nothing about it. */
+
+static int
+rehearse_make(tool_t *tool, const target_t *target, bool there)
+{
+    size_t         i;
+    buf_t          sql;
+    const conf_t  *conf;
+
+    conf = target->conf;
+    memset(&sql, 0, sizeof(buf_t));
+
+    if (!there && conf->create_table) {
+        ddl_table(&sql, conf);
+        printf("table          \"%s\" would be created: %s\n", conf->table,
+               buf_failed(&sql) ? "" : sql.data);
+
+        return rehearse_own_sql(tool, "could not create the table", &sql);
+    }
+
+    for (i = 0; there && conf->evolve == CONF_EVOLVE_ADD
+                && i < target->ncolumns; i++)
+    {
+        if (target->table_types[i] == NULL) {
+            printf("table          column \"%s\" would be added\n",
+                   target->columns[i].name);
+            ddl_add_column(&sql, conf, &target->columns[i]);
+            buf_addf(&sql, ";");
+        }
+    }
+
+    return sql.len ? rehearse_own_sql(tool, "could not add what the table "
+                                      "lacks", &sql)
+                   : 1;
+}
+
+
+static int
+rehearse_defaults(tool_t *tool, target_t *target)
+{
+    int        rc;
+    buf_t      sql;
+    PGresult  *res;
+
+    if (!target->conf->columns_auto) {
+        return 0;
+    }
+
+    memset(&sql, 0, sizeof(buf_t));
+    target_defaults_query(&sql, target);
+
+    if (sql.len == 0) {
+        return 0;
+    }
+
+    res = tool_query(tool, sql.data);
+    rc = res ? target_defaults_take(target, res) : -1;
+    PQclear(res);
+    buf_free(&sql);
+
+    return rc;
+}
+
+
+/* Whether records can become rows of these types. */
+
+static int
+rehearse_plan(tool_t *tool, const target_t *target)
+{
+    char          reason[SQL_REASON];
+    row_spec_t    spec;
+    row_plan_t   *plan;
+    tombstone_t  *tombstone;
+
+    (void) tool;
+
+    targets_spec(target, &spec);
+    tombstone = NULL;
+    plan = row_plan_create(&spec, reason, sizeof(reason));
+
+    if (plan && target->conf->mode == CONF_MODE_UPSERT_DELETE) {
+        tombstone = tombstone_create(&spec, reason, sizeof(reason));
+    }
+
+    if (plan == NULL || (target->conf->mode == CONF_MODE_UPSERT_DELETE
+                         && tombstone == NULL))
+    {
+        printf("table          would hold: %s\n", reason);
+        row_plan_free(plan);
+        return -1;
+    }
+
+    tombstone_free(tombstone);
+    row_plan_free(plan);
+
+    return 0;
+}
+
+
+/* Every statement that a batch may need, in an order that works. */
+
+static int
+rehearse_rows(tool_t *tool, const target_t *target)
+{
+    int           rc;
+    size_t        i;
+    tuples_t      tuples;
+    statements_t  statements;
+
+    static const struct {
+        statement_t  which;
+        bool         tuples;
+    } order[] = {
+        { STATEMENT_STAGE, false },
+        { STATEMENT_COPY, false },
+        { STATEMENT_APPLY, false },
+        { STATEMENT_APPLY_DELETE, false },
+        { STATEMENT_COPY_TUPLES, true },
+        { STATEMENT_PLAIN, false },
+        { STATEMENT_PLAIN_TUPLES, true }
+    };
+
+    memset(&tuples, 0, sizeof(tuples_t));
+    memset(&statements, 0, sizeof(statements_t));
+
+    rc = tuples_prepare(&tuples, target);
+
+    if (rc == -1
+        || statements_prepare(&statements, target, rc ? &tuples : NULL, 0)
+           == -1)
+    {
+        printf("table          would hold: out of memory\n");
+        rc = -1;
+    }
+
+    for (i = 0; rc != -1 && i < sizeof(order) / sizeof(order[0]); i++) {
+        if (statements.sql[order[i].which].len) {
+            rc = rehearse_sql(tool, "could not store rows",
+                              &statements.sql[order[i].which],
+                              order[i].tuples);
+        }
+    }
+
+    statements_free(&statements);
+    tuples_free(&tuples);
+
+    return rc == -1 ? -1 : 0;
+}
+
+
+/*
+ * Whether a column that must not be null is left to nobody.  A trigger may
+ * fill it.
+ */
+
+static int
+rehearse_filled(tool_t *tool, const target_t *target)
+{
+    int        rc;
+    size_t     i;
+    buf_t      sql;
+    PGresult  *res;
+
+    memset(&sql, 0, sizeof(buf_t));
+    sql_format(&sql, "SELECT attname FROM pg_catalog.pg_class c"
+               " JOIN pg_catalog.pg_attribute a ON attrelid = c.oid"
+               " WHERE c.oid = to_regclass(%R) AND relkind IN ('r', 'p')"
+               " AND attnum > 0 AND NOT attisdropped AND attnotnull"
+               " AND NOT atthasdef AND attidentity = '' AND NOT EXISTS"
+               " (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid"
+               " AND NOT tgisinternal AND tgtype & 7 = 7)"
+               " AND attname NOT IN (''", target->conf);
+
+    for (i = 0; i < target->ncolumns; i++) {
+        sql_format(&sql, ",%L", target->columns[i].name);
+    }
+
+    buf_addf(&sql, ") ORDER BY attnum LIMIT 1");
+
+    res = tool_query(tool, sql.data);
+    rc = res && PQntuples(res) == 0 ? 0 : -1;
+
+    if (res && rc == -1) {
+        printf("table          no record would become a row: column \"%s\" is "
+               "NOT NULL, has no default and is not filled\n",
+               PQgetvalue(res, 0, 0));
+    }
+
+    PQclear(res);
+    buf_free(&sql);
+
+    return rc;
+}
+
+
+int
+rehearse_own(tool_t *tool)
+{
+    return rehearse_schema(tool) == -1
+           || rehearse_batch(tool, tool->log ? tool->log->cluster : "") == -1
+           ? -1 : 0;
+}
+
+
+/* As catalog.c does it, but in the transaction that is open. */
+
+static int
+rehearse_schema(tool_t *tool)
+{
+    buf_t        sql;
+    int64_t      version;
+    PGresult    *res;
+    const char  *text, *state;
+
+    static const char  begin[] = "BEGIN;", end[] = "COMMIT";
+
+    version = tool_number(tool_query(tool, "SELECT count(to_regclass("
+                                     "'sluice.meta')) * count(to_regclass("
+                                     "'sluice.dead_letters'))"));
+
+    if (version == 1) {
+        version = tool_number(tool_query(tool, "SELECT coalesce(max(version),"
+                                         " 0) FROM sluice.meta"));
+    }
+
+    switch (version) {
+
+    case -1:
+        return -1;
+
+    case 0:
+    case DDL_VERSION - 1:
+        break;
+
+    case DDL_VERSION:
+    case DDL_VERSION + 1:
+        return 0;
+
+    default:
+        printf("offsets        would hold: sluice.meta is of version %lld, "
+               "this daemon needs %d\n", (long long) version, DDL_VERSION);
+        return -1;
+    }
+
+    memset(&sql, 0, sizeof(buf_t));
+    text = ddl_own_tables() + sizeof(begin) - 1;
+    buf_addf(&sql, "SAVEPOINT sluice;");
+    buf_add(&sql, text, strlen(text) - (sizeof(end) - 1));
+
+    if (version == 0) {
+        return rehearse_own_sql(tool, "could not create sluice's tables",
+                                &sql);
+    }
+
+    res = buf_failed(&sql) ? NULL : PQexec(tool->conn, sql.data);
+    state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+    if (state && strcmp(state, "42501") == 0) {
+        printf("offsets        the tables of schema \"sluice\" would stay at "
+               "version %lld: this role may not alter them\n",
+               (long long) version);
+        PQclear(res);
+        buf_free(&sql);
+        return tool_done(tool_script(tool, "ROLLBACK TO sluice"));
+    }
+
+    if (state || res == NULL) {
+        rehearse_hold(tool, "could not alter sluice's tables",
+                      report_reason(tool->conn), "");
+    }
+
+    PQclear(res);
+    buf_free(&sql);
+
+    return state || res == NULL ? -1 : 0;
+}
+
+
+static int
+rehearse_batch(tool_t *tool, const char *cluster)
+{
+    int            rc;
+    buf_t          sql;
+    batch_t        batch;
+    record_t       record;
+    offsets_t     *offsets;
+    dead_table_t   dead;
+
+    memset(&sql, 0, sizeof(buf_t));
+    memset(&dead, 0, sizeof(dead_table_t));
+    memset(&record, 0, sizeof(record_t));
+    batch_init(&batch, 1, 1, 0);
+    offsets = offsets_create(tool->conf, "");
+    rc = -1;
+
+    if (offsets && offsets_set_cluster(offsets, cluster) == 0
+        && dead_table_prepare(&dead, tool->conf, cluster) == 0
+        && batch_range(&batch, REHEARSE_PARTITION, 0, 1, 0) == 0
+        && batch_filter(&batch, 0, &record) == 0)
+    {
+        buf_addf(&sql, "INSERT INTO sluice.offsets (cluster_id, group_id,"
+                 " topic, table_name, partition, next_offset, epoch, owner)"
+                 " VALUES (%s,%d,0,1,'') ON CONFLICT (cluster_id, group_id,"
+                 " topic, partition, table_name) DO UPDATE SET"
+                 " epoch=EXCLUDED.epoch RETURNING *;", offsets_key(offsets),
+                 REHEARSE_PARTITION);
+        offsets_advance(offsets, &batch, &sql);
+
+        if (!buf_failed(&sql)) {
+            sql.len -= sizeof(";COMMIT") - 1;
+            sql.data[sql.len] = '\0';
+        }
+
+        rc = rehearse_sql(tool, "could not store offsets", &sql, false);
+
+        if (rc == 0) {
+            rc = rehearse_sql(tool, "could not store dead letters", &dead.sql,
+                              false);
+        }
+
+    } else {
+        printf("offsets        would hold: out of memory\n");
+    }
+
+    if (rc == 0 && tool->conf->dedupe_header) {
+        sql.len = 0;
+        buf_addf(&sql, "INSERT INTO sluice.seen (key, partition, \"offset\","
+                 " expires_at) SELECT '', 0, 0, now() WHERE false;"
+                 "UPDATE sluice.seen SET expires_at = now() WHERE false;"
+                 "DELETE FROM sluice.seen WHERE false");
+        rc = rehearse_sql(tool, "could not add idempotency keys", &sql,
+                          false);
+    }
+
+    offsets_destroy(offsets);
+    dead_table_free(&dead);
+    batch_free(&batch);
+    buf_free(&sql);
+
+    return rc;
+}
