@@ -6,21 +6,20 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "conf/types.h"
 #include "store/tuples.h"
 
 
 #define TUPLES_EPOCH  10957    /* days from 1970-01-01 to 2000-01-01 */
 
 
-static int tuples_kind(const conf_column_t *column, const char *type,
+static type_kind_t tuples_kind(const conf_column_t *column, const char *type,
     const char *table);
 static int tuples_begin(const tuples_t *tuples, size_t more, size_t len,
     buf_t *out);
 static void tuples_fields(tuples_t *tuples, const char *line, size_t len,
     buf_t *out);
-static size_t tuples_field(tuples_t *tuples, tuples_kind_t kind,
-    const char *s, size_t len, char *out);
+static size_t tuples_field(tuples_t *tuples, type_kind_t kind, const char *s,
+    size_t len, char *out);
 static size_t tuples_text(const char *s, size_t len, char *out);
 static size_t tuples_bytea(const char *s, size_t len, char *out);
 static size_t tuples_integer(const char *s, size_t len, size_t size,
@@ -35,13 +34,13 @@ static void tuples_put(char *out, uint64_t n, size_t size);
 int
 tuples_prepare(tuples_t *tuples, const target_t *target)
 {
-    int          kind;
     size_t       i;
+    type_kind_t  kind;
     const char  *type, *table;
 
     tuples_free(tuples);
 
-    tuples->kinds = calloc(target->ncolumns + 1, sizeof(tuples_kind_t));
+    tuples->kinds = calloc(target->ncolumns + 1, sizeof(type_kind_t));
     tuples->oids = calloc(target->ncolumns + 1, sizeof(uint32_t));
 
     if (tuples->kinds == NULL || tuples->oids == NULL) {
@@ -59,12 +58,12 @@ tuples_prepare(tuples_t *tuples, const target_t *target)
         table = target->table_types[i];
         kind = tuples_kind(&target->columns[i], type ? type : "text",
                            table ? table : "");
-        if (kind == -1) {
+        if (kind == TYPE_OTHER) {
             tuples_free(tuples);
             return 0;
         }
 
-        tuples->kinds[tuples->ncolumns] = (tuples_kind_t) kind;
+        tuples->kinds[tuples->ncolumns] = kind;
         tuples->oids[tuples->ncolumns++] = target->oids[i];
     }
 
@@ -82,11 +81,12 @@ tuples_free(tuples_t *tuples)
 
 
 /*
- * Returns -1 for a type whose values PostgreSQL reads in more spellings than
- * are known here.
+ * Returns TYPE_OTHER for a type whose values PostgreSQL reads in more spellings
+ * than are known here.  Of times only a record's timestamp is known, as
+ * row_convert() writes it.
  */
 
-static int
+static type_kind_t
 tuples_kind(const conf_column_t *column, const char *type,
     const char *table)
 {
@@ -94,39 +94,18 @@ tuples_kind(const conf_column_t *column, const char *type,
 
     kind = type_kind(table);
 
-    if (kind == TYPE_TEXT) {
-        return TUPLES_TEXT;
+    if (kind == TYPE_TEXT || kind == TYPE_JSON) {
+        return kind == TYPE_JSON && strcmp(table, "jsonb") == 0 ? TYPE_JSON
+                                                                : TYPE_TEXT;
     }
 
-    if (kind == TYPE_JSON) {
-        return strcmp(table, "jsonb") == 0 ? TUPLES_JSONB : TUPLES_TEXT;
-    }
-
-    if (kind != type_kind(type)) {
-        return -1;
-    }
-
-    switch (kind) {
-
-    case TYPE_BYTEA:
-        return TUPLES_BYTEA;
-
-    case TYPE_SMALLINT:
-        return TUPLES_INT2;
-
-    case TYPE_INTEGER:
-        return TUPLES_INT4;
-
-    case TYPE_BIGINT:
-        return TUPLES_INT8;
-
-    case TYPE_TIMESTAMPTZ:
-        return column->from == CONF_FROM_TIMESTAMP && column->fallback == NULL
-               ? TUPLES_TIMESTAMPTZ : -1;
-
-    default:
-        return -1;
-    }
+    return kind == type_kind(type)
+           && (kind == TYPE_BYTEA
+               || (kind >= TYPE_SMALLINT && kind <= TYPE_BIGINT)
+               || (kind == TYPE_TIMESTAMPTZ
+                   && column->from == CONF_FROM_TIMESTAMP
+                   && column->fallback == NULL))
+           ? kind : TYPE_OTHER;
 }
 
 
@@ -229,28 +208,28 @@ tuples_fields(tuples_t *tuples, const char *line, size_t len, buf_t *out)
 /* Returns the bytes written. */
 
 static size_t
-tuples_field(tuples_t *tuples, tuples_kind_t kind, const char *s, size_t len,
+tuples_field(tuples_t *tuples, type_kind_t kind, const char *s, size_t len,
     char *out)
 {
     switch (kind) {
 
-    case TUPLES_JSONB:
+    case TYPE_JSON:
         out[0] = 1;
         return 1 + tuples_text(s, len, out + 1);
 
-    case TUPLES_BYTEA:
+    case TYPE_BYTEA:
         return tuples_bytea(s, len, out);
 
-    case TUPLES_INT2:
+    case TYPE_SMALLINT:
         return tuples_integer(s, len, 2, out);
 
-    case TUPLES_INT4:
+    case TYPE_INTEGER:
         return tuples_integer(s, len, 4, out);
 
-    case TUPLES_INT8:
+    case TYPE_BIGINT:
         return tuples_integer(s, len, 8, out);
 
-    case TUPLES_TIMESTAMPTZ:
+    case TYPE_TIMESTAMPTZ:
         return tuples_time(tuples, s, len, out);
 
     default:

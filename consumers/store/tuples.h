@@ -12,26 +12,17 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "conf/types.h"
 #include "postgres/target.h"
 
 
-typedef enum {
-    TUPLES_TEXT = 0,       /* text, varchar, char, json */
-    TUPLES_JSONB,
-    TUPLES_BYTEA,
-    TUPLES_INT2,
-    TUPLES_INT4,
-    TUPLES_INT8,
-    TUPLES_TIMESTAMPTZ     /* as row_convert() writes a record's timestamp */
-} tuples_kind_t;
-
-
 typedef struct {
-    tuples_kind_t  *kinds;         /* of the columns of a COPY, in order */
-    uint32_t       *oids;          /* their types in the table */
-    size_t          ncolumns;
-    char            date[16];      /* the date parsed last, and its days */
-    int64_t         days;          /* since 1970-01-01 */
+    type_kind_t  *kinds;         /* of the columns of a COPY, in order; text
+                                    is also that of json, but not of jsonb */
+    uint32_t     *oids;          /* their types in the table */
+    size_t        ncolumns;
+    char          date[16];      /* the date parsed last, and its days */
+    int64_t       days;          /* since 1970-01-01 */
 } tuples_t;
 
 

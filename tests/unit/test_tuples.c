@@ -7,47 +7,47 @@
 
 
 typedef struct {
-    tuples_kind_t  kind;
+    type_kind_t  kind;
     const char    *field;      /* as COPY's text has it */
     const char    *hex;        /* length and bytes */
 } case_t;
 
 
 static const case_t  cases[] = {
-    { TUPLES_TEXT, "abc", "00000003616263" },
-    { TUPLES_TEXT, "", "00000000" },
-    { TUPLES_TEXT, "\\N", "ffffffff" },
-    { TUPLES_TEXT, "\\\\N", "000000025c4e" },
-    { TUPLES_TEXT, "\\b\\t\\n\\v\\f\\r\\\\", "00000007" "08090a0b0c0d5c" },
-    { TUPLES_TEXT, "a\\tb\\\\c\xc3\xa9", "00000007" "6109625c63c3a9" },
-    { TUPLES_TEXT, "\\\\.", "000000025c2e" },
-    { TUPLES_JSONB, "{\"a\":\"\\\\n\"}", "0000000b" "017b2261223a225c6e227d" },
-    { TUPLES_JSONB, "\\N", "ffffffff" },
-    { TUPLES_BYTEA, "\\\\x00ff5c", "0000000300ff5c" },
-    { TUPLES_BYTEA, "\\\\x", "00000000" },
-    { TUPLES_INT2, "-32768", "000000028000" },
-    { TUPLES_INT2, "32767", "000000027fff" },
-    { TUPLES_INT2, "32768", "00000003000000" },
-    { TUPLES_INT4, "-2147483648", "0000000480000000" },
-    { TUPLES_INT4, "2147483647", "000000047fffffff" },
-    { TUPLES_INT4, "2147483648", "000000050000000000" },
-    { TUPLES_INT4, "007", "0000000400000007" },
-    { TUPLES_INT4, "", "000000050000000000" },
-    { TUPLES_INT4, "-", "000000050000000000" },
-    { TUPLES_INT4, "1x", "000000050000000000" },
-    { TUPLES_INT8, "9223372036854775807", "000000087fffffffffffffff" },
-    { TUPLES_INT8, "-9223372036854775808", "000000088000000000000000" },
-    { TUPLES_INT8, "9223372036854775808", "00000009000000000000000000" },
-    { TUPLES_INT8, "-1", "00000008ffffffffffffffff" },
-    { TUPLES_TIMESTAMPTZ, "2000-01-01 00:00:00.000+00",
+    { TYPE_TEXT, "abc", "00000003616263" },
+    { TYPE_TEXT, "", "00000000" },
+    { TYPE_TEXT, "\\N", "ffffffff" },
+    { TYPE_TEXT, "\\\\N", "000000025c4e" },
+    { TYPE_TEXT, "\\b\\t\\n\\v\\f\\r\\\\", "00000007" "08090a0b0c0d5c" },
+    { TYPE_TEXT, "a\\tb\\\\c\xc3\xa9", "00000007" "6109625c63c3a9" },
+    { TYPE_TEXT, "\\\\.", "000000025c2e" },
+    { TYPE_JSON, "{\"a\":\"\\\\n\"}", "0000000b" "017b2261223a225c6e227d" },
+    { TYPE_JSON, "\\N", "ffffffff" },
+    { TYPE_BYTEA, "\\\\x00ff5c", "0000000300ff5c" },
+    { TYPE_BYTEA, "\\\\x", "00000000" },
+    { TYPE_SMALLINT, "-32768", "000000028000" },
+    { TYPE_SMALLINT, "32767", "000000027fff" },
+    { TYPE_SMALLINT, "32768", "00000003000000" },
+    { TYPE_INTEGER, "-2147483648", "0000000480000000" },
+    { TYPE_INTEGER, "2147483647", "000000047fffffff" },
+    { TYPE_INTEGER, "2147483648", "000000050000000000" },
+    { TYPE_INTEGER, "007", "0000000400000007" },
+    { TYPE_INTEGER, "", "000000050000000000" },
+    { TYPE_INTEGER, "-", "000000050000000000" },
+    { TYPE_INTEGER, "1x", "000000050000000000" },
+    { TYPE_BIGINT, "9223372036854775807", "000000087fffffffffffffff" },
+    { TYPE_BIGINT, "-9223372036854775808", "000000088000000000000000" },
+    { TYPE_BIGINT, "9223372036854775808", "00000009000000000000000000" },
+    { TYPE_BIGINT, "-1", "00000008ffffffffffffffff" },
+    { TYPE_TIMESTAMPTZ, "2000-01-01 00:00:00.000+00",
       "000000080000000000000000" },
-    { TUPLES_TIMESTAMPTZ, "2000-03-01 00:00:00.001+00",
+    { TYPE_TIMESTAMPTZ, "2000-03-01 00:00:00.001+00",
       "00000008000004b6fe7a83e8" },
-    { TUPLES_TIMESTAMPTZ, "1970-01-01 00:00:00.000+00",
+    { TYPE_TIMESTAMPTZ, "1970-01-01 00:00:00.000+00",
       "00000008fffca2fec4c82000" },
-    { TUPLES_TIMESTAMPTZ, "2026-01-31 12:34:56.789+00",
+    { TYPE_TIMESTAMPTZ, "2026-01-31 12:34:56.789+00",
       "000000080002ecad160bc608" },
-    { TUPLES_TIMESTAMPTZ, "infinity",
+    { TYPE_TIMESTAMPTZ, "infinity",
       "00000009000000000000000000" }
 };
 
@@ -73,7 +73,7 @@ test_case(const case_t *tc)
 
     memset(&out, 0, sizeof(buf_t));
     memset(&binary, 0, sizeof(tuples_t));
-    binary.kinds = calloc(1, sizeof(tuples_kind_t));
+    binary.kinds = calloc(1, sizeof(type_kind_t));
     binary.kinds[0] = tc->kind;
     binary.ncolumns = 1;
 
@@ -111,8 +111,8 @@ test_line(void)
 
     memset(&out, 0, sizeof(buf_t));
     memset(&binary, 0, sizeof(tuples_t));
-    binary.kinds = calloc(4, sizeof(tuples_kind_t));
-    binary.kinds[2] = TUPLES_INT2;
+    binary.kinds = calloc(4, sizeof(type_kind_t));
+    binary.kinds[2] = TYPE_SMALLINT;
     binary.ncolumns = 4;
 
     (void) tuples_add(&binary, line, sizeof(line) - 1, &out);
