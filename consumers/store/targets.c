@@ -43,7 +43,6 @@ static int targets_plan(table_t *table, char *reason, size_t size);
 static int targets_plan_route(targets_t *targets, char *reason, size_t size);
 static int targets_route(targets_t *targets, const record_t *record,
     uint16_t *target, record_fault_t *fault);
-static void targets_no_table(const char *value, record_fault_t *fault);
 static int targets_retry(targets_t *targets, record_t *record);
 
 
@@ -391,23 +390,11 @@ targets_route(targets_t *targets, const record_t *record, uint16_t *target,
         return 0;
 
     default:
-        targets_no_table(value, fault);
-        return 1;
-    }
-}
-
-
-static void
-targets_no_table(const char *value, record_fault_t *fault)
-{
-    snprintf(fault->sqlstate, sizeof(fault->sqlstate), "22023");
-
-    if (strcmp(value, "\\N") == 0) {
-        snprintf(fault->reason, sizeof(fault->reason),
-                 "\"route\" has no table for a record without the field");
-    } else {
-        snprintf(fault->reason, sizeof(fault->reason),
-                 "\"route\" has no table for the value %.200s", value);
+        return strcmp(value, "\\N") == 0
+               ? record_fault(fault, "22023", "\"route\" has no table for a "
+                              "record without the field")
+               : record_fault(fault, "22023", "\"route\" has no table for the "
+                              "value %.200s", value);
     }
 }
 
