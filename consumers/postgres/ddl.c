@@ -123,22 +123,9 @@ ddl_search_path(buf_t *sql, const char *role)
 void
 ddl_script(buf_t *sql, const conf_t *conf, const char *role)
 {
-    size_t       i;
-    const char  *own, *end;
+    size_t  i;
 
-    /* a statement a line; inside one a space follows each semicolon */
-
-    for (own = ddl_own_tables(); *own; own = end) {
-        end = own;
-
-        do {
-            end += strcspn(end, ";");
-            end += *end == ';';
-        } while (*end == ' ');
-
-        buf_add(sql, own, (size_t) (end - own));
-        buf_addf(sql, *end ? "\n" : ";\n\nBEGIN;\n");
-    }
+    buf_addf(sql, "%s\nBEGIN;\n", ddl_own_tables());
 
     if (role) {
         buf_addf(sql, "SET LOCAL ");

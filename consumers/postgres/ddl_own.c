@@ -42,14 +42,14 @@
  * repeated, so daemons of version N-1 continue meanwhile.
  */
 static const char  ddl_text[] =
-    "BEGIN;"
-    "SET LOCAL lock_timeout='10s';"
-    "SELECT pg_advisory_xact_lock(7306367246437938);"
-    "CREATE SCHEMA IF NOT EXISTS sluice;"
+    "BEGIN;\n"
+    "SET LOCAL lock_timeout='10s';\n"
+    "SELECT pg_advisory_xact_lock(7306367246437938);\n"
+    "CREATE SCHEMA IF NOT EXISTS sluice;\n"
     "CREATE TABLE IF NOT EXISTS sluice.meta ("
     " only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),"
     " version integer NOT NULL,"
-    " created_at timestamptz NOT NULL DEFAULT now());"
+    " created_at timestamptz NOT NULL DEFAULT now());\n"
     "CREATE TABLE IF NOT EXISTS sluice.offsets ("
     " cluster_id text NOT NULL,"
     " group_id text NOT NULL,"
@@ -63,7 +63,7 @@ static const char  ddl_text[] =
     " last_crc bigint,"
     " updated_at timestamptz NOT NULL DEFAULT now(),"
     " PRIMARY KEY (cluster_id, group_id, topic, partition, table_name)"
-    ") WITH (fillfactor = 40);"
+    ") WITH (fillfactor = 40);\n"
     "CREATE TABLE IF NOT EXISTS sluice.batches ("
     " cluster_id text NOT NULL,"
     " group_id text NOT NULL,"
@@ -85,7 +85,7 @@ static const char  ddl_text[] =
     " CHECK (next_offset > first_offset),"
     " PRIMARY KEY (cluster_id, group_id, topic, partition, table_name,"
     "  first_offset, kind)"
-    ") WITH (fillfactor = 40);"
+    ") WITH (fillfactor = 40);\n"
     "CREATE TABLE IF NOT EXISTS sluice.dead_letters ("
     " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
     " cluster_id text NOT NULL,"
@@ -101,7 +101,7 @@ static const char  ddl_text[] =
     " sqlstate text NOT NULL,"
     " reason text NOT NULL,"
     " created_at timestamptz NOT NULL DEFAULT now(),"
-    " stripped boolean NOT NULL DEFAULT false);"
+    " stripped boolean NOT NULL DEFAULT false);\n"
     "CREATE TABLE IF NOT EXISTS sluice.audit ("
     " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
     " at timestamptz NOT NULL DEFAULT now(),"
@@ -111,14 +111,14 @@ static const char  ddl_text[] =
     " group_id text NOT NULL,"
     " topic text NOT NULL,"
     " table_name text NOT NULL,"
-    " detail jsonb NOT NULL);"
+    " detail jsonb NOT NULL);\n"
     "CREATE TABLE IF NOT EXISTS sluice.seen ("
     " key bytea PRIMARY KEY,"
     " partition integer NOT NULL,"
     " \"offset\" bigint NOT NULL,"
-    " expires_at timestamptz NOT NULL);"
+    " expires_at timestamptz NOT NULL);\n"
     "CREATE INDEX IF NOT EXISTS dead_letters_created_at"
-    " ON sluice.dead_letters (cluster_id, group_id, topic, created_at);"
+    " ON sluice.dead_letters (cluster_id, group_id, topic, created_at);\n"
     /* version 3: what "sluice-consumer verify" asks */
     "CREATE OR REPLACE FUNCTION sluice.verify_summary(cluster_id text,"
     " group_id text, topic text, table_name text, dead_tables text[])"
@@ -134,7 +134,7 @@ static const char  ddl_text[] =
     " coalesce(sum(n - f) FILTER (WHERE kind = 'gap'), 0),"
     " coalesce(sum(n - f) FILTER (WHERE kind = 'skipped'), 0)"
     " FROM o LEFT JOIN b ON b.partition = o.partition"
-    " GROUP BY o.partition, o.next_offset $$;"
+    " GROUP BY o.partition, o.next_offset $$;\n"
     /* problems of the ranges; none if all is accounted for */
     "CREATE OR REPLACE FUNCTION sluice.verify(cluster_id text, group_id text,"
     " topic text, table_name text, dead_tables text[], strict boolean)"
@@ -182,7 +182,7 @@ static const char  ddl_text[] =
     " (SELECT '; there is ' || string_agg(DISTINCT format('group \"%s\" with"
     " table \"%s\"', group_id, table_name), ', ') FROM sluice.offsets"
     " WHERE topic = $3)) WHERE NOT EXISTS (SELECT FROM o))"
-    " SELECT partition, f, n - 1, problem FROM x $$;"
+    " SELECT partition, f, n - 1, problem FROM x $$;\n"
     /* partition and offset of each row; columns: those, and the topic's */
     "CREATE OR REPLACE FUNCTION sluice.verify_places(topic text,"
     " place_table regclass, place_columns text[])"
@@ -190,7 +190,7 @@ static const char  ddl_text[] =
     "BEGIN RETURN QUERY EXECUTE format('SELECT %1$I::integer, %2$I::bigint"
     " FROM %3$s WHERE %2$I IS NOT NULL' || CASE WHEN $3[3] IS NOT NULL"
     " THEN ' AND %4$I = %5$L' ELSE '' END, $3[1], $3[2], $2, $3[3], $1); END"
-    " $$;"
+    " $$;\n"
     /* problems of the rows; whole: a row that was stored has to be there */
     "CREATE OR REPLACE FUNCTION sluice.verify_rows(cluster_id text,"
     " group_id text, topic text, table_name text, dead_tables text[],"
@@ -223,11 +223,11 @@ static const char  ddl_text[] =
     " WHERE t.p = dr.partition AND t.o >= dr.f AND t.o < dr.n) q"
     " WHERE q.c <> q.u OR q.u > rows + duplicates + dead_letters - dr.u"
     " OR (kind = 'records' AND $6 AND q.u < rows))"
-    " SELECT partition, f, l, problem FROM x $$;"
+    " SELECT partition, f, l, problem FROM x $$;\n"
     "INSERT INTO sluice.meta (version) VALUES (3) ON CONFLICT (only_one)"
     " DO UPDATE SET version=EXCLUDED.version"
-    " WHERE meta.version < EXCLUDED.version;"
-    "COMMIT";
+    " WHERE meta.version < EXCLUDED.version;\n"
+    "COMMIT;\n";
 
 
 const char *
