@@ -16,6 +16,11 @@ from tests.lib.env import wait_for
 NOT_NOW = (KafkaError.INVALID_REPLICATION_FACTOR,
            KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT,
            KafkaError._TRANSPORT)
+# of a partition, while a client's metadata is behind or its leader is away
+NOT_YET = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC,
+           KafkaError._TIMED_OUT, KafkaError._TRANSPORT,
+           KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION,
+           KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +140,6 @@ class Topics:
 
     def records(self, name, timeout=60):
         """Every record of the topic, in order of partition and offset."""
-        count = self.partitions(name)
-        assert count > 0, f"there is no topic {name}"
         reader = confluent_kafka.Consumer(
             {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0,
              "group.id": f"reader-{uuid.uuid4().hex}",
@@ -145,15 +148,14 @@ class Topics:
              "fetch.message.max.bytes": 100000000,
              "fetch.max.bytes": 200000000,
              "receive.message.max.bytes": 300000000})
-        open_partitions = set(range(count))
         found = []
         end = time.monotonic() + timeout
         try:
             # by offset: librdkafka looks for the beginning half a second late
-            reader.assign([confluent_kafka.TopicPartition(
-                name, number, reader.get_watermark_offsets(
-                    confluent_kafka.TopicPartition(name, number), 20)[0])
-                for number in open_partitions])
+            ends = self._ends(reader, name)
+            open_partitions = set(range(len(ends)))
+            reader.assign([confluent_kafka.TopicPartition(name, number, low)
+                           for number, (low, _) in enumerate(ends)])
             while open_partitions:
                 assert time.monotonic() < end, f"could not read {name}"
                 for message in reader.consume(1000, 0.02):
@@ -178,14 +180,27 @@ class Topics:
             {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0,
              "group.id": "count"})
         try:
-            total = 0
-            for number in range(self.partitions(name)):
-                low, high = reader.get_watermark_offsets(
-                    confluent_kafka.TopicPartition(name, number), 20)
-                total += high - low
-            return total
+            return sum(high - low for low, high in self._ends(reader, name))
         finally:
             reader.close()
+
+    def _ends(self, reader, name):
+        """The first and the next offset of each partition, once the reader
+        knows them all: a broker that was stopped tells of them late."""
+        def one(number):
+            try:
+                return reader.get_watermark_offsets(
+                    confluent_kafka.TopicPartition(name, number), 20)
+            except confluent_kafka.KafkaException as problem:
+                if problem.args[0].code() not in NOT_YET:
+                    raise
+                return None
+
+        count = wait_for(lambda: self.partitions(name), 20,
+                         f"there is a topic {name}")
+        return [wait_for(lambda n=number: one(n), 60,
+                         f"partition {number} of {name} is known", 0.1)
+                for number in range(count)]
 
     def clean(self):
         if not self.made or not self.kafka.alive():
