@@ -25,7 +25,6 @@ typedef struct {
     const char  *log_level;
     const char  *help_config;    /* the format, or NULL */
     bool         check;
-    bool         debug;
     bool         help;
     bool         root;           /* it may run as root */
     bool         version;
@@ -53,7 +52,7 @@ static const option_t  known[] = {
     MAIN_OPTION("version",     'V', FLAG,  version),
     MAIN_OPTION("allow-root",  0,   FLAG,  root),
     MAIN_OPTION("config",      'c', TEXT,  file),
-    MAIN_OPTION("debug",       'd', FLAG,  debug),
+    MAIN_OPTION("debug",       'd', NAME,  log_level),
     MAIN_OPTION("help",        'h', FLAG,  help),
     MAIN_OPTION("log-format",  0,   TEXT,  log_format),
     MAIN_OPTION("log-level",   0,   TEXT,  log_level),
@@ -179,7 +178,7 @@ main_log(const main_options_t *options)
     };
 
     format = LOG_AUTO;
-    level = options->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    level = LOG_LEVEL_INFO;
 
     if (options->log_format) {
         format = main_word(options->log_format, formats, "format");
@@ -189,7 +188,7 @@ main_log(const main_options_t *options)
         format += LOG_TEXT;
     }
 
-    if (options->log_level && !options->debug) {
+    if (options->log_level) {
         level = main_word(options->log_level, levels, "level");
         if (level == -1) {
             return -1;
@@ -286,7 +285,8 @@ usage(FILE *out, const command_t *command)
             "      --log-level LEVEL\n"
             "                      error, warn, info (the default) or\n"
             "                      debug, which logs the steps of a batch\n"
-            "  -d, --debug         the same as --log-level debug\n"
+            "  -d, --debug         the same as --log-level debug; of several\n"
+            "                      levels the last one counts\n"
             "      --log-format FORMAT\n"
             "                      text, journal or json; by default journal\n"
             "                      where the log goes there, else text\n"

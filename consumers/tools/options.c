@@ -42,7 +42,8 @@ options_read(const options_t tables[2], bool first, int argc, char **argv)
             options[n] = option;
             values[n] = (char *) tables[i].structure + option->offset;
             known[n].name = option->name;
-            known[n].has_arg = option->kind == OPTION_FLAG ? no_argument
+            known[n].has_arg = option->kind == OPTION_FLAG
+                               || option->kind == OPTION_NAME ? no_argument
                                : option->kind == OPTION_MAYBE
                                ? optional_argument : required_argument;
             known[n].val = OPTIONS_FIRST + n;
@@ -90,6 +91,10 @@ options_set(const option_t *option, void *value, const char *text)
 
     case OPTION_FLAG:
         *(bool *) value = true;
+        return 0;
+
+    case OPTION_NAME:
+        *(const char **) value = option->name;
         return 0;
 
     case OPTION_NUMBER:

@@ -12,6 +12,7 @@
 typedef enum {
     OPTION_FLAG = 0,      /* bool */
     OPTION_TEXT,          /* const char * */
+    OPTION_NAME,          /* const char *, the option's own name */
     OPTION_MAYBE,         /* const char *, "" where no "=TEXT" follows */
     OPTION_NUMBER,        /* const char *, of digits */
     OPTION_TIME,          /* int64_t, ms, more than 0: "30d" */

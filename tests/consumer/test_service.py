@@ -335,9 +335,12 @@ def test_log_formats(consumer, topics, database, directory):
     code, text = daemon.run("--log-format", "xml")
     assert code == 2
     assert "xml" in text
-    code, text = daemon.run("--log-level", "loud")
+    code, text = daemon.run("--debug", "--log-level", "loud")
     assert code == 2
     assert "loud" in text
+    code, text = daemon.run("--debug=no")
+    assert code == 2
+    assert "debug" in text
 
     # as systemd does: the variable names the stream that it opened
     log = directory / "journal.log"
@@ -393,7 +396,19 @@ def test_every_line_of_a_running_daemon_has_the_form(consumer, topics,
         assert all(found == level for found, message in said
                    if message.startswith(words)), words
         assert any(message.startswith(words) for _, message in said), words
-    assert any('a "\u00fc" \\ b {c?}' in message for _, message in said)
+    assert any('a "\u00fc" \\ b {c???}' in message for _, message in said)
+
+
+@pytest.mark.parametrize("words, told", [
+    (["--debug", "--log-level", "info"], False),
+    (["-d", "--log-level=info", "--debug"], True)])
+def test_the_last_level_of_a_log_wins(consumer, topics, database, words,
+                                      told):
+    database.query("CREATE TABLE t (id integer)")
+    daemon = consumer({**CONFIG, "topic": topics.create()}, start=False)
+    daemon.start(*words).wait_healthy()
+    daemon.stop()
+    assert ("debug: daemon: " in daemon.log()) == told
 
 
 def test_root_is_refused_unless_told(consumer, topics, database):
