@@ -80,7 +80,8 @@ packages = rdkafka libpq libcjson libmicrohttpd libpcre2-8 libcrypto
 pkg_cflags = $(shell pkg-config --cflags $(packages))
 pkg_libs = $(shell pkg-config --libs $(packages))
 
-sources = $(wildcard common/*/*.c consumers/*.c consumers/*/*.c)
+sources = $(wildcard common/*/*.c consumers/*.c consumers/*/*.c) \
+    common/calendar.c
 objects = $(sources:%.c=$(OUT)/obj/%.o)
 test_objects = $(patsubst %.c,$(OUT)/obj-test/%.o, \
     $(sources) tests/lib/testpoint.c)
@@ -186,7 +187,7 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
 fuzz_targets = conf inflate json row schema split
-fuzz_sources = $(wildcard common/*/*.c) common/inflate.c
+fuzz_sources = $(wildcard common/*.c common/*/*.c)
 fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \
     error.c events.c headers.c json.c records.c) tests/fuzz/nginx.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \

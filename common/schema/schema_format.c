@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "calendar.h"
 #include "schema/schema_format.h"
 
 
@@ -106,30 +107,16 @@ schema_digits(const char *p, int n)
 static int
 schema_date(const char *p, const char *end)
 {
-    int  year, month, day, last;
-
-    static const int  days[] = { 31, 28, 31, 30, 31, 30,
-                                 31, 31, 30, 31, 30, 31 };
+    int  year;
 
     if (end - p != 10 || p[4] != '-' || p[7] != '-') {
         return 0;
     }
 
     year = schema_digits(p, 4);
-    month = schema_digits(p + 5, 2);
-    day = schema_digits(p + 8, 2);
 
-    if (year == -1 || month < 1 || month > 12) {
-        return 0;
-    }
-
-    last = days[month - 1];
-
-    if (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)) {
-        last = 29;
-    }
-
-    return day >= 1 && day <= last;
+    return year != -1 && calendar_has(year, schema_digits(p + 5, 2),
+                                      schema_digits(p + 8, 2));
 }
 
 

@@ -77,25 +77,6 @@ clock_date(int64_t days, int64_t *year, int *month, int *day)
 }
 
 
-bool
-clock_is_date(int64_t year, int month, int day)
-{
-    bool  leap;
-
-    static const int  days[] = {
-        31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
-    };
-
-    if (month < 1 || month > 12 || day < 1) {
-        return false;
-    }
-
-    leap = year % 4 == 0 && (year % 100 || year % 400 == 0);
-
-    return day <= days[month - 1] + (month == 2 && leap);
-}
-
-
 char *
 clock_print(char *p, int64_t ms, char between)
 {

@@ -4,7 +4,6 @@
 #define SLUICE_CLOCK_H
 
 
-#include <stdbool.h>
 #include <stdint.h>
 
 
@@ -21,9 +20,6 @@ int64_t clock_wall(void);
  */
 int64_t clock_days(int64_t year, int month, int day);
 void clock_date(int64_t days, int64_t *year, int *month, int *day);
-
-/* Whether the calendar has that date. */
-bool clock_is_date(int64_t year, int month, int day);
 
 #define CLOCK_PRINTED  32
 

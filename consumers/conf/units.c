@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "calendar.h"
 #include "conf/units.h"
 
 
@@ -219,7 +220,7 @@ conf_parse_date(const char *s, int64_t *ms)
         return -1;
     }
 
-    if (*s != '\0' || !clock_is_date(year, month, day) || hour > 23
+    if (*s != '\0' || !calendar_has(year, month, day) || hour > 23
         || minute > 59 || second > 59 || hours > 23 || minutes > 59)
     {
         return -1;

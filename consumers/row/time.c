@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "calendar.h"
 #include "row/number.h"
 #include "row/time.h"
 
@@ -188,7 +189,7 @@ row_iso_date(const char *p, const char *end, row_time_t *t)
         return NULL;
     }
 
-    return t->year > 0 && clock_is_date(t->year, t->month, t->day) ? p : NULL;
+    return t->year > 0 && calendar_has(t->year, t->month, t->day) ? p : NULL;
 }
 
 
