@@ -416,6 +416,19 @@ def test_your_own_event_in_three_edits(home):
     finally:
         shutil.rmtree(folder)
 
+    # a stack that was used with a folder that is gone comes up all the same
+    done = home.call("up")
+    assert done.code == 0, done.text
+    assert "examples/visit is gone" in done.text
+    assert home.post("/topics/visit", {"page": "/"}).status == 404
+    assert home.post("/topics/post", {"title": "t", "content": "c"}).status \
+        == 200
+    assert not any("/consumer/visit/" in name
+                   for _, name in processes_of(home.build))
+    done = home.call("up", EXAMPLES="visit")
+    assert done.code != 0
+    assert "there is no examples/visit" in done.text
+
 
 def shape(text):
     """Numbers, spaces and rules are others each time."""
