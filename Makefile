@@ -338,13 +338,15 @@ $(BUILD)/bench/producer: $(OUT)/obj/bench/producer.o
 modules_dir = $(or $(MODULES_DIR),$(shell $(NGINX) -V 2>&1 \
     | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),$(PREFIX)/lib/nginx/modules)
 doc_dir = $(DESTDIR)$(PREFIX)/share/doc/sluice
+# folders that pages link to and that are not installed
+unread = common|consumers|ngx_module|tests
 unit_dir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 $(module_so) -t $(DESTDIR)$(modules_dir)
 	install -D -m 0755 $(OUT)/consumers/sluice-consumer -t $(DESTDIR)$(PREFIX)/sbin
 	install -D -m 0644 share/sluice/* -t $(DESTDIR)$(PREFIX)/share/sluice
-	install -D -m 0644 README.md CHANGES.md LICENSE nginx.conf.example -t $(doc_dir)
+	install -D -m 0644 README.md CHANGES.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example -t $(doc_dir)
 	sed -i 's,/usr/local/share/,$(PREFIX)/share/,' $(doc_dir)/nginx.conf.example
 	install -D -m 0644 docs/sluice-consumer.schema.json -t $(doc_dir)
 	install -D -m 0644 docs/man/*.5 -t $(DESTDIR)$(PREFIX)/share/man/man5
@@ -352,7 +354,8 @@ install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 packaging/systemd/sluice-consumer* -t $(unit_dir)
 	install -D -m 0644 packaging/systemd/nginx.service.d/* -t $(unit_dir)/nginx.service.d
 	sed -i 's,/usr/sbin/,$(PREFIX)/sbin/,' $(unit_dir)/sluice-consumer@.service
-	cp -R --no-preserve=ownership,timestamps examples $(doc_dir)/
+	find docs examples bench/*.md bench/results/*.svg -type f -exec install -D -m 0644 '{}' '$(doc_dir)/{}' \;
+	sed -Ei 's,\[([^]]*)\]\((\.\./)*($(unread))/[^)]*\),\1,g' $(doc_dir)/CONTRIBUTING.md $(doc_dir)/docs/architecture.md
 
 deb: ## build Debian packages into build/deb
 	@stack/deps deb

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.lib.env import BUILD, LONG, ROOT
+from tests.lib.env import BUILD, LONG, MODULE, ROOT
 
 UNITS = ROOT / "packaging" / "systemd"
 
@@ -84,6 +84,37 @@ def test_manuals_are_installed_and_readable(installed):
         assert {5: "batch.linger", 8: "SIGHUP"}[section] in words
 
 
+def test_the_installed_pages_lead_to_each_other(installed):
+    pages = installed / "usr/share/doc/sluice"
+    for name in subprocess.run(["git", "ls-files", "docs", "examples"],
+                               cwd=ROOT, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout.split():
+        assert (pages / name).is_file(), name
+        assert (pages / name).stat().st_mode & 0o777 == 0o644
+    run = subprocess.run([ROOT / "tests/links", "installed", pages],
+                         capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "")
+    # a page that is not there would be seen
+    os.rename(pages / "docs/tutorial.md", pages / "elsewhere.md")
+    run = subprocess.run([ROOT / "tests/links", "installed", pages],
+                         capture_output=True, text=True)
+    os.rename(pages / "elsewhere.md", pages / "docs/tutorial.md")
+    assert run.returncode == 1
+    assert "README.md:" in run.stdout and "tutorial.md" in run.stdout
+
+
+def test_the_module_asks_for_no_cjson():
+    """Neither when it is configured nor when it is loaded."""
+    for file in (ROOT / "config", *(ROOT / "ngx_module").rglob("*.[ch]"),
+                 *(ROOT / "common").rglob("*.[ch]")):
+        assert not re.search("cjson", file.read_text(), re.I), file
+    said = subprocess.run(["readelf", "--dynamic", MODULE], check=True,
+                          text=True, stdout=subprocess.PIPE).stdout
+    needed = re.findall(r"\(NEEDED\).*\[lib([\w-]+)\.so", said)
+    assert "rdkafka" in needed
+    assert not {"cjson", "pq", "microhttpd"} & set(needed), needed
+
+
 def test_what_is_installed_runs(installed):
     program = installed / "usr/sbin/sluice-consumer"
     done = subprocess.run([program, "--version"], text=True, check=True,
@@ -114,7 +145,7 @@ def test_debian_packages(directory):
                    env={**os.environ, "BUILD": str(build)}, cwd=ROOT)
     root = directory / "root"
     control = {}
-    for name in ("libnginx-mod-http-kafka", "sluice-consumer"):
+    for name in ("libnginx-mod-http-kafka", "sluice-consumer", "sluice-doc"):
         package, = (build / "deb").glob(f"{name}_*.deb")
         subprocess.run(["dpkg-deb", "-x", package, root], check=True)
         control[name] = subprocess.run(
@@ -127,8 +158,13 @@ def test_debian_packages(directory):
                  "usr/lib/systemd/system/nginx.service.d/sluice.conf",
                  "usr/share/man/man8/sluice-consumer.8.gz",
                  "usr/share/sluice/status.html", "usr/share/sluice/status.js",
-                 "usr/share/nginx/modules-available/mod-http-kafka.conf"):
+                 "usr/share/nginx/modules-available/mod-http-kafka.conf",
+                 "usr/share/doc/sluice-consumer/sluice-consumer.schema.json"):
         assert (root / path).exists() or (root / "usr" / path).exists(), path
+    run = subprocess.run([ROOT / "tests/links", "installed",
+                          root / "usr/share/doc/sluice"],
+                         capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "")
     assert subprocess.run([root / "usr/sbin/sluice-consumer", "--version"],
                           check=False).returncode == 0
     module = root / "usr/lib/nginx/modules/ngx_http_kafka_module.so"
