@@ -1,7 +1,12 @@
 /* Draws the seed of the hashes. */
 
-#include <sys/random.h>
 #include <time.h>
+
+#if !(SLUICE_NO_GETRANDOM)
+#include <sys/random.h>
+#else
+#define getrandom(buf, len, flags)  -1
+#endif
 
 #include "json/json_hash.h"
 

@@ -3,7 +3,12 @@
 #include "http/ngx_http_kafka_request.h"
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_headers.h"
+
+#if !(SLUICE_NO_GETRANDOM)
 #include <sys/random.h>
+#else
+#define getrandom(buf, len, flags)  -1
+#endif
 
 
 #define NGX_HTTP_KAFKA_IDEMPOTENCY    255     /* bytes */

@@ -5,7 +5,10 @@
 
 #include "kafka/ngx_kafka_impl.h"
 #include <sched.h>
+
+#if !(SLUICE_NO_EVENTFD)
 #include <sys/eventfd.h>
+#endif
 
 
 #define NGX_KAFKA_LOG_LINES  10     /* a second, client and kind */
@@ -18,6 +21,7 @@ static ngx_int_t ngx_kafka_client_sizes(ngx_kafka_client_t *client,
     rd_kafka_conf_t *conf, size_t batch, char *errstr, size_t size);
 static rd_kafka_t *ngx_kafka_client_threads(rd_kafka_conf_t *conf,
     char *errstr, size_t size);
+static int ngx_kafka_client_open(int *fd);
 static ngx_int_t ngx_kafka_client_wake(ngx_kafka_client_t *client);
 static void ngx_kafka_client_handler(ngx_event_t *ev);
 static void ngx_kafka_client_report(rd_kafka_t *rk,
@@ -215,26 +219,61 @@ ngx_kafka_client_threads(rd_kafka_conf_t *conf, char *errstr, size_t size)
 }
 
 
+/* The descriptor to read from and the one to write to, which may be one. */
+static int
+ngx_kafka_client_open(int *fd)
+{
+#if !(SLUICE_NO_EVENTFD)
+
+    fd[0] = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+    fd[1] = fd[0];
+
+    return fd[0];
+
+#else
+
+    if (pipe(fd) == -1) {
+        return -1;
+    }
+
+    if (ngx_nonblocking(fd[0]) == -1 || ngx_nonblocking(fd[1]) == -1) {
+        (void) close(fd[0]);
+        (void) close(fd[1]);
+        return -1;
+    }
+
+    return 0;
+
+#endif
+}
+
+
 static ngx_int_t
 ngx_kafka_client_wake(ngx_kafka_client_t *client)
 {
-    int                fd;
+    int                fd[2];
     ngx_log_t         *log;
     ngx_connection_t  *c;
 
     log = client->producer->log;
 
-    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
-    if (fd == -1) {
-        ngx_log_error(NGX_LOG_ERR, log, ngx_errno, "eventfd() failed");
+    if (ngx_kafka_client_open(fd) == -1) {
+        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
+                      "could not open a descriptor for librdkafka");
         return NGX_ERROR;
     }
 
-    c = ngx_get_connection(fd, log);
+    c = ngx_get_connection(fd[0], log);
     if (c == NULL) {
-        (void) close(fd);
+        (void) close(fd[0]);
+        if (fd[1] != fd[0]) {
+            (void) close(fd[1]);
+        }
         return NGX_ERROR;
     }
+
+    client->connection = c;
+    client->writer = fd[1];
 
     c->data = client;
     c->log = log;
@@ -249,16 +288,13 @@ ngx_kafka_client_wake(ngx_kafka_client_t *client)
     c->idle = 1;
 
     if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
-        ngx_close_connection(c);
         return NGX_ERROR;
     }
 
-    client->connection = c;
-
-    rd_kafka_queue_io_event_enable(client->main, fd, &ngx_kafka_one,
-                                   sizeof(ngx_kafka_one));
-    rd_kafka_queue_io_event_enable(client->admin, fd, &ngx_kafka_one,
-                                   sizeof(ngx_kafka_one));
+    rd_kafka_queue_io_event_enable(client->main, client->writer,
+                                   &ngx_kafka_one, sizeof(ngx_kafka_one));
+    rd_kafka_queue_io_event_enable(client->admin, client->writer,
+                                   &ngx_kafka_one, sizeof(ngx_kafka_one));
     return NGX_OK;
 }
 
@@ -266,7 +302,8 @@ ngx_kafka_client_wake(ngx_kafka_client_t *client)
 static void
 ngx_kafka_client_handler(ngx_event_t *ev)
 {
-    uint64_t             n;
+    u_char               buf[512];
+    ssize_t              n;
     ngx_uint_t           closing;
     ngx_connection_t    *c;
     ngx_kafka_client_t  *client;
@@ -282,9 +319,9 @@ ngx_kafka_client_handler(ngx_event_t *ev)
 
     /* first the descriptor, then the queues: wake-ups are coalesced */
 
-    while (read(c->fd, &n, sizeof(n)) == -1 && ngx_errno == NGX_EINTR) {
-        /* void */
-    }
+    do {
+        n = read(c->fd, buf, sizeof(buf));
+    } while (n == sizeof(buf) || (n == -1 && ngx_errno == NGX_EINTR));
 
     client->calls->wake(client, closing);
 }
@@ -326,6 +363,9 @@ ngx_kafka_client_free(ngx_kafka_client_t *client)
     rd_kafka_queue_io_event_enable(client->admin, -1, NULL, 0);
 
     if (client->connection) {
+        if (client->writer != client->connection->fd) {
+            (void) close(client->writer);
+        }
         ngx_close_connection(client->connection);
     }
 

@@ -6,13 +6,15 @@
 #include "kafka/ngx_kafka_impl.h"
 
 
+static void ngx_kafka_destroy_init(void);
 static void *ngx_kafka_destroy_thread(void *arg);
 static void ngx_kafka_destroy_leave(void);
 
 
 /* shared by the helper threads and the worker's own */
 static pthread_mutex_t  ngx_kafka_helpers_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t   ngx_kafka_helpers_gone = PTHREAD_COND_INITIALIZER;
+static pthread_once_t   ngx_kafka_helpers_once = PTHREAD_ONCE_INIT;
+static pthread_cond_t   ngx_kafka_helpers_gone;
 static ngx_uint_t       ngx_kafka_helpers;
 static ngx_uint_t       ngx_kafka_helpers_lost;    /* a client nobody ends */
 
@@ -24,6 +26,8 @@ ngx_kafka_destroy(ngx_kafka_handle_t *handle, ngx_log_t *log)
     sigset_t        all, old;
     pthread_t       tid;
     pthread_attr_t  attr;
+
+    (void) pthread_once(&ngx_kafka_helpers_once, ngx_kafka_destroy_init);
 
     /* signals are the worker's own thread's */
 
@@ -52,6 +56,19 @@ ngx_kafka_destroy(ngx_kafka_handle_t *handle, ngx_log_t *log)
         ngx_kafka_helpers_lost = 1;
         (void) pthread_mutex_unlock(&ngx_kafka_helpers_lock);
     }
+}
+
+
+/* pthread_cond_clockwait() is glibc's alone. */
+static void
+ngx_kafka_destroy_init(void)
+{
+    pthread_condattr_t  attr;
+
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(&ngx_kafka_helpers_gone, &attr);
+    (void) pthread_condattr_destroy(&attr);
 }
 
 
@@ -102,12 +119,12 @@ ngx_kafka_destroy_wait(ngx_msec_t timeout)
         ts.tv_nsec -= 1000000000;
     }
 
+    (void) pthread_once(&ngx_kafka_helpers_once, ngx_kafka_destroy_init);
     (void) pthread_mutex_lock(&ngx_kafka_helpers_lock);
 
     while (ngx_kafka_helpers
-           && pthread_cond_clockwait(&ngx_kafka_helpers_gone,
-                                     &ngx_kafka_helpers_lock,
-                                     CLOCK_MONOTONIC, &ts)
+           && pthread_cond_timedwait(&ngx_kafka_helpers_gone,
+                                     &ngx_kafka_helpers_lock, &ts)
               == 0)
     {
         /* void */

@@ -59,7 +59,8 @@ struct ngx_kafka_client_s {
     ngx_kafka_handle_t    *handle;
     rd_kafka_queue_t      *main;
     rd_kafka_queue_t      *admin;
-    ngx_connection_t      *connection;  /* of the eventfd */
+    ngx_connection_t      *connection;  /* of the eventfd or pipe */
+    int                    writer;      /* what librdkafka writes to */
     rd_kafka_topic_t     **topics;      /* NULL until the topic exists */
     ngx_queue_t            records;     /* outstanding, oldest first */
     size_t                 batch;       /* bytes of its largest */
