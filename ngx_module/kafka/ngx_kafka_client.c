@@ -451,17 +451,35 @@ ngx_kafka_client_on_sent(rd_kafka_t *rk, int fd, const char *name, int32_t id,
 }
 
 
+/*
+ * A broker closes a connection that is idle, the last one too.  Why one could
+ * not be made again librdkafka logs itself, as an error.
+ */
 static void
 ngx_kafka_client_error(rd_kafka_t *rk, int err, const char *reason,
     void *opaque)
 {
     ngx_kafka_client_t  *client = opaque;
 
+    int  level = 4;
+
     if (err == RD_KAFKA_RESP_ERR__FATAL) {
         client->fatal = 1;
     }
 
-    ngx_kafka_client_log(rk, 4, rd_kafka_err2name(err), reason);
+    if ((err == RD_KAFKA_RESP_ERR__TRANSPORT
+         || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        && ngx_queue_empty(&client->records)
+        && ngx_queue_empty(&client->producer->parked))
+    {
+        level = 6;
+
+        if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+            reason = "no broker is connected, and no record waits";
+        }
+    }
+
+    ngx_kafka_client_log(rk, level, rd_kafka_err2name(err), reason);
 }
 
 
