@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 
 import pytest
 
@@ -61,6 +62,14 @@ def directory(request, run_directory):
     yield path
     if not getattr(request.node, "failed_somewhere", False):
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def open_directory():
+    """A folder that every user may enter, wherever the clone is."""
+    with tempfile.TemporaryDirectory(prefix="sluice-", dir="/tmp") as path:
+        os.chmod(path, 0o755)
+        yield pathlib.Path(path)
 
 
 @pytest.fixture

@@ -302,7 +302,8 @@ def test_the_line_break_behind_a_secret_is_no_part_of_it(nginx):
     assert "linger.ms" in said
 
 
-def test_configuration_is_proved_by_an_unprivileged_user_too(nginx):
+def test_configuration_is_proved_by_an_unprivileged_user_too(
+        nginx, directory, open_directory):
     """The proving child drops to the worker's user; a CA file that only
     root may read is refused now, not in every worker."""
     if os.geteuid() != 0:
@@ -311,14 +312,16 @@ def test_configuration_is_proved_by_an_unprivileged_user_too(nginx):
     group = grp.getgrgid(nobody.pw_gid).gr_name
     server = nginx(CONF, user=f"nobody {group}", start=False, LOCATION="", SERVER="",
                    PRODUCER="property security.protocol ssl;"
-                   " property ssl.ca.location %%DIR%%/ca.pem;")
-    certificate(server.directory, "ca", "/CN=the authority")
-    (server.directory / "ca.pem").chmod(0o600)
+                   f" property ssl.ca.location {open_directory}/ca.pem;")
+    # as in a clone that nobody else may read
+    directory.chmod(0o700)
+    certificate(open_directory, "ca", "/CN=the authority")
+    (open_directory / "ca.pem").chmod(0o600)
     code, said = server.test()
     server.expect(r"\[emerg\]")
     assert code != 0
     assert "ssl.ca.location" in said or "ca.pem" in said
-    (server.directory / "ca.pem").chmod(0o644)
+    (open_directory / "ca.pem").chmod(0o644)
     code, said = server.test()
     assert code == 0, said
 
