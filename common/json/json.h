@@ -161,6 +161,13 @@ const uint8_t *json_utf8(const uint8_t *p, const uint8_t *end);
 /* Writes a code point as UTF-8, at most 4 bytes.  Returns behind them. */
 char *json_put_utf8(char *p, uint32_t c);
 
+/*
+ * Makes "len" bytes of a stranger's text fit for a line of a log, in place:
+ * line breaks become spaces; other control characters, those of Unicode too,
+ * and bytes that are no UTF-8 become question marks.
+ */
+void json_one_line(char *s, size_t len);
+
 /* The value of a hexadecimal digit, or -1. */
 
 static inline int

@@ -228,6 +228,42 @@ json_put_utf8(char *p, uint32_t c)
 }
 
 
+void
+json_one_line(char *s, size_t len)
+{
+    uint8_t        *p, *end;
+    const uint8_t  *next;
+
+    end = (uint8_t *) s + len;
+
+    for (p = (uint8_t *) s; p < end; p++) {
+
+        if (*p < 0x80) {
+            *p = *p == '\n' || *p == '\r' ? ' '
+                 : *p < 0x20 || *p == 0x7f ? '?' : *p;
+            continue;
+        }
+
+        next = json_utf8(p, end);
+
+        for ( /* void */ ; p < next; p++) {
+            /* U+0080 to U+009f */
+            if (*p == 0xc2 && p[1] < 0xa0) {
+                *p++ = '?';
+                *p = '?';
+            }
+        }
+
+        if (p < end && *p >= 0x80) {
+            *p = '?';
+
+        } else {
+            p--;
+        }
+    }
+}
+
+
 /* Decodes the escape at *pp, which was checked, and steps over it. */
 
 static size_t

@@ -8,6 +8,10 @@
 #include "conf/setters.h"
 
 
+/* the version of librdkafka that crashes no more, see conf_crashes() */
+#define CONF_TOKEN_FIXED  0x020200ff
+
+
 const conf_owned_t  conf_owned[] = {
     { "allow.auto.create.topics", "false",
       "a topic that reading creates has the wrong partitions" },
@@ -77,6 +81,24 @@ conf_refusal(const char *name)
 }
 
 
+/* Whether librdkafka has no queue for the renewal of an unsecured token. */
+
+static bool
+conf_crashes(const rd_kafka_conf_t *rkconf)
+{
+    char    value[8];
+    size_t  len;
+
+    len = sizeof(value);
+
+    return rd_kafka_version() < CONF_TOKEN_FIXED
+           && rd_kafka_conf_get(rkconf, "enable.sasl.oauthbearer.unsecure.jwt",
+                                value, &len)
+              == RD_KAFKA_CONF_OK
+           && strcmp(value, "true") == 0;
+}
+
+
 /* Asks librdkafka whether it takes the property. */
 
 static int
@@ -86,18 +108,23 @@ conf_prove(conf_reader_t *cr, uint32_t name, const char *value)
     const char          *reason;
     rd_kafka_conf_t     *rkconf;
     rd_kafka_conf_res_t  res;
+    bool                 crashes;
 
     rkconf = rd_kafka_conf_new();
     res = rd_kafka_conf_set(rkconf, cr->words[name].text, value, text,
                             sizeof(text));
+    crashes = conf_crashes(rkconf);
     rd_kafka_conf_destroy(rkconf);
 
-    if (res == RD_KAFKA_CONF_OK) {
+    if (res == RD_KAFKA_CONF_OK && !crashes) {
         return 0;
     }
 
     /* the reason may hold the value, which may be a secret */
-    reason = res == RD_KAFKA_CONF_UNKNOWN ? "librdkafka knows no such property"
+    reason = crashes
+             ? "librdkafka before 2.2.0 crashes when it renews the token"
+             : res == RD_KAFKA_CONF_UNKNOWN
+             ? "librdkafka knows no such property"
              : cr->words[name + 1].secret ? "its value is invalid" : text;
 
     return conf_fail(cr, name, "property \"%s\": %s", cr->words[name].text,

@@ -242,11 +242,11 @@ ngx_http_kafka_brokers(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
 }
 
 
-/* host, host:port or [ipv6]:port, also behind librdkafka's "SSL://" */
+/* host, host:port or [IPv6]:port, also behind librdkafka's "SSL://" */
 static ngx_int_t
 ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p, u_char *last)
 {
-    u_char     *host, *end, *port;
+    u_char     *host, *end, *port, *zone, address[16];
     ngx_int_t   n;
 
     host = ngx_strlcasestrn(p, last, (u_char *) "://", 2);
@@ -262,6 +262,15 @@ ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p, u_char *last)
 
         port = end + 1 < last ? end + 1 : NULL;
         host++;
+
+        /* "fe80::1%eth0" */
+        zone = ngx_strlchr(host, end, '%');
+
+        if (ngx_inet6_addr(host, (zone ? zone : end) - host, address)
+            != NGX_OK)
+        {
+            goto invalid;
+        }
 
     } else {
         port = ngx_strlchr(host, last, ':');
@@ -285,8 +294,8 @@ ngx_http_kafka_broker(ngx_conf_t *cf, u_char *p, u_char *last)
 invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid broker \"%*s\", give host:port",
-                       (size_t) (last - p), p);
+                       "invalid broker \"%*s\", give host:port or "
+                       "[IPv6]:port", (size_t) (last - p), p);
     return NGX_ERROR;
 }
 

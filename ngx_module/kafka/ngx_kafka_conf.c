@@ -1,12 +1,16 @@
 /* Properties of librdkafka: which a block may set, and how they apply. */
 
 #include "kafka/ngx_kafka_conf.h"
+#include "json/json.h"
 
 
 #define NGX_KAFKA_VALUE_MAX      65536     /* bytes of a property_file */
 
 /* the version of librdkafka that repeats no nonce */
 #define NGX_KAFKA_SCRAM_FIXED    0x020601ff
+
+/* that has a queue for the renewal of an unsecured token */
+#define NGX_KAFKA_TOKEN_FIXED    0x020200ff
 
 
 typedef struct {
@@ -28,6 +32,7 @@ typedef struct {
 
 
 static const char *ngx_kafka_conf_owned(const char *name);
+static ngx_uint_t ngx_kafka_conf_crashes(rd_kafka_conf_t *conf);
 static ngx_kafka_property_t *ngx_kafka_conf_find(ngx_kafka_conf_t *kcf,
     const char *name);
 static void ngx_kafka_conf_warn(ngx_conf_t *cf, ngx_str_t *name,
@@ -166,6 +171,7 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
     ngx_str_t *name, ngx_str_t *value, ngx_uint_t file)
 {
     char                   errstr[512];
+    u_char                 text[512];
     ngx_str_t              val;
     const char            *reason;
     rd_kafka_conf_t       *conf;
@@ -196,15 +202,25 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
     conf = rd_kafka_conf_new();
     res = rd_kafka_conf_set(conf, (char *) name->data, (char *) val.data,
                             errstr, sizeof(errstr));
+
+    if (res == RD_KAFKA_CONF_OK) {
+        reason = ngx_kafka_conf_crashes(conf)
+                 ? "librdkafka before 2.2.0 crashes when it renews the token"
+                 : NULL;
+
+    } else {
+        reason = res == RD_KAFKA_CONF_UNKNOWN
+                 ? "librdkafka knows no such property"
+                 : file ? "its value is invalid" : errstr;
+    }
+
     rd_kafka_conf_destroy(conf);
 
-    if (res != RD_KAFKA_CONF_OK) {
-        ngx_kafka_conf_one_line(errstr);
+    if (reason) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "property \"%V\" cannot be set: %s", name,
-                           res == RD_KAFKA_CONF_UNKNOWN
-                           ? "librdkafka knows no such property"
-                           : file ? "its value is invalid" : errstr);
+                           ngx_kafka_conf_one_line(text, sizeof(text),
+                                                   reason));
         return NGX_CONF_ERROR;
     }
 
@@ -220,6 +236,22 @@ ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
     prop->place = ngx_kafka_conf_here(cf);
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_kafka_conf_crashes(rd_kafka_conf_t *conf)
+{
+    char    value[8];
+    size_t  len;
+
+    len = sizeof(value);
+
+    return rd_kafka_version() < NGX_KAFKA_TOKEN_FIXED
+           && rd_kafka_conf_get(conf, "enable.sasl.oauthbearer.unsecure.jwt",
+                                value, &len)
+              == RD_KAFKA_CONF_OK
+           && ngx_strcmp(value, "true") == 0;
 }
 
 
@@ -427,20 +459,19 @@ ngx_kafka_conf_build(ngx_kafka_conf_t *kcf, ngx_uint_t brokers, char *errstr,
 
 
 /* Some reasons of librdkafka end with a line feed, some hold one. */
-void
-ngx_kafka_conf_one_line(char *text)
+u_char *
+ngx_kafka_conf_one_line(u_char *buf, size_t size, const char *text)
 {
-    char  *p;
+    u_char  *last;
 
-    for (p = text; *p; p++) {
-        if (*p == LF || *p == CR) {
-            *p = ' ';
-        }
+    last = ngx_cpystrn(buf, (u_char *) text, size);
+    json_one_line((char *) buf, last - buf);
+
+    while (last > buf && last[-1] == ' ') {
+        *--last = '\0';
     }
 
-    while (p > text && p[-1] == ' ') {
-        *--p = '\0';
-    }
+    return buf;
 }
 
 

@@ -118,8 +118,12 @@ ngx_int_t ngx_kafka_conf_prove(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf,
 void ngx_kafka_conf_blame(ngx_log_t *log, ngx_kafka_conf_t *kcf,
     const char *reason);
 
-/* Makes one line of a reason of librdkafka's, in place. */
-void ngx_kafka_conf_one_line(char *text);
+/*
+ * Copies what librdkafka, a broker or a client says into "buf" of "size"
+ * bytes as one line fit for a log, with a NUL.  "text" may be "buf".  Returns
+ * buf.
+ */
+u_char *ngx_kafka_conf_one_line(u_char *buf, size_t size, const char *text);
 
 /* The index of a declared topic, or NGX_ERROR. */
 ngx_int_t ngx_kafka_conf_topic(ngx_kafka_conf_t *kcf, ngx_str_t *name);

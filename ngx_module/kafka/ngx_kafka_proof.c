@@ -59,7 +59,8 @@ ngx_kafka_conf_prove(ngx_cycle_t *cycle, ngx_kafka_conf_t **kcf, ngx_uint_t n)
     done = proof->done;
 
     if (!done) {
-        ngx_kafka_conf_one_line(proof->reason);
+        (void) ngx_kafka_conf_one_line((u_char *) proof->reason,
+                                       sizeof(proof->reason), proof->reason);
 
         reason = proof->reason[0] ? proof->reason
                  : WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM

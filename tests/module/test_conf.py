@@ -5,6 +5,7 @@ import os
 import pwd
 import time
 
+import confluent_kafka
 import pytest
 
 from tests.lib import procs
@@ -211,6 +212,46 @@ def test_a_good_configuration_passes_without_a_broker(nginx):
         timeout  2s;
         queue    8m;
         topic    other partitions=3 replication=1 create;""")
+    code, said = server.test()
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("broker", [
+    "::1", "2001:db8::1:9092", "[localhost]:9092", "[1:2]:9092",
+    "[127.0.0.1]:9092", "[::1:9092", "[::1]9092", "[::1]:", "[::1]:65536",
+    "[]:9092", "k1:0", "k1:x", ":9092"])
+def test_a_wrong_broker_is_refused(nginx, broker):
+    server, said = refused(nginx, f'invalid broker "{broker}", give host:port '
+                           "or [IPv6]:port", KAFKA=f"k1:9092,{broker}")
+    assert_line(server, said, broker)
+
+
+@pytest.mark.parametrize("brokers", [
+    "[::1]:9092", "[2001:db8::1]", "k1 k2:9092,[::ffff:192.0.2.1]:9092",
+    "SSL://[::1]:9093", "[fe80::1%eth0]:9092"])
+def test_names_and_addresses_of_brokers_are_taken(nginx, brokers):
+    server = nginx(CONF, start=False, PRODUCER="", LOCATION="", SERVER="",
+                   KAFKA=brokers)
+    code, said = server.test()
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("value", ["true", "1"])
+def test_a_token_that_would_crash_librdkafka_is_refused(nginx, value):
+    """Before 2.2.0 a client has no queue for the second such token."""
+    text = f"property enable.sasl.oauthbearer.unsecure.jwt {value};"
+    more = ("property security.protocol sasl_plaintext;"
+            " property sasl.mechanism OAUTHBEARER;"
+            " property sasl.oauthbearer.config principal=a; ")
+    if confluent_kafka.libversion()[1] >= 0x020200ff:
+        server = nginx(CONF, PRODUCER=more + text, LOCATION="", SERVER="",
+                       start=False)
+        code, said = server.test()
+        assert code == 0, said
+        return
+    server, said = refused(nginx, "crashes", PRODUCER=more + text)
+    assert_line(server, said, text)
+    server.write(CONF, PRODUCER=text.replace(value, "false"))
     code, said = server.test()
     assert code == 0, said
 

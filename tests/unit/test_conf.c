@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "conf/conf.h"
 #include "conf/units.h"
 #include "tap.h"
@@ -312,11 +314,38 @@ test_values(void)
 }
 
 
+/* Where the renewal of an unsecured token would end the daemon. */
+
+static void
+test_token(void)
+{
+    char           err[CONF_ERROR_MAX];
+    const char    *text;
+    const conf_t  *conf;
+
+    text = HEAD "\"kafka\": { \"bootstrap.servers\": \"b:1\",\n"
+           "\"enable.sasl.oauthbearer.unsecure.jwt\": true },\n" PG COLS "}";
+    err[0] = '\0';
+    conf = conf_parse("f", text, strlen(text), err);
+
+    if (rd_kafka_version() < 0x020200ff) {
+        ok(conf == NULL && strncmp(err, "f:3:", 4) == 0
+           && strstr(err, "crashes when it renews the token"),
+           "an unsecured token is refused: %s", err);
+    } else {
+        ok(conf != NULL, "an unsecured token is taken");
+    }
+
+    conf_free(conf);
+}
+
+
 int
 main(void)
 {
     test_errors();
     test_good();
+    test_token();
     test_values();
 
     return tap_done();

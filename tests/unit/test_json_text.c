@@ -434,6 +434,35 @@ test_position(void)
 }
 
 
+static void
+test_one_line(void)
+{
+    char    text[64];
+    size_t  i;
+
+    static const struct {
+        const char  *given;
+        const char  *line;
+    } cases[] = {
+        { "", "" },
+        { "plain {\"a\\b\"}", "plain {\"a\\b\"}" },
+        { "a\r\nb\tc\033[31m\177", "a  b?c?[31m?" },
+        { "\303\274 \342\202\254 \360\237\230\200",
+          "\303\274 \342\202\254 \360\237\230\200" },
+        { "\302\233\302\240\303\274\302\205",
+          "??\302\240\303\274??" },
+        { "\303\274\377a\200", "\303\274?a?" },
+        { "cut \342\202", "cut ??" }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "%s", cases[i].given);
+        json_one_line(text, strlen(text));
+        ok(strcmp(text, cases[i].line) == 0, "line %zu: %s", i, text);
+    }
+}
+
+
 int
 main(void)
 {
@@ -444,6 +473,7 @@ main(void)
     test_strings();
     test_pointers();
     test_position();
+    test_one_line();
 
     json_doc_free(&doc);
 
