@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "json/json.h"
 
 
 #define LOG_LINE  2048    /* bytes; the rest of a longer text is cut off */
@@ -162,10 +163,8 @@ log_json(const char *date, log_level_t level, const char *line, size_t len)
 static size_t
 log_text(char *line, int err, const char *fmt, va_list ap)
 {
-    int            n;
-    bool           utf8;
-    size_t         i, len;
-    unsigned char  c;
+    int     n;
+    size_t  len;
 
     n = vsnprintf(line, LOG_LINE, fmt, ap);
     len = n < 0 ? 0 : (size_t) n < LOG_LINE ? (size_t) n : LOG_LINE - 1;
@@ -175,24 +174,7 @@ log_text(char *line, int err, const char *fmt, va_list ap)
         len += (size_t) n < LOG_LINE - len ? (size_t) n : LOG_LINE - len - 1;
     }
 
-    utf8 = text_is_utf8(line, len);
-
-    /* the cut may have split a character */
-    while (!utf8 && len > LOG_LINE - 4 && (line[len - 1] & 0x80)) {
-        utf8 = text_is_utf8(line, --len);
-    }
-
-    for (i = 0; i < len; i++) {
-        c = (unsigned char) line[i];
-
-        if (c == '\n' || c == '\r') {
-            line[i] = ' ';
-
-        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8)) {
-            line[i] = '?';
-        }
-    }
-
+    json_one_line(line, len);
     line[len] = '\0';
 
     return len;

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/text.h"
+#include "json/json.h"
 
 
 static int64_t notify_period(void);
@@ -133,7 +134,6 @@ notify_status(notify_t *notify, const char *fmt, ...)
 {
     char     text[sizeof(notify->status)];
     char     lines[sizeof(notify->status) + 16];
-    char    *p;
     va_list  ap;
 
     if (notify->fd == -1) {
@@ -144,11 +144,7 @@ notify_status(notify_t *notify, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
 
-    for (p = text; *p; p++) {
-        if ((unsigned char) *p < 0x20) {
-            *p = ' ';
-        }
-    }
+    json_one_line(text, strlen(text));
 
     if (strcmp(text, notify->status) == 0) {
         return;

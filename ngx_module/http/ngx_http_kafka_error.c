@@ -2,6 +2,7 @@
 
 #include "http/ngx_http_kafka_error.h"
 #include "http/ngx_http_kafka_json.h"
+#include "json/json.h"
 #include "kafka/ngx_kafka_counters.h"
 
 
@@ -229,6 +230,8 @@ ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
     static time_t      second[NGX_HTTP_KAFKA_NO_ERROR];
     static ngx_uint_t  more[NGX_HTTP_KAFKA_NO_ERROR];
 
+    u_char                           text[NGX_HTTP_KAFKA_DETAIL_MAX];
+    size_t                           len;
     const ngx_http_kafka_meaning_t  *m;
 
     m = &ngx_http_kafka_catalogue[problem->code];
@@ -246,10 +249,13 @@ ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
 
     /* the detail holds no client's bytes: it is librdkafka's reason, or none */
 
+    len = ngx_snprintf(text, sizeof(text), "%V", &problem->detail) - text;
+    json_one_line((char *) text, len);
+
     ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "kafka [%s] %s%s%V; %ui more since the last such line",
-                  m->code, m->title, problem->detail.len ? ": " : "",
-                  &problem->detail, more[problem->code]);
+                  "kafka [%s] %s%s%*s; %ui more since the last such line",
+                  m->code, m->title, len ? ": " : "", len, text,
+                  more[problem->code]);
 
     second[problem->code] = ngx_time();
     more[problem->code] = 0;

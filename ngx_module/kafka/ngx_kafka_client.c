@@ -49,6 +49,7 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
 {
     char                 errstr[512];
     size_t               n;
+    u_char               text[512];
     ngx_kafka_client_t  *client;
 
     n = kp->conf->topics.nelts;
@@ -75,7 +76,8 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
     {
         ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                       "could not start kafka_producer \"%V\": %s",
-                      &kp->conf->name, errstr);
+                      &kp->conf->name,
+                      ngx_kafka_conf_one_line(text, sizeof(text), errstr));
         ngx_free(client->handle);
         ngx_free(client);
         return NULL;
@@ -501,7 +503,7 @@ static void
 ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
     const char *buf)
 {
-    u_char                 text[512], *p, *last;
+    u_char                 text[512];
     ngx_uint_t             severity, *lines;
     ngx_kafka_client_t    *client;
     ngx_kafka_producer_t  *kp;
@@ -534,14 +536,6 @@ ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
 
     (*lines)++;
 
-    last = ngx_cpystrn(text, (u_char *) buf, sizeof(text));
-
-    for (p = text; p < last; p++) {
-        if (*p < 0x20 || *p == 0x7f) {
-            *p = '?';
-        }
-    }
-
     /* syslog's levels; what ends in [alert] is nginx's own */
     severity = level <= 3 ? NGX_LOG_ERR
                : level == 4 ? NGX_LOG_WARN
@@ -549,5 +543,6 @@ ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
 
     ngx_log_error(severity, kp->log, 0,
                   "kafka_producer \"%V\": librdkafka %s: %s",
-                  &kp->conf->name, fac, text);
+                  &kp->conf->name, fac,
+                  ngx_kafka_conf_one_line(text, sizeof(text), buf));
 }

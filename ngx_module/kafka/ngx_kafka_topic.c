@@ -164,6 +164,7 @@ static rd_kafka_NewTopic_t *
 ngx_kafka_topic_new(ngx_kafka_client_t *client, ngx_kafka_topic_conf_t *topic)
 {
     char                  errstr[256];
+    u_char                text[256];
     rd_kafka_NewTopic_t  *new;
 
     new = rd_kafka_NewTopic_new((char *) topic->name.data,
@@ -173,7 +174,7 @@ ngx_kafka_topic_new(ngx_kafka_client_t *client, ngx_kafka_topic_conf_t *topic)
     if (new == NULL) {
         ngx_log_error(NGX_LOG_ERR, client->producer->log, 0,
                       "could not create topic \"%V\": %s", &topic->name,
-                      errstr);
+                      ngx_kafka_conf_one_line(text, sizeof(text), errstr));
         return NULL;
     }
 
@@ -191,6 +192,7 @@ ngx_int_t
 ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
 {
     size_t                               i, n;
+    u_char                               text[512];
     ngx_log_t                           *log;
     ngx_uint_t                           failed;
     const rd_kafka_topic_result_t      **results;
@@ -213,7 +215,8 @@ ngx_kafka_topics_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "could not create topics of kafka_producer \"%V\": %s",
                       &client->producer->conf->name,
-                      rd_kafka_event_error_string(event));
+                      ngx_kafka_conf_one_line(text, sizeof(text),
+                                        rd_kafka_event_error_string(event)));
         ngx_kafka_topics_retry(client, 1);
         return NGX_DECLINED;
     }
@@ -237,6 +240,7 @@ static ngx_int_t
 ngx_kafka_topic_result(ngx_kafka_client_t *client,
     const rd_kafka_topic_result_t *result)
 {
+    u_char                   text[512];
     ngx_int_t                i;
     ngx_str_t                name;
     ngx_log_t               *log;
@@ -279,7 +283,9 @@ ngx_kafka_topic_result(ngx_kafka_client_t *client,
 
     ngx_log_error(NGX_LOG_ERR, log, 0,
                   "could not create topic \"%V\": %s; %s", &name,
-                  reason ? reason : rd_kafka_err2str(err),
+                  ngx_kafka_conf_one_line(text, sizeof(text),
+                                          reason ? reason
+                                                 : rd_kafka_err2str(err)),
                   ngx_kafka_topic_remedy(err));
 
     return NGX_ERROR;

@@ -366,7 +366,7 @@ def test_every_line_of_a_running_daemon_has_the_form(consumer, topics,
     database.query("CREATE TABLE t (id integer)")
     database.query(
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " RAISE EXCEPTION E'a \"\u00fc\" \\\\ b\\n{c\\x01}' USING"
+        " RAISE EXCEPTION E'a \"\u00fc\" \\\\ b\\n{c\\x01\\u009b}' USING"
         " ERRCODE = '40001'; END $$")
     database.query("CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW"
                    " EXECUTE FUNCTION no()")

@@ -5,6 +5,7 @@
  *   SLUICE_FATAL=FILE   while there is FILE, it is removed and the client that
  *                       polls next fails for good
  *   SLUICE_NO_NEW=FILE  while there is FILE, no client can be started
+ *   SLUICE_SAID=TEXT    what a broker says of a topic that it does not create
  */
 
 #define _GNU_SOURCE
@@ -17,20 +18,37 @@
 
 static char  fatal_file[512];
 static char  no_new_file[512];
+static char  said[512];
 
 
 __attribute__((constructor)) static void
 faults_init(void)
 {
-    const char  *fatal, *no_new;
+    const char  *fatal, *no_new, *text;
 
     fatal = getenv("SLUICE_FATAL");
     no_new = getenv("SLUICE_NO_NEW");
+    text = getenv("SLUICE_SAID");
 
     /* nginx writes its title over the environment */
     (void) snprintf(fatal_file, sizeof(fatal_file), "%s", fatal ? fatal : "");
     (void) snprintf(no_new_file, sizeof(no_new_file), "%s",
                     no_new ? no_new : "");
+    (void) snprintf(said, sizeof(said), "%s", text ? text : "");
+}
+
+
+const char *
+rd_kafka_topic_result_error_string(const rd_kafka_topic_result_t *result)
+{
+    static const char  *(*next)(const rd_kafka_topic_result_t *result);
+
+    if (next == NULL) {
+        *(void **) &next = dlsym(RTLD_NEXT,
+                                 "rd_kafka_topic_result_error_string");
+    }
+
+    return said[0] ? said : next(result);
 }
 
 

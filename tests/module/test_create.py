@@ -1,8 +1,9 @@
 """topic ... create: made as declared, by one worker, before any handle."""
 
+import re
 import time
 
-from tests.lib.env import loops, wait_for
+from tests.lib.env import BUILD, loops, wait_for
 from tests.lib.history import check_topic
 
 CREATE = """
@@ -65,6 +66,19 @@ def test_fewer_partitions_than_declared_is_said(nginx, topics):
              10, "an error in the log")
     assert topics.partitions(name) == 2
     wait_for(lambda: server.get("/ready").status == 503, 5, "not ready")
+
+
+def test_what_a_broker_says_is_one_line_of_the_log(nginx, topics):
+    """It refuses three replicas; its words may be anybody's."""
+    words = "no\n2026/11/30 [crit] forged\x1b[31m\x7f\u009b\udcff \u00fc\r\n"
+    server = nginx(CREATE.replace("replication=1", "replication=3"),
+                   TOPIC=topics.name(), COUNT=1, env={"SLUICE_SAID": words},
+                   preload=[BUILD / "test" / "faults.so"])
+    line = wait_for(lambda: re.search(r"\[error\].* could not create topic .*",
+                                      server.log()), 20, "the refusal")
+    assert line[0].endswith(
+        ': no 2026/11/30 [crit] forged?[31m???? \u00fc; lower "replication" or '
+        "start more brokers")
 
 
 def test_a_topic_that_is_not_created_is_not_made_by_the_way(nginx, topics):
