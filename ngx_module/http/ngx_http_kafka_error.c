@@ -249,7 +249,8 @@ ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
 
     /* the detail holds no client's bytes: it is librdkafka's reason, or none */
 
-    len = ngx_snprintf(text, sizeof(text), "%V", &problem->detail) - text;
+    len = ngx_slprintf(text, text + sizeof(text), "%V", &problem->detail)
+          - text;
     json_one_line((char *) text, len);
 
     ngx_log_error(NGX_LOG_ERR, log, 0,
