@@ -12,19 +12,26 @@
 
 #define INFLATE_FIRST   4096    /* bytes of the first output */
 
-/* bytes in or out at once: zlib counts them in an unsigned int */
-#define INFLATE_ONCE    (1024 * 1024 * 1024)
+/* bytes in and out at once; between them the turn may end */
+#define INFLATE_PIECE      4096
+#define INFLATE_PIECE_OUT  131072
+
+/* steps: of each call, of a byte in, and bytes out for one step */
+#define INFLATE_COST       100
+#define INFLATE_COST_IN    16
+#define INFLATE_OUT_STEP   4
 
 /* A zstd frame that wants a larger window is refused (RFC 9659: 8 MiB). */
 #define INFLATE_WINDOW  23      /* log2 of bytes */
 
 
 static int inflate_room(inflate_t *in);
+static size_t inflate_piece(inflate_t *in);
 static inflate_rc_e inflate_gzip(inflate_t *in, const unsigned char *data,
-    size_t len);
+    size_t *left);
 #if (SLUICE_ZSTD)
 static inflate_rc_e inflate_zstd(inflate_t *in, const unsigned char *data,
-    size_t len);
+    size_t *left);
 #endif
 
 
@@ -103,20 +110,38 @@ inflate_begin(inflate_t *in, inflate_coding_e coding, size_t max)
 
 
 inflate_rc_e
-inflate_feed(inflate_t *in, const unsigned char *data, size_t len)
+inflate_feed(inflate_t *in, const unsigned char **data, size_t *len)
 {
-    size_t        n;
+    size_t        n, left, before;
     inflate_rc_e  rc;
 
     rc = INFLATE_OK;
 
-    for ( /* void */ ; len && rc == INFLATE_OK; data += n, len -= n) {
-        n = len < INFLATE_ONCE ? len : INFLATE_ONCE;
+    while (rc == INFLATE_OK && (*len || in->held)) {
+
+        if (in->turn <= 0) {
+            return INFLATE_MORE;
+        }
+
+        if (inflate_room(in) != 0) {
+            return INFLATE_FAILED;
+        }
+
+        n = *len < INFLATE_PIECE ? *len : INFLATE_PIECE;
+        left = n;
+        before = in->len;
 #if (SLUICE_ZSTD)
-        rc = in->zstd ? inflate_zstd(in, data, n) : inflate_gzip(in, data, n);
+        rc = in->zstd ? inflate_zstd(in, *data, &left)
+                      : inflate_gzip(in, *data, &left);
 #else
-        rc = inflate_gzip(in, data, n);
+        rc = inflate_gzip(in, *data, &left);
 #endif
+        n -= left;
+        *data += n;
+        *len -= n;
+
+        in->turn -= INFLATE_COST + INFLATE_COST_IN * (int64_t) n
+                    + (int64_t) ((in->len - before) / INFLATE_OUT_STEP);
     }
 
     return rc;
@@ -193,72 +218,73 @@ inflate_room(inflate_t *in)
 }
 
 
+static size_t
+inflate_piece(inflate_t *in)
+{
+    size_t  room;
+
+    room = in->size - in->len;
+
+    return room < INFLATE_PIECE_OUT ? room : INFLATE_PIECE_OUT;
+}
+
+
+/*
+ * Both decode once, as far as the piece of "left" bytes and INFLATE_PIECE_OUT
+ * bytes of room reach.  in->held: there is more to come without more data.
+ */
+
 static inflate_rc_e
-inflate_gzip(inflate_t *in, const unsigned char *data, size_t len)
+inflate_gzip(inflate_t *in, const unsigned char *data, size_t *left)
 {
     int        rc;
     size_t     room;
     z_stream  *strm;
 
     strm = &in->gzip;
+
+    if (in->complete) {
+        /* another member follows, or damage */
+        (void) inflateReset(strm);
+        in->complete = 0;
+    }
+
+    room = inflate_piece(in);
+
     strm->next_in = (unsigned char *) data;
-    strm->avail_in = (uInt) len;
+    strm->avail_in = (uInt) *left;
+    strm->next_out = in->out + in->len;
+    strm->avail_out = (uInt) room;
 
-    for ( ;; ) {
+    rc = inflate(strm, Z_NO_FLUSH);
 
-        if (in->complete) {
+    in->len += room - strm->avail_out;
+    *left = strm->avail_in;
 
-            if (strm->avail_in == 0) {
-                return INFLATE_OK;
-            }
+    if (in->len > in->max) {
+        return INFLATE_TOO_LARGE;
+    }
 
-            /* another member follows, or damage */
-            (void) inflateReset(strm);
-            in->complete = 0;
-        }
+    in->held = 0;
 
-        if (inflate_room(in) != 0) {
-            return INFLATE_FAILED;
-        }
+    switch (rc) {
 
-        room = in->size - in->len;
-        if (room > INFLATE_ONCE) {
-            room = INFLATE_ONCE;
-        }
+    case Z_STREAM_END:
+        in->complete = 1;
+        return INFLATE_OK;
 
-        strm->next_out = in->out + in->len;
-        strm->avail_out = (uInt) room;
+    case Z_OK:
+    case Z_BUF_ERROR:
+        in->held = strm->avail_out == 0;
 
-        rc = inflate(strm, Z_NO_FLUSH);
+        return in->held || strm->avail_in == 0 ? INFLATE_OK
+                                               : INFLATE_DAMAGED;
 
-        in->len += room - strm->avail_out;
+    case Z_MEM_ERROR:
+        return INFLATE_FAILED;
 
-        if (in->len > in->max) {
-            return INFLATE_TOO_LARGE;
-        }
-
-        switch (rc) {
-
-        case Z_STREAM_END:
-            in->complete = 1;
-            continue;
-
-        case Z_OK:
-        case Z_BUF_ERROR:
-
-            if (strm->avail_out == 0) {
-                continue;
-            }
-
-            return strm->avail_in == 0 ? INFLATE_OK
-                                       : INFLATE_DAMAGED;
-
-        case Z_MEM_ERROR:
-            return INFLATE_FAILED;
-
-        default:
-            return INFLATE_DAMAGED;
-        }
+    default:
+        return INFLATE_DAMAGED;
     }
 }
 
@@ -266,49 +292,40 @@ inflate_gzip(inflate_t *in, const unsigned char *data, size_t len)
 #if (SLUICE_ZSTD)
 
 static inflate_rc_e
-inflate_zstd(inflate_t *in, const unsigned char *data, size_t len)
+inflate_zstd(inflate_t *in, const unsigned char *data, size_t *left)
 {
     size_t          rc;
     ZSTD_inBuffer   input;
     ZSTD_outBuffer  output;
 
     input.src = data;
-    input.size = len;
+    input.size = *left;
     input.pos = 0;
 
-    for ( ;; ) {
+    output.dst = in->out;
+    output.size = in->len + inflate_piece(in);
+    output.pos = in->len;
 
-        if (inflate_room(in) != 0) {
-            return INFLATE_FAILED;
-        }
+    rc = ZSTD_decompressStream(in->zstd, &output, &input);
 
-        output.dst = in->out;
-        output.size = in->size;
-        output.pos = in->len;
+    in->len = output.pos;
+    *left = input.size - input.pos;
 
-        rc = ZSTD_decompressStream(in->zstd, &output, &input);
-
-        in->len = output.pos;
-
-        if (in->len > in->max) {
-            return INFLATE_TOO_LARGE;
-        }
-
-        if (ZSTD_isError(rc)) {
-            return ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation
-                   ? INFLATE_FAILED : INFLATE_DAMAGED;
-        }
-
-        in->complete = (rc == 0);
-
-        /* while there is room left, the decoder holds nothing back */
-
-        if (input.pos == input.size
-            && (in->complete || output.pos < output.size))
-        {
-            return INFLATE_OK;
-        }
+    if (in->len > in->max) {
+        return INFLATE_TOO_LARGE;
     }
+
+    if (ZSTD_isError(rc)) {
+        return ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation
+               ? INFLATE_FAILED : INFLATE_DAMAGED;
+    }
+
+    in->complete = (rc == 0);
+
+    /* while there is room left, the decoder holds nothing back */
+    in->held = !in->complete && output.pos == output.size;
+
+    return INFLATE_OK;
 }
 
 #endif

@@ -8,6 +8,7 @@
 
 
 #include <stddef.h>
+#include <stdint.h>
 #include <zlib.h>
 
 
@@ -26,6 +27,7 @@ typedef enum {
     INFLATE_TOO_LARGE,          /* decodes to more than "max" */
     INFLATE_DAMAGED,            /* or bytes follow the end */
     INFLATE_SHORT,              /* the data stops before its end */
+    INFLATE_MORE,               /* the turn is over, data is left */
     INFLATE_FAILED              /* out of memory, or the caller gave up */
 } inflate_rc_e;
 
@@ -36,10 +38,12 @@ typedef struct {
     unsigned char       *out;           /* by malloc(), the caller's */
     size_t               len;
     size_t               size;          /* allocated, at most max + 1 */
+    int64_t              turn;          /* steps left, about 5 ns each */
     z_stream             gzip;
     struct ZSTD_DCtx_s  *zstd;          /* NULL: gzip */
     unsigned             begun:1;       /* the decoder's memory is held */
     unsigned             complete:1;    /* at the end of a member or frame */
+    unsigned             held:1;        /* output waits for room */
 } inflate_t;
 
 
@@ -56,11 +60,15 @@ inflate_coding_e inflate_coding(const char *name, size_t len);
  * value.  inflate_end() frees the decoder and says whether the data was
  * whole.  It leaves the caller "out" to free: NULL after a failure, or where
  * the data decodes to nothing.
+ *
+ * inflate_feed() takes what it decodes off "data", and its cost off in->turn,
+ * which the caller sets before.  Where no steps are left it returns
+ * INFLATE_MORE, and goes on when called again.
  */
 inflate_rc_e inflate_begin(inflate_t *in, inflate_coding_e coding,
     size_t max);
-inflate_rc_e inflate_feed(inflate_t *in, const unsigned char *data,
-    size_t len);
+inflate_rc_e inflate_feed(inflate_t *in, const unsigned char **data,
+    size_t *len);
 inflate_rc_e inflate_end(inflate_t *in, inflate_rc_e rc);
 
 

@@ -117,8 +117,18 @@ json_between(json_parser_t *ps, const uint8_t *p, uint32_t opened)
 int
 json_parse(json_doc_t *doc, const char *text, size_t len, json_error_t *err)
 {
-    uint32_t        depth;
-    json_parser_t   ps;
+    json_parser_t  ps;
+
+    json_begin(&ps, doc, text, len, 1);
+
+    return json_read(&ps, doc, len, err);
+}
+
+
+void
+json_begin(json_parser_t *ps, json_doc_t *doc, const char *text, size_t len,
+    int alone)
+{
     const uint8_t  *p;
 
     if (text == NULL) {
@@ -126,11 +136,11 @@ json_parse(json_doc_t *doc, const char *text, size_t len, json_error_t *err)
         len = 0;
     }
 
-    ps.doc = doc;
-    ps.text = (const uint8_t *) text;
-    ps.end = ps.text + len;
-    ps.depth = 0;
-    ps.zeros = 0;
+    ps->text = (const uint8_t *) text;
+    ps->end = ps->text + len;
+    ps->depth = 0;
+    ps->zeros = 0;
+    ps->alone = (uint32_t) alone;
 
     doc->text = text;
     doc->count = 0;
@@ -140,53 +150,79 @@ json_parse(json_doc_t *doc, const char *text, size_t len, json_error_t *err)
     }
 
     if (len > JSON_MAX_LEN) {
-        p = json_fail(&ps, ps.text, "text is too long");
-        goto done;
-    }
+        p = json_fail(ps, ps->text, "text is too long");
 
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        p = json_fail(&ps, ps.text, "byte order mark");
-        goto done;
-    }
+    } else if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        p = json_fail(ps, ps->text, "byte order mark");
 
-    p = json_space(ps.text, ps.end);
+    } else {
+        p = json_space(ps->text, ps->end);
 
-    if (p == ps.end) {
-        p = json_fail(&ps, p, "empty text");
-        goto done;
-    }
-
-    do {
-        depth = ps.depth;
-
-        p = json_value(&ps, p);
-        if (p == NULL) {
-            goto done;
+        if (p == ps->end) {
+            p = json_fail(ps, p, "empty text");
         }
-
-        p = json_between(&ps, p, ps.depth > depth);
-        if (p == NULL) {
-            goto done;
-        }
-
-    } while (ps.depth > 0);
-
-    p = json_space(p, ps.end);
-
-    if (p != ps.end) {
-        p = json_fail(&ps, p, "bytes behind the value");
     }
 
-done:
+    ps->at = p;
+}
+
+
+int
+json_read(json_parser_t *ps, json_doc_t *doc, size_t turn, json_error_t *err)
+{
+    uint32_t        depth;
+    const uint8_t  *p, *stop;
+
+    ps->doc = doc;
+    p = ps->at;
 
     if (p == NULL) {
-        doc->count = 0;
-        err->reason = ps.reason;
-        err->offset = (size_t) (ps.bad - ps.text);
-        return -1;
+        goto failed;
     }
 
-    return 0;
+    stop = turn < (size_t) (ps->end - p) ? p + turn : ps->end;
+
+    do {
+        depth = ps->depth;
+
+        p = json_value(ps, p);
+        if (p == NULL) {
+            goto failed;
+        }
+
+        p = json_between(ps, p, ps->depth > depth);
+        if (p == NULL) {
+            goto failed;
+        }
+
+    } while (ps->depth > 0 && p <= stop);
+
+    ps->at = p;
+
+    if (ps->depth > 0) {
+        return JSON_MORE;
+    }
+
+    if (!ps->alone) {
+        return JSON_READ;
+    }
+
+    p = json_space(p, ps->end);
+
+    if (p == ps->end) {
+        return JSON_READ;
+    }
+
+    (void) json_fail(ps, p, "bytes behind the value");
+
+failed:
+
+    doc->count = 0;
+    ps->at = NULL;
+    err->reason = ps->reason;
+    err->offset = (size_t) (ps->bad - ps->text);
+
+    return -1;
 }
 
 

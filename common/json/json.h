@@ -80,6 +80,37 @@ typedef struct {
 } json_doc_t;
 
 
+/* An object or array that is open. */
+typedef struct {
+    uint32_t  token;
+    uint32_t  members;
+    uint32_t  stamp;     /* 0 while names are compared one by one */
+} json_frame_t;
+
+
+/*
+ * A text that is read in turns.  Between two of them it may be copied, as its
+ * document may.  Only json_begin() and json_read() touch it.
+ */
+typedef struct {
+    json_doc_t     *doc;
+    const uint8_t  *text;
+    const uint8_t  *end;
+    const uint8_t  *at;       /* where reading goes on; NULL: it failed */
+    const uint8_t  *bad;
+    const char     *reason;
+    uint32_t        depth;
+    uint32_t        zeros;    /* exponents summed */
+    uint32_t        alone;
+    json_frame_t    stack[JSON_MAX_DEPTH];
+} json_parser_t;
+
+
+/* What json_read() returns beside -1. */
+#define JSON_READ  0
+#define JSON_MORE  1
+
+
 /* A compiled JSON Pointer (RFC 6901). */
 typedef struct json_pointer_s  json_pointer_t;
 
@@ -96,6 +127,24 @@ extern const char  json_no_memory[];
 
 int json_parse(json_doc_t *doc, const char *text, size_t len,
     json_error_t *err);
+
+/*
+ * The same in turns.  Without "alone" only the value at the text's beginning
+ * is read, and anything may follow it.  json_read() reads about "turn" bytes
+ * (a long string or number whole) and returns JSON_MORE, until it returns
+ * JSON_READ or -1 as json_parse() does.  json_behind() is then the offset
+ * behind the value.
+ */
+void json_begin(json_parser_t *ps, json_doc_t *doc, const char *text,
+    size_t len, int alone);
+int json_read(json_parser_t *ps, json_doc_t *doc, size_t turn,
+    json_error_t *err);
+
+static inline size_t
+json_behind(const json_parser_t *ps)
+{
+    return (size_t) (ps->at - ps->text);
+}
 
 /* Frees what the document holds, not the text; it may be used again. */
 void json_doc_free(json_doc_t *doc);

@@ -10,25 +10,6 @@
 #pragma GCC visibility push(hidden)
 
 
-typedef struct {
-    uint32_t  token;
-    uint32_t  members;
-    uint32_t  stamp;     /* 0 while names are compared one by one */
-} json_frame_t;
-
-
-typedef struct {
-    json_doc_t     *doc;
-    const uint8_t  *text;
-    const uint8_t  *end;
-    const uint8_t  *bad;
-    const char     *reason;
-    uint32_t        depth;
-    uint32_t        zeros;    /* exponents summed */
-    json_frame_t    stack[JSON_MAX_DEPTH];
-} json_parser_t;
-
-
 int json_grow(json_parser_t *ps);
 
 /* From behind the opening quote; returns behind the closing one, or NULL. */

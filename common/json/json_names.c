@@ -7,7 +7,8 @@
 #include "json/json_impl.h"
 
 
-#define JSON_LINEAR  8       /* so many names are compared one by one */
+#define JSON_LINEAR  8       /* so many names are compared one by one, */
+#define JSON_SHORT   256     /* of so many bytes */
 #define JSON_SLOTS   2048    /* of one depth's table; a power of two */
 
 
@@ -52,16 +53,20 @@ json_unique_name(json_parser_t *ps, uint32_t token)
     uint32_t       i;
     json_doc_t    *doc;
     const char    *name;
+    json_token_t  *t;
     json_frame_t  *frame;
 
     doc = ps->doc;
+    t = &doc->tokens[token];
     frame = &ps->stack[ps->depth - 1];
 
     if (frame->members++ == 0) {
         return 1;
     }
 
-    if (frame->members > JSON_LINEAR) {
+    if (frame->members > JSON_LINEAR || frame->stamp != 0
+        || t->end - t->start > JSON_SHORT)
+    {
         return json_unique_hashed(ps, frame, token);
     }
 

@@ -8,10 +8,6 @@
 #include "schema/schema_pattern.h"
 
 
-#define SCHEMA_STEPS       1000000    /* of one check, some ns each */
-#define SCHEMA_STEPS_BYTE  64         /* more for each byte checked */
-
-
 static int schema_walk(schema_checker_t *c, const schema_node_t *node,
     uint32_t token, const schema_path_t *path);
 
@@ -46,22 +42,24 @@ static const struct {
 
 int
 schema_check(const schema_t *schema, const json_doc_t *doc, uint32_t root,
-    schema_violation_t *violation)
+    int64_t *steps, schema_violation_t *violation)
 {
-    int                  rc;
-    schema_checker_t     c;
-    const json_token_t  *t;
+    int               rc;
+    int64_t           most;
+    schema_checker_t  c;
 
-    t = &doc->tokens[root];
+    most = *steps < SCHEMA_STEPS_MAX ? *steps : SCHEMA_STEPS_MAX;
 
     c.schema = schema;
     c.doc = doc;
     c.violation = violation;
     c.work = schema->work;
-    c.steps = SCHEMA_STEPS + SCHEMA_STEPS_BYTE * (int64_t) (t->end - t->start);
+    c.steps = most;
     c.quiet = 0;
 
     rc = schema_walk(&c, schema->root, root, NULL);
+
+    *steps -= most - c.steps;
 
     if (c.work->size + c.work->nslots > 0) {
         schema_scratch_trim(c.work);
@@ -324,6 +322,8 @@ static int
 schema_check_ref(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
+    c->steps -= 2;
+
     return schema_walk(c, rule->u.sub[0], token, path);
 }
 
@@ -354,6 +354,7 @@ schema_try(schema_checker_t *c, const schema_node_t *node, uint32_t token,
 
     quiet = c->quiet;
     c->quiet = 1;
+    c->steps--;
 
     rc = schema_walk(c, node, token, path);
 

@@ -47,6 +47,17 @@ extern const char  schema_too_costly[];
 const char *schema_text(schema_scratch_t *work, const json_doc_t *doc,
     uint32_t token, size_t *len);
 
+/* Charges for decoding a string, and for reading it once. */
+
+static inline void
+schema_charge_text(schema_checker_t *c, const json_doc_t *doc, uint32_t token)
+{
+    const json_token_t  *t;
+
+    t = &doc->tokens[token];
+    c->steps -= (int64_t) (t->end - t->start) / (t->escaped ? 1 : 16);
+}
+
 /* Empty slots, twice "n" at least; *mask is their number less one, or NULL. */
 schema_slot_t *schema_slots(schema_scratch_t *work, uint32_t n,
     uint32_t *mask);

@@ -32,7 +32,7 @@ schema_charge_number(schema_checker_t *c, uint32_t token)
     const json_token_t  *t;
 
     t = &c->doc->tokens[token];
-    c->steps -= (t->end - t->start) / 8;
+    c->steps -= (t->end - t->start) / 4;
 }
 
 
@@ -55,6 +55,7 @@ schema_check_type(schema_checker_t *c, const schema_rule_t *rule,
     is = schema_kinds[type].name;
 
     if (type == JSON_NUMBER && (rule->u.types & SCHEMA_INTEGER)) {
+        schema_charge_number(c, token);
         schema_number(c, token, &number);
 
         if (json_number_is_integer(&number)) {
@@ -279,7 +280,7 @@ schema_check_length(schema_checker_t *c, const schema_rule_t *rule,
         return SCHEMA_FITS;
     }
 
-    c->steps -= (int64_t) (bytes / 8);
+    c->steps -= (int64_t) (bytes / 4);
 
     return schema_compare_count(c, rule, schema_length(c->doc, token), least,
                                 "character", path);
@@ -336,7 +337,8 @@ schema_check_format(schema_checker_t *c, const schema_rule_t *rule,
         return schema_stop(c, "format", path, json_no_memory);
     }
 
-    c->steps -= (int64_t) (len / 4);
+    c->steps -= 4 + (int64_t) (len / 4);
+    schema_charge_text(c, c->doc, token);
 
     if (rule->u.format.check(text, text + len)) {
         return SCHEMA_FITS;
@@ -381,9 +383,12 @@ int
 schema_check_multiple(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t token, const schema_path_t *path)
 {
-    json_number_t  number;
+    json_number_t        number;
+    const json_token_t  *t;
 
-    schema_charge_number(c, token);
+    /* a division for each digit */
+    t = &c->doc->tokens[token];
+    c->steps -= 2 * (int64_t) (t->end - t->start);
     schema_number(c, token, &number);
 
     if (json_number_divides(&number, rule->u.multiple.divisor,

@@ -90,7 +90,8 @@ schema_names_find(schema_checker_t *c, const schema_names_t *names,
         return i;
     }
 
-    c->steps -= 1 + (int64_t) (len / 16);
+    c->steps -= 2;
+    schema_charge_text(c, c->doc, token);
     k = (uint32_t) json_hash(&c->work->seed, text, len);
 
     for ( /* void */ ; names->slots[k & names->mask] != 0; k++) {

@@ -8,6 +8,7 @@
 
 #define SCHEMA_MATCH_HEAP   4096      /* KiB of backtracking */
 #define SCHEMA_MATCH_STEPS  100000    /* of one pattern on one string */
+#define SCHEMA_MATCH_COST   4         /* steps of a check, of each of these */
 
 
 /* Close to ECMA-262, as JSON Schema wants: docs/reference/module.md. */
@@ -169,8 +170,13 @@ schema_check_pattern(schema_checker_t *c, const schema_rule_t *rule,
         return schema_stop(c, "pattern", path, json_no_memory);
     }
 
-    /* enough to read a long text about twice */
+    /* enough to read a long text about twice, and no more than is left */
     steps = SCHEMA_MATCH_STEPS + 2 * (int64_t) len;
+
+    if (steps > c->steps / SCHEMA_MATCH_COST) {
+        steps = c->steps > 0 ? c->steps / SCHEMA_MATCH_COST + 1 : 1;
+    }
+
     match.steps = steps;
     match.last = 0;
 
@@ -182,7 +188,8 @@ schema_check_pattern(schema_checker_t *c, const schema_rule_t *rule,
     rc = pcre2_match(rule->u.pattern->code, (PCRE2_SPTR) text, len, 0,
                      PCRE2_NO_UTF_CHECK, c->work->match, c->work->limits);
 
-    c->steps -= 16 + (int64_t) (len / 16) + 4 * (steps - match.steps);
+    c->steps -= 8 + SCHEMA_MATCH_COST * (steps - match.steps);
+    schema_charge_text(c, c->doc, token);
 
     if (rc >= 0) {
         return SCHEMA_FITS;
@@ -197,7 +204,8 @@ schema_check_pattern(schema_checker_t *c, const schema_rule_t *rule,
         return schema_stop(c, "pattern", path, json_no_memory);
 
     default:
-        return schema_stop(c, "pattern", path,
-                           "matching the pattern takes too many steps");
+        return schema_stop(c, "pattern", path, c->steps > 0
+                           ? "matching the pattern takes too many steps"
+                           : schema_too_costly);
     }
 }

@@ -3,7 +3,8 @@
 #include "schema/schema_value.h"
 
 
-#define SCHEMA_MAX_UNIQUE  (1 << 20)    /* items of one array */
+#define SCHEMA_MAX_UNIQUE   (1 << 20)    /* items of one array */
+#define SCHEMA_UNIQUE_COST  16           /* steps of each */
 
 
 static int schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
@@ -132,7 +133,7 @@ schema_charge_value(schema_checker_t *c, uint32_t token)
     const json_token_t  *t;
 
     t = &c->doc->tokens[token];
-    c->steps -= (t->next - token) + (t->end - t->start) / 16;
+    c->steps -= 4 * (t->next - token) + (t->end - t->start) / 4;
 }
 
 
@@ -223,6 +224,7 @@ schema_equals(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
     switch (s->type) {
 
     case JSON_NUMBER:
+        c->steps -= (s->end - s->start + t->end - t->start) / 4;
         json_number(adoc->text + s->start, adoc->text + s->end, &x);
         json_number(bdoc->text + t->start, bdoc->text + t->end, &y);
         return json_number_compare(&x, &y) == 0;
@@ -273,7 +275,8 @@ schema_equals_strings(schema_checker_t *c, const json_doc_t *adoc, uint32_t a,
         return -1;
     }
 
-    c->steps -= (int64_t) (len / 64);
+    schema_charge_text(c, adoc, a);
+    schema_charge_text(c, bdoc, b);
 
     return json_equals(bdoc, b, text, len);
 }
@@ -347,6 +350,7 @@ schema_unique(schema_checker_t *c, uint32_t array, uint32_t *first,
     values.n = schema_count(c->doc, array);
 
     schema_charge_value(c, array);
+    c->steps -= SCHEMA_UNIQUE_COST * (int64_t) values.n;
 
     if (values.n > SCHEMA_MAX_UNIQUE || c->steps <= 0) {
         return schema_stop(c, "uniqueItems", path, schema_too_costly);

@@ -5,24 +5,37 @@
 #include "http/ngx_http_kafka_memory.h"
 
 
-#define NGX_HTTP_KAFKA_CHUNK    16384    /* bytes read of a body's file */
+#define NGX_HTTP_KAFKA_CHUNK       16384 /* bytes read of a body's file */
+#define NGX_HTTP_KAFKA_COPY_STEP   8     /* bytes copied for one step */
 
 /* bytes of $request_body: nginx has 28 bits for what JSON makes six-fold */
-#define NGX_HTTP_KAFKA_VALUE    ((1 << 28) / 6 - 7)
+#define NGX_HTTP_KAFKA_VALUE       ((1 << 28) / 6 - 7)
 
 
-static ngx_int_t ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *body);
+/* Where the reading of a body is; goes on in the loop's next turn. */
+struct ngx_http_kafka_reading_s {
+    ngx_chain_t   *cl;
+    off_t          done;        /* bytes of its buffer */
+    u_char        *p;           /* where plain bytes go */
+    inflate_t      in;          /* of an encoded body */
+};
+
+
+static ngx_int_t ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_body_keep(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx,
-    size_t max, ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx,
-    size_t size, ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx,
-    size_t max, ngx_str_t *body);
-static inflate_rc_e ngx_http_kafka_inflate_file(ngx_http_request_t *r,
-    inflate_t *in, ngx_buf_t *buf);
+static ngx_int_t ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_body_begin(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_body_whole(ngx_http_kafka_ctx_t *ctx,
+    size_t size);
+static ngx_int_t ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_body_encoded(ngx_http_kafka_ctx_t *ctx,
+    size_t max);
+static ngx_int_t ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx);
+static inflate_rc_e ngx_http_kafka_inflate(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_piece(ngx_http_request_t *r,
+    ngx_http_kafka_reading_t *rd, ngx_str_t *piece);
+static void ngx_http_kafka_body_cleanup(void *data);
 static ngx_int_t ngx_http_kafka_read(ngx_http_request_t *r, ngx_file_t *file,
     u_char *p, size_t size, off_t offset);
 
@@ -78,13 +91,19 @@ ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx)
 {
-    if (ctx->conf->body) {
-        return ngx_http_kafka_body_made(ctx, body);
+    ngx_int_t  rc;
+
+    if (ctx->conf->body == NULL || ctx->conf->body_sent) {
+        rc = ngx_http_kafka_body_sent(ctx);
+
+        if (rc != NGX_OK || ctx->conf->body == NULL) {
+            return rc;
+        }
     }
 
-    return ngx_http_kafka_body_sent(ctx, ngx_http_kafka_body_max(ctx), body);
+    return ngx_http_kafka_body_made(ctx);
 }
 
 
@@ -93,9 +112,8 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
  * and encoded as it was sent: for this value it is whole and decoded.
  */
 static ngx_int_t
-ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx)
 {
-    size_t                       max;
     ngx_int_t                    rc;
     ngx_str_t                    sent;
     ngx_http_request_t          *r;
@@ -105,16 +123,11 @@ ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     r = ctx->request;
 
     if (!ctx->conf->body_sent) {
-        rc = ngx_http_complex_value(r, ctx->conf->body, body);
+        rc = ngx_http_complex_value(r, ctx->conf->body, &ctx->body);
         goto done;
     }
 
-    max = ngx_min(ngx_http_kafka_body_max(ctx), NGX_HTTP_KAFKA_VALUE);
-
-    if (ngx_http_kafka_body_sent(ctx, max, &sent) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
+    sent = ctx->body;
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
     vv = &r->variables[kmcf->request_body];
 
@@ -124,13 +137,13 @@ ngx_http_kafka_body_made(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     vv->no_cacheable = 0;
     vv->not_found = 0;
 
-    rc = ngx_http_complex_value(r, ctx->conf->body, body);
+    rc = ngx_http_complex_value(r, ctx->conf->body, &ctx->body);
 
     /* for others, as a log, it is nginx's own */
     vv->valid = 0;
 
     if (rc == NGX_OK) {
-        rc = ngx_http_kafka_body_keep(ctx, body);
+        rc = ngx_http_kafka_body_keep(ctx, &ctx->body);
     }
 
 done:
@@ -185,18 +198,37 @@ ngx_http_kafka_body_keep(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 }
 
 
-/* The request's own body, decoded, of "max" bytes at most. */
+/* The request's own body, decoded; goes on where it was in turns before. */
 static ngx_int_t
-ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx, size_t max,
-    ngx_str_t *body)
+ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->reading == NULL) {
+        rc = ngx_http_kafka_body_begin(ctx);
+
+        if (rc != NGX_AGAIN) {
+            return rc;
+        }
+    }
+
+    return ctx->coding == INFLATE_IDENTITY ? ngx_http_kafka_body_plain(ctx)
+                                           : ngx_http_kafka_body_decoded(ctx);
+}
+
+
+/* NGX_OK: the body lies there whole; NGX_AGAIN: it has to be read. */
+static ngx_int_t
+ngx_http_kafka_body_begin(ngx_http_kafka_ctx_t *ctx)
 {
     off_t                size;
+    size_t               max;
     ngx_chain_t         *cl;
     ngx_http_request_t  *r;
 
     r = ctx->request;
 
-    ngx_str_null(body);
+    ngx_str_null(&ctx->body);
     size = 0;
 
     for (cl = r->request_body ? r->request_body->bufs : NULL;
@@ -209,6 +241,12 @@ ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx, size_t max,
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "kafka body read: %O bytes, coding %d", size,
                    (int) ctx->coding);
+
+    max = ngx_http_kafka_body_max(ctx);
+
+    if (ctx->conf->body) {
+        max = ngx_min(max, NGX_HTTP_KAFKA_VALUE);
+    }
 
     if (size > (off_t) max) {
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
@@ -224,71 +262,97 @@ ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx, size_t max,
     }
 
     if (ctx->coding != INFLATE_IDENTITY) {
-        return ngx_http_kafka_body_decoded(ctx, max, body);
+        return ngx_http_kafka_body_encoded(ctx, max);
     }
 
-    if (size && ngx_http_kafka_body_plain(ctx, (size_t) size, body) != NGX_OK)
-    {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
-    }
-
-    return NGX_OK;
+    return size ? ngx_http_kafka_body_whole(ctx, (size_t) size) : NGX_OK;
 }
 
 
+/* A plain body that is one buffer need not be copied. */
 static ngx_int_t
-ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx, size_t size,
-    ngx_str_t *body)
+ngx_http_kafka_body_whole(ngx_http_kafka_ctx_t *ctx, size_t size)
 {
-    u_char              *p;
-    size_t               len;
-    ngx_buf_t           *buf;
-    ngx_chain_t         *cl;
-    ngx_http_request_t  *r;
+    ngx_chain_t               *cl;
+    ngx_http_request_t        *r;
+    ngx_http_kafka_reading_t  *rd;
 
     r = ctx->request;
-    body->len = size;
+    ctx->body.len = size;
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        buf = cl->buf;
 
-        if (ngx_buf_in_memory(buf) && ngx_buf_size(buf) == (off_t) size) {
-            body->data = buf->pos;
+        if (ngx_buf_in_memory(cl->buf)
+            && ngx_buf_size(cl->buf) == (off_t) size)
+        {
+            ctx->body.data = cl->buf->pos;
             return NGX_OK;
         }
     }
 
-    if (ngx_http_kafka_own(ctx) != NGX_OK) {
-        return NGX_ERROR;
+    rd = ngx_pcalloc(r->pool, sizeof(ngx_http_kafka_reading_t));
+
+    if (rd == NULL || ngx_http_kafka_own(ctx) != NGX_OK) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
     ctx->copy = ngx_alloc(size, r->connection->log);
     if (ctx->copy == NULL) {
-        return NGX_ERROR;
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    body->data = ctx->copy;
-    p = ctx->copy;
+    ctx->body.data = ctx->copy;
+    rd->cl = r->request_body->bufs;
+    rd->p = ctx->copy;
+    ctx->reading = rd;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        buf = cl->buf;
+    return NGX_AGAIN;
+}
 
-        if (ngx_buf_in_memory(buf)) {
-            p = ngx_cpymem(p, buf->pos, buf->last - buf->pos);
+
+static ngx_int_t
+ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx)
+{
+    off_t                      left;
+    size_t                     n;
+    ngx_buf_t                 *buf;
+    ngx_http_request_t        *r;
+    ngx_http_kafka_reading_t  *rd;
+
+    r = ctx->request;
+    rd = ctx->reading;
+
+    while (rd->cl) {
+        buf = rd->cl->buf;
+        left = ngx_buf_size(buf) - rd->done;
+
+        if (left <= 0) {
+            rd->cl = rd->cl->next;
+            rd->done = 0;
             continue;
         }
 
-        if (buf->in_file) {
-            len = (size_t) (buf->file_last - buf->file_pos);
-
-            if (ngx_http_kafka_read(r, buf->file, p, len, buf->file_pos)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            p += len;
+        if (ngx_http_kafka_turn_left <= 0) {
+            return NGX_AGAIN;
         }
+
+        n = (size_t) ngx_min(left, ngx_http_kafka_turn_left
+                                   * NGX_HTTP_KAFKA_COPY_STEP);
+
+        if (ngx_buf_in_memory(buf)) {
+            ngx_memcpy(rd->p, buf->pos + rd->done, n);
+
+        } else if (ngx_http_kafka_read(r, buf->file, rd->p, n,
+                                       buf->file_pos + rd->done)
+                   != NGX_OK)
+        {
+            return ngx_http_kafka_refuse(&ctx->problem,
+                                         NGX_HTTP_KAFKA_INTERNAL);
+        }
+
+        rd->p += n;
+        rd->done += n;
+        ngx_http_kafka_turn_left -= n / NGX_HTTP_KAFKA_COPY_STEP + 1;
     }
 
     return NGX_OK;
@@ -296,52 +360,66 @@ ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx, size_t size,
 
 
 static ngx_int_t
-ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx, size_t max,
-    ngx_str_t *body)
+ngx_http_kafka_body_encoded(ngx_http_kafka_ctx_t *ctx, size_t max)
 {
-    inflate_t            in;
-    ngx_buf_t           *buf;
-    ngx_chain_t         *cl;
-    inflate_rc_e         rc;
-    ngx_http_request_t  *r;
+    ngx_http_request_t        *r;
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_kafka_reading_t  *rd;
 
     r = ctx->request;
 
-    if (ngx_http_kafka_own(ctx) != NGX_OK) {
+    rd = ngx_pcalloc(r->pool, sizeof(ngx_http_kafka_reading_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (rd == NULL || cln == NULL || ngx_http_kafka_own(ctx) != NGX_OK) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    rc = inflate_begin(&in, ctx->coding, max);
+    max = ngx_min(max, ctx->conf->inflate_limit);
+    rd->cl = r->request_body ? r->request_body->bufs : NULL;
 
-    for (cl = r->request_body ? r->request_body->bufs : NULL;
-         cl && rc == INFLATE_OK;
-         cl = cl->next)
-    {
-        buf = cl->buf;
-
-        if (ngx_buf_in_memory(buf)) {
-            rc = inflate_feed(&in, buf->pos, buf->last - buf->pos);
-
-        } else if (buf->in_file) {
-            rc = ngx_http_kafka_inflate_file(r, &in, buf);
-        }
+    if (inflate_begin(&rd->in, ctx->coding, max) != INFLATE_OK) {
+        (void) inflate_end(&rd->in, INFLATE_FAILED);
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    rc = inflate_end(&in, rc);
+    cln->handler = ngx_http_kafka_body_cleanup;
+    cln->data = rd;
+    ctx->reading = rd;
 
-    ctx->copy = in.out;
+    return NGX_AGAIN;
+}
 
-    switch (rc) {
+
+static ngx_int_t
+ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx)
+{
+    inflate_t     *in;
+    inflate_rc_e   rc;
+
+    rc = ngx_http_kafka_inflate(ctx);
+
+    if (rc == INFLATE_MORE) {
+        return NGX_AGAIN;
+    }
+
+    in = &ctx->reading->in;
+
+    switch (inflate_end(in, rc)) {
 
     case INFLATE_OK:
-        body->data = in.out;
-        body->len = in.len;
+        ctx->copy = in->out;
+        in->out = NULL;
+        ctx->body.data = ctx->copy;
+        ctx->body.len = in->len;
         return NGX_OK;
 
     case INFLATE_TOO_LARGE:
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
                                      "Decoded, the body is larger than %uz "
-                                     "bytes.", max);
+                                     "bytes%s.", in->max,
+                                     in->max < ngx_http_kafka_body_max(ctx)
+                                     ? ", the \"kafka_inflate_limit\"" : "");
 
     case INFLATE_DAMAGED:
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_ENCODING,
@@ -359,34 +437,81 @@ ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx, size_t max,
 }
 
 
+/* Decodes until the body or the turn ends. */
 static inflate_rc_e
-ngx_http_kafka_inflate_file(ngx_http_request_t *r, inflate_t *in,
-    ngx_buf_t *buf)
+ngx_http_kafka_inflate(ngx_http_kafka_ctx_t *ctx)
 {
-    off_t         offset;
-    size_t        size;
-    inflate_rc_e  rc;
+    size_t                     size;
+    ngx_str_t                  piece;
+    inflate_rc_e               rc;
+    ngx_http_kafka_reading_t  *rd;
 
-    /* a worker decodes one body at a time */
-    static u_char  chunk[NGX_HTTP_KAFKA_CHUNK];
+    rd = ctx->reading;
 
-    rc = INFLATE_OK;
+    while (rd->cl) {
 
-    for (offset = buf->file_pos;
-         offset < buf->file_last && rc == INFLATE_OK;
-         offset += size)
-    {
-        size = (size_t) ngx_min(buf->file_last - offset,
-                                NGX_HTTP_KAFKA_CHUNK);
+        if (ngx_http_kafka_turn_left <= 0) {
+            return INFLATE_MORE;
+        }
 
-        if (ngx_http_kafka_read(r, buf->file, chunk, size, offset) != NGX_OK) {
+        if (ngx_http_kafka_piece(ctx->request, rd, &piece) != NGX_OK) {
             return INFLATE_FAILED;
         }
 
-        rc = inflate_feed(in, chunk, size);
+        size = piece.len;
+        rd->in.turn = ngx_http_kafka_turn_left;
+
+        rc = inflate_feed(&rd->in, (const unsigned char **) &piece.data,
+                          &piece.len);
+
+        ngx_http_kafka_turn_left = rd->in.turn;
+        rd->done += size - piece.len;
+
+        if (rc != INFLATE_OK) {
+            return rc;
+        }
+
+        if (rd->done == ngx_buf_size(rd->cl->buf)) {
+            rd->cl = rd->cl->next;
+            rd->done = 0;
+        }
     }
 
-    return rc;
+    return INFLATE_OK;
+}
+
+
+/* The next bytes of the body, until the next call. */
+static ngx_int_t
+ngx_http_kafka_piece(ngx_http_request_t *r, ngx_http_kafka_reading_t *rd,
+    ngx_str_t *piece)
+{
+    ngx_buf_t  *buf;
+
+    static u_char  chunk[NGX_HTTP_KAFKA_CHUNK];
+
+    buf = rd->cl->buf;
+    piece->len = (size_t) (ngx_buf_size(buf) - rd->done);
+
+    if (ngx_buf_in_memory(buf)) {
+        piece->data = buf->pos + rd->done;
+        return NGX_OK;
+    }
+
+    piece->len = ngx_min(piece->len, NGX_HTTP_KAFKA_CHUNK);
+    piece->data = chunk;
+
+    return ngx_http_kafka_read(r, buf->file, chunk, piece->len,
+                               buf->file_pos + rd->done);
+}
+
+
+static void
+ngx_http_kafka_body_cleanup(void *data)
+{
+    ngx_http_kafka_reading_t  *rd = data;
+
+    (void) inflate_end(&rd->in, INFLATE_FAILED);
 }
 
 

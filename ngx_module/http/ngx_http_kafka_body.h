@@ -18,11 +18,12 @@ size_t ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx);
 
 /*
  * Gives the body, or the value of "kafka_body", as contiguous bytes that live
- * as long as the request.  A body longer than ngx_http_kafka_body_max() is
- * refused, encoded or decoded; decoding never takes more memory than that and
- * the decoder's window.
+ * until ctx->copy is freed: ctx->body.  A body longer than
+ * ngx_http_kafka_body_max() is refused, encoded or decoded, and one that
+ * decodes to more than "kafka_inflate_limit"; decoding never takes more memory
+ * than that and the decoder's window.  NGX_AGAIN: call again in a later turn.
  */
-ngx_int_t ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx);
 
 
 #endif

@@ -63,7 +63,8 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
     { "record-too-large", 413, "no", 0,
       "The record is larger than this producer takes",
       "Send smaller records, or raise \"property message.max.bytes\", "
-      "\"queue\" and the topic's max.message.bytes." },
+      "\"queue\", \"kafka_inflate_limit\" and the topic's "
+      "max.message.bytes." },
 
     { "too-many-records", 413, "no", 0,
       "The body holds too many records",
@@ -88,6 +89,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The body does not fit the schema",
       "Send what the schema asks for; pointer and keyword say where it "
       "differs." },
+
+    { "too-costly", 422, "no", 0,
+      "Checking the records takes too many steps",
+      "Send fewer or simpler records at once, or simplify the schema." },
 
     { "no-key", 422, "no", 0,
       "The record lacks a required key",

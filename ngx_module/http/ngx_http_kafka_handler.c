@@ -7,9 +7,10 @@
 #include "http/ngx_http_kafka_memory.h"
 #include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_problem.h"
-#include "http/ngx_http_kafka_records.h"
 #include "http/ngx_http_kafka_reply.h"
 #include "http/ngx_http_kafka_request.h"
+#include "http/ngx_http_kafka_split.h"
+#include "http/ngx_http_kafka_work.h"
 #include "limit/ngx_http_kafka_limit.h"
 
 
@@ -28,6 +29,19 @@ static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
 static void ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_cleanup(void *data);
+
+
+/* What happens to a request whose body is there, in this order. */
+static const ngx_http_kafka_step_pt  ngx_http_kafka_steps[] = {
+    ngx_http_kafka_body,
+    ngx_http_kafka_own_pool,
+    ngx_http_kafka_request_common,
+    ngx_http_kafka_split,
+    ngx_http_kafka_choose,
+    ngx_http_kafka_check_limits,
+    ngx_http_kafka_produce,
+    NULL
+};
 
 
 ngx_int_t
@@ -74,7 +88,6 @@ static void
 ngx_http_kafka_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
-    ngx_str_t              body;
     ngx_http_kafka_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
@@ -84,25 +97,11 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
         r->lingering_close = 0;
     }
 
-    if (ngx_http_kafka_body(ctx, &body) != NGX_OK
-        || ngx_http_kafka_own_pool(ctx, &body) != NGX_OK
-        || ngx_http_kafka_request_common(ctx) != NGX_OK
-        || ngx_http_kafka_records(ctx, &body) != NGX_OK
-        || ngx_http_kafka_choose(ctx) != NGX_OK
-        || ngx_http_kafka_check_limits(ctx) != NGX_OK
-        || ngx_http_kafka_produce(ctx) != NGX_OK)
-    {
-        rc = ngx_http_kafka_reply_problem(ctx, NULL);
+    rc = ngx_http_kafka_work(ctx, ngx_http_kafka_steps);
 
-    } else if (ctx->suspended) {
-        /* the last report, the timer or the cleanup ends the request */
-        return;
-
-    } else {
-        rc = ngx_http_kafka_reply(ctx);
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
     }
-
-    ngx_http_finalize_request(r, rc);
 }
 
 

@@ -57,9 +57,12 @@ ngx_http_kafka_own(ngx_http_kafka_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_kafka_own_pool(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+ngx_http_kafka_own_pool(ngx_http_kafka_ctx_t *ctx)
 {
+    ngx_str_t   *body;
     ngx_pool_t  *pool;
+
+    body = &ctx->body;
 
     if (!ctx->batch && body->len < NGX_HTTP_KAFKA_POOL
         && (ctx->format != NGX_HTTP_KAFKA_GUESS

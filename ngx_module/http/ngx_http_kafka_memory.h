@@ -25,7 +25,7 @@ ngx_int_t ngx_http_kafka_own(ngx_http_kafka_ctx_t *ctx);
  * need more than a block of the request's.  NGX_DECLINED with a problem
  * without memory.
  */
-ngx_int_t ngx_http_kafka_own_pool(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_kafka_own_pool(ngx_http_kafka_ctx_t *ctx);
 
 /* The records are handed over: frees the messages and the copied body. */
 void ngx_http_kafka_free_messages(ngx_http_kafka_ctx_t *ctx);

@@ -161,6 +161,13 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, max_records),
       &ngx_http_kafka_records_bounds },
 
+    { ngx_string("kafka_inflate_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_inflate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, inflate_limit),
+      NULL },
+
     { ngx_string("kafka_invalid"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_kafka_set_invalid,
@@ -312,6 +319,7 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
     klcf->intercept_errors = NGX_CONF_UNSET;
     klcf->request_headers = NGX_CONF_UNSET;
     klcf->max_records = NGX_CONF_UNSET;
+    klcf->inflate_limit = NGX_CONF_UNSET_SIZE;
 
     return klcf;
 }
@@ -335,6 +343,10 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->timeout == NGX_CONF_UNSET_MSEC) {
         conf->timeout = prev->timeout;
         conf->timeout_place = prev->timeout_place;
+    }
+
+    if (conf->inflate_limit == NGX_CONF_UNSET_SIZE) {
+        conf->inflate_place = prev->inflate_place;
     }
 
     /* a location has one of the two, so it inherits both or none */
@@ -363,6 +375,8 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
     ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
     ngx_conf_merge_value(conf->max_records, prev->max_records, 1000);
+    ngx_conf_merge_size_value(conf->inflate_limit, prev->inflate_limit,
+                              8 * 1024 * 1024);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 

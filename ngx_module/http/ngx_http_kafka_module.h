@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 #include "inflate.h"
 #include "http/ngx_http_kafka_error.h"
+#include "http/ngx_http_kafka_turn.h"
 #include "kafka/ngx_kafka_producer.h"
 
 
@@ -78,6 +79,8 @@ typedef struct {
     ngx_http_complex_value_t  *body;
     ngx_uint_t                 body_sent;   /* it holds the request's body */
     ngx_int_t                  max_records;
+    size_t                     inflate_limit;   /* bytes */
+    ngx_kafka_place_t          inflate_place;
     ngx_str_t                  dead_letter; /* a topic; data NULL: unset,
                                                len 0: "reject" */
     ngx_kafka_place_t          dead_place;
@@ -94,7 +97,19 @@ typedef struct {
 } ngx_http_kafka_loc_conf_t;
 
 
-typedef struct ngx_http_kafka_ctx_s  ngx_http_kafka_ctx_t;
+typedef struct ngx_http_kafka_ctx_s      ngx_http_kafka_ctx_t;
+typedef struct ngx_http_kafka_reading_s  ngx_http_kafka_reading_t;
+typedef struct ngx_http_kafka_reader_s   ngx_http_kafka_reader_t;
+
+typedef ngx_int_t (*ngx_http_kafka_step_pt)(ngx_http_kafka_ctx_t *ctx);
+
+
+/* Where the work on a request is. */
+typedef struct {
+    const ngx_http_kafka_step_pt  *step;
+    ngx_http_kafka_job_t           job;     /* while it waits for a turn */
+    ngx_event_t                    timer;   /* likewise */
+} ngx_http_kafka_work_t;
 
 
 typedef enum {
@@ -131,6 +146,10 @@ struct ngx_http_kafka_ctx_s {
     ngx_uint_t                  topic_index;
     inflate_coding_e            coding;     /* of the body */
     ngx_uint_t                  format;
+    ngx_http_kafka_work_t       work;
+    ngx_http_kafka_reading_t   *reading;    /* of the body, NULL: none */
+    ngx_http_kafka_reader_t    *reader;     /* of its records, NULL: none */
+    ngx_str_t                   body;       /* decoded */
     ngx_kafka_message_t         common;     /* what all records share */
     ngx_array_t                 items;      /* ngx_http_kafka_item_t */
     ngx_array_t                 messages;   /* ngx_kafka_message_t, alike;

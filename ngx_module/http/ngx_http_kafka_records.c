@@ -1,85 +1,35 @@
-/* Finds the records of a body in one pass, without a copy; checks each. */
+/* Checks the records of a body, and makes messages of them. */
 
 #include "http/ngx_http_kafka_records.h"
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_headers.h"
 
 
-/* tokens whose memory is kept for the next request */
-#define NGX_HTTP_KAFKA_WARM_TOKENS  65536
-
 #define NGX_HTTP_KAFKA_FIRST        64    /* records of a fresh batch */
+#define NGX_HTTP_KAFKA_COST_RECORD  40    /* steps of the turn for each */
 
 
-static ngx_int_t ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_guess(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *text, const char *where);
-static ngx_int_t ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx,
-    json_error_t *err, const char *where);
-static ngx_uint_t ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx,
-    ngx_str_t *value, json_doc_t *doc, uint32_t root);
 static ngx_http_kafka_item_t *ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root);
+    json_doc_t *doc, uint32_t root, int64_t *steps);
 static ngx_int_t ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg);
+    json_doc_t *doc, ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx,
-    json_doc_t *doc, uint32_t root, ngx_kafka_message_t *msg);
+    json_doc_t *doc, ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx,
     json_doc_t *doc, uint32_t token, ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_check_topic(ngx_http_kafka_ctx_t *ctx,
     ngx_kafka_message_t *msg);
 static ngx_int_t ngx_http_kafka_bad_timestamp(ngx_http_kafka_ctx_t *ctx,
     ngx_kafka_message_t *msg);
+static ngx_int_t ngx_http_kafka_refuse_size(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_item_t *item);
 
 
-/* of this worker; reused, so that it rarely allocates */
-static json_doc_t  ngx_http_kafka_doc;
-
-
-ngx_int_t
-ngx_http_kafka_records(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_int_t  rc;
-
-    if (ctx->format == NGX_HTTP_KAFKA_GUESS) {
-        rc = ngx_http_kafka_guess(ctx, body);
-
-    } else if (!ctx->batch) {
-        rc = ngx_http_kafka_single(ctx, body);
-
-    } else if (ctx->format == NGX_HTTP_KAFKA_NDJSON) {
-        rc = ngx_http_kafka_ndjson(ctx, body);
-
-    } else {
-        rc = ngx_http_kafka_array(ctx, body);
-    }
-
-    if (ngx_http_kafka_doc.size > NGX_HTTP_KAFKA_WARM_TOKENS) {
-        json_doc_free(&ngx_http_kafka_doc);
-    }
-
-    if (rc == NGX_OK && ctx->items.nelts == 0) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+void
+ngx_http_kafka_record_alone(ngx_http_kafka_ctx_t *ctx)
 {
     ctx->items.elts = &ctx->item;
     ctx->items.size = sizeof(ngx_http_kafka_item_t);
@@ -90,162 +40,10 @@ ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     ctx->messages.size = sizeof(ngx_kafka_message_t);
     ctx->messages.nalloc = 1;
     ctx->messages.pool = ctx->pool;
-
-    if (!ngx_http_kafka_reads_json(ctx)) {
-        return ngx_http_kafka_record(ctx, body, NULL, 0);
-    }
-
-    if (body->len == 0) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
-    }
-
-    return ngx_http_kafka_text(ctx, body, "");
 }
 
 
-/* Without a Content-Type: one JSON text, or else one record a line. */
-static ngx_int_t
-ngx_http_kafka_guess(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
-{
-    json_error_t  err;
-
-    if (ngx_strlchr(body->data, body->data + body->len, '\n') == NULL
-        || json_parse(&ngx_http_kafka_doc, (char *) body->data, body->len,
-                      &err)
-           == 0)
-    {
-        ctx->format = NGX_HTTP_KAFKA_JSON;
-        return ngx_http_kafka_single(ctx, body);
-    }
-
-    ctx->format = NGX_HTTP_KAFKA_NDJSON;
-    ctx->batch = 1;
-
-    return ngx_http_kafka_ndjson(ctx, body);
-}
-
-
-static ngx_int_t
-ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
-{
-    u_char     *p, *end, *last;
-    ngx_str_t   line;
-
-    p = body->data;
-    last = p + body->len;
-
-    for ( /* void */ ; p < last; p = end + 1) {
-
-        end = memchr(p, '\n', last - p);
-        if (end == NULL) {
-            end = last;
-        }
-
-        line.data = p;
-        line.len = end - p;
-
-        if (line.len && line.data[line.len - 1] == '\r') {
-            line.len--;
-        }
-
-        if (line.len
-            && ngx_http_kafka_text(ctx, &line, " of the line") != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
-{
-    uint32_t       token;
-    ngx_str_t      value;
-    json_doc_t    *doc;
-    json_token_t  *t;
-    json_error_t   err;
-
-    doc = &ngx_http_kafka_doc;
-
-    if (body->len == 0) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
-    }
-
-    if (json_parse(doc, (char *) body->data, body->len, &err) != 0) {
-        return ngx_http_kafka_not_json(ctx, &err, "");
-    }
-
-    if (doc->tokens[0].type != JSON_ARRAY) {
-        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_JSON,
-                                     "The body is not a JSON array of "
-                                     "records.");
-    }
-
-    for (token = 1; token < doc->tokens[0].next; token = t->next) {
-        t = &doc->tokens[token];
-
-        value.data = body->data + t->start;
-        value.len = t->end - t->start;
-
-        if (t->type == JSON_STRING) {
-            /* its quotes lie beside it */
-            value.data--;
-            value.len += 2;
-        }
-
-        if (ngx_http_kafka_record(ctx, &value, doc, token) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* A record whose value is a JSON text of its own. */
-static ngx_int_t
-ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx, ngx_str_t *text,
-    const char *where)
-{
-    json_error_t            err;
-    ngx_http_kafka_item_t  *item;
-
-    if (json_parse(&ngx_http_kafka_doc, (char *) text->data, text->len, &err)
-        == 0)
-    {
-        return ngx_http_kafka_record(ctx, text, &ngx_http_kafka_doc, 0);
-    }
-
-    item = ngx_http_kafka_push(ctx, text);
-    if (item == NULL) {
-        return NGX_DECLINED;
-    }
-
-    (void) ngx_http_kafka_not_json(ctx, &err, where);
-
-    return ngx_http_kafka_blame(ctx, item);
-}
-
-
-static ngx_int_t
-ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx, json_error_t *err,
-    const char *where)
-{
-    if (err->reason == json_no_memory) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
-    }
-
-    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_JSON,
-                                 "%s at byte %uz%s.", err->reason,
-                                 err->offset, where);
-}
-
-
-/* A raw body is read as JSON if its topic has a schema or takes a key. */
-static ngx_uint_t
+ngx_uint_t
 ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_http_kafka_loc_conf_t  *klcf;
@@ -261,10 +59,9 @@ ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-/* Adds a record; its JSON is token "root" of "doc", NULL: it is not read. */
-static ngx_int_t
+ngx_int_t
 ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
-    json_doc_t *doc, uint32_t root)
+    json_doc_t *doc, int64_t *steps)
 {
     uint32_t                data;
     ngx_kafka_message_t    *msg;
@@ -278,15 +75,15 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     msg = ctx->messages.elts;
     msg += ctx->messages.nelts - 1;
 
-    data = root;
+    data = 0;
+    ngx_http_kafka_turn_left -= NGX_HTTP_KAFKA_COST_RECORD;
 
     if (doc
         && ((ngx_http_kafka_is_event(ctx)
-             && ngx_http_kafka_event_check(ctx, doc, root, &data) != NGX_OK)
-            || ngx_http_kafka_check_schema(ctx, doc, data) != NGX_OK
-            || ngx_http_kafka_check_key(ctx, doc, root, msg) != NGX_OK
-            || ngx_http_kafka_check_idempotency(ctx, doc, root, msg)
-               != NGX_OK))
+             && ngx_http_kafka_event_check(ctx, doc, 0, &data) != NGX_OK)
+            || ngx_http_kafka_check_schema(ctx, doc, data, steps) != NGX_OK
+            || ngx_http_kafka_check_key(ctx, doc, msg) != NGX_OK
+            || ngx_http_kafka_check_idempotency(ctx, doc, msg) != NGX_OK))
     {
         return ngx_http_kafka_blame(ctx, item);
     }
@@ -296,6 +93,53 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_kafka_record_large(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_http_kafka_item_t  *item;
+
+    item = ngx_http_kafka_push(ctx, value);
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    (void) ngx_http_kafka_refuse_size(ctx);
+
+    return ngx_http_kafka_blame(ctx, item);
+}
+
+
+ngx_int_t
+ngx_http_kafka_record_broken(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
+    json_error_t *err, const char *where)
+{
+    ngx_http_kafka_item_t  *item;
+
+    item = ngx_http_kafka_push(ctx, value);
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    (void) ngx_http_kafka_not_json(ctx, err, where);
+
+    return ngx_http_kafka_blame(ctx, item);
+}
+
+
+ngx_int_t
+ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx, json_error_t *err,
+    const char *where)
+{
+    if (err->reason == json_no_memory) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_JSON,
+                                 "%s at byte %uz%s.", err->reason,
+                                 err->offset, where);
 }
 
 
@@ -362,10 +206,12 @@ failed:
 
 static ngx_int_t
 ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root)
+    uint32_t root, int64_t *steps)
 {
+    int        rc;
     char      *pointer;
     size_t     len;
+    int64_t    before;
     schema_t  *schema;
 
     /* not on the stack: it is large */
@@ -373,8 +219,22 @@ ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     schema = ctx->conf->schema ? ctx->conf->schema : ctx->topic->schema;
 
-    if (schema == NULL || schema_check(schema, doc, root, &violation) == 0) {
+    if (schema == NULL) {
         return NGX_OK;
+    }
+
+    before = *steps;
+    rc = schema_check(schema, doc, root, steps, &violation);
+    ngx_http_kafka_turn_left -= before - *steps;
+
+    if (rc == 0) {
+        return NGX_OK;
+    }
+
+    if (*steps <= 0) {
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_COSTLY,
+                                     "The steps of the request were spent at "
+                                     "record %ui.", ctx->items.nelts - 1);
     }
 
     len = ngx_strlen(violation.pointer) + 1;
@@ -399,7 +259,7 @@ ngx_http_kafka_check_schema(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 /* Takes the key from the record, unless the request gives one. */
 static ngx_int_t
 ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, ngx_kafka_message_t *msg)
+    ngx_kafka_message_t *msg)
 {
     uint32_t         token;
     json_pointer_t  *field;
@@ -413,10 +273,10 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
     field = ctx->conf->key_field ? ctx->conf->key_field : ctx->topic->key;
 
     if (field) {
-        token = json_find(doc, root, field);
+        token = json_find(doc, 0, field);
 
     } else if (ngx_http_kafka_is_event(ctx)) {
-        token = ngx_http_kafka_event_key(doc, root);
+        token = ngx_http_kafka_event_key(doc, 0);
 
         if (token == JSON_NONE) {
             return NGX_OK;
@@ -437,7 +297,7 @@ ngx_http_kafka_check_key(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
  */
 static ngx_int_t
 ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
-    uint32_t root, ngx_kafka_message_t *msg)
+    ngx_kafka_message_t *msg)
 {
     ngx_str_t            value;
     ngx_pool_t          *pool;
@@ -449,7 +309,7 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     if (field) {
 
-        if (ngx_http_kafka_scalar(ctx, doc, json_find(doc, root, field),
+        if (ngx_http_kafka_scalar(ctx, doc, json_find(doc, 0, field),
                                   &value)
             != NGX_OK)
         {
@@ -531,11 +391,7 @@ ngx_http_kafka_scalar(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 static ngx_int_t
 ngx_http_kafka_check_topic(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
 {
-    ngx_kafka_producer_t  *kp;
-
-    kp = ctx->conf->producer->producer;
-
-    switch (ngx_kafka_message_fault(kp, msg)) {
+    switch (ngx_kafka_message_fault(ctx->conf->producer->producer, msg)) {
 
     case NGX_KAFKA_NO_FAULT:
         return NGX_OK;
@@ -549,11 +405,20 @@ ngx_http_kafka_check_topic(ngx_http_kafka_ctx_t *ctx, ngx_kafka_message_t *msg)
         return ngx_http_kafka_bad_timestamp(ctx, msg);
 
     default:
-        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
-                                     "Key, value and headers do not fit into "
-                                     "the %uz bytes of the largest record.",
-                                     ngx_kafka_value_max(kp, msg->topic));
+        return ngx_http_kafka_refuse_size(ctx);
     }
+}
+
+
+static ngx_int_t
+ngx_http_kafka_refuse_size(ngx_http_kafka_ctx_t *ctx)
+{
+    return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
+                                 "Key, value and headers do not fit into the "
+                                 "%uz bytes of the largest record.",
+                                 ngx_kafka_value_max(
+                                     ctx->conf->producer->producer,
+                                     ctx->topic_index));
 }
 
 
@@ -585,11 +450,13 @@ ngx_http_kafka_bad_timestamp(ngx_http_kafka_ctx_t *ctx,
 }
 
 
-/* Moves the problem to the record, unless memory was short. */
+/* Moves the problem to the record, unless it is the request's. */
 static ngx_int_t
 ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item)
 {
-    if (ctx->problem.code == NGX_HTTP_KAFKA_INTERNAL) {
+    if (ctx->problem.code == NGX_HTTP_KAFKA_INTERNAL
+        || ctx->problem.code == NGX_HTTP_KAFKA_COSTLY)
+    {
         return NGX_DECLINED;
     }
 

@@ -100,6 +100,17 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
         return NGX_ERROR;
     }
 
+    if (klcf->inflate_place.line
+        && klcf->inflate_limit > klcf->producer->queue)
+    {
+        ngx_kafka_conf_error(cf->log, &klcf->inflate_place,
+                             "\"kafka_inflate_limit\" of %uz bytes must not "
+                             "be larger than \"queue\" of kafka_producer "
+                             "\"%V\", %uz bytes", klcf->inflate_limit,
+                             &klcf->producer->name, klcf->producer->queue);
+        return NGX_ERROR;
+    }
+
     return klcf->format == NGX_HTTP_KAFKA_RAW
            ? ngx_http_kafka_resolve_raw(cf, klcf) : NGX_OK;
 }

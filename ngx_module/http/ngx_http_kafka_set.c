@@ -7,6 +7,7 @@
 
 #define NGX_HTTP_KAFKA_NAME_MAX    255      /* bytes of a header's name */
 #define NGX_HTTP_KAFKA_SCHEMA_MAX  (1024 * 1024)    /* bytes of a file */
+#define NGX_HTTP_KAFKA_INFLATE_MIN 1024     /* bytes */
 
 
 static void ngx_http_kafka_pointer_cleanup(void *data);
@@ -258,6 +259,34 @@ ngx_http_kafka_set_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     /* the field behind it */
     place = (ngx_kafka_place_t *) (msp + 1);
     *place = ngx_kafka_conf_here(cf);
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_kafka_set_inflate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    rv = ngx_conf_set_size_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (klcf->inflate_limit < NGX_HTTP_KAFKA_INFLATE_MIN) {
+        value = cf->args->elts;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %V \"%V\", give 1k or more", &value[0],
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    klcf->inflate_place = ngx_kafka_conf_here(cf);
 
     return NGX_CONF_OK;
 }

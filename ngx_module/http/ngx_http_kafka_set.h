@@ -25,6 +25,8 @@ char *ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_kafka_set_inflate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* Sets a time of 1 ms or more at cmd->offset, and its place behind it. */
 char *ngx_http_kafka_set_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

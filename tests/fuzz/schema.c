@@ -13,6 +13,7 @@ check_schema(const char *text, size_t len, const char *record, size_t size)
     char                *own;
     schema_t            *schema;
     const char          *reason;
+    int64_t              steps;
     json_error_t         bad;
     schema_error_t       err;
     json_pointer_t      *pointer;
@@ -30,9 +31,10 @@ check_schema(const char *text, size_t len, const char *record, size_t size)
     }
 
     own = copy(record, size, "", "");
+    steps = SCHEMA_STEPS_MAX;
 
     if (json_parse(&doc, own, size, &bad) == 0
-        && schema_check(schema, &doc, 0, &violation) != 0)
+        && schema_check(schema, &doc, 0, &steps, &violation) != 0)
     {
         len = strnlen(violation.pointer, SCHEMA_POINTER_MAX);
         demand(len < SCHEMA_POINTER_MAX, "a pointer ends");

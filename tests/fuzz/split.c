@@ -5,7 +5,7 @@
  */
 
 #include "fuzz.h"
-#include "http/ngx_http_kafka_records.h"
+#include "http/ngx_http_kafka_split.h"
 
 
 #define MAX_RECORDS  64
@@ -13,6 +13,9 @@
 
 
 /* What the splitters need of nginx and of the module. */
+
+ngx_int_t  ngx_http_kafka_turn_left;
+
 
 void *
 ngx_pnalloc(ngx_pool_t *pool, size_t size)
@@ -48,6 +51,21 @@ ngx_array_push(ngx_array_t *a)
     }
 
     return (u_char *) a->elts + a->nelts++ * a->size;
+}
+
+
+ngx_pool_cleanup_t *
+ngx_pool_cleanup_add(ngx_pool_t *pool, size_t size)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    (void) size;
+
+    cln = ngx_palloc(pool, sizeof(ngx_pool_cleanup_t));
+    cln->next = pool->cleanup;
+    pool->cleanup = cln;
+
+    return cln;
 }
 
 
@@ -221,7 +239,12 @@ check_array(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 static void
 free_pool(ngx_pool_t *pool)
 {
-    ngx_pool_large_t  *large, *next;
+    ngx_pool_large_t    *large, *next;
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = pool->cleanup; cln; cln = cln->next) {
+        cln->handler(cln->data);
+    }
 
     for (large = pool->large; large; large = next) {
         next = large->next;
@@ -245,6 +268,27 @@ check_split(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
     {
         check_array(ctx, body);
     }
+}
+
+
+/* In turns of all lengths, the shortest of which do nothing. */
+
+static ngx_int_t
+split(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_int_t  rc, turn;
+
+    turn = 3 * ctx->body.len % 64;
+
+    do {
+        turn = (turn * 5 + 7) % 64;
+        ngx_http_kafka_turn_left = turn;
+        rc = ngx_http_kafka_split(ctx);
+    } while (rc == NGX_AGAIN);
+
+    demand(ctx->reader == NULL, "nothing is read any more");
+
+    return rc;
 }
 
 
@@ -303,7 +347,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     body.len = size - 1;
     body.data = (u_char *) copy((const char *) data + 1, body.len, "", "");
 
-    rc = ngx_http_kafka_records(&ctx, &body);
+    ctx.body = body;
+    rc = split(&ctx);
 
     demand(ctx.items.nelts <= MAX_RECORDS, "the number is bounded");
 

@@ -14,11 +14,13 @@
 static void
 say(json_doc_t *doc, const char *text, const char *instance)
 {
+    int64_t              steps;
     schema_t            *schema;
     json_error_t         bad;
     schema_error_t       err;
     schema_violation_t   violation;
 
+    steps = SCHEMA_STEPS_MAX;
     schema = schema_compile(text, strlen(text), &err);
 
     if (schema == NULL) {
@@ -29,7 +31,7 @@ say(json_doc_t *doc, const char *text, const char *instance)
     if (json_parse(doc, instance, strlen(instance), &bad) != 0) {
         printf("not JSON: %s\n", bad.reason);
 
-    } else if (schema_check(schema, doc, 0, &violation) == 0) {
+    } else if (schema_check(schema, doc, 0, &steps, &violation) == 0) {
         printf("fits\n");
 
     } else {

@@ -38,6 +38,7 @@ compile(const char *text, schema_error_t *err)
 static inline int
 check(const schema_t *schema, const char *text, schema_violation_t *violation)
 {
+    int64_t       steps;
     json_error_t  err;
 
     if (json_parse(&doc, text, strlen(text), &err) != 0) {
@@ -47,7 +48,9 @@ check(const schema_t *schema, const char *text, schema_violation_t *violation)
 
     memset(violation, 0xff, sizeof(schema_violation_t));
 
-    return schema_check(schema, &doc, 0, violation);
+    steps = SCHEMA_STEPS_MAX;
+
+    return schema_check(schema, &doc, 0, &steps, violation);
 }
 
 

@@ -92,6 +92,7 @@ test_warm(void)
     int                  rc;
     size_t               len;
     unsigned             i;
+    int64_t              steps;
     schema_t            *schema;
     json_doc_t           doc;
     json_error_t         err;
@@ -104,17 +105,18 @@ test_warm(void)
     len = build(text, sizeof(text));
     rc = json_parse(&doc, text, len, &err);
     schema = schema_compile(schema_text, sizeof(schema_text) - 1, &wrong);
+    steps = INT64_MAX;
     rc |= json_parse(&doc, "{\"a\":\"xy\",\"b\":{},\"d\":[1,\"A\"]}", 29, &err);
-    rc |= schema_check(schema, &doc, 0, &violation) != 0;
+    rc |= schema_check(schema, &doc, 0, &steps, &violation) != 0;
 
     calls = 0;
 
     for (i = 0; i < 1000; i++) {
         rc |= json_parse(&doc, text, len, &err);
-        rc |= schema_check(schema, &doc, 0, &violation) != -1;
+        rc |= schema_check(schema, &doc, 0, &steps, &violation) != -1;
         rc |= json_parse(&doc, "{\"a\":\"xy\",\"b\":{},\"d\":[1,\"A\"]}", 29,
                          &err);
-        rc |= schema_check(schema, &doc, 0, &violation) != 0;
+        rc |= schema_check(schema, &doc, 0, &steps, &violation) != 0;
         rc |= json_parse(&doc, "{\"a\":1,\"\\u0061\":2}", 18, &err) != -1;
     }
 

@@ -1,0 +1,213 @@
+/* Takes a request through its steps, and lets it wait for turns between. */
+
+#include "http/ngx_http_kafka_work.h"
+#include "http/ngx_http_kafka_problem.h"
+#include "http/ngx_http_kafka_reply.h"
+
+
+static ngx_int_t ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_work_prepare(ngx_http_kafka_ctx_t *ctx);
+static void ngx_http_kafka_work_turn(void *data);
+static void ngx_http_kafka_work_late(ngx_event_t *ev);
+static void ngx_http_kafka_work_end(ngx_http_kafka_work_t *work);
+static void ngx_http_kafka_work_left(ngx_http_kafka_ctx_t *ctx);
+static void ngx_http_kafka_work_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_kafka_work(ngx_http_kafka_ctx_t *ctx,
+    const ngx_http_kafka_step_pt *steps)
+{
+    ctx->work.step = steps;
+
+    ngx_http_kafka_turn_begin();
+
+    return ngx_http_kafka_work_on(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    for ( /* void */ ; *ctx->work.step; ctx->work.step++) {
+
+        rc = (*ctx->work.step)(ctx);
+
+        if (rc == NGX_AGAIN) {
+            rc = ngx_http_kafka_work_wait(ctx);
+        }
+
+        if (rc == NGX_AGAIN) {
+            return rc;
+        }
+
+        if (rc != NGX_OK) {
+            return ngx_http_kafka_reply_problem(ctx, NULL);
+        }
+    }
+
+    /* the last report, the timer or the cleanup ends a suspended request */
+
+    return ctx->suspended ? NGX_AGAIN : ngx_http_kafka_reply(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx)
+{
+    if (ctx->work.timer.data == NULL
+        && ngx_http_kafka_work_prepare(ctx) != NGX_OK)
+    {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka waits for its next turn, %ui records found",
+                   ctx->items.nelts);
+
+    ngx_http_kafka_turn_wait(&ctx->work.job);
+
+    return NGX_AGAIN;
+}
+
+
+/* The timer also keeps an exiting worker until the request is answered. */
+static ngx_int_t
+ngx_http_kafka_work_prepare(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_cleanup_t     *cln;
+    ngx_http_request_t     *r;
+    ngx_http_kafka_work_t  *work;
+
+    r = ctx->request;
+    work = &ctx->work;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_kafka_work_cleanup;
+    cln->data = ctx;
+
+    work->job.handler = ngx_http_kafka_work_turn;
+    work->job.data = ctx;
+
+    work->timer.handler = ngx_http_kafka_work_late;
+    work->timer.data = ctx;
+    work->timer.log = r->connection->log;
+
+    ngx_add_timer(&work->timer, ctx->conf->timeout);
+
+    if (r == r->main) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_OK;
+}
+
+
+/* The request's turn has come. */
+static void
+ngx_http_kafka_work_turn(void *data)
+{
+    ngx_http_kafka_ctx_t *ctx = data;
+
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ngx_http_get_module_ctx(r, ngx_http_kafka_module) != ctx) {
+        /* the client has left, and "post_action" uses the request */
+        ngx_http_kafka_work_left(ctx);
+        return;
+    }
+
+    rc = ngx_http_kafka_work_on(ctx);
+
+    if (ctx->work.job.waiting) {
+        return;
+    }
+
+    ngx_http_kafka_work_end(&ctx->work);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* Its turns were too few within "kafka_timeout". */
+static void
+ngx_http_kafka_work_late(ngx_event_t *ev)
+{
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
+    ngx_http_kafka_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ngx_http_get_module_ctx(r, ngx_http_kafka_module) != ctx) {
+        ngx_http_kafka_work_left(ctx);
+        return;
+    }
+
+    ngx_http_kafka_work_end(&ctx->work);
+
+    (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_SENT,
+                                 "Its records were not checked within "
+                                 "\"kafka_timeout\".");
+
+    ngx_http_finalize_request(r, ngx_http_kafka_reply_problem(ctx, NULL));
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_kafka_work_end(ngx_http_kafka_work_t *work)
+{
+    ngx_http_kafka_turn_leave(&work->job);
+
+    if (work->timer.timer_set) {
+        ngx_del_timer(&work->timer);
+    }
+}
+
+
+/* The request ends; if it still waits, its client has left. */
+static void
+ngx_http_kafka_work_cleanup(void *data)
+{
+    ngx_http_kafka_ctx_t *ctx = data;
+
+    if (ctx->work.job.waiting) {
+        ngx_http_kafka_work_left(ctx);
+    }
+}
+
+
+static void
+ngx_http_kafka_work_left(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka client left before its records were checked");
+
+    ngx_http_kafka_work_end(&ctx->work);
+    ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
+}

@@ -1,0 +1,22 @@
+/* The work on a request: steps in an order, in one turn of the loop or more. */
+
+#ifndef NGX_HTTP_KAFKA_WORK_H
+#define NGX_HTTP_KAFKA_WORK_H
+
+
+#include "http/ngx_http_kafka_module.h"
+
+
+/*
+ * Does the steps, up to a NULL, and answers: after the last one, unless it has
+ * suspended the request, or with the problem of a step.  A step that returns
+ * NGX_AGAIN is called again in a later turn, after others had theirs.
+ *
+ * Returns what finalizes the request.  NGX_AGAIN: whoever goes on with the
+ * request finalizes it.
+ */
+ngx_int_t ngx_http_kafka_work(ngx_http_kafka_ctx_t *ctx,
+    const ngx_http_kafka_step_pt *steps);
+
+
+#endif
