@@ -207,6 +207,13 @@ ngx_kafka_record_t *ngx_kafka_record_get(ngx_kafka_producer_t *kp,
      + ((msg)->nheaders ? NGX_KAFKA_HEADERS_COST                              \
                           + (msg)->nheaders * NGX_KAFKA_HEADER_COST : 0))
 
+/*
+ * Whether a record fits alone into what its topic takes: max.message.bytes,
+ * where it is known, and message.max.bytes.
+ */
+ngx_uint_t ngx_kafka_message_fits(ngx_kafka_producer_t *kp,
+    const ngx_kafka_message_t *msg);
+
 /* Copies what a record points to, which its request frees. */
 ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log);
 

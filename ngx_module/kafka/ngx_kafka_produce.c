@@ -37,11 +37,6 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     charge = 0;
 
     for (i = 0; i < n; i++) {
-
-        if (!ngx_kafka_message_fits(kp, &msg[i])) {
-            return NGX_KAFKA_TOO_LARGE;
-        }
-
         charge += ngx_kafka_message_size(&msg[i])
                   + ngx_kafka_record_overhead(&msg[i]);
     }

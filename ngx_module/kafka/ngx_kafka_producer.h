@@ -101,11 +101,12 @@ ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
 void ngx_kafka_producers_exit(void);
 
 /*
- * Takes the "n" records of one request, all or none.  Should librdkafka refuse
- * a record after the first, which the limits here prevent, then those with a
- * "record" are taken and the others are not.  Bytes are copied.  While a
- * message with a handler waits for its topic they are not: they must live
- * until report or abandon.  No handler is called from here.
+ * Takes the "n" records of one request, all or none, each without a fault by
+ * ngx_kafka_message_fault().  Should librdkafka refuse a record after the
+ * first, which that prevents, then those with a "record" are taken and the
+ * others are not.  Bytes are copied.  While a message with a handler waits for
+ * its topic they are not: they must live until report or abandon.  No handler
+ * is called from here.
  */
 ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
@@ -121,13 +122,6 @@ size_t ngx_kafka_message_size(const ngx_kafka_message_t *msg);
 
 /* The largest value taken for a topic, without key and headers, in bytes. */
 size_t ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic);
-
-/*
- * Whether a record fits alone into what its topic takes: max.message.bytes,
- * where it is known, and message.max.bytes.
- */
-ngx_uint_t ngx_kafka_message_fits(ngx_kafka_producer_t *kp,
-    const ngx_kafka_message_t *msg);
 
 /*
  * What is wrong with a record, as far as its topic's configuration is known.
