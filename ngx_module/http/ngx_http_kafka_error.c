@@ -102,8 +102,8 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
 
     { "record-refused", 422, "no", 0,
       "The brokers refuse this record",
-      "Do not send it again unchanged; the detail, or the broker's log, says "
-      "what its topic or a policy of the cluster does not allow." },
+      "Do not send it again unchanged; ask whoever runs the brokers what the "
+      "topic or a policy of the cluster does not allow." },
 
     { "rate-limited", 429, "no", 0,
       "The client sends more than its limit lets through",

@@ -4,15 +4,10 @@
 #include "http/ngx_http_kafka_body.h"
 
 
-#define NGX_HTTP_KAFKA_REASON_MAX   512     /* bytes of a broker's words */
-
-
 static ngx_http_kafka_error_e ngx_http_kafka_outcome(
     ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report);
 static ngx_http_kafka_error_e ngx_http_kafka_no_partition(
     ngx_http_kafka_ctx_t *ctx);
-static const char *ngx_http_kafka_reason(ngx_http_kafka_ctx_t *ctx,
-    ngx_kafka_report_t *report);
 
 
 ngx_int_t
@@ -74,7 +69,7 @@ ngx_http_kafka_not_kept(ngx_http_kafka_item_t *item,
     ngx_kafka_report_t *report)
 {
     ngx_http_kafka_fail(item, ngx_http_kafka_outcome(item->ctx, report),
-                        ngx_http_kafka_reason(item->ctx, report));
+                        rd_kafka_err2str(report->error));
 }
 
 
@@ -121,32 +116,6 @@ ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
     return ctx->common.partition == RD_KAFKA_PARTITION_UA
            ? NGX_HTTP_KAFKA_TOPIC_MISSING
            : NGX_HTTP_KAFKA_BAD_PARTITION;
-}
-
-
-/*
- * The broker's words where the record is at fault: clients get them escaped,
- * and no log does.  Else librdkafka's.
- */
-static const char *
-ngx_http_kafka_reason(ngx_http_kafka_ctx_t *ctx, ngx_kafka_report_t *report)
-{
-    char    *text;
-    size_t   len;
-
-    if (report->fault && report->reason) {
-        len = ngx_min(ngx_strlen(report->reason), NGX_HTTP_KAFKA_REASON_MAX);
-
-        text = ngx_pnalloc(ctx->pool, len + 1);
-
-        if (text) {
-            (void) ngx_cpystrn((u_char *) text, (u_char *) report->reason,
-                               len + 1);
-            return text;
-        }
-    }
-
-    return rd_kafka_err2str(report->error);
 }
 
 

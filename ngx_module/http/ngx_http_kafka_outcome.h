@@ -24,7 +24,7 @@ ngx_int_t ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx,
 void ngx_http_kafka_not_kept(ngx_http_kafka_item_t *item,
     ngx_kafka_report_t *report);
 
-/* The record's problem; "detail" lives as long as the request. */
+/* The record's problem; "detail" is a static text. */
 void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
     ngx_http_kafka_error_e code, const char *detail);
 

@@ -37,10 +37,12 @@ static const ngx_kafka_error_row_t  ngx_kafka_errors[] = {
 
     /* damaged on its way: its checksum is wrong */
     { RD_KAFKA_RESP_ERR_INVALID_MSG, NGX_KAFKA_ERROR_BATCH },
-#if (NGX_KAFKA_PRODUCE_ERRSTR)
-    /* librdkafka: the broker named another record of the batch */
-    { RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD, NGX_KAFKA_ERROR_BATCH },
-#endif
+    /*
+     * INVALID_DIFFERENT_RECORD of librdkafka 2.4: the broker named others.  It
+     * does not come where the broker named one: then all have its error, up to
+     * 2.8 at least.
+     */
+    { (rd_kafka_resp_err_t) -138, NGX_KAFKA_ERROR_BATCH },
 
     { RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, NGX_KAFKA_ERROR_TOPIC },
     { RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, NGX_KAFKA_ERROR_TOPIC },

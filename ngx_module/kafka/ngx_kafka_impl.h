@@ -260,11 +260,14 @@ void ngx_kafka_rules_event(ngx_kafka_client_t *client,
 void ngx_kafka_rules_refused(ngx_kafka_client_t *client, ngx_uint_t topic);
 
 /*
- * What is wrong with a record that was refused for itself, by the broker's
- * error.  NGX_KAFKA_NO_FAULT: nothing that its client could mend.
+ * What is wrong with a record whose batch a broker refused by "err": what the
+ * rules say, and the error too if the record was "alone" in its batch.
+ * NGX_KAFKA_NO_FAULT: nothing that is known, or that its client could mend.
+ * Reads no bytes of the message.
  */
 ngx_kafka_fault_e ngx_kafka_rules_fault(ngx_kafka_producer_t *kp,
-    const ngx_kafka_message_t *msg, rd_kafka_resp_err_t err);
+    const ngx_kafka_message_t *msg, rd_kafka_resp_err_t err,
+    ngx_uint_t alone);
 
 /*
  * Whether a client makes larger batches than some topic takes, so that one

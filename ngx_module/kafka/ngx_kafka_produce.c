@@ -436,7 +436,6 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
         report.outcome = NGX_KAFKA_NOT_KEPT;
         report.error = rec->msg.error;
         report.fault = NGX_KAFKA_NO_FAULT;
-        report.reason = NULL;
         report.partition = -1;
         report.offset = -1;
         report.timestamp = -1;

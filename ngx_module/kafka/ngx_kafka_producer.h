@@ -51,8 +51,6 @@ typedef struct {
     ngx_kafka_outcome_e  outcome;
     rd_kafka_resp_err_t  error;
     ngx_kafka_fault_e    fault;         /* of a record that is not kept */
-    const char          *reason;        /* the broker's words, any bytes, until
-                                           the handler returns; or NULL */
     int32_t              partition;     /* -1: not known */
     int64_t              offset;        /* -1: not known */
     int64_t              timestamp;     /* ms since 1970, -1: not known */

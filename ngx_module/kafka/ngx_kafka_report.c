@@ -6,7 +6,6 @@
 static void ngx_kafka_report_refused(ngx_kafka_client_t *client,
     ngx_kafka_record_t *rec, const rd_kafka_message_t *rkm,
     ngx_kafka_report_t *report);
-static ngx_uint_t ngx_kafka_report_named(const rd_kafka_message_t *rkm);
 static ngx_uint_t ngx_kafka_report_never_sent(ngx_kafka_record_t *rec);
 static void ngx_kafka_report_count(ngx_kafka_record_t *rec,
     ngx_kafka_outcome_e outcome);
@@ -33,7 +32,6 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
     report.outcome = NGX_KAFKA_MAYBE_KEPT;
     report.error = rkm->err;
     report.fault = NGX_KAFKA_NO_FAULT;
-    report.reason = NULL;
     report.partition = rkm->partition;
     report.offset = -1;
     report.timestamp = rd_kafka_message_timestamp(rkm, NULL);
@@ -87,35 +85,8 @@ ngx_kafka_report_refused(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
 
     ngx_kafka_rules_refused(client, rec->msg.topic);
 
-    if (ngx_kafka_report_named(rkm)) {
-        report->fault = ngx_kafka_rules_fault(client->producer, &rec->msg,
-                                              rkm->err);
-    }
-
-#if (NGX_KAFKA_PRODUCE_ERRSTR)
-    report->reason = rd_kafka_message_produce_errstr(rkm);
-#endif
-}
-
-
-/*
- * Whether the broker named this record.  With these two errors it does so for
- * each one at fault (Produce 8, Kafka 2.4); librdkafka 2.4 and newer tells.
- */
-static ngx_uint_t
-ngx_kafka_report_named(const rd_kafka_message_t *rkm)
-{
-#if (NGX_KAFKA_PRODUCE_ERRSTR)
-
-    return (rkm->err == RD_KAFKA_RESP_ERR_INVALID_RECORD
-            || rkm->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
-           && rd_kafka_message_produce_errstr(rkm) != NULL;
-
-#else
-
-    return 0;
-
-#endif
+    report->fault = ngx_kafka_rules_fault(client->producer, &rec->msg,
+                                          rkm->err, 0);
 }
 
 

@@ -28,6 +28,8 @@ static const char *ngx_kafka_rules_value(
     const rd_kafka_ConfigEntry_t **entries, size_t n, const char *name);
 static ngx_int_t ngx_kafka_rules_number(const rd_kafka_ConfigEntry_t **entries,
     size_t n, const char *name);
+static ngx_kafka_fault_e ngx_kafka_rules_broken(
+    ngx_kafka_topic_state_t *state, const ngx_kafka_message_t *msg);
 static ngx_uint_t ngx_kafka_rules_untimely(ngx_kafka_topic_state_t *state,
     int64_t timestamp);
 
@@ -353,23 +355,61 @@ ngx_kafka_fault_e
 ngx_kafka_message_fault(ngx_kafka_producer_t *kp,
     const ngx_kafka_message_t *msg)
 {
-    ngx_kafka_topic_state_t  *state;
-
-    state = &kp->conf->states[msg->topic];
-
     if (!ngx_kafka_message_fits(kp, msg)) {
         return NGX_KAFKA_FAULT_SIZE;
     }
 
+    return ngx_kafka_rules_broken(&kp->conf->states[msg->topic], msg);
+}
+
+
+ngx_kafka_fault_e
+ngx_kafka_rules_fault(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg,
+    rd_kafka_resp_err_t err, ngx_uint_t alone)
+{
+    ngx_kafka_fault_e         fault;
+    ngx_kafka_topic_state_t  *state;
+
+    state = &kp->conf->states[msg->topic];
+    fault = ngx_kafka_rules_broken(state, msg);
+
+    if (fault || !alone) {
+        return fault;
+    }
+
+    switch (err) {
+
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return NGX_KAFKA_FAULT_SIZE;
+
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+        /* without one it is this host's clock */
+        return msg->timestamp ? NGX_KAFKA_FAULT_TIME : NGX_KAFKA_NO_FAULT;
+
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+        return msg->key.data == NULL && state->limit == 0
+               ? NGX_KAFKA_FAULT_KEY : NGX_KAFKA_FAULT_OTHER;
+
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        return NGX_KAFKA_FAULT_OTHER;
+
+    default:
+        return NGX_KAFKA_NO_FAULT;
+    }
+}
+
+
+static ngx_kafka_fault_e
+ngx_kafka_rules_broken(ngx_kafka_topic_state_t *state,
+    const ngx_kafka_message_t *msg)
+{
     if (msg->key.data == NULL && state->compacted) {
         return NGX_KAFKA_FAULT_KEY;
     }
 
-    if (ngx_kafka_rules_untimely(state, msg->timestamp)) {
-        return NGX_KAFKA_FAULT_TIME;
-    }
-
-    return NGX_KAFKA_NO_FAULT;
+    return ngx_kafka_rules_untimely(state, msg->timestamp)
+           ? NGX_KAFKA_FAULT_TIME : NGX_KAFKA_NO_FAULT;
 }
 
 
@@ -389,41 +429,4 @@ ngx_kafka_rules_untimely(ngx_kafka_topic_state_t *state, int64_t timestamp)
     return age > 0
            ? age - NGX_KAFKA_CLOCK_SLACK > (int64_t) state->before
            : -age - NGX_KAFKA_CLOCK_SLACK > (int64_t) state->after;
-}
-
-
-ngx_kafka_fault_e
-ngx_kafka_rules_fault(ngx_kafka_producer_t *kp, const ngx_kafka_message_t *msg,
-    rd_kafka_resp_err_t err)
-{
-    ngx_kafka_topic_state_t  *state;
-
-    state = &kp->conf->states[msg->topic];
-
-    switch (err) {
-
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-        return NGX_KAFKA_FAULT_SIZE;
-
-    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-        /* without one it is this host's clock */
-        return msg->timestamp ? NGX_KAFKA_FAULT_TIME : NGX_KAFKA_NO_FAULT;
-
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-        if (msg->key.data == NULL && (state->compacted || state->limit == 0)) {
-            return NGX_KAFKA_FAULT_KEY;
-        }
-
-        /* librdkafka gives this error where a batch has several kinds */
-
-        return ngx_kafka_rules_untimely(state, msg->timestamp)
-               ? NGX_KAFKA_FAULT_TIME : NGX_KAFKA_FAULT_OTHER;
-
-    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-        return NGX_KAFKA_FAULT_OTHER;
-
-    default:
-        return NGX_KAFKA_NO_FAULT;
-    }
 }
