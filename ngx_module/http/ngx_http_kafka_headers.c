@@ -129,7 +129,7 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 void
 ngx_http_kafka_final(ngx_http_request_t *r)
 {
-    if (r->headers_in.expect && !r->expect_tested && r->request_body == NULL) {
+    if (!r->expect_tested && r->headers_in.expect && r->request_body == NULL) {
         r->expect_tested = 1;
         r->keepalive = 0;
     }
@@ -147,7 +147,9 @@ ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "kafka answered: %ui", status);
 
-    ngx_http_kafka_final(r);
+    if (r->request_body == NULL) {
+        ngx_http_kafka_final(r);
+    }
 
     if (ngx_http_discard_request_body(r) != NGX_OK) {
         r->keepalive = 0;

@@ -151,6 +151,30 @@ def test_queued_and_intercepted_answers_hold_no_bodies(nginx, topics, path):
     client.close()
 
 
+def test_a_record_made_of_the_body_ends_too(nginx, topics):
+    """kafka_body with the decoded body in it, and that escaped."""
+    server = nginx(CONF.replace("location = /page", """location = /made {
+            kafka_pass   main;
+            kafka_format json;
+            kafka_body   '{"sent":"$kafka_json_request_body"}';
+        }
+        location = /page"""), start=False, LISTEN="http2", LINGER=1,
+                   TOPIC=topics.create())
+    certificate(server.directory, "server", "/CN=localhost")
+    server.start()
+    sent = gzip.compress(b"x" * 950_000, 9)
+
+    def one():
+        assert server.post("/made", sent, {"Content-Encoding": "gzip"}
+                           ).status == 200
+
+    growth = Growth(server, one)
+    client = Streams(server.port2, window=0)
+    assert posts(client, "/made", sent, "gzip", 2 * COUNT) == [200] * 2 * COUNT
+    growth.ends(24 * MIB, "bodies are freed")
+    client.close()
+
+
 def test_bodies_as_they_are_and_their_files_end_too(nginx, topics):
     """Half of them in nginx's buffer, half in a file."""
     server = start(nginx, topics)
