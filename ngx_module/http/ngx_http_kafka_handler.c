@@ -92,6 +92,9 @@ ngx_http_kafka_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kafka_module);
 
+    ctx->heavy = r->request_body
+                 && ngx_http_kafka_body_heavy(r->request_body, r->pool);
+
     if (r == r->main) {
         /* all is read: an exiting worker need not wait for the client's end */
         r->lingering_close = 0;
@@ -356,11 +359,8 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
                    "kafka produced: %ui records, %ui waited for",
                    ctx->ready, ctx->waiting);
 
-    ngx_http_kafka_free_messages(ctx);
-
-    if (!ctx->conf->intercept_errors) {
-        /* else an error_page may still want the body */
-        ngx_http_kafka_free_body(ctx);
+    if (ctx->heavy) {
+        ngx_http_kafka_free_messages(ctx);
     }
 
     if (!ctx->queued) {

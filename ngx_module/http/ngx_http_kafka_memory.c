@@ -8,6 +8,7 @@
 
 
 static void ngx_http_kafka_memory_cleanup(void *data);
+static void ngx_http_kafka_free_body(ngx_http_kafka_ctx_t *ctx);
 static ngx_uint_t ngx_http_kafka_body_shared(ngx_http_kafka_ctx_t *ctx);
 
 
@@ -51,6 +52,7 @@ ngx_http_kafka_own(ngx_http_kafka_ctx_t *ctx)
     cln->data = ctx;
 
     ctx->owns = 1;
+    ctx->heavy = 1;
 
     return NGX_OK;
 }
@@ -65,8 +67,8 @@ ngx_http_kafka_own_pool(ngx_http_kafka_ctx_t *ctx)
     body = &ctx->body;
 
     if (!ctx->batch && body->len < NGX_HTTP_KAFKA_POOL
-        && (ctx->format != NGX_HTTP_KAFKA_GUESS
-            || ngx_strlchr(body->data, body->data + body->len, '\n') == NULL))
+        && (ctx->format != NGX_HTTP_KAFKA_GUESS || body->len == 0
+            || memchr(body->data, '\n', body->len) == NULL))
     {
         return NGX_OK;
     }
@@ -96,12 +98,14 @@ ngx_http_kafka_free_messages(ngx_http_kafka_ctx_t *ctx)
         ctx->copy = NULL;
     }
 
-    if (ctx->messages.elts) {
-        /* the message of a single record is no block of the pool */
+    if (ctx->own_pool) {
         (void) ngx_pfree(ctx->pool, ctx->messages.elts);
-
         ctx->messages.elts = NULL;
         ctx->messages.nelts = 0;
+    }
+
+    if (!ctx->conf->intercept_errors) {
+        ngx_http_kafka_free_body(ctx);
     }
 }
 
@@ -111,7 +115,10 @@ ngx_http_kafka_free_records(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_pool_t  *pool;
 
-    ngx_http_kafka_free_messages(ctx);
+    if (ctx->copy) {
+        ngx_free(ctx->copy);
+        ctx->copy = NULL;
+    }
 
     if (!ctx->own_pool) {
         return;
@@ -124,6 +131,7 @@ ngx_http_kafka_free_records(ngx_http_kafka_ctx_t *ctx)
     /* their number is logged; of a single record more is */
 
     ctx->items.elts = NULL;
+    ctx->messages.elts = NULL;
     ctx->item.problem = NULL;
 
     ctx->problem.pool = ctx->pool;
@@ -142,6 +150,14 @@ ngx_http_kafka_memory_cleanup(void *data)
 
 
 void
+ngx_http_kafka_free_all(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_kafka_free_records(ctx);
+    ngx_http_kafka_free_body(ctx);
+}
+
+
+static void
 ngx_http_kafka_free_body(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_http_request_t       *r;
@@ -150,22 +166,23 @@ ngx_http_kafka_free_body(ngx_http_kafka_ctx_t *ctx)
     r = ctx->request;
     rb = r->request_body;
 
-    if (rb == NULL || ngx_http_kafka_body_shared(ctx)) {
+    if (rb == NULL || !ngx_http_kafka_body_heavy(rb, r->pool)
+        || ngx_http_kafka_body_shared(ctx))
+    {
         return;
     }
 
     if (rb->buf) {
-        /* a small one is part of a larger block, the head's is no block */
         (void) ngx_pfree(r->pool, rb->buf->start);
+        rb->buf = NULL;
     }
 
-    rb->buf = NULL;
-    rb->bufs = NULL;
-
-    if (rb->temp_file && rb->temp_file->file.fd != NGX_INVALID_FILE) {
+    if (rb->temp_file) {
         ngx_pool_run_cleanup_file(r->pool, rb->temp_file->file.fd);
-        rb->temp_file->file.fd = NGX_INVALID_FILE;
+        rb->temp_file = NULL;
     }
+
+    rb->bufs = NULL;
 }
 
 
@@ -187,27 +204,24 @@ ngx_http_kafka_body_shared(ngx_http_kafka_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_kafka_answer(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
-    ngx_str_t *type, ngx_str_t *body)
+ngx_http_kafka_keep_text(ngx_http_kafka_ctx_t *ctx, ngx_str_t *text)
 {
-    ngx_str_t            text;
-    ngx_http_request_t  *r;
+    u_char      *p;
+    ngx_pool_t  *pool;
 
-    r = ctx->request;
+    pool = ctx->request->pool;
 
-    text.len = body->len;
-    text.data = ngx_pnalloc(r->pool, body->len);
-    if (text.data == NULL) {
+    p = ngx_pnalloc(pool, text->len);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(text.data, body->data, body->len);
+    ngx_memcpy(p, text->data, text->len);
 
-    /* a large block is larger than its text */
-    (void) ngx_pfree(r->pool, body->data);
+    /* where it lay was taken large enough for the longest */
+    (void) ngx_pfree(pool, text->data);
 
-    ngx_http_kafka_free_records(ctx);
-    ngx_http_kafka_free_body(ctx);
+    text->data = p;
 
-    return ngx_http_kafka_send(r, status, type, &text);
+    return NGX_OK;
 }

@@ -15,33 +15,45 @@
 ngx_uint_t ngx_http_kafka_body_wanted(ngx_cycle_t *cycle);
 
 /*
+ * ctx->heavy: whether a request has what is worth freeing before it ends.  A
+ * body that came with the head lies there, a small buffer in a pool's block.
+ */
+#define ngx_http_kafka_body_heavy(rb, pool)                                   \
+    ((rb)->temp_file                                                          \
+     || ((rb)->buf && (rb)->buf->end - (rb)->buf->start                       \
+                      > (ssize_t) (pool)->max))
+
+/*
  * From now on ctx->copy is freed with the request, at the latest.  To be
- * called before ctx->copy is set; NGX_ERROR without memory.
+ * called before it is set; NGX_ERROR without memory.
  */
 ngx_int_t ngx_http_kafka_own(ngx_http_kafka_ctx_t *ctx);
 
 /*
- * Gives the records of a body a pool of their own, ctx->pool, where they may
- * need more than a block of the request's.  NGX_DECLINED with a problem
- * without memory.
+ * Gives the records of a body a pool of their own, ctx->pool, if they may need
+ * more than a block of the request's.  NGX_DECLINED with a problem without
+ * memory.
  */
 ngx_int_t ngx_http_kafka_own_pool(ngx_http_kafka_ctx_t *ctx);
 
-/* The records are handed over: frees the messages and the copied body. */
+/*
+ * The records are handed over: frees the messages and the body, but not what
+ * an error_page may still want.
+ */
 void ngx_http_kafka_free_messages(ngx_http_kafka_ctx_t *ctx);
 
 /* The answer is written: frees what is left of the records. */
 void ngx_http_kafka_free_records(ngx_http_kafka_ctx_t *ctx);
 
-/* Frees nginx's buffers and file of the body, unless others may want it. */
-void ngx_http_kafka_free_body(ngx_http_kafka_ctx_t *ctx);
+/* And nginx's buffer and file of the body, unless others may want it. */
+void ngx_http_kafka_free_all(ngx_http_kafka_ctx_t *ctx);
 
 /*
- * Sends an answer with a copy of "body", which may be empty, when all else is
- * freed.  Returns what finalizes the request.
+ * Copies the text of an answer to the request's pool, in its exact size: a
+ * client may not read it for long.  NGX_ERROR without memory.
  */
-ngx_int_t ngx_http_kafka_answer(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
-    ngx_str_t *type, ngx_str_t *body);
+ngx_int_t ngx_http_kafka_keep_text(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *text);
 
 
 #endif

@@ -171,6 +171,7 @@ struct ngx_http_kafka_ctx_s {
     unsigned                    suspended:1;
     unsigned                    owns:1;     /* "copy" ends with the request */
     unsigned                    own_pool:1;
+    unsigned                    heavy:1;    /* has more than its pool */
 };
 
 

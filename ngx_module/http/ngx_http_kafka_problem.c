@@ -55,13 +55,15 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
     }
 
     if (ngx_http_kafka_problem_json(r->pool, &ctx->problem, results, &body)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_kafka_keep_text(ctx, &body) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_kafka_answer(ctx, status, &ngx_http_kafka_problem_type,
-                                 &body);
+    ngx_http_kafka_free_all(ctx);
+
+    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_type, &body);
 }
 
 

@@ -10,6 +10,9 @@
 
 #define NGX_HTTP_KAFKA_MULTI_STATUS  207     /* RFC 4918, section 13 */
 
+/* bytes of the answer to a single record without its topic */
+#define NGX_HTTP_KAFKA_KEPT_MAX      192
+
 /* bytes of a result without its texts */
 #define NGX_HTTP_KAFKA_RESULT_MAX    384
 
@@ -101,7 +104,7 @@ ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
 static ngx_int_t
 ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 {
-    u_char                  buf[512], *p;
+    u_char                 *p;
     ngx_str_t               body, *topic;
     ngx_http_kafka_item_t  *item;
 
@@ -114,7 +117,13 @@ ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 
     /* a topic's name needs no escaping */
 
-    p = buf;
+    body.data = ngx_pnalloc(ctx->request->pool,
+                            NGX_HTTP_KAFKA_KEPT_MAX + topic->len);
+    if (body.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = body.data;
 
     ngx_http_kafka_add(p, "{\"topic\":\"");
     p = ngx_cpymem(p, topic->data, topic->len);
@@ -134,8 +143,7 @@ ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 
     ngx_http_kafka_add(p, "}\n");
 
-    body.data = buf;
-    body.len = p - buf;
+    body.len = p - body.data;
 
     return ngx_http_kafka_success(ctx, status, &body);
 }
@@ -156,7 +164,7 @@ ngx_http_kafka_reply_batch(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
     body.len = sizeof("{\"topic\":\"\",}\n") - 1 + ctx->topic->name.len
                + results.len;
 
-    body.data = ngx_pnalloc(ctx->pool, body.len);
+    body.data = ngx_pnalloc(ctx->request->pool, body.len);
     if (body.data == NULL) {
         return NGX_ERROR;
     }
@@ -262,13 +270,18 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
                               ? NGX_HTTP_KAFKA_COUNT_QUEUED
                               : NGX_HTTP_KAFKA_COUNT_PARTLY);
 
-    if (ctx->conf->response == NULL) {
-        return ngx_http_kafka_answer(ctx, status, &ngx_http_kafka_json_type,
-                                     body);
+    if (ctx->conf->response
+        && ngx_http_complex_value(r, ctx->conf->response, &fixed) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    if (ngx_http_complex_value(r, ctx->conf->response, &fixed) != NGX_OK) {
-        return NGX_ERROR;
+    if (ctx->heavy) {
+        ngx_http_kafka_free_all(ctx);
+    }
+
+    if (ctx->conf->response == NULL) {
+        return ngx_http_kafka_send(r, status, &ngx_http_kafka_json_type, body);
     }
 
     /* "default_type" may say another one; nginx's own default is text/plain */
@@ -282,7 +295,7 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
         type = &ngx_http_kafka_json_type;
     }
 
-    return ngx_http_kafka_answer(ctx, status, type, &fixed);
+    return ngx_http_kafka_send(r, status, type, &fixed);
 }
 
 

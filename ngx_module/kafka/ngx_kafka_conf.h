@@ -32,7 +32,7 @@ typedef struct {
 } ngx_kafka_property_t;
 
 
-/* In shared memory, one for each topic and configuration. */
+/* In shared memory, one for each topic and configuration; 16 words. */
 typedef struct {
     ngx_atomic_t         exists;
     ngx_atomic_t         made;      /* when it was made here, ms, or 0 */
@@ -46,10 +46,10 @@ typedef struct {
     ngx_atomic_t         asked;     /* when they were asked for, ms, or 0 */
     ngx_atomic_t         wanted;    /* ask again, a broker refused a record */
     ngx_atomic_t         refused;   /* they may not be read */
-    ngx_atomic_t         partitions;    /* 0: not known */
     ngx_atomic_t         replication;   /* replicas, 0: not known */
     ngx_atomic_t         in_sync;   /* min.insync.replicas, 0: not known */
-    ngx_atomic_t         unclean;   /* leader elections are enabled */
+    volatile uint32_t    unclean;   /* leader elections are enabled */
+    volatile uint32_t    partitions;    /* 0: not known */
     ngx_atomic_t         weak;      /* why a 200 promises less, as logged */
     ngx_atomic_t         looked;    /* of topic 0: when the metadata was, ms */
 } ngx_kafka_topic_state_t;

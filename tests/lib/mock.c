@@ -2,7 +2,7 @@
  * librdkafka's mock cluster as a program, for answers that a real broker
  * cannot be made to give.
  *
- *   mock TOPIC     one broker with that topic; prints its address
+ *   mock TOPIC [PARTITIONS]    one broker with that topic; prints its address
  *
  * Each line on its input, "CODE COUNT", makes the next COUNT Produce requests
  * fail with that error and is answered "ok".  It ends with its input.
@@ -11,6 +11,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 
 #define PRODUCE  0      /* ApiKey */
@@ -41,20 +42,22 @@ int
 main(int argc, char **argv)
 {
     char                      errstr[256];
-    int                       status;
+    int                       partitions, status;
     rd_kafka_t               *rk;
     rd_kafka_mock_cluster_t  *cluster;
 
-    if (argc != 2) {
-        (void) fprintf(stderr, "usage: mock TOPIC\n");
+    if (argc < 2) {
+        (void) fprintf(stderr, "usage: mock TOPIC [PARTITIONS]\n");
         return 2;
     }
+
+    partitions = argc > 2 ? atoi(argv[2]) : 1;
 
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, errstr, sizeof(errstr));
     cluster = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
 
     if (cluster == NULL
-        || rd_kafka_mock_topic_create(cluster, argv[1], 1, 1)
+        || rd_kafka_mock_topic_create(cluster, argv[1], partitions, 1)
            != RD_KAFKA_RESP_ERR_NO_ERROR)
     {
         (void) fprintf(stderr, "could not start a cluster\n");

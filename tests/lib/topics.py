@@ -8,7 +8,7 @@ import uuid
 
 import confluent_kafka
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from tests.lib.env import wait_for
 
@@ -89,6 +89,12 @@ class Topics:
             if problem.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
         self._wait(name, 0)
+
+    def add_partitions(self, name, count):
+        """Until there are "count" of them."""
+        self.admin.create_partitions([NewPartitions(name, count)])[
+            name].result(20)
+        self._wait(name, count)
 
     def partitions(self, name):
         """How many there are; 0: no such topic."""

@@ -1,6 +1,8 @@
 """topic ... create: made as declared, by one worker, before any handle."""
 
 import re
+import subprocess
+import threading
 import time
 
 from tests.lib.env import BUILD, loops, wait_for
@@ -18,6 +20,35 @@ CREATE = """
             kafka_topic %%TOPIC%%;
         }
         location = /ready { kafka_ready; }
+        location = /status { kafka_status json; }
+    }
+"""
+
+SLOW = """
+    kafka_producer main {
+        brokers  %%KAFKA%%;
+        timeout  1s;
+        property linger.ms 400;
+        topic    %%TOPIC%% partitions=1 replication=1 create;
+        topic    %%OTHER%%;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        kafka_timeout 20s;
+        location = / {
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+        }
+        location = /queued {
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+            kafka_ack   queued;
+        }
+        location = /other {
+            kafka_pass  main;
+            kafka_topic %%OTHER%%;
+        }
+        location = /status { kafka_status json; }
     }
 """
 
@@ -79,6 +110,61 @@ def test_what_a_broker_says_is_one_line_of_the_log(nginx, topics):
     assert line[0].endswith(
         ': no 2026/11/30 [crit] forged?[31m???? \u00fc; lower "replication" or '
         "start more brokers")
+
+
+def test_partitions_that_were_added_are_seen(nginx, topics):
+    name = topics.create(partitions=2)
+    server = nginx(CREATE, TOPIC=name, COUNT=4)
+    wait_for(lambda: server.get("/ready").status == 503
+             and "partitions" in server.get("/ready").json["reason"], 10,
+             "too few")
+    topics.add_partitions(name, 4)
+    wait_for(lambda: server.get("/ready").status == 200, 15, "ready")
+    assert server.log().count("fewer than the 4 declared") == 1
+
+
+def test_a_broker_of_more_than_a_thousand_partitions(nginx):
+    """More than the members that a JSON object may have.  Of a mock cluster,
+    as a broker takes long to make them."""
+    with subprocess.Popen([BUILD / "test/mock", "many", "1100"], text=True,
+                          stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as mock:
+        server = nginx(CREATE.replace("create", ""), TOPIC="many", COUNT=1100,
+                       KAFKA=mock.stdout.readline().strip())
+        assert server.post("/", b"x").status == 200
+        wait_for(lambda: server.get("/ready").status == 200, 10, "ready")
+        brokers = wait_for(lambda: server.get("/status").json["producers"][0][
+            "brokers"], 10, "the broker")
+        assert [broker["up"] for broker in brokers] == [1]
+        assert "fewer than" not in server.log()
+        server.stop()
+        mock.stdin.close()
+
+
+def test_a_long_creation_makes_nobody_late(nginx, own_kafka, own_topics):
+    """The broker stands still for longer than "timeout" before it makes the
+    topic: what waits for it is tried for all of "timeout" then."""
+    name, other = own_topics.name(), own_topics.create()
+    own_kafka.pause()
+    server = nginx(SLOW, TOPIC=name, OTHER=other, KAFKA=own_kafka.bootstrap)
+    answers = []
+    clients = [threading.Thread(target=lambda: answers.append(
+        server.post("/", b"waited", timeout=30))) for _ in range(3)]
+    for client in clients:
+        client.start()
+    wait_for(lambda: server.get("/status").json["in_flight"] == 3, 10,
+             "records wait")
+    end = time.monotonic() + 2
+    wait_for(lambda: time.monotonic() > end, 5, "twice the time-out")
+    own_kafka.resume()
+    for client in clients:
+        client.join()
+    assert [answer.status for answer in answers] == [200] * 3, answers
+    assert server.post("/other", b"x").status == 200
+    rebuilds = server.get("/status").json["producers"][0]["rebuilds"]
+    assert rebuilds["timeout"] == 0
+    assert [record.value for record in own_topics.records(name)] \
+        == [b"waited"] * 3
 
 
 def test_a_topic_that_is_not_created_is_not_made_by_the_way(nginx, topics):
