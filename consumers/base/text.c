@@ -88,37 +88,6 @@ text_add_json(buf_t *buf, const char *s, size_t len)
 
 
 char *
-text_escape(char *dst, size_t size, const char *src, size_t len)
-{
-    char           *p;
-    size_t          i;
-    unsigned char   c;
-
-    for (i = 0, p = dst; i < len; i++) {
-        c = (unsigned char) src[i];
-
-        if ((size_t) (p - dst) + 8 > size) {
-            memcpy(p, "...", 3);
-            p += 3;
-            break;
-        }
-
-        if (c < 0x20 || c == 0x7f || c == '\\') {
-            memcpy(p, "\\x", 2);
-            p = text_put_hex(p + 2, &c, 1);
-
-        } else {
-            *p++ = (char) c;
-        }
-    }
-
-    *p = '\0';
-
-    return dst;
-}
-
-
-char *
 text_put_hex(char *p, const void *bytes, size_t len)
 {
     size_t                i;

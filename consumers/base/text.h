@@ -20,12 +20,7 @@ bool text_is_utf8(const char *s, size_t len);
 /* Appends the inside of a JSON string (RFC 8259, section 7) for UTF-8. */
 void text_add_json(buf_t *buf, const char *s, size_t len);
 
-/*
- * Copies "len" bytes of a client's or a server's text for a line of log into
- * "dst" of "size" bytes: control characters and backslashes become \xHH, and
- * "..." ends a text that does not fit.  Returns dst.
- */
-char *text_escape(char *dst, size_t size, const char *src, size_t len);
+
 
 /* Writes two lower-case hexadecimal digits a byte; returns behind them. */
 char *text_put_hex(char *p, const void *bytes, size_t len);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "postgres/pg_impl.h"
 
 
@@ -106,15 +105,13 @@ pg_close(pg_t *pg)
 static void
 pg_on_notice(void *data, const PGresult *res)
 {
-    char         text[256];
     const char  *message;
 
     (void) data;
 
     message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     if (message) {
-        log_debug("PostgreSQL: %s", text_escape(text, sizeof(text), message,
-                                                strlen(message)));
+        log_debug("PostgreSQL: %s", message);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "conf/units.h"
 #include "tools/options.h"
 #include "tools/report.h"
@@ -136,17 +137,8 @@ options_set(const option_t *option, void *value, const char *text)
 int
 options_number(const char *s, int64_t *n)
 {
-    size_t  len;
-
-    len = strspn(s, "0123456789");
-
-    if (len == 0 || len > 18 || s[len] != '\0') {
-        return -1;
-    }
-
-    *n = strtoll(s, NULL, 10);
-
-    return 0;
+    return s[0] != '-'
+           && text_get_int(s, strlen(s), sizeof(int64_t), n) == 0 ? 0 : -1;
 }
 
 

@@ -49,7 +49,7 @@ typedef struct {
 int options_read(const options_t tables[2], bool first, int argc,
     char **argv);
 
-/* A whole number without a sign, of at most 18 digits.  Returns 0 or -1. */
+/* A whole number without a sign, within a bigint.  Returns 0 or -1. */
 int options_number(const char *s, int64_t *n);
 
 /* An RFC 3339 time in ms since 1970.  Returns 0, or -1 after an error line. */
