@@ -20,8 +20,6 @@ bool text_is_utf8(const char *s, size_t len);
 /* Appends the inside of a JSON string (RFC 8259, section 7) for UTF-8. */
 void text_add_json(buf_t *buf, const char *s, size_t len);
 
-
-
 /* Writes two lower-case hexadecimal digits a byte; returns behind them. */
 char *text_put_hex(char *p, const void *bytes, size_t len);
 

@@ -11,8 +11,7 @@
 static void daemon_found(daemon_t *d, const lookup_result_t *result);
 static void daemon_on_prepared(void *data, const outcome_t *outcome);
 static void daemon_on_claimed(void *data, const outcome_t *outcome);
-static void daemon_on_stored(void *data, batch_t *batch,
-    const outcome_t *outcome);
+static void daemon_on_stored(void *data, const outcome_t *outcome);
 static void daemon_on_pruned(void *data, const outcome_t *outcome);
 
 
@@ -231,12 +230,14 @@ daemon_store(daemon_t *d)
 
 
 static void
-daemon_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
+daemon_on_stored(void *data, const outcome_t *outcome)
 {
     size_t               i, j, n;
     daemon_t            *d = data;
+    const batch_t       *batch;
     source_partition_t  *p;
 
+    batch = d->storing;
     d->work = DAEMON_IDLE;
 
     if (outcome->action != SQLSTATE_OK) {

@@ -180,7 +180,7 @@ sink_clock(void)
 
 
 void
-sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
+sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     void *data)
 {
     sink->pg = pg;
@@ -385,7 +385,6 @@ sink_on_rolled_back(sink_t *sink, const pg_reply_t *reply)
 static sink_state_t
 sink_hand_back(sink_t *sink)
 {
-    batch_t          *batch;
     const outcome_t  *outcome;
 
     outcome = &sink->outcome;
@@ -398,9 +397,8 @@ sink_hand_back(sink_t *sink)
                   outcome->reason);
     }
 
-    batch = sink->batch;
     sink->batch = NULL;
-    sink->done(sink->data, batch, outcome);
+    sink->done(sink->data, outcome);
 
     return SINK_WAIT;
 }

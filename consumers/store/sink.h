@@ -24,20 +24,13 @@ typedef struct {
 
     /* seconds that the last stored batch took: */
     double    copy;      /* from BEGIN until its rows were copied */
-    double    commit;    /* its last string */
+    double    commit;    /* its last query, which has COMMIT */
 } sink_figures_t;
 
-/*
- * SQLSTATE_OK: the batch is committed.  SQLSTATE_RECONNECT: only the stored
- * offsets tell whether it is.  Else nothing of it is.
- */
-typedef void (*sink_done_pt)(void *data, batch_t *batch,
-    const outcome_t *outcome);
 
 /*
- * How a transaction ends that moves no offsets: "commit" appends its last
- * string, which ends with COMMIT.  Dead letters, retries and "hold_above" are
- * then the caller's.
+ * The end of a transaction without offsets: "commit" appends it, COMMIT too.
+ * Dead letters, retries and "hold_above" are then the caller's.
  */
 typedef struct {
     void  (*commit)(void *data, const batch_t *batch, buf_t *sql);
@@ -62,9 +55,11 @@ int sink_prepare(sink_t *sink, targets_t *targets);
 
 /*
  * Stores a batch with at least one record and calls "done" once; the batch
- * must stay until then.  "pg" must be idle.
+ * must stay until then.  SQLSTATE_OK: it is committed.  SQLSTATE_RECONNECT:
+ * only the stored offsets tell whether it is.  Else nothing of it is.  "pg"
+ * must be idle.
  */
-void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, sink_done_pt done,
+void sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     void *data);
 
 const sink_figures_t *sink_figures(const sink_t *sink);

@@ -56,7 +56,7 @@ struct sink_s {
     pg_done_pt      reply;         /* of every query */
     pg_t           *pg;
     batch_t        *batch;
-    sink_done_pt    done;
+    outcome_pt      done;
     void           *data;
     outcome_t       outcome;
     double          began;         /* s, monotonic, of what is timed now */

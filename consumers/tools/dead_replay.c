@@ -72,9 +72,7 @@ static void replay_commit(void *data, const batch_t *batch, buf_t *sql);
 static int replay_wait(dead_replay_t *r);
 static void replay_on_ready(void *data, const char *error,
     const char *sqlstate);
-static void replay_on_prepared(void *data, const outcome_t *outcome);
-static void replay_on_stored(void *data, batch_t *batch,
-    const outcome_t *outcome);
+static void replay_on_ended(void *data, const outcome_t *outcome);
 
 
 int
@@ -146,7 +144,7 @@ replay_open(dead_replay_t *r)
 
     if (replay_wait(r) == SQLSTATE_OK) {
         r->waiting = true;
-        targets_prepare(r->targets, r->pg, replay_on_prepared, r);
+        targets_prepare(r->targets, r->pg, replay_on_ended, r);
     }
 
     if (replay_wait(r) != SQLSTATE_OK) {
@@ -323,7 +321,7 @@ replay_store(dead_replay_t *r)
     for (tries = 0; tries < REPLAY_TRIES; tries++) {
 
         r->waiting = true;
-        sink_store(r->sink, r->pg, &r->batch, replay_on_stored, r);
+        sink_store(r->sink, r->pg, &r->batch, replay_on_ended, r);
 
         if (replay_wait(r) == SQLSTATE_OK) {
             replay_account(r);
@@ -430,25 +428,17 @@ replay_on_ready(void *data, const char *error, const char *sqlstate)
 {
     (void) sqlstate;
 
-    sqlstate_end(replay_on_prepared, data,
+    sqlstate_end(replay_on_ended, data,
                  error ? SQLSTATE_RECONNECT : SQLSTATE_OK,
                  error ? error : "");
 }
 
 
 static void
-replay_on_prepared(void *data, const outcome_t *outcome)
+replay_on_ended(void *data, const outcome_t *outcome)
 {
     dead_replay_t  *r = data;
 
     r->waiting = false;
     r->outcome = *outcome;
-}
-
-
-static void
-replay_on_stored(void *data, batch_t *batch, const outcome_t *outcome)
-{
-    (void) batch;
-    replay_on_prepared(data, outcome);
 }
