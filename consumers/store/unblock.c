@@ -17,14 +17,13 @@
 
 
 struct unblock_s {
-    const conf_t  *conf;
-    offsets_t     *offsets;
-    const char    *name;
-    pg_t          *pg;
-    buf_t          sql;
-    bool           claiming;
-    int64_t        next;       /* ms, of the next attempt */
-    uint64_t       count;
+    offsets_t   *offsets;
+    const char  *name;
+    pg_t        *pg;
+    buf_t        sql;
+    bool         claiming;
+    int64_t      next;       /* ms, of the next attempt */
+    uint64_t     count;
 };
 
 
@@ -43,7 +42,6 @@ unblock_create(const conf_t *conf, offsets_t *offsets, const char *name)
         return NULL;
     }
 
-    unblock->conf = conf;
     unblock->offsets = offsets;
     unblock->name = name;
     unblock->pg = pg_create(conf->postgres, "sluice:unblock",
