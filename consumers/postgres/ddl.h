@@ -16,6 +16,10 @@
  */
 const char *ddl_own_tables(void);
 
+/* What these begin and end with. */
+#define DDL_BEGIN   "BEGIN;\n"
+#define DDL_COMMIT  "COMMIT;\n"
+
 /* The type of a column that names none, in a table to be created. */
 const char *ddl_type(const conf_column_t *column);
 

@@ -42,7 +42,7 @@
  * repeated, so daemons of version N-1 continue meanwhile.
  */
 static const char  ddl_text[] =
-    "BEGIN;\n"
+    DDL_BEGIN
     "SET LOCAL lock_timeout='10s';\n"
     "SELECT pg_advisory_xact_lock(7306367246437938);\n"
     "CREATE SCHEMA IF NOT EXISTS sluice;\n"
@@ -227,7 +227,7 @@ static const char  ddl_text[] =
     "INSERT INTO sluice.meta (version) VALUES (3) ON CONFLICT (only_one)"
     " DO UPDATE SET version=EXCLUDED.version"
     " WHERE meta.version < EXCLUDED.version;\n"
-    "COMMIT;\n";
+    DDL_COMMIT;
 
 
 const char *

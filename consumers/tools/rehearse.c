@@ -19,6 +19,7 @@
 #define REHEARSE_PARTITION  (-1)    /* none of a topic's */
 
 
+static int rehearse_last(tool_t *tool, const char *what, buf_t *sql);
 static int rehearse_sql(tool_t *tool, const char *what, const buf_t *sql,
     bool tuples);
 static void rehearse_hold(const tool_t *tool, const char *what,
@@ -41,14 +42,14 @@ rehearse_begin(tool_t *tool)
     memset(&sql, 0, sizeof(buf_t));
     sql_begin(&sql);
 
-    return rehearse_sql(tool, "could not begin", &sql, false);
+    return rehearse_last(tool, "could not begin", &sql);
 }
 
 
-/* Runs a string of which at most one statement is a COPY; frees "sql". */
+/* Runs "sql" and frees it. */
 
 static int
-rehearse_own_sql(tool_t *tool, const char *what, buf_t *sql)
+rehearse_last(tool_t *tool, const char *what, buf_t *sql)
 {
     int  rc;
 
@@ -59,7 +60,10 @@ rehearse_own_sql(tool_t *tool, const char *what, buf_t *sql)
 }
 
 
-/* The COPY gets no row: nothing, or the header of "tuples". */
+/*
+ * Runs a string of which at most one statement is a COPY.  That gets no row:
+ * nothing, or the header of "tuples".
+ */
 
 static int
 rehearse_sql(tool_t *tool, const char *what, const buf_t *sql, bool tuples)
@@ -212,7 +216,7 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
         printf("table          \"%s\" would be created: %s\n", conf->table,
                buf_failed(&sql) ? "" : sql.data);
 
-        return rehearse_own_sql(tool, "could not create the table", &sql);
+        return rehearse_last(tool, "could not create the table", &sql);
     }
 
     for (i = 0; there && conf->evolve == CONF_EVOLVE_ADD
@@ -226,9 +230,9 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
         }
     }
 
-    return sql.len ? rehearse_own_sql(tool, "could not add what the table "
-                                      "lacks", &sql)
-                   : 1;
+    return sql.len == 0
+           ? 1 : rehearse_last(tool, "could not add what the table lacks",
+                               &sql);
 }
 
 
@@ -409,8 +413,6 @@ rehearse_schema(tool_t *tool)
     PGresult    *res;
     const char  *text, *state;
 
-    static const char  begin[] = "BEGIN;", end[] = "COMMIT";
-
     version = tool_number(tool_query(tool, "SELECT count(to_regclass("
                                      "'sluice.meta')) * count(to_regclass("
                                      "'sluice.dead_letters'))"));
@@ -440,13 +442,12 @@ rehearse_schema(tool_t *tool)
     }
 
     memset(&sql, 0, sizeof(buf_t));
-    text = ddl_own_tables() + sizeof(begin) - 1;
+    text = ddl_own_tables() + sizeof(DDL_BEGIN) - 1;
     buf_addf(&sql, "SAVEPOINT sluice;");
-    buf_add(&sql, text, strlen(text) - (sizeof(end) - 1));
+    buf_add(&sql, text, strlen(text) - (sizeof(DDL_COMMIT) - 1));
 
     if (version == 0) {
-        return rehearse_own_sql(tool, "could not create sluice's tables",
-                                &sql);
+        return rehearse_last(tool, "could not create sluice's tables", &sql);
     }
 
     res = buf_failed(&sql) ? NULL : PQexec(tool->conn, sql.data);
