@@ -142,7 +142,7 @@ ngx_http_kafka_options(ngx_http_kafka_ctx_t *ctx)
 
     r = ctx->request;
 
-    ngx_http_kafka_final(r);
+    ngx_http_kafka_end_expect(r);
 
     rc = ngx_http_discard_request_body(r);
 

@@ -127,7 +127,7 @@ ngx_http_kafka_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 
 
 void
-ngx_http_kafka_final(ngx_http_request_t *r)
+ngx_http_kafka_end_expect(ngx_http_request_t *r)
 {
     if (!r->expect_tested && r->headers_in.expect && r->request_body == NULL) {
         r->expect_tested = 1;
@@ -148,7 +148,7 @@ ngx_http_kafka_send(ngx_http_request_t *r, ngx_uint_t status,
                    "kafka answered: %ui", status);
 
     if (r->request_body == NULL) {
-        ngx_http_kafka_final(r);
+        ngx_http_kafka_end_expect(r);
     }
 
     if (ngx_http_discard_request_body(r) != NGX_OK) {

@@ -56,7 +56,7 @@ ngx_int_t ngx_http_kafka_header(ngx_http_request_t *r, char *name,
  * 10.1.1).  Whether the body still comes is then not known, so the connection
  * takes no other request.  Does nothing once the body is read.
  */
-void ngx_http_kafka_final(ngx_http_request_t *r);
+void ngx_http_kafka_end_expect(ngx_http_request_t *r);
 
 /*
  * Sends an answer, whose body may be empty, else lives as long as the request;

@@ -46,7 +46,7 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
     if (ngx_http_kafka_intercepted(ctx, status)) {
 
         if (status < 500) {
-            ngx_http_kafka_final(r);
+            ngx_http_kafka_end_expect(r);
         }
 
         ngx_http_kafka_free_records(ctx);

@@ -37,6 +37,15 @@ EXPECT = """
             kafka_intercept_errors on;
             error_page   405 413 415 = @own;
         }
+        location = /denied {
+            deny         all;
+            error_page   403 = @own;
+            kafka_pass   main;
+        }
+        location = /denied-plainly {
+            deny         all;
+            kafka_pass   main;
+        }
         location @own {
             default_type text/plain;
             return 418   "own";
@@ -94,6 +103,18 @@ def test_a_refusal_comes_without_a_100_before(expecting, topics, topic, sent):
         with web.connect(expecting.port) as client:
             client.sendall(head(method, path, {**headers, **CHUNKED}))
             assert first(client) == (status, "close")
+    assert topics.count(topic) == 0
+
+
+def test_what_nginx_itself_refuses(expecting, topics, topic):
+    """Alike, but a "return" of its error_page sends a 100 first."""
+    for path, statuses in (("/denied-plainly", [403]), ("/denied", [100, 418])):
+        with web.connect(expecting.port) as client:
+            client.sendall(head("POST", path, {}, 10))
+            file = client.makefile("rb")
+            for status in statuses:
+                assert int(file.readline().split()[1]) == status
+                http.client.parse_headers(file)
     assert topics.count(topic) == 0
 
 
