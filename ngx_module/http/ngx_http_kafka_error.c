@@ -129,6 +129,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "No broker acknowledges records now",
       "Try again later." },
 
+    { "partition-down", 503, "no", 1,
+      "The partition, or all of the topic, does not acknowledge records now",
+      "Try again later; the error log names the partition." },
+
     { "topic-missing", 503, "no", 2,
       "The topic does not exist in Kafka",
       "Create the topic, or declare it with \"create\" and give nginx the "

@@ -13,10 +13,13 @@
 
 #define NGX_KAFKA_LOG_LINES  10     /* a second, client and kind */
 #define NGX_KAFKA_REPORTS    1000   /* a turn of the loop and client */
+#define NGX_KAFKA_STICKY     10     /* ms, librdkafka's default */
 
 
 static ngx_int_t ngx_kafka_client_new(ngx_kafka_client_t *client,
     size_t batch, char *errstr, size_t size);
+static ngx_int_t ngx_kafka_client_ways(ngx_kafka_client_t *client,
+    rd_kafka_conf_t *conf, char *errstr, size_t size);
 static ngx_int_t ngx_kafka_client_sizes(ngx_kafka_client_t *client,
     rd_kafka_conf_t *conf, size_t batch, char *errstr, size_t size);
 static rd_kafka_t *ngx_kafka_client_threads(rd_kafka_conf_t *conf,
@@ -45,7 +48,7 @@ static const uint64_t  ngx_kafka_one = 1;
 
 ngx_kafka_client_t *
 ngx_kafka_client_start(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch)
+    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone)
 {
     char                 errstr[512];
     size_t               n;
@@ -60,7 +63,8 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
         return NULL;
     }
 
-    client->handle = ngx_calloc(sizeof(ngx_kafka_handle_t), kp->log);
+    client->handle = ngx_calloc(sizeof(ngx_kafka_handle_t)
+                                + n * sizeof(ngx_kafka_spread_t), kp->log);
     if (client->handle == NULL) {
         ngx_free(client);
         return NULL;
@@ -70,7 +74,9 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
     client->calls = calls;
     client->topics = (rd_kafka_topic_t **) &client[1];
     client->heard = ngx_current_msec;
+    client->alone = alone;
     ngx_queue_init(&client->records);
+    ngx_queue_init(&client->stuck);
 
     if (ngx_kafka_client_new(client, batch, errstr, sizeof(errstr)) != NGX_OK)
     {
@@ -124,10 +130,12 @@ ngx_kafka_client_new(ngx_kafka_client_t *client, size_t batch, char *errstr,
     rd_kafka_conf_set_log_cb(conf, ngx_kafka_client_log);
     (void) rd_kafka_conf_interceptor_add_on_new(conf, "sluice",
                                                 ngx_kafka_client_on_new,
-                                                &kp->conf->gauges->sent);
+                                                &client->handle->sent);
     rd_kafka_conf_enable_sasl_queue(conf, 1);
 
-    if (ngx_kafka_client_sizes(client, conf, batch, errstr, size) == NGX_OK) {
+    if (ngx_kafka_client_sizes(client, conf, batch, errstr, size) == NGX_OK
+        && ngx_kafka_client_ways(client, conf, errstr, size) == NGX_OK)
+    {
         client->rk = ngx_kafka_client_threads(conf, errstr, size);
     }
 
@@ -182,6 +190,62 @@ ngx_kafka_client_sizes(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
 
     return rd_kafka_conf_set(conf, "batch.size", buf, errstr, size)
            == RD_KAFKA_CONF_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Records without a key stay in one partition as long as librdkafka would let
+ * them; it does not say which, so that it is not to choose.
+ */
+static ngx_int_t
+ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
+    char *errstr, size_t size)
+{
+    char        buf[32];
+    size_t      len;
+    ngx_int_t   sticky, linger;
+    ngx_uint_t  i;
+
+    static const char  *alone[][2] = {
+        { "batch.num.messages", "1" },
+        { "linger.ms", "0" },
+        { "max.in.flight", "1" }
+    };
+
+    len = sizeof(buf);
+    sticky = rd_kafka_conf_get(conf, "sticky.partitioning.linger.ms", buf,
+                               &len)
+             == RD_KAFKA_CONF_OK ? ngx_atoi((u_char *) buf, len - 1) : 0;
+
+    len = sizeof(buf);
+    linger = rd_kafka_conf_get(conf, "linger.ms", buf, &len)
+             == RD_KAFKA_CONF_OK ? ngx_atofp((u_char *) buf, len - 1, 3) : 0;
+
+    if (sticky == NGX_KAFKA_STICKY) {
+        /* not set; in us, as linger.ms may be a fraction */
+        sticky = linger * 2 / 1000;
+    }
+
+    for (i = 0; i < client->producer->conf->topics.nelts; i++) {
+        client->handle->spread[i].linger = ngx_max(sticky, 0);
+    }
+
+    if (rd_kafka_conf_set(conf, "sticky.partitioning.linger.ms", "0", errstr,
+                          size)
+        != RD_KAFKA_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; client->alone && i < sizeof(alone) / sizeof(alone[0]); i++) {
+        if (rd_kafka_conf_set(conf, alone[i][0], alone[i][1], errstr, size)
+            != RD_KAFKA_CONF_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -347,6 +411,21 @@ ngx_kafka_client_poll(ngx_kafka_client_t *client)
         client->calls->event(client, event);
         rd_kafka_event_destroy(event);
     }
+}
+
+
+ngx_msec_t
+ngx_kafka_client_age(ngx_queue_t *records)
+{
+    ngx_kafka_record_t  *rec;
+
+    if (ngx_queue_empty(records)) {
+        return 0;
+    }
+
+    rec = ngx_queue_data(ngx_queue_head(records), ngx_kafka_record_t, queue);
+
+    return ngx_current_msec - rec->taken;
 }
 
 

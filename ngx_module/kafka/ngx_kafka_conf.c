@@ -130,6 +130,8 @@ static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
     { "socket.connection.setup.timeout.ms", "3000" },
     { "socket.keepalive.enable", "true" },
     { "socket.nagle.disable", "true" },
+    /* else records of a topic that is absent wait longer than "timeout" */
+    { "topic.metadata.propagation.max.ms", "1000" },
     { "topic.metadata.refresh.fast.interval.ms", "100" },
     { NULL, NULL }
 };

@@ -97,10 +97,6 @@ typedef struct {
     ngx_atomic_t               in_flight;   /* requests that wait for them */
     ngx_atomic_t               up;          /* some broker is */
     ngx_atomic_t               leaving;     /* the worker is */
-    uint64_t                   sent;        /* ms, when the last Produce
-                                               request was; written by
-                                               librdkafka's threads, so that
-                                               it has to outlive them */
     ngx_kafka_broker_gauges_t  brokers[NGX_KAFKA_BROKERS_MAX];
 } ngx_kafka_gauges_t;
 

@@ -176,9 +176,12 @@ ngx_kafka_retry_after(ngx_kafka_producer_t *kp)
 }
 
 
-/* Some records must pass, or nobody would see the brokers come back. */
+/*
+ * Some records must pass, or nobody would see the brokers come back.  What
+ * does not acknowledge may be one topic, while others have no traffic.
+ */
 ngx_uint_t
-ngx_kafka_producer_probe(ngx_kafka_producer_t *kp)
+ngx_kafka_producer_probe(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 {
     if (kp->client->seen_up && !kp->client->up) {
         /*
@@ -188,7 +191,9 @@ ngx_kafka_producer_probe(ngx_kafka_producer_t *kp)
         return 0;
     }
 
-    if ((ngx_msec_int_t) (ngx_current_msec - kp->probe) < 0) {
+    if ((ngx_msec_int_t) (ngx_current_msec - kp->probe) < 0
+        && (kp->records == 0 || kp->lanes[topic].records))
+    {
         return 0;
     }
 

@@ -18,6 +18,7 @@
                                             queues, the allocator's part */
 #define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
 #define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
+#define NGX_KAFKA_LEAVING        4       /* clients being destroyed at once */
 
 
 typedef struct ngx_kafka_client_s  ngx_kafka_client_t;
@@ -40,6 +41,19 @@ typedef struct {
 } ngx_kafka_client_calls_t;
 
 
+/* How librdkafka spreads the records of a topic over its partitions. */
+typedef struct {
+    int32_t              (*partitioner)(const rd_kafka_topic_t *rkt,
+                               const void *key, size_t len, int32_t n,
+                               void *opaque, void *record);
+    ngx_uint_t             any;         /* a record without a key: anywhere */
+    int32_t                count;       /* partitions, 0: not known; atomic */
+    int32_t                sticky;      /* where those go for "linger" ms */
+    ngx_msec_t             since;
+    ngx_msec_t             linger;
+} ngx_kafka_spread_t;
+
+
 /* What threads of ours may know of a client; the last one frees it. */
 typedef struct {
     rd_kafka_t            *rk;
@@ -47,6 +61,9 @@ typedef struct {
     ngx_uint_t             looking;     /* unsigned  looking:1; */
     ngx_uint_t             seen;        /* by the thread, set last */
     const struct rd_kafka_metadata  *metadata;  /* NULL: failed */
+    uint64_t               sent;        /* ms, when the last Produce request
+                                           was; atomic, 0: none was */
+    ngx_kafka_spread_t     spread[1];   /* of each topic */
 } ngx_kafka_handle_t;
 
 
@@ -63,6 +80,7 @@ struct ngx_kafka_client_s {
     int                    writer;      /* what librdkafka writes to */
     rd_kafka_topic_t     **topics;      /* NULL until the topic exists */
     ngx_queue_t            records;     /* outstanding, oldest first */
+    ngx_queue_t            stuck;       /* likewise, of stalled lanes */
     size_t                 batch;       /* bytes of its largest */
     ngx_msec_t             heard;       /* time of the last report */
     ngx_msec_t             deadline;    /* of a retiring client */
@@ -72,8 +90,11 @@ struct ngx_kafka_client_s {
     ngx_uint_t             log_held;
     ngx_uint_t             turn;        /* reports it may still take, 0: all */
     ngx_uint_t             missed;      /* statistics without a connection */
+    unsigned               alone:1;     /* the side client: a record a batch */
+    unsigned               ready:1;     /* can produce at once */
     unsigned               fatal:1;
     unsigned               retiring:1;
+    unsigned               patient:1;   /* not purged while "records" go on */
     unsigned               purged:1;
     unsigned               seen_up:1;   /* was connected once */
     unsigned               up:1;        /* some broker is, by statistics */
@@ -90,15 +111,45 @@ struct ngx_kafka_record_s {
     size_t                 charge;      /* bytes */
     ngx_msec_t             taken;       /* when it was parked, or handed over
                                            to librdkafka */
-    ngx_uint_t             parked;      /* unsigned  parked:1; */
+    int32_t                partition;   /* -1: not known yet; atomic */
+    unsigned               parked:1;
+    unsigned               apart:1;     /* in the side client: */
+    unsigned               again:1;     /* refused once with its batch */
+    ngx_uint_t             probe;       /* or asks for this lane, + 1 */
 };
+
+
+/* A partition as this worker's records find it. */
+typedef struct {
+    ngx_msec_t             heard;       /* last answer of a broker, 0: none */
+    ngx_msec_t             wait;        /* until then none passes */
+    ngx_uint_t             probes;      /* under way */
+    int32_t                broker;      /* which kept the last, -1: none */
+    unsigned               stalled:1;   /* silent, while others are not */
+} ngx_kafka_lane_t;
+
+
+/* Those of a topic. */
+typedef struct {
+    ngx_kafka_lane_t      *lane;        /* of partition n: n + 1; 0: of records
+                                           whose partition is not known */
+    uint32_t               nlanes;
+    uint32_t               stalled;     /* how many are */
+    ngx_uint_t             records;     /* outstanding and parked */
+    int32_t                count;       /* partitions, 0: not known */
+} ngx_kafka_lanes_t;
 
 
 struct ngx_kafka_producer_s {
     ngx_kafka_conf_t      *conf;
     ngx_log_t             *log;
     ngx_kafka_client_t    *client;      /* NULL while it cannot start */
-    ngx_queue_t            clients;     /* that one, and retiring ones */
+    ngx_kafka_client_t    *next;        /* will follow it, or NULL */
+    ngx_kafka_client_t    *side;        /* for what must go alone, or NULL */
+    ngx_queue_t            clients;     /* those, and retiring ones */
+    ngx_kafka_lanes_t     *lanes;       /* of each topic */
+    ngx_uint_t             stalls;      /* lanes that are stalled */
+    ngx_uint_t             again;       /* records under way once more */
     ngx_queue_t            parked;      /* records that wait for a topic */
     ngx_queue_t            queue;       /* all producers of the worker */
     size_t                 charged;     /* bytes */
@@ -116,6 +167,8 @@ struct ngx_kafka_producer_s {
     ngx_event_t            tick;
     ngx_event_t            drain;
     ngx_msec_t             drain_timeout;
+    ngx_msec_t             acked;       /* when a record was kept, 0: none */
+    ngx_msec_t             lively;      /* when the last silence ended */
     ngx_msec_t             probe;       /* when the next may pass */
     ngx_msec_t             start;       /* when to try again */
     ngx_msec_t             create;      /* likewise */
@@ -160,10 +213,18 @@ void ngx_kafka_destroy_wait(ngx_msec_t timeout);
 
 /*
  * Starts a client of the producer, with batches of at most "batch" bytes, 0:
- * librdkafka's own.  NULL: logged.
+ * librdkafka's own; "alone": each record is a batch, and one is in flight a
+ * broker.  NULL: logged.
  */
 ngx_kafka_client_t *ngx_kafka_client_start(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch);
+    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone);
+
+/* Whether it has no outstanding record. */
+#define ngx_kafka_client_idle(client)                                         \
+    (ngx_queue_empty(&(client)->records) && ngx_queue_empty(&(client)->stuck))
+
+/* How old, ms, the oldest record of a client's queue is; 0: it is empty. */
+ngx_msec_t ngx_kafka_client_age(ngx_queue_t *records);
 
 /* Calls back for what waits in the client's queues. */
 void ngx_kafka_client_poll(ngx_kafka_client_t *client);
@@ -178,7 +239,21 @@ void ngx_kafka_client_free(ngx_kafka_client_t *client);
 void ngx_kafka_statistics(ngx_kafka_client_t *client, char *json, size_t len);
 
 
+/* ngx_kafka_spread.c: which partition librdkafka chooses, and who knows it */
+
+/* Sets the partitioner of a topic, which tells the record its partition. */
+void ngx_kafka_spread_set(ngx_kafka_client_t *client, ngx_uint_t topic,
+    rd_kafka_topic_conf_t *tconf);
+
+/* The partition of a record with this key, or -1: any, or not known. */
+int32_t ngx_kafka_spread_find(ngx_kafka_client_t *client, ngx_uint_t topic,
+    ngx_str_t *key);
+
+
 /* ngx_kafka_topic.c: topics that exist, or are created */
+
+/* Gives the client a handle of a topic that exists. */
+ngx_int_t ngx_kafka_topic_use(ngx_kafka_client_t *client, ngx_uint_t topic);
 
 /*
  * Asks for the creation of topics that do not exist.  Returns how many
@@ -276,6 +351,54 @@ ngx_kafka_fault_e ngx_kafka_rules_fault(ngx_kafka_producer_t *kp,
 ngx_uint_t ngx_kafka_rules_outgrown(ngx_kafka_client_t *client);
 
 
+/* ngx_kafka_lane.c: partitions that do not acknowledge while others do */
+
+/*
+ * Where a record of a topic with stalled lanes goes: the partition of its key,
+ * one that is not stalled if it may go anywhere, or -1 where librdkafka is to
+ * choose.  The same within one turn of the loop.
+ */
+int32_t ngx_kafka_lane_choose(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg);
+
+/* Whether records to this partition wait for it; with -1: of the topic. */
+ngx_uint_t ngx_kafka_lane_stalled(ngx_kafka_producer_t *kp, ngx_uint_t topic,
+    int32_t partition);
+
+/* Whether such a record is refused: another one asks already. */
+ngx_uint_t ngx_kafka_lane_closed(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg);
+
+/* The record of a stalled lane is the one that asks. */
+void ngx_kafka_lane_probe(ngx_kafka_record_t *rec);
+
+/* A probe has ended. */
+void ngx_kafka_lane_probed(ngx_kafka_record_t *rec);
+
+/* A broker kept the record ("kept"), or said why not: the lane goes on. */
+void ngx_kafka_lane_heard(ngx_kafka_record_t *rec,
+    const rd_kafka_message_t *rkm, ngx_uint_t kept);
+
+/* Whether the lane was heard in this turn, as most: reports come in batches. */
+#define ngx_kafka_lane_fresh(lanes, partition)                                \
+    ((ngx_uint_t) ((partition) + 1) < (lanes)->nlanes                         \
+     && (lanes)->lane[(partition) + 1].heard == ngx_current_msec              \
+     && (lanes)->stalled == 0)
+
+/* Whether another broker kept this partition's last record than now answers. */
+ngx_uint_t ngx_kafka_lane_moved(ngx_kafka_record_t *rec,
+    const rd_kafka_message_t *rkm);
+
+/* Whether some record was kept within half of "timeout". */
+ngx_uint_t ngx_kafka_lanes_lively(ngx_kafka_producer_t *kp);
+
+/*
+ * Finds lanes that are silent while others are not, and moves records of
+ * stalled lanes to client->stuck.
+ */
+void ngx_kafka_lanes_watch(ngx_kafka_client_t *client);
+
+
 /* ngx_kafka_health.c: whether records are likely to be kept */
 
 ngx_uint_t ngx_kafka_producer_down(ngx_kafka_producer_t *kp);
@@ -287,8 +410,12 @@ ngx_uint_t ngx_kafka_producer_overloaded(ngx_kafka_producer_t *kp);
 void ngx_kafka_producer_measure(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec);
 
-/* Whether a record may pass though brokers are down: one each 200 ms. */
-ngx_uint_t ngx_kafka_producer_probe(ngx_kafka_producer_t *kp);
+/*
+ * Whether a record may pass though brokers are down: one each 200 ms, and one
+ * of each topic that has none outstanding where others have.
+ */
+ngx_uint_t ngx_kafka_producer_probe(ngx_kafka_producer_t *kp,
+    ngx_uint_t topic);
 
 /* Logs a change between up and down. */
 void ngx_kafka_producer_note(ngx_kafka_producer_t *kp);
@@ -306,6 +433,19 @@ void ngx_kafka_report_record(ngx_kafka_client_t *client,
 
 /* From now on no request hears of its records. */
 void ngx_kafka_reports_silence(void);
+
+
+/* ngx_kafka_side.c: the client of records that must go alone */
+
+/* The client; started if there is none.  NULL: it could not be. */
+ngx_kafka_client_t *ngx_kafka_side(ngx_kafka_producer_t *kp);
+
+/*
+ * Produces a record once more, alone, that a broker refused with its whole
+ * batch.  NGX_OK: its report is still to come.  NGX_DECLINED: this one counts.
+ */
+ngx_int_t ngx_kafka_side_again(ngx_kafka_client_t *client,
+    const rd_kafka_message_t *rkm);
 
 
 /* ngx_kafka_produce.c: records taken, handed over, parked for their topic */

@@ -16,12 +16,14 @@ static void ngx_kafka_produce_refused(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_uint_t ngx_kafka_produce_batch(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
-static ngx_kafka_take_e ngx_kafka_produce_now(ngx_kafka_producer_t *kp,
+static ngx_kafka_take_e ngx_kafka_produce_apart(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
+static ngx_kafka_take_e ngx_kafka_produce_now(ngx_kafka_client_t *client,
+    ngx_kafka_record_t *rec, ngx_kafka_message_t *msg, int32_t partition);
 static ngx_kafka_take_e ngx_kafka_produce_code(rd_kafka_resp_err_t err);
 static rd_kafka_resp_err_t ngx_kafka_produce_headers(
     ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
-    ngx_kafka_message_t *msg);
+    ngx_kafka_message_t *msg, int32_t partition);
 static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec);
 
@@ -91,7 +93,9 @@ ngx_kafka_produce_check(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         return NGX_KAFKA_QUEUE_FULL;
     }
 
-    if (ngx_kafka_producer_down(kp) && !ngx_kafka_producer_probe(kp)) {
+    if (ngx_kafka_producer_down(kp)
+        && !ngx_kafka_producer_probe(kp, msg->topic))
+    {
         return NGX_KAFKA_BROKERS_DOWN;
     }
 
@@ -104,6 +108,12 @@ ngx_kafka_produce_check(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
             && kp->conf->states[msg[i].topic].error)
         {
             return NGX_KAFKA_TOPIC_MISSING;
+        }
+    }
+
+    for (i = 0; kp->stalls && i < n; i++) {
+        if (ngx_kafka_lane_closed(kp, &msg[i])) {
+            return NGX_KAFKA_PARTITION_DOWN;
         }
     }
 
@@ -165,11 +175,15 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         run = 1;
         rec = msg[i].record;
 
-        if (kp->client->topics[msg[i].topic]) {
-            rc = ngx_kafka_produce_now(kp, rec, &msg[i]);
+        if (kp->client->topics[msg[i].topic] == NULL) {
+            rc = ngx_kafka_produce_park(kp, rec);
+
+        } else if (kp->lanes[msg[i].topic].stalled) {
+            rc = ngx_kafka_produce_apart(kp, rec, &msg[i]);
 
         } else {
-            rc = ngx_kafka_produce_park(kp, rec);
+            rc = ngx_kafka_produce_now(kp->client, rec, &msg[i],
+                                       msg[i].partition);
         }
 
         if (rc != NGX_KAFKA_TAKEN) {
@@ -219,8 +233,8 @@ ngx_kafka_produce_refused(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 /*
  * The run of records that librdkafka's batch call takes: of one topic, and
  * without headers and timestamps, which it does not know, nor a partition, as
- * it leaks those of one that does not exist.  Returns 0 where such a run is no
- * longer than one.
+ * it leaks those of one that does not exist, and none of whose partitions is
+ * stalled.  Returns 0 where such a run is no longer than one.
  */
 static ngx_uint_t
 ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
@@ -233,7 +247,7 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     rkt = kp->client->topics[msg->topic];
 
-    if (rkt == NULL) {
+    if (rkt == NULL || kp->lanes[msg->topic].stalled) {
         return 0;
     }
 
@@ -284,19 +298,62 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 }
 
 
+/* A record of a topic with stalled partitions; one of those asks for them. */
 static ngx_kafka_take_e
-ngx_kafka_produce_now(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
+ngx_kafka_produce_apart(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
     ngx_kafka_message_t *msg)
 {
-    ngx_kafka_client_t  *client;
+    int32_t              partition;
+    ngx_uint_t           stalled;
+    ngx_kafka_take_e     rc;
+    ngx_kafka_client_t  *side;
 
-    client = kp->client;
+    partition = ngx_kafka_lane_choose(kp, msg);
+    stalled = ngx_kafka_lane_stalled(kp, msg->topic, partition);
+    rec->partition = partition;
+
+    if (msg->key.data) {
+        /* librdkafka knows best how many partitions there are */
+        partition = msg->partition;
+    }
+
+    if (!stalled) {
+        return ngx_kafka_produce_now(kp->client, rec, msg, partition);
+    }
+
+    side = kp->side || ngx_kafka_destroying() < NGX_KAFKA_LEAVING
+           ? ngx_kafka_side(kp) : NULL;
+
+    if (side == NULL || ngx_kafka_topic_use(side, msg->topic) != NGX_OK) {
+        return NGX_KAFKA_PARTITION_DOWN;
+    }
+
+    rc = ngx_kafka_produce_now(side, rec, msg, partition);
+
+    if (rc == NGX_KAFKA_TAKEN) {
+        ngx_log_debug3(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                       "kafka record %p asks for partition %D of topic %ui",
+                       rec, partition, msg->topic);
+        ngx_kafka_lane_probe(rec);
+    }
+
+    return rc;
+}
+
+
+static ngx_kafka_take_e
+ngx_kafka_produce_now(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
+    ngx_kafka_message_t *msg, int32_t partition)
+{
+    ngx_log_t  *log;
+
+    log = client->producer->log;
     msg->error = RD_KAFKA_RESP_ERR_NO_ERROR;
 
     if (msg->nheaders || msg->timestamp) {
-        msg->error = ngx_kafka_produce_headers(client, rec, msg);
+        msg->error = ngx_kafka_produce_headers(client, rec, msg, partition);
 
-    } else if (rd_kafka_produce(client->topics[msg->topic], msg->partition,
+    } else if (rd_kafka_produce(client->topics[msg->topic], partition,
                                 RD_KAFKA_MSG_F_COPY, msg->value.data,
                                 msg->value.len, msg->key.data, msg->key.len,
                                 rec)
@@ -305,7 +362,7 @@ ngx_kafka_produce_now(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
         msg->error = rd_kafka_last_error();
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, log, 0,
                    "kafka record %p produced, error:%d", rec, msg->error);
 
     if (msg->error == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -344,7 +401,7 @@ ngx_kafka_produce_code(rd_kafka_resp_err_t err)
 
 static rd_kafka_resp_err_t
 ngx_kafka_produce_headers(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
-    ngx_kafka_message_t *msg)
+    ngx_kafka_message_t *msg, int32_t partition)
 {
     ngx_uint_t            i;
     ngx_kafka_header_t   *h;
@@ -362,7 +419,7 @@ ngx_kafka_produce_headers(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
 
     err = rd_kafka_producev(client->rk,
                             RD_KAFKA_V_RKT(client->topics[msg->topic]),
-                            RD_KAFKA_V_PARTITION(msg->partition),
+                            RD_KAFKA_V_PARTITION(partition),
                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                             RD_KAFKA_V_VALUE(msg->value.data, msg->value.len),
                             RD_KAFKA_V_KEY(msg->key.data, msg->key.len),
@@ -427,7 +484,10 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
         /* brokers are not to blame for the wait */
         rec->taken = ngx_current_msec;
 
-        if (ngx_kafka_produce_now(kp, rec, &rec->msg) == NGX_KAFKA_TAKEN) {
+        if (ngx_kafka_produce_now(kp->client, rec, &rec->msg,
+                                  rec->msg.partition)
+            == NGX_KAFKA_TAKEN)
+        {
             ngx_free(rec->copy);
             rec->copy = NULL;
             continue;

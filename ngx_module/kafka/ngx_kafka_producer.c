@@ -8,7 +8,9 @@
 #define NGX_KAFKA_TICK_WAITING   20      /* ms, while something is under way */
 
 #define NGX_KAFKA_OVERDUE_WAIT   500     /* ms, for those under way */
-#define NGX_KAFKA_LEAVING        4       /* clients being destroyed at once */
+#define NGX_KAFKA_AHEAD          1000    /* ms, of a successor's start */
+#define NGX_KAFKA_TAKEOVER       300     /* ms, for a successor to connect */
+#define NGX_KAFKA_SIDE_IDLE      30000   /* ms */
 
 #define NGX_KAFKA_EXIT_FLUSH     500     /* ms, of a fast stop */
 #define NGX_KAFKA_EXIT_DESTROY   300     /* ms */
@@ -20,11 +22,20 @@ static void ngx_kafka_producer_wake(ngx_kafka_client_t *client,
     ngx_uint_t closing);
 static void ngx_kafka_producer_event(ngx_kafka_client_t *client,
     rd_kafka_event_t *event);
+static void ngx_kafka_producer_report(ngx_kafka_client_t *client,
+    const rd_kafka_message_t *rkm);
 static void ngx_kafka_producer_serve(ngx_kafka_client_t *client);
+static void ngx_kafka_producer_current(ngx_kafka_client_t *client);
 static void ngx_kafka_producer_retire(ngx_kafka_client_t *client,
     ngx_kafka_rebuilt_e reason, ngx_msec_t wait);
+static void ngx_kafka_producer_leave(ngx_kafka_client_t **client,
+    ngx_msec_t wait);
 static void ngx_kafka_producer_tick(ngx_event_t *ev);
+static ngx_uint_t ngx_kafka_producer_clients(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp);
+static ngx_uint_t ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp,
+    ngx_msec_t age);
+static void ngx_kafka_producer_side(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_drained(ngx_event_t *ev);
 static void ngx_kafka_producers_flush(void);
 
@@ -32,7 +43,7 @@ static void ngx_kafka_producers_flush(void);
 static const ngx_kafka_client_calls_t  ngx_kafka_producer_calls = {
     ngx_kafka_producer_wake,
     ngx_kafka_producer_event,
-    ngx_kafka_report,
+    ngx_kafka_producer_report,
     ngx_kafka_statistics
 };
 
@@ -54,6 +65,12 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 
     if (ngx_kafka_producers.next == NULL) {
         ngx_queue_init(&ngx_kafka_producers);
+    }
+
+    kp->lanes = ngx_pcalloc(cycle->pool,
+                            kcf->topics.nelts * sizeof(ngx_kafka_lanes_t));
+    if (kp->lanes == NULL) {
+        return NULL;
     }
 
     kp->conf = kcf;
@@ -87,6 +104,13 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 static void
 ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 {
+    if (kp->next) {
+        kp->client = kp->next;
+        kp->next = NULL;
+        ngx_kafka_producer_topics(kp->client);
+        return;
+    }
+
     if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0
         || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING)
     {
@@ -96,7 +120,8 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
     kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
 
     kp->client = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
-                                        ngx_kafka_rules_smallest(kp->conf));
+                                        ngx_kafka_rules_smallest(kp->conf),
+                                        0);
 
     if (kp->client) {
         ngx_kafka_producer_topics(kp->client);
@@ -140,37 +165,37 @@ ngx_kafka_producer_event(ngx_kafka_client_t *client, rd_kafka_event_t *event)
 }
 
 
+static void
+ngx_kafka_producer_report(ngx_kafka_client_t *client,
+    const rd_kafka_message_t *rkm)
+{
+    if (rkm->err && ngx_kafka_side_again(client, rkm) == NGX_OK) {
+        return;
+    }
+
+    ngx_kafka_report(client, rkm);
+}
+
+
 /* May replace or free the client. */
 static void
 ngx_kafka_producer_serve(ngx_kafka_client_t *client)
 {
-    ngx_msec_t  timeout;
-
-    timeout = client->producer->conf->timeout;
-
     ngx_kafka_client_poll(client);
 
     if (!client->retiring) {
-
-        if (client->fatal) {
-            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_FATAL,
-                                      timeout);
-
-        } else if (ngx_kafka_rules_outgrown(client)) {
-            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_LIMIT,
-                                      timeout);
-        }
-
+        ngx_kafka_producer_current(client);
         return;
     }
 
-    if (ngx_queue_empty(&client->records)) {
+    if (ngx_kafka_client_idle(client)) {
         ngx_kafka_client_free(client);
         return;
     }
 
     if (!client->purged
-        && (ngx_msec_int_t) (ngx_current_msec - client->deadline) >= 0)
+        && ((ngx_msec_int_t) (ngx_current_msec - client->deadline) >= 0
+            || (client->patient && ngx_queue_empty(&client->records))))
     {
         ngx_log_debug1(NGX_LOG_DEBUG_CORE, client->producer->log, 0,
                        "kafka client %p purged", client);
@@ -179,6 +204,48 @@ ngx_kafka_producer_serve(ngx_kafka_client_t *client)
         (void) rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE
                                           |RD_KAFKA_PURGE_F_INFLIGHT
                                           |RD_KAFKA_PURGE_F_NON_BLOCKING);
+    }
+}
+
+
+/* Whether a client that takes records has to end. */
+static void
+ngx_kafka_producer_current(ngx_kafka_client_t *client)
+{
+    ngx_msec_t             timeout;
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+    timeout = kp->conf->timeout;
+
+    if (client == kp->client) {
+
+        if (client->fatal) {
+            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_FATAL,
+                                      timeout);
+
+        } else if (ngx_kafka_rules_outgrown(client)) {
+
+            if (kp->next) {
+                /* its batches are as large */
+                ngx_kafka_producer_leave(&kp->next, 0);
+            }
+
+            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_LIMIT,
+                                      timeout);
+        }
+
+    } else if (client == kp->next) {
+
+        if (client->fatal) {
+            ngx_kafka_producer_leave(&kp->next, 0);
+        }
+
+    } else if (client->fatal
+               || (ngx_kafka_client_idle(client)
+                   && ngx_current_msec - client->heard > NGX_KAFKA_SIDE_IDLE))
+    {
+        ngx_kafka_producer_leave(&kp->side, timeout);
     }
 }
 
@@ -200,16 +267,23 @@ ngx_kafka_producer_retire(ngx_kafka_client_t *client,
 
     (void) ngx_atomic_fetch_add(&kp->conf->counts->rebuilds[reason], 1);
 
-    client->retiring = 1;
-    client->deadline = ngx_current_msec + wait;
-
-    kp->client = NULL;
+    ngx_kafka_producer_leave(&kp->client, wait);
     ngx_kafka_producer_restart(kp);
 
     if (kp->client) {
-        kp->client->seen_up = client->seen_up;
-        kp->client->up = client->up && !kp->stalled;
+        kp->client->seen_up |= client->seen_up;
+        kp->client->up |= client->up && !kp->stalled;
     }
+}
+
+
+/* It ends when it has no more records, which are purged after "wait" ms. */
+static void
+ngx_kafka_producer_leave(ngx_kafka_client_t **client, ngx_msec_t wait)
+{
+    (*client)->retiring = 1;
+    (*client)->deadline = ngx_current_msec + wait;
+    *client = NULL;
 }
 
 
@@ -217,26 +291,11 @@ static void
 ngx_kafka_producer_tick(ngx_event_t *ev)
 {
     ngx_uint_t             waiting;
-    ngx_queue_t           *q, *next;
-    ngx_kafka_client_t    *client;
     ngx_kafka_producer_t  *kp;
 
     kp = ev->data;
-    waiting = 0;
 
-    ngx_kafka_producer_overdue(kp);
-
-    /* a wake-up may have been lost */
-
-    for (q = ngx_queue_head(&kp->clients);
-         q != ngx_queue_sentinel(&kp->clients);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        client = ngx_queue_data(q, ngx_kafka_client_t, queue);
-        waiting |= client->retiring;
-        ngx_kafka_producer_serve(client);
-    }
+    waiting = ngx_kafka_producer_clients(kp);
 
     if (kp->client == NULL) {
         ngx_kafka_producer_restart(kp);
@@ -258,6 +317,42 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
 }
 
 
+/* Whether some client comes or goes. */
+static ngx_uint_t
+ngx_kafka_producer_clients(ngx_kafka_producer_t *kp)
+{
+    ngx_uint_t           waiting;
+    ngx_queue_t         *q, *next;
+    ngx_kafka_client_t  *client;
+
+    for (q = ngx_queue_head(&kp->clients);
+         q != ngx_queue_sentinel(&kp->clients);
+         q = ngx_queue_next(q))
+    {
+        ngx_kafka_lanes_watch(ngx_queue_data(q, ngx_kafka_client_t, queue));
+    }
+
+    ngx_kafka_producer_overdue(kp);
+    ngx_kafka_producer_side(kp);
+
+    waiting = kp->next != NULL;
+
+    /* a wake-up may have been lost */
+
+    for (q = ngx_queue_head(&kp->clients);
+         q != ngx_queue_sentinel(&kp->clients);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        client = ngx_queue_data(q, ngx_kafka_client_t, queue);
+        waiting |= client->retiring;
+        ngx_kafka_producer_serve(client);
+    }
+
+    return waiting;
+}
+
+
 /*
  * The time-out of a record is the module's.  After its own librdkafka would
  * continue with a new epoch, and send again what brokers may already have.  A
@@ -266,32 +361,113 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
 static void
 ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
 {
-    ngx_queue_t         *q;
-    ngx_kafka_record_t  *rec;
+    ngx_msec_t           age, timeout;
+    ngx_uint_t           lively;
+    ngx_kafka_client_t  *client;
 
-    if (kp->client == NULL || ngx_queue_empty(&kp->client->records)) {
+    client = kp->client;
+
+    if (client == NULL) {
         return;
     }
 
-    q = ngx_queue_head(&kp->client->records);
-    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
+    timeout = kp->conf->timeout;
+    lively = ngx_kafka_lanes_lively(kp);
+    age = ngx_kafka_client_age(&client->records);
 
-    if (ngx_current_msec - rec->taken < kp->conf->timeout
-        || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING)
-    {
+    if (lively) {
+        /* their partitions acknowledge, if late: they have as long again */
+        age = age > timeout ? age - timeout : 0;
+    }
+
+    age = ngx_max(age, ngx_kafka_client_age(&client->stuck));
+
+    if (!ngx_kafka_producer_prepared(kp, age) && lively) {
+        return;
+    }
+
+    if (age < timeout || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING) {
         return;
     }
 
     ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                   "kafka_producer \"%V\": records were not acknowledged "
                   "within \"timeout\" of %Mms, its client is replaced",
-                  &kp->conf->name, kp->conf->timeout);
+                  &kp->conf->name, timeout);
+
+    if (lively) {
+        client->patient = 1;
+        ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_TIMEOUT, timeout);
+        return;
+    }
 
     /* until one is acknowledged, only probes may pass */
     kp->stalled = 1;
 
-    ngx_kafka_producer_retire(kp->client, NGX_KAFKA_REBUILT_TIMEOUT,
+    ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_TIMEOUT,
                               NGX_KAFKA_OVERDUE_WAIT);
+}
+
+
+/*
+ * Whether a successor can take over without a pause.  It is started a second
+ * before the oldest record is overdue, and ends if that is acknowledged.
+ */
+static ngx_uint_t
+ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
+{
+    ngx_msec_t  timeout;
+
+    timeout = kp->conf->timeout;
+
+    if (age < timeout / 2 || age + NGX_KAFKA_AHEAD < timeout) {
+
+        if (kp->next) {
+            ngx_kafka_producer_leave(&kp->next, 0);
+        }
+
+        return 0;
+    }
+
+    if (kp->next == NULL && ngx_kafka_destroying() < NGX_KAFKA_LEAVING) {
+        kp->next = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
+                                        ngx_kafka_rules_smallest(kp->conf),
+                                        0);
+        if (kp->next) {
+            (void) ngx_kafka_topics_serve(kp->next);
+        }
+    }
+
+    return (kp->next && kp->next->ready)
+           || age >= timeout + NGX_KAFKA_TAKEOVER;
+}
+
+
+/* The side client ends for a record of its own, and the next one follows. */
+static void
+ngx_kafka_producer_side(ngx_kafka_producer_t *kp)
+{
+    ngx_msec_t           timeout;
+    ngx_kafka_client_t  *side;
+
+    side = kp->side;
+    timeout = kp->conf->timeout;
+
+    if (side == NULL
+        || (ngx_kafka_client_age(&side->stuck) < timeout
+            && (ngx_kafka_client_age(&side->records) < timeout
+                || ngx_current_msec - side->heard < timeout)))
+    {
+        return;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka side client %p of \"%V\" is overdue", side,
+                   &kp->conf->name);
+
+    side->patient = ngx_kafka_lanes_lively(kp);
+    ngx_kafka_producer_leave(&kp->side, side->patient ? timeout
+                                                      : NGX_KAFKA_OVERDUE_WAIT);
 }
 
 
@@ -374,9 +550,9 @@ ngx_kafka_producers_flush(void)
             {
                 client = ngx_queue_data(c, ngx_kafka_client_t, queue);
 
-                if (!ngx_queue_empty(&client->records)) {
+                if (!ngx_kafka_client_idle(client)) {
                     (void) rd_kafka_flush(client->rk, 10);
-                    left |= !ngx_queue_empty(&client->records);
+                    left |= !ngx_kafka_client_idle(client);
                 }
             }
         }

@@ -173,7 +173,10 @@ ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
     rec->copy = NULL;
     rec->charge = ngx_kafka_message_size(msg) + ngx_kafka_record_overhead(msg);
     rec->taken = ngx_current_msec;
+    rec->partition = msg->partition;
     rec->parked = 0;
+    rec->apart = 0;
+    rec->again = 0;
 
     return rec;
 }
@@ -256,6 +259,7 @@ ngx_kafka_record_charge(ngx_kafka_record_t *rec)
 
     kp->charged += rec->charge;
     kp->records++;
+    kp->lanes[rec->msg.topic].records++;
 
     ngx_kafka_record_gauges(kp);
 }
@@ -270,6 +274,7 @@ ngx_kafka_record_release(ngx_kafka_record_t *rec)
 
     kp->charged -= rec->charge;
     kp->records--;
+    kp->lanes[rec->msg.topic].records--;
 
     ngx_kafka_record_gauges(kp);
 

@@ -6,7 +6,10 @@
 static void ngx_kafka_report_refused(ngx_kafka_client_t *client,
     ngx_kafka_record_t *rec, const rd_kafka_message_t *rkm,
     ngx_kafka_report_t *report);
-static ngx_uint_t ngx_kafka_report_never_sent(ngx_kafka_record_t *rec);
+static ngx_uint_t ngx_kafka_report_answered(const rd_kafka_message_t *rkm);
+static ngx_uint_t ngx_kafka_report_never_sent(ngx_kafka_client_t *client,
+    ngx_kafka_record_t *rec);
+static void ngx_kafka_report_apart(ngx_kafka_record_t *rec);
 static void ngx_kafka_report_count(ngx_kafka_record_t *rec,
     ngx_kafka_outcome_e outcome);
 
@@ -24,10 +27,13 @@ ngx_kafka_reports_silence(void)
 void
 ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
 {
+    ngx_uint_t           kept;
+    ngx_kafka_lanes_t   *lanes;
     ngx_kafka_record_t  *rec;
     ngx_kafka_report_t   report;
 
     rec = rkm->_private;
+    kept = 0;
 
     report.outcome = NGX_KAFKA_MAYBE_KEPT;
     report.error = rkm->err;
@@ -50,6 +56,7 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
         }
 
         report.offset = rkm->offset;
+        kept = 1;
         client->seen_up = 1;
         client->heard = ngx_current_msec;
         break;
@@ -58,7 +65,7 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
         if (ngx_kafka_error(rkm->err) != NGX_KAFKA_ERROR_UNSURE) {
             ngx_kafka_report_refused(client, rec, rkm, &report);
 
-        } else if (ngx_kafka_report_never_sent(rec)) {
+        } else if (ngx_kafka_report_never_sent(client, rec)) {
             report.outcome = NGX_KAFKA_NOT_KEPT;
         }
 
@@ -68,40 +75,76 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
         break;
     }
 
+    lanes = &rec->producer->lanes[rec->msg.topic];
+
+    if (!ngx_kafka_lane_fresh(lanes, rkm->partition)
+        && ngx_kafka_report_answered(rkm))
+    {
+        ngx_kafka_lane_heard(rec, rkm, kept);
+
+        if (client->alone) {
+            client->heard = ngx_current_msec;
+        }
+    }
+
     ngx_kafka_report_record(client, rec, &report);
 }
 
 
-/* The broker refused the record's batch before it appended it. */
+/*
+ * The broker refused the record's batch before it appended it.  What it
+ * refuses for its content may have been appended by the leader before.
+ */
 static void
 ngx_kafka_report_refused(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
     const rd_kafka_message_t *rkm, ngx_kafka_report_t *report)
 {
-    report->outcome = NGX_KAFKA_NOT_KEPT;
-
     if (ngx_kafka_error(rkm->err) == NGX_KAFKA_ERROR_TOPIC) {
+        report->outcome = NGX_KAFKA_NOT_KEPT;
         return;
     }
 
     ngx_kafka_rules_refused(client, rec->msg.topic);
 
+    if (ngx_kafka_lane_moved(rec, rkm)) {
+        return;
+    }
+
+    report->outcome = NGX_KAFKA_NOT_KEPT;
     report->fault = ngx_kafka_rules_fault(client->producer, &rec->msg,
-                                          rkm->err, 0);
+                                          rkm->err, client->alone);
+}
+
+
+/* Whether a broker said something of the record, good or bad. */
+static ngx_uint_t
+ngx_kafka_report_answered(const rd_kafka_message_t *rkm)
+{
+    return rkm->err >= 0
+           || rkm->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+           || rkm->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 
 /*
  * librdkafka also calls a record not persisted that timed out in its queue
  * after a retriable error; Kafka gives some of those, as NOT_LEADER, after
- * the record was appended.  "No" is said where no request can have held it.
+ * the record was appended.  "No" is said where no request can have held it, as
+ * it got no partition, or as its client sent none since.
  */
 static ngx_uint_t
-ngx_kafka_report_never_sent(ngx_kafka_record_t *rec)
+ngx_kafka_report_never_sent(ngx_kafka_client_t *client,
+    ngx_kafka_record_t *rec)
 {
     uint64_t  sent;
 
-    sent = __atomic_load_n(&rec->producer->conf->gauges->sent,
-                           __ATOMIC_RELAXED);
+    if (__atomic_load_n(&rec->partition, __ATOMIC_RELAXED) < 0
+        && client->handle->spread[rec->msg.topic].partitioner)
+    {
+        return 1;
+    }
+
+    sent = __atomic_load_n(&client->handle->sent, __ATOMIC_RELAXED);
 
     return sent == 0
            || (ngx_msec_int_t) ((ngx_msec_t) sent - rec->taken) < 0;
@@ -127,7 +170,21 @@ ngx_kafka_report_record(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
     if (report->outcome == NGX_KAFKA_KEPT) {
         client->up = 1;
         kp->stalled = 0;
+
+        if (kp->acked != ngx_current_msec) {
+
+            if (ngx_current_msec - kp->acked > kp->conf->timeout / 2) {
+                kp->lively = ngx_current_msec;
+            }
+
+            kp->acked = ngx_current_msec;
+        }
+
         ngx_kafka_producer_measure(kp, rec);
+    }
+
+    if (rec->apart) {
+        ngx_kafka_report_apart(rec);
     }
 
     ngx_kafka_report_count(rec, report->outcome);
@@ -135,6 +192,20 @@ ngx_kafka_report_record(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
 
     if (handler && !ngx_kafka_silent) {
         handler(data, report);
+    }
+}
+
+
+/* The record was in the side client. */
+static void
+ngx_kafka_report_apart(ngx_kafka_record_t *rec)
+{
+    if (rec->probe) {
+        ngx_kafka_lane_probed(rec);
+    }
+
+    if (rec->again) {
+        rec->producer->again--;
     }
 }
 

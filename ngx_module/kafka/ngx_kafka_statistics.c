@@ -27,9 +27,14 @@ ngx_kafka_statistics(ngx_kafka_client_t *client, char *json, size_t len)
 {
     ngx_kafka_statistics_up(client, json, len);
 
-    if (!client->retiring) {
-        ngx_kafka_statistics_brokers(client->producer->conf, json, len);
+    if (client != client->producer->client) {
+        client->ready = client->up
+                        && memmem(json, len, "\"idemp_state\": \"Assigned\"",
+                                  25) != NULL;
+        return;
     }
+
+    ngx_kafka_statistics_brokers(client->producer->conf, json, len);
 }
 
 

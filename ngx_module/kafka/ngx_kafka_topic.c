@@ -34,7 +34,6 @@ ngx_kafka_topics_serve(ngx_kafka_client_t *client)
     ngx_uint_t               i, n, handles;
     ngx_msec_t               made;
     ngx_kafka_producer_t    *kp;
-    rd_kafka_topic_conf_t   *tconf;
     ngx_kafka_topic_conf_t  *topic;
 
     kp = client->producer;
@@ -62,33 +61,55 @@ ngx_kafka_topics_serve(ngx_kafka_client_t *client)
             continue;
         }
 
-        tconf = rd_kafka_default_topic_conf_dup(client->rk);
-
-        client->topics[i] = rd_kafka_topic_new(client->rk,
-                                               (char *) topic[i].name.data,
-                                               tconf);
-        if (client->topics[i] == NULL) {
-            ngx_log_error(NGX_LOG_ERR, kp->log, 0,
-                          "could not use topic \"%V\": %s", &topic[i].name,
-                          rd_kafka_err2str(rd_kafka_last_error()));
-            continue;
+        if (ngx_kafka_topic_use(client, i) == NGX_OK) {
+            handles++;
         }
-
-        ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
-                       "kafka client %p uses topic \"%V\"", client,
-                       &topic[i].name);
-        handles++;
     }
 
     /* one worker asks; the others see its result in shared memory */
 
-    if (n && ngx_worker == 0 && !client->asking
+    if (n && ngx_worker == 0 && client == kp->client && !client->asking
         && (ngx_msec_int_t) (ngx_current_msec - kp->create) >= 0)
     {
         ngx_kafka_topics_create(client);
     }
 
     return handles;
+}
+
+
+ngx_int_t
+ngx_kafka_topic_use(ngx_kafka_client_t *client, ngx_uint_t topic)
+{
+    ngx_str_t              *name;
+    ngx_log_t              *log;
+    ngx_kafka_conf_t       *kcf;
+    rd_kafka_topic_conf_t  *tconf;
+
+    if (client->topics[topic]) {
+        return NGX_OK;
+    }
+
+    kcf = client->producer->conf;
+    log = client->producer->log;
+    name = &((ngx_kafka_topic_conf_t *) kcf->topics.elts)[topic].name;
+
+    tconf = rd_kafka_default_topic_conf_dup(client->rk);
+
+    ngx_kafka_spread_set(client, topic, tconf);
+
+    client->topics[topic] = rd_kafka_topic_new(client->rk,
+                                               (char *) name->data, tconf);
+    if (client->topics[topic] == NULL) {
+        ngx_log_error(NGX_LOG_ERR, log, 0, "could not use topic \"%V\": %s",
+                      name, rd_kafka_err2str(rd_kafka_last_error()));
+        return NGX_ERROR;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, log, 0,
+                   "kafka client %p uses topic \"%V\"", client, name);
+
+    return NGX_OK;
 }
 
 

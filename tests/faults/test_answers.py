@@ -50,12 +50,15 @@ AGAIN = {
 }
 # refused before it is appended: it is certain that nothing was kept
 NEVER = {
-    "MSG_SIZE_TOO_LARGE": 10, "INVALID_TOPIC_EXCEPTION": 17,
-    "RECORD_LIST_TOO_LARGE": 18, "INVALID_REQUIRED_ACKS": 21,
+    "INVALID_TOPIC_EXCEPTION": 17, "INVALID_REQUIRED_ACKS": 21,
     "TOPIC_AUTHORIZATION_FAILED": 29, "CLUSTER_AUTHORIZATION_FAILED": 31,
-    "INVALID_TIMESTAMP": 32, "UNSUPPORTED_FOR_MESSAGE_FORMAT": 43,
-    "POLICY_VIOLATION": 44, "UNSUPPORTED_COMPRESSION_TYPE": 76,
-    "INVALID_RECORD": 87,
+    "UNSUPPORTED_FOR_MESSAGE_FORMAT": 43, "UNSUPPORTED_COMPRESSION_TYPE": 76,
+}
+# so is this, perhaps for another record of the batch: each is tried alone
+ALONE = {
+    "CORRUPT_MESSAGE": 2, "MSG_SIZE_TOO_LARGE": 10,
+    "RECORD_LIST_TOO_LARGE": 18, "INVALID_TIMESTAMP": 32,
+    "POLICY_VIOLATION": 44, "INVALID_RECORD": 87,
 }
 # the producer's state and the broker's differ: it may have been kept
 UNSURE = {
@@ -111,6 +114,19 @@ def test_what_is_refused_was_not_kept(mocked):
     for code in NEVER.values():
         mocked.mock.fail(code)
         assert_problem(mocked.post("/", b"x"), 503, "no")
+        back(mocked)
+
+
+def test_what_is_refused_with_its_batch_is_tried_alone_once(mocked):
+    for name, code in ALONE.items():
+        mocked.mock.fail(code)
+        answer = mocked.post("/", b"x")
+        assert answer.status == 200, (name, answer)
+        assert answer.json["offset"] >= 0, (name, answer)
+        mocked.mock.fail(code, 2)
+        answer = mocked.post("/", b"x")
+        assert answer.status >= 400, (name, answer)
+        assert answer.json["persisted"] == "no", (name, answer)
         back(mocked)
 
 

@@ -1,4 +1,5 @@
-"""Three brokers: leaders that die, and too few in-sync replicas."""
+"""Three brokers: leaders that die, too few in-sync replicas, partitions of
+every state at once."""
 
 import re
 import time
@@ -7,7 +8,7 @@ import pytest
 from confluent_kafka.admin import NewTopic
 
 from tests.lib.env import LONG, bound, loops, wait_for
-from tests.lib.history import check_topic
+from tests.lib.history import check_answers, check_topic
 from tests.lib.topics import Topics
 
 CONF = """
@@ -182,3 +183,142 @@ def test_only_topics_that_keep_less_than_promised_are_named(nginx, cluster):
              if "promises less" in line]
     assert sorted(line.split('"')[1] for line in lines) \
         == sorted((lonely, unclean))
+
+
+LANES = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        timeout 3s;
+        topic   %%WELL%%;
+        topic   %%GONE%%;
+        topic   %%UNDER%%;
+        topic   %%MIXED%%;
+        topic   %%ABSENT%%;
+    }
+    keepalive_requests 1000000;
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        kafka_key $arg_key;
+        location = /well   { kafka_pass main; kafka_topic %%WELL%%; }
+        location = /gone   { kafka_pass main; kafka_topic %%GONE%%; }
+        location = /under  { kafka_pass main; kafka_topic %%UNDER%%; }
+        location = /mixed  { kafka_pass main; kafka_topic %%MIXED%%; }
+        location = /absent { kafka_pass main; kafka_topic %%ABSENT%%; }
+        location = /queued {
+            kafka_pass main; kafka_topic %%WELL%%; kafka_ack queued;
+        }
+        location = /status { kafka_status json; }
+        location = /ready  { kafka_ready; }
+    }
+"""
+
+# the brokers that have each partition; the third one is stopped
+PLACES = {
+    "WELL": [[1], [2], [1]],
+    "GONE": [[3]],
+    "UNDER": [[1, 3], [2, 3]],
+    "MIXED": [[1], [3], [2]],
+}
+
+
+@pytest.fixture
+def placed(nginx, cluster):
+    """A server, and a topic of each state."""
+    names = {state: cluster.topics.name() for state in PLACES}
+    new = [NewTopic(names[state], len(places), replica_assignment=places,
+                    config={"min.insync.replicas": "2"}
+                    if state == "UNDER" else {})
+           for state, places in PLACES.items()]
+    for future in cluster.topics.admin.create_topics(new).values():
+        future.result(30)
+    for state, places in PLACES.items():
+        cluster.topics._wait(names[state], len(places))
+    names["ABSENT"] = cluster.topics.name()
+    server = nginx(LANES, KAFKA=cluster.bootstrap, **names)
+    for path in ("/well", "/gone", "/under", "/mixed"):
+        wait_for(lambda: server.post(path, b'{"id":"first"}').status == 200,
+                 20, "it serves")
+    server.names = names
+    return server
+
+
+def p99(events):
+    taken = sorted(event.end - event.start for event in events)
+    return taken[len(taken) * 99 // 100]
+
+
+def after(events, moment):
+    return [event for event in events if event.start > moment]
+
+
+def stored(cluster, name):
+    return [record for record in cluster.topics.records(name)
+            if record.value != b'{"id":"first"}']
+
+
+def test_partitions_of_every_state_at_once(placed, cluster, load):
+    loads = {"well": load(placed.port, "/well", connections=8, rate=150),
+             "keys": load(placed.port, "/well", connections=4, rate=50,
+                          keys=50),
+             "queued": load(placed.port, "/queued", connections=2, rate=50)}
+    loads["well"].wait_ok(loops(300, 2000), 60)
+    before = p99(loads["well"].events)
+
+    quiet = len(placed.log())
+    cluster.brokers[2].kill()
+    begin = time.monotonic()
+    # a broker lets all of a connection wait for a follower that is still
+    # called in sync: no record of those goes there before
+    wait_for(lambda: in_sync(cluster, placed.names["UNDER"]) == 1, 60,
+             "the follower is left out")
+    for name, keys in (("gone", 0), ("under", 0), ("under", 9), ("mixed", 0),
+                       ("mixed", 30), ("absent", 0)):
+        loads[name + "s" * bool(keys)] = load(
+            placed.port, f"/{name}", connections=4, rate=20, keys=keys)
+
+    def said(name, partition):
+        return (f'partition {partition} of topic "{placed.names[name]}" does '
+                "not acknowledge") in placed.log()
+
+    for name, partition in (("GONE", 0), ("UNDER", 0), ("UNDER", 1),
+                            ("MIXED", 1)):
+        wait_for(lambda: said(name, partition), 60, f"{name} {partition}")
+    known = time.monotonic()
+    # probes end meanwhile, and the client that had the first ones
+    end = time.monotonic() + loops(8, 60)
+    loads["well"].wait_ok(loops(500, 5000), 120)
+    wait_for(lambda: time.monotonic() > end, 100, pause=0.1)
+    through = p99(after(loads["well"].events, begin))
+
+    # records without a key go round the partition that is gone; those with
+    # the key of another one go on, as nothing is of that one's
+    late = {name: after(one.events, known + 4) for name, one in loads.items()}
+    assert all(event.outcome == "ok" for event in late["mixed"]), \
+        [event for event in late["mixed"] if event.outcome != "ok"][:3]
+    assert {event.partition for event in late["mixed"]} == {0, 2}
+    outcomes = [event.outcome for event in late["mixeds"]]
+    assert outcomes.count("ok") > len(outcomes) / 2
+    for name in ("gone", "under", "unders", "mixeds"):
+        refused = [event.end - event.start for event in late[name]
+                   if event.status == 503]
+        assert sorted(refused)[len(refused) // 2] < 0.1, name
+    assert {event.status for event in late["absent"]} == {503}
+
+    cluster.brokers[2].start()
+    for name in ("gone", "under", "unders", "mixeds"):
+        loads[name].wait_ok(20, 60)
+    events = {name: one.stop() for name, one in loads.items()}
+    wait_for(lambda: placed.get("/status").json["queued"] == 0, 15, "empty")
+    for name in ("well", "keys"):
+        check_answers(events[name], only={"ok"})
+    check_answers(events["queued"], only={"queued"})
+    well = events["well"] + events["keys"] + events["queued"]
+    records = stored(cluster, placed.names["WELL"])
+    check_topic(well, records)
+    assert len(records) == len(well)
+    for name in ("gone", "under", "mixed"):
+        check_topic(events[name] + events.get(name + "s", []),
+                    stored(cluster, placed.names[name.upper()]))
+    # ms of a machine that does other things too
+    assert through <= 2 * before + (0.02 if LONG else 0.2), (before, through)
+    assert "brokers do not acknowledge" not in placed.log()[quiet:]
