@@ -51,7 +51,7 @@ main(int argc, char **argv)
         return 2;
     }
 
-    partitions = argc > 2 ? atoi(argv[2]) : 1;
+    partitions = argc > 2 ? (int) strtol(argv[2], NULL, 10) : 1;
 
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, errstr, sizeof(errstr));
     cluster = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
