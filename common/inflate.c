@@ -21,6 +21,9 @@
 #define INFLATE_COST_IN    16
 #define INFLATE_OUT_STEP   4
 
+/* bytes of zlib's state and window */
+#define INFLATE_GZIP_MEMORY  (44 * 1024)
+
 /* A zstd frame that wants a larger window is refused (RFC 9659: 8 MiB). */
 #define INFLATE_WINDOW  23      /* log2 of bytes */
 
@@ -185,6 +188,23 @@ inflate_end(inflate_t *in, inflate_rc_e rc)
     }
 
     return rc;
+}
+
+
+size_t
+inflate_memory(const inflate_t *in)
+{
+    if (!in->begun) {
+        return in->size;
+    }
+
+#if (SLUICE_ZSTD)
+    if (in->zstd) {
+        return in->size + ZSTD_sizeof_DCtx(in->zstd);
+    }
+#endif
+
+    return in->size + INFLATE_GZIP_MEMORY;
 }
 
 

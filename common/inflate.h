@@ -71,5 +71,8 @@ inflate_rc_e inflate_feed(inflate_t *in, const unsigned char **data,
     size_t *len);
 inflate_rc_e inflate_end(inflate_t *in, inflate_rc_e rc);
 
+/* Bytes that the output and the decoder take now. */
+size_t inflate_memory(const inflate_t *in);
+
 
 #endif

@@ -198,6 +198,23 @@ ngx_http_kafka_body_keep(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 }
 
 
+void
+ngx_http_kafka_body_end(ngx_http_kafka_ctx_t *ctx)
+{
+    if (ctx->reading) {
+        (void) inflate_end(&ctx->reading->in, INFLATE_FAILED);
+    }
+}
+
+
+size_t
+ngx_http_kafka_body_held(ngx_http_kafka_ctx_t *ctx)
+{
+    return ctx->copy ? ctx->body.len
+           : ctx->reading ? inflate_memory(&ctx->reading->in) : 0;
+}
+
+
 /* The request's own body, decoded; goes on where it was in turns before. */
 static ngx_int_t
 ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx)

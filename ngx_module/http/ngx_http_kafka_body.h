@@ -25,5 +25,11 @@ size_t ngx_http_kafka_body_max(ngx_http_kafka_ctx_t *ctx);
  */
 ngx_int_t ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx);
 
+/* Frees what a body that is read in part takes, before it is whole. */
+void ngx_http_kafka_body_end(ngx_http_kafka_ctx_t *ctx);
+
+/* Bytes of memory that a body of more than one turn takes. */
+size_t ngx_http_kafka_body_held(ngx_http_kafka_ctx_t *ctx);
+
 
 #endif

@@ -333,6 +333,9 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
     ctx->begun = ngx_current_msec;
     msg = ctx->messages.elts;
 
+    /* what it holds ends when its records are charged */
+    ngx_http_kafka_unhold(ctx);
+
     taken = ngx_kafka_produce(ctx->conf->producer->producer, msg, ctx->ready);
 
     if (taken != NGX_KAFKA_TAKEN) {

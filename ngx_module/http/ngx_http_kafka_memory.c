@@ -115,6 +115,8 @@ ngx_http_kafka_free_records(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_pool_t  *pool;
 
+    ngx_http_kafka_unhold(ctx);
+
     if (ctx->copy) {
         ngx_free(ctx->copy);
         ctx->copy = NULL;

@@ -23,6 +23,13 @@ ngx_uint_t ngx_http_kafka_body_wanted(ngx_cycle_t *cycle);
      || ((rb)->buf && (rb)->buf->end - (rb)->buf->start                       \
                       > (ssize_t) (pool)->max))
 
+/* The request does not wait for its turn any more, or its answer is there. */
+#define ngx_http_kafka_unhold(ctx)                                            \
+    if ((ctx)->held) {                                                        \
+        (void) ngx_kafka_hold((ctx)->conf->producer->producer, &(ctx)->held,  \
+                              0);                                             \
+    }
+
 /*
  * From now on ctx->copy is freed with the request, at the latest.  To be
  * called before it is set; NGX_ERROR without memory.

@@ -150,6 +150,7 @@ struct ngx_http_kafka_ctx_s {
     ngx_http_kafka_reading_t   *reading;    /* of the body, NULL: none */
     ngx_http_kafka_reader_t    *reader;     /* of its records, NULL: none */
     ngx_str_t                   body;       /* decoded */
+    size_t                      held;       /* bytes, counted in the queue */
     ngx_kafka_message_t         common;     /* what all records share */
     ngx_array_t                 items;      /* ngx_http_kafka_item_t */
     ngx_array_t                 messages;   /* ngx_kafka_message_t, alike;

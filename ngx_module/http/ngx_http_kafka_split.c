@@ -56,7 +56,6 @@ struct ngx_http_kafka_reader_s {
 static ngx_http_kafka_reader_t *ngx_http_kafka_reader_begin(
     ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_reader_keep(ngx_http_kafka_ctx_t *ctx);
-static void ngx_http_kafka_reader_end(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_reader_cleanup(void *data);
 static ngx_int_t ngx_http_kafka_split_by(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_reader_t *rd);
@@ -101,7 +100,7 @@ ngx_http_kafka_split(ngx_http_kafka_ctx_t *ctx)
         return ngx_http_kafka_reader_keep(ctx);
     }
 
-    ngx_http_kafka_reader_end(ctx);
+    ngx_http_kafka_split_end(ctx);
 
     if (rc == NGX_OK && ctx->items.nelts == 0) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
@@ -166,10 +165,27 @@ ngx_http_kafka_reader_keep(ngx_http_kafka_ctx_t *ctx)
 }
 
 
-static void
-ngx_http_kafka_reader_end(ngx_http_kafka_ctx_t *ctx)
+size_t
+ngx_http_kafka_split_held(ngx_http_kafka_ctx_t *ctx)
+{
+    size_t  size;
+
+    size = ctx->items.nalloc * (sizeof(ngx_http_kafka_item_t)
+                                + sizeof(ngx_kafka_message_t));
+
+    return ctx->reader ? size + ctx->reader->doc.size * sizeof(json_token_t)
+                       : size;
+}
+
+
+void
+ngx_http_kafka_split_end(ngx_http_kafka_ctx_t *ctx)
 {
     json_doc_t  *doc;
+
+    if (ctx->reader == NULL) {
+        return;
+    }
 
     doc = &ctx->reader->doc;
 

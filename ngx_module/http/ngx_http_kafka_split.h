@@ -16,5 +16,11 @@
  */
 ngx_int_t ngx_http_kafka_split(ngx_http_kafka_ctx_t *ctx);
 
+/* Frees the reader of a body that is split in part. */
+void ngx_http_kafka_split_end(ngx_http_kafka_ctx_t *ctx);
+
+/* Bytes of memory that records and the reader take, where it is not done. */
+size_t ngx_http_kafka_split_held(ngx_http_kafka_ctx_t *ctx);
+
 
 #endif

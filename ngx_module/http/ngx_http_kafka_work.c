@@ -1,11 +1,16 @@
 /* Takes a request through its steps, and lets it wait for turns between. */
 
 #include "http/ngx_http_kafka_work.h"
+#include "http/ngx_http_kafka_body.h"
+#include "http/ngx_http_kafka_memory.h"
+#include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_reply.h"
+#include "http/ngx_http_kafka_split.h"
 
 
 static ngx_int_t ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_work_fail(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_work_prepare(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_work_turn(void *data);
@@ -45,7 +50,7 @@ ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx)
         }
 
         if (rc != NGX_OK) {
-            return ngx_http_kafka_reply_problem(ctx, NULL);
+            return ngx_http_kafka_work_fail(ctx);
         }
     }
 
@@ -55,9 +60,33 @@ ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx)
 }
 
 
+/* A body that is read in part ends before the answer is sent. */
+static ngx_int_t
+ngx_http_kafka_work_fail(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_kafka_body_end(ctx);
+    ngx_http_kafka_split_end(ctx);
+
+    return ngx_http_kafka_reply_problem(ctx, NULL);
+}
+
+
 static ngx_int_t
 ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx)
 {
+    if (ngx_http_kafka_own(ctx) != NGX_OK) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    if (ngx_kafka_hold(ctx->conf->producer->producer, &ctx->held,
+                       ngx_http_kafka_body_held(ctx)
+                       + ngx_http_kafka_split_held(ctx))
+        != NGX_OK)
+    {
+        return ngx_http_kafka_not_taken(ctx, NGX_KAFKA_QUEUE_FULL,
+                                        RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+
     if (ctx->work.timer.data == NULL
         && ngx_http_kafka_work_prepare(ctx) != NGX_OK)
     {
@@ -174,7 +203,7 @@ ngx_http_kafka_work_late(ngx_event_t *ev)
                                  "Its records were not checked within "
                                  "\"kafka_timeout\".");
 
-    ngx_http_finalize_request(r, ngx_http_kafka_reply_problem(ctx, NULL));
+    ngx_http_finalize_request(r, ngx_http_kafka_work_fail(ctx));
     ngx_http_run_posted_requests(c);
 }
 
@@ -209,5 +238,6 @@ ngx_http_kafka_work_left(ngx_http_kafka_ctx_t *ctx)
                    "kafka client left before its records were checked");
 
     ngx_http_kafka_work_end(&ctx->work);
+    ngx_http_kafka_unhold(ctx);
     ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
 }

@@ -154,6 +154,7 @@ struct ngx_kafka_producer_s {
     ngx_queue_t            queue;       /* all producers of the worker */
     size_t                 charged;     /* bytes */
     size_t                 idle;        /* bytes of those, parked */
+    size_t                 held;        /* bytes of bodies that are read */
     size_t                 limit;       /* bytes of the largest record */
     ngx_uint_t             records;     /* outstanding and parked */
     size_t                 sample;      /* bytes kept since "measured" */

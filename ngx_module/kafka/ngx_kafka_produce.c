@@ -89,7 +89,7 @@ ngx_kafka_produce_check(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         return NGX_KAFKA_NOT_STARTED;
     }
 
-    if (kp->charged + charge > kp->conf->queue) {
+    if (kp->charged + kp->held + charge > kp->conf->queue) {
         return NGX_KAFKA_QUEUE_FULL;
     }
 

@@ -116,6 +116,14 @@ ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
  */
 ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
 
+/*
+ * Counts "bytes" in the queue that a request holds while it waits for its
+ * turn, instead of *held.  NGX_BUSY, and nothing changes, where they do not
+ * fit beside those of others.
+ */
+ngx_int_t ngx_kafka_hold(ngx_kafka_producer_t *kp, size_t *held,
+    size_t bytes);
+
 /* Bytes of key, value and headers. */
 size_t ngx_kafka_message_size(const ngx_kafka_message_t *msg);
 

@@ -242,6 +242,22 @@ ngx_kafka_record_move(ngx_str_t *str, u_char **p)
 }
 
 
+ngx_int_t
+ngx_kafka_hold(ngx_kafka_producer_t *kp, size_t *held, size_t bytes)
+{
+    if (bytes > *held && kp->held > *held
+        && kp->charged + kp->held - *held + bytes > kp->conf->queue)
+    {
+        return NGX_BUSY;
+    }
+
+    kp->held = kp->held - *held + bytes;
+    *held = bytes;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_kafka_record_charge(ngx_kafka_record_t *rec)
 {

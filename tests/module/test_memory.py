@@ -12,6 +12,7 @@ import pytest
 from tests.lib import procs, web
 from tests.lib.env import SANITIZED, loops, wait_for
 from tests.lib.http2 import Streams
+from tests.lib.problem import assert_problem
 from tests.lib.tls import certificate
 from tests.module.test_encoding import zstd
 from tests.module.test_streams import has_http3
@@ -23,7 +24,7 @@ SIZE = 7 * MIB              # of a body, decoded
 CONF = """
     kafka_producer main {
         brokers %%KAFKA%%;
-        queue   64m;
+        queue   %%QUEUE%%;
         timeout 30s;
         property linger.ms %%LINGER%%;
         topic   %%TOPIC%%;
@@ -68,8 +69,9 @@ BODIES = {
 }
 
 
-def start(nginx, topics, listen="http2", linger=1):
+def start(nginx, topics, listen="http2", linger=1, queue="64m"):
     server = nginx(CONF, start=False, LISTEN=listen, LINGER=linger,
+                   QUEUE=queue,
                    TOPIC=topics.create(
                        config={"max.message.bytes": "9000000"}))
     certificate(server.directory, "server", "/CN=localhost")
@@ -159,7 +161,7 @@ def test_a_record_made_of_the_body_ends_too(nginx, topics):
             kafka_body   '{"sent":"$kafka_json_request_body"}';
         }
         location = /page"""), start=False, LISTEN="http2", LINGER=1,
-                   TOPIC=topics.create())
+                   QUEUE="64m", TOPIC=topics.create())
     certificate(server.directory, "server", "/CN=localhost")
     server.start()
     sent = gzip.compress(b"x" * 950_000, 9)
@@ -219,6 +221,32 @@ def test_pipelined_requests_hold_no_bodies(nginx, topics, name):
     assert requests != server.get("/status").json["requests"]
 
 
+def test_bodies_that_are_read_at_once_are_bounded_by_queue(nginx, topics):
+    """Each takes several turns of the loop, so that all are begun."""
+    server = start(nginx, topics, queue="16m")
+    sent = packed("empty", "zstd")[0]
+    growth = Growth(server, lambda: server.post(
+        "/lines", sent, {"Content-Encoding": "zstd"}))
+    client = Streams(server.port2)
+    streams = [client.begin("/lines", headers=[
+        ("content-encoding", "zstd"), ("content-length", str(len(sent)))])
+        for _ in range(64)]
+    for stream in streams:
+        client.send(stream, sent, end=True)
+    client.wait(streams)
+    said = [client.answers[stream] for stream in streams]
+    assert {answer.status for answer in said} == {400, 503}
+    for answer in said:
+        if answer.status == 503:
+            assert_problem(answer, 503, "no", "queue-full")
+    peak = procs.peak_rss(growth.worker) - growth.before
+    if not SANITIZED:
+        # the queue, one that is read in one turn, zstd's own
+        assert peak < 48 * MIB, peak
+    client.close()
+    assert server.post("/lines", b"1").status == 200
+
+
 def test_bodies_end_while_their_records_wait(nginx, topics):
     """Handed over: librdkafka has a copy of each record, nobody else."""
     server = start(nginx, topics, linger=12_000)
@@ -227,12 +255,12 @@ def test_bodies_end_while_their_records_wait(nginx, topics):
     worker = server.worker()
     before = procs.rss(worker)
     client = Streams(server.port2)
-    for _ in range(COUNT):
+    for number in range(1, COUNT + 1):
         stream = client.begin("/lines", headers=[
             ("content-encoding", "zstd"), ("content-length", str(len(sent)))])
         client.send(stream, sent, end=True)
-    wait_for(lambda: server.get("/status").json["in_flight"] == COUNT, 10,
-             "all wait")
+        wait_for(lambda: server.get("/status").json["in_flight"] == number,
+                 10, "it waits")
     if not SANITIZED:
         assert procs.rss(worker) - before < 32 * MIB
     client.close()
