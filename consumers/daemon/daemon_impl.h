@@ -50,7 +50,8 @@ typedef struct {
     sqlstate_action_t  action;
     char               reason[SQL_REASON];
     unsigned           tries;
-    int64_t            until;      /* ms, monotonic, of the next attempt */
+    int64_t            since;      /* ms, monotonic */
+    int64_t            until;      /* likewise, of the next attempt */
 } daemon_trouble_t;
 
 
@@ -76,6 +77,8 @@ typedef struct {
     batch_t           *storing;        /* NULL: none waits or is under way */
     int64_t            since;          /* ms, when storing it began */
     int64_t            wrote;          /* 1/8 ms, average time of storing */
+    unsigned           growing;        /* batches since their size changed,
+                                          while it is below "batch.rows" */
     buf_t              headers;        /* of a record, as JSON */
     buf_t              header_list;    /* the same as record_header_t */
 
@@ -137,8 +140,8 @@ void daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     const char *reason);
 /* Ends the trouble if success in "state" does. */
 void daemon_recover(daemon_t *d, daemon_state_t state);
-/* Ends the wait of a fenced daemon, which has a new assignment. */
-void daemon_forgive_fence(daemon_t *d);
+/* Ends the wait for what the last assignment could not store. */
+void daemon_forgive(daemon_t *d);
 /* Drops records that are read and not stored.  Reading continues at the stored
    offsets after the next claim. */
 void daemon_forget(daemon_t *d);

@@ -8,6 +8,10 @@
 #include "daemon/daemon_impl.h"
 
 
+#define FIGURES_SLOW   10000    /* ms without an answer or a commit */
+#define FIGURES_STUCK  30000
+
+
 void
 daemon_count(daemon_t *d, const batch_t *batch)
 {
@@ -70,6 +74,21 @@ daemon_state(const daemon_t *d)
 }
 
 
+/* ms for which PostgreSQL, which is there, has not taken what is due. */
+
+static int64_t
+daemon_stands(const daemon_t *d)
+{
+    int64_t  now, stands, busy;
+
+    now = clock_ms();
+    stands = d->trouble.state == DAEMON_STORING ? now - d->trouble.since : 0;
+    busy = pg_busy_since(d->pg);
+
+    return busy && now - busy > stands ? now - busy : stands;
+}
+
+
 static int64_t
 daemon_lag(daemon_t *d, const source_partition_t *p)
 {
@@ -95,6 +114,7 @@ const metrics_t *
 daemon_metrics(void *data)
 {
     size_t                i, n;
+    int64_t               stands;
     daemon_t             *d = data;
     metrics_t            *m;
     source_status_t      *status;
@@ -102,10 +122,14 @@ daemon_metrics(void *data)
     metrics_partition_t  *partitions;
 
     m = &d->metrics;
-    m->held = d->trouble.action == SQLSTATE_HOLD;
+    stands = daemon_stands(d);
+    m->held = d->trouble.action == SQLSTATE_HOLD || stands > FIGURES_STUCK;
     m->postgres_up = pg_state(d->pg) == PG_IDLE || pg_state(d->pg) == PG_BUSY;
     m->state = daemon_state(d);
-    m->reason = d->trouble.reason;
+    m->reason = d->trouble.reason[0] || stands <= FIGURES_SLOW
+                ? d->trouble.reason
+                : "PostgreSQL has not answered for more than 10 s: it may "
+                  "wait for a lock, or for a synchronous standby";
     m->terminated = unblock_count(d->unblock);
     m->copies = sink_figures(d->sink)->copies;
     m->npartitions = 0;
@@ -127,7 +151,7 @@ daemon_metrics(void *data)
 
     /* a daemon that the group gave no partition stands by, ready too */
     m->ready = m->kafka_up && m->postgres_up && d->prepared && !d->stopping
-               && d->trouble.state == DAEMON_IDLE
+               && d->trouble.state == DAEMON_IDLE && stands <= FIGURES_SLOW
                && (d->claimed || (n == 0 && status->rebalances));
 
     if (n > d->metrics_size) {

@@ -253,7 +253,7 @@ daemon_heed(daemon_t *d)
     }
 
     if (status->generation != d->generation) {
-        daemon_forgive_fence(d);
+        daemon_forgive(d);
 
         if (d->claimed) {
             d->claimed = false;

@@ -12,6 +12,8 @@
 #define DAEMON_TOPIC_LEAST  250      /* ms */
 #define DAEMON_RETRY_LEAST  100
 #define DAEMON_RETRY_MOST   3000
+#define DAEMON_READ_ONLY    "25006"  /* read_only_sql_transaction */
+#define DAEMON_MOVED        3        /* connections, to find the primary */
 #define DAEMON_HOLD_LEAST   1000
 #define DAEMON_HOLD_MOST    5000
 #define DAEMON_FENCED       3500     /* more than heartbeat.interval.ms */
@@ -19,6 +21,12 @@
 
 static int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
     int64_t most);
+static int64_t daemon_reconnect(daemon_t *d, daemon_state_t state,
+    const char *sqlstate);
+static int64_t daemon_retry(daemon_t *d, daemon_state_t state,
+    const char *sqlstate);
+static bool daemon_is_told(const daemon_trouble_t *trouble,
+    daemon_state_t state, sqlstate_action_t action, const char *reason);
 
 
 /* Doubles from "least" to "most", less up to a quarter at random. */
@@ -55,11 +63,62 @@ daemon_forget(daemon_t *d)
 }
 
 
+/* Ends the session.  Returns how long to wait, in ms. */
+
+static int64_t
+daemon_reconnect(daemon_t *d, daemon_state_t state, const char *sqlstate)
+{
+    daemon_forget(d);
+    d->prepared = false;
+    pg_close(d->pg);
+    metrics_retry(&d->metrics, sqlstate);
+
+    if (state != DAEMON_CONNECTING) {
+        d->metrics.reconnects++;
+
+        /* a new connection alone does not make a role write */
+        d->trouble.state = strcmp(sqlstate, DAEMON_READ_ONLY) == 0
+                           ? state : DAEMON_PREPARING;
+    }
+
+    return daemon_backoff(&d->trouble, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
+}
+
+
+/* Returns how long to wait, in ms. */
+
+static int64_t
+daemon_retry(daemon_t *d, daemon_state_t state, const char *sqlstate)
+{
+    if (state == DAEMON_FINDING) {
+        return daemon_backoff(&d->trouble, DAEMON_TOPIC_LEAST,
+                              DAEMON_RETRY_MOST);
+    }
+
+    metrics_retry(&d->metrics, sqlstate);
+
+    return daemon_backoff(&d->trouble, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
+}
+
+
+/* Whether the log has this trouble already. */
+
+static bool
+daemon_is_told(const daemon_trouble_t *trouble, daemon_state_t state,
+    sqlstate_action_t action, const char *reason)
+{
+    return trouble->state != DAEMON_IDLE && trouble->action == action
+           && (action == SQLSTATE_RECONNECT
+               || (trouble->state == state
+                   && strcmp(trouble->reason, reason) == 0));
+}
+
+
 void
 daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     const char *reason)
 {
-    bool               told;
+    bool               told, read_only;
     char               sqlstate[6];
     int64_t            now, wait;
     daemon_trouble_t  *t;
@@ -67,13 +126,18 @@ daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     t = &d->trouble;
     pg_take_failure(d->pg, sqlstate);
     now = clock_ms();
-    told = t->state != DAEMON_IDLE && t->action == action
-           && (action == SQLSTATE_RECONNECT
-               || (t->state == state
-                   && strcmp(t->reason, reason) == 0));
+
+    read_only = strcmp(sqlstate, DAEMON_READ_ONLY) == 0;
+
+    if (action == SQLSTATE_RECONNECT && read_only && t->tries >= DAEMON_MOVED) {
+        /* the primary has not moved: the role or the database may only read */
+        action = SQLSTATE_HOLD;
+    }
+
+    told = daemon_is_told(t, state, action, reason);
 
     if (!told) {
-        t->tries = 0;
+        t->since = t->state == DAEMON_IDLE ? now : t->since;
         t->state = state;
         t->action = action;
         snprintf(t->reason, sizeof(t->reason), "%s", reason);
@@ -93,6 +157,10 @@ daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     case SQLSTATE_HOLD:
         daemon_forget(d);
         d->prepared = false;
+        if (read_only) {
+            /* the next connection may find the primary */
+            pg_close(d->pg);
+        }
         wait = daemon_backoff(t, DAEMON_HOLD_LEAST, DAEMON_HOLD_MOST);
         if (!told) {
             log_error("holding, nothing is skipped: %s", reason);
@@ -100,33 +168,26 @@ daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
         break;
 
     case SQLSTATE_RECONNECT:
-        daemon_forget(d);
-        d->prepared = false;
-        pg_close(d->pg);
-        metrics_retry(&d->metrics, sqlstate);
-        wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
-        if (state != DAEMON_CONNECTING) {
-            d->metrics.reconnects++;
-            t->state = DAEMON_PREPARING;
-        }
+        wait = daemon_reconnect(d, state, sqlstate);
         if (!told) {
             log_error("PostgreSQL is away, waiting: %s", reason);
         }
         break;
 
-    default:
-        if (state == DAEMON_FINDING) {
-            wait = daemon_backoff(t, DAEMON_TOPIC_LEAST, DAEMON_RETRY_MOST);
-            if (!told) {
-                log_error("could not find topic \"%s\", waiting: %s",
-                          d->conf->topic, reason);
-            }
-            break;
-        }
-
+    case SQLSTATE_SMALLER:
+        daemon_forget(d);
         metrics_retry(&d->metrics, sqlstate);
-        wait = daemon_backoff(t, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);
-        if (!told) {
+        wait = DAEMON_RETRY_LEAST;
+        log_warnx("trying again, with %zu records at a time: %s",
+                  d->filling->max_rows, reason);
+        break;
+
+    default:
+        wait = daemon_retry(d, state, sqlstate);
+        if (!told && state == DAEMON_FINDING) {
+            log_error("could not find topic \"%s\", waiting: %s",
+                      d->conf->topic, reason);
+        } else if (!told) {
             log_warnx("trying again: %s", reason);
         }
         break;
@@ -152,9 +213,12 @@ daemon_recover(daemon_t *d, daemon_state_t state)
 
 
 void
-daemon_forgive_fence(daemon_t *d)
+daemon_forgive(daemon_t *d)
 {
-    if (d->trouble.action == SQLSTATE_FENCED) {
+    if (d->trouble.action == SQLSTATE_FENCED
+        || (d->trouble.state == DAEMON_STORING
+            && d->trouble.action != SQLSTATE_HOLD))
+    {
         memset(&d->trouble, 0, sizeof(daemon_trouble_t));
     }
 }

@@ -8,10 +8,14 @@
 #include "daemon/daemon_impl.h"
 
 
+#define DAEMON_GROW  32    /* batches, before they may be larger again */
+
+
 static void daemon_found(daemon_t *d, const lookup_result_t *result);
 static void daemon_on_prepared(void *data, const outcome_t *outcome);
 static void daemon_on_claimed(void *data, const outcome_t *outcome);
 static void daemon_on_stored(void *data, const outcome_t *outcome);
+static void daemon_resize(daemon_t *d, size_t records);
 static void daemon_on_pruned(void *data, const outcome_t *outcome);
 
 
@@ -241,6 +245,14 @@ daemon_on_stored(void *data, const outcome_t *outcome)
     d->work = DAEMON_IDLE;
 
     if (outcome->action != SQLSTATE_OK) {
+        if (outcome->action == SQLSTATE_SMALLER) {
+            daemon_resize(d, batch_records(batch) / 2);
+
+        } else if (outcome->action == SQLSTATE_HOLD) {
+            /* a row is known to be at fault by its neighbours */
+            daemon_resize(d, d->filling->max_rows * 2);
+        }
+
         daemon_fail(d, DAEMON_STORING, outcome->action, outcome->reason);
 
         /* the group revoked the partitions meanwhile */
@@ -253,6 +265,13 @@ daemon_on_stored(void *data, const outcome_t *outcome)
     d->storing = NULL;
     d->wrote += clock_ms() - d->since - d->wrote / 8;
     daemon_count(d, batch);
+
+    if ((int64_t) d->filling->max_rows < d->conf->batch_rows
+        && ++d->growing == DAEMON_GROW)
+    {
+        daemon_resize(d, d->filling->max_rows * 2);
+    }
+
     daemon_recover(d, DAEMON_STORING);
 
     if (batch->generation != source_status(d->source)->generation) {
@@ -273,6 +292,21 @@ daemon_on_stored(void *data, const outcome_t *outcome)
     }
 
     source_commit(d->source);
+}
+
+
+/* From the next batches on: 1 to "batch.rows" records. */
+
+static void
+daemon_resize(daemon_t *d, size_t records)
+{
+    if (records > (size_t) d->conf->batch_rows) {
+        records = (size_t) d->conf->batch_rows;
+    }
+
+    d->growing = 0;
+    d->batches[0].max_rows = records ? records : 1;
+    d->batches[1].max_rows = d->batches[0].max_rows;
 }
 
 

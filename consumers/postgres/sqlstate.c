@@ -9,7 +9,12 @@
 typedef struct {
     const char         *prefix;    /* of the SQLSTATE: a class or a code */
     sqlstate_action_t   action;
+    bool                row;       /* a row may be the cause */
 } sqlstate_rule_t;
+
+
+static const sqlstate_rule_t *sqlstate_rule(const char *state);
+static bool sqlstate_no_partition(const char *state, const char *constraint);
 
 
 /*
@@ -19,46 +24,72 @@ typedef struct {
  * transaction like any other.
  */
 static const sqlstate_rule_t  sqlstate_rules[] = {
-    { "SL001", SQLSTATE_FENCED },
-    { "08",    SQLSTATE_RECONNECT },
-    { "22",    SQLSTATE_ROW },
-    { "23503", SQLSTATE_ROW_LATER },    /* the row referred to may yet come */
-    { "23",    SQLSTATE_ROW },
-    { "25006", SQLSTATE_RECONNECT },    /* read only: the primary moved */
-    { "25",    SQLSTATE_RETRY },
-    { "40",    SQLSTATE_RETRY },
-    { "44",    SQLSTATE_ROW },
-    { "53",    SQLSTATE_RETRY },
-    { "54",    SQLSTATE_ROW },
-    { "55",    SQLSTATE_RETRY },
-    { "57P",   SQLSTATE_RECONNECT },
-    { "57",    SQLSTATE_RETRY },
-    { "58",    SQLSTATE_RETRY },
-    { "P0",    SQLSTATE_ROW },
-    { "XX",    SQLSTATE_RETRY },
-    { "0A",    SQLSTATE_HOLD },
-    { "21",    SQLSTATE_HOLD },
-    { "28",    SQLSTATE_HOLD },
-    { "3D",    SQLSTATE_HOLD },
-    { "3F",    SQLSTATE_HOLD },
-    { "42",    SQLSTATE_HOLD }
+    { "SL001", SQLSTATE_FENCED, false },
+    { "08",    SQLSTATE_RECONNECT, false },
+    { "22",    SQLSTATE_ROW, true },
+    /* the row referred to may yet come */
+    { "23503", SQLSTATE_ROW_LATER, true },
+    { "23",    SQLSTATE_ROW, true },
+    /* read only: the primary moved */
+    { "25006", SQLSTATE_RECONNECT, false },
+    { "25",    SQLSTATE_RETRY, false },
+    /* a savepoint that the last string was to make */
+    { "3B",    SQLSTATE_RETRY, false },
+    { "40",    SQLSTATE_RETRY, false },
+    { "44",    SQLSTATE_ROW, true },
+    { "53",    SQLSTATE_RETRY, true },
+    { "54",    SQLSTATE_ROW, true },
+    /* a lock that somebody holds */
+    { "55P03", SQLSTATE_RETRY, false },
+    { "55",    SQLSTATE_RETRY, true },
+    { "57P",   SQLSTATE_RECONNECT, false },
+    { "57",    SQLSTATE_RETRY, true },
+    { "58",    SQLSTATE_RETRY, true },
+    { "P0",    SQLSTATE_ROW, true },
+    { "XX",    SQLSTATE_RETRY, true },
+    { "28",    SQLSTATE_HOLD, false },
+    { "3D",    SQLSTATE_HOLD, false },
+    { "3F",    SQLSTATE_HOLD, false },
+    { "42501", SQLSTATE_HOLD, false },
+    { "42P01", SQLSTATE_HOLD, false },
+    { "",      SQLSTATE_HOLD, true }
 };
+
+
+static const sqlstate_rule_t *
+sqlstate_rule(const char *state)
+{
+    const sqlstate_rule_t  *rule;
+
+    rule = sqlstate_rules;
+
+    while (strncmp(state, rule->prefix, strlen(rule->prefix)) != 0) {
+        rule++;
+    }
+
+    return rule;
+}
+
+
+/* "no partition of relation found for row" names no constraint. */
+
+static bool
+sqlstate_no_partition(const char *state, const char *constraint)
+{
+    return strcmp(state, "23514") == 0
+           && (constraint == NULL || constraint[0] == '\0');
+}
 
 
 sqlstate_action_t
 sqlstate_action(const char *state, const char *constraint,
     const char *function)
 {
-    size_t  i;
-
     if (state == NULL || state[0] == '\0') {
         return SQLSTATE_OK;
     }
 
-    /* "no partition of relation found for row" names no constraint */
-    if (strcmp(state, "23514") == 0
-        && (constraint == NULL || constraint[0] == '\0'))
-    {
+    if (sqlstate_no_partition(state, constraint)) {
         return SQLSTATE_HOLD;
     }
 
@@ -69,15 +100,22 @@ sqlstate_action(const char *state, const char *constraint,
         return SQLSTATE_ROW;
     }
 
-    for (i = 0; i < sizeof(sqlstate_rules) / sizeof(sqlstate_rules[0]); i++) {
-        if (strncmp(state, sqlstate_rules[i].prefix,
-                    strlen(sqlstate_rules[i].prefix)) == 0)
-        {
-            return sqlstate_rules[i].action;
-        }
-    }
+    return sqlstate_rule(state)->action;
+}
 
-    return SQLSTATE_HOLD;
+
+bool
+sqlstate_may_be_row(const char *state, const char *constraint)
+{
+    return sqlstate_rule(state)->row
+           && !sqlstate_no_partition(state, constraint);
+}
+
+
+bool
+sqlstate_is_size(const char *state)
+{
+    return strncmp(state, "53", 2) == 0 || strcmp(state, "57014") == 0;
 }
 
 

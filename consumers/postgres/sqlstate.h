@@ -15,6 +15,7 @@ typedef enum {
     SQLSTATE_ROW,          /* dead letter for the record */
     SQLSTATE_ROW_LATER,    /* retry a while, then as SQLSTATE_ROW */
     SQLSTATE_RETRY,        /* roll back, then the same batch again */
+    SQLSTATE_SMALLER,      /* roll back, then read fewer records at a time */
     SQLSTATE_RECONNECT,    /* the session is lost */
     SQLSTATE_FENCED,       /* another daemon took the partition over */
     SQLSTATE_HOLD          /* wait until a person mends it; skip nothing */
@@ -39,6 +40,16 @@ typedef void (*outcome_pt)(void *data, const outcome_t *outcome);
  */
 sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
     const char *function);
+
+/*
+ * Whether one row's value may be the cause of an error, so that it is worth
+ * to look for that row.  It never is where a grant or a table is missing, a
+ * lock is held or the server is going down.
+ */
+bool sqlstate_may_be_row(const char *state, const char *constraint);
+
+/* Whether less work in one transaction may help: time, memory, locks, disk. */
+bool sqlstate_is_size(const char *state);
 
 /* The outcome of a query; "what", "could not do this", begins the reason. */
 void sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply,

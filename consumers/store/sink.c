@@ -1,7 +1,8 @@
 /*
  * One batch, one transaction: its states in their order.  A state sends a
  * query string and takes the reply, which leads to the next state.  The states
- * of rows are in sink_rows.c, those of idempotency keys in sink_seen.c.
+ * of rows are in sink_rows.c, those of idempotency keys in sink_seen.c;
+ * sink_blame.c says what is tried another way.
  */
 
 #include <stdio.h>
@@ -47,7 +48,7 @@ static const struct {
     [SINK_KEYS]     = { sink_add_keys,     sink_on_keys },
 
     /* COPY the rows, table by table; with a row at fault part by part */
-    [SINK_STAGE]    = { sink_stage,        NULL },
+    [SINK_STAGE]    = { sink_stage,        sink_on_stage },
     [SINK_ROWS]     = { sink_copy_table,   sink_on_table },
     [SINK_LOOK]     = { sink_copy_part,    sink_on_part },
 
@@ -343,6 +344,7 @@ sink_on_commit(sink_t *sink, const pg_reply_t *reply)
     case SQLSTATE_OK:
         sink->figures.commit = sink_clock() - sink->began;
         (void) dead_window_add(&sink->window, sink->batch, 2);
+        sink_trust(sink);
         return sink_stop(sink, SQLSTATE_OK, "");
 
     case SQLSTATE_ROW:

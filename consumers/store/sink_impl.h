@@ -13,6 +13,8 @@
 
 #define SINK_MEMORY  "out of memory"
 
+#define SINK_SUSPECTS  16    /* of one batch, at most */
+
 #define SINK_TOO_MANY                                                         \
     "too many records are bad: more than \"hold_above\" of the last 1000 "    \
     "would be dead letters"
@@ -40,7 +42,18 @@ typedef struct {
     statements_t   sql;
     tuples_t      *tuples;       /* NULL: rows are sent as lines */
     unsigned       stage_for;    /* batches more that are not copied plainly */
+    bool           passed;       /* a part of it did, in this search */
 } sink_table_t;
+
+
+/* A row that failed alone, with an error that may not be its fault. */
+typedef struct {
+    int32_t   partition;
+    int64_t   offset;
+    unsigned  target;
+    char      sqlstate[6];
+    unsigned  proofs;            /* searches in a row in which it did */
+} sink_suspect_t;
 
 
 struct sink_s {
@@ -68,6 +81,7 @@ struct sink_s {
     bisect_t        bisect;
     bool            careful;       /* looking for bad rows */
     bool            looked;        /* for those of this batch already */
+    unsigned        savepoint;     /* the last one's number */
 
     /* the COPY under way */
     batch_span_t    span;
@@ -80,6 +94,18 @@ struct sink_s {
     buf_t           chunk;
 
     int64_t         later_since;   /* ms, of the first SQLSTATE_ROW_LATER */
+
+    /* sink_blame.c */
+    unsigned        failures;      /* of tries, since the last commit */
+    bool            doubt;         /* the error at hand may be no row's */
+    outcome_t       doubted;       /* what such an error means if it is not */
+    sink_suspect_t  now[SINK_SUSPECTS];
+    size_t          nnow;
+    sink_suspect_t  before[SINK_SUSPECTS];    /* of the search before */
+    size_t          nbefore;
+    size_t          vain_rows;     /* of a search in which all rows failed */
+    int64_t         vain_until;    /* ms, monotonic */
+
     dead_window_t   window;
 };
 
@@ -97,6 +123,7 @@ sink_state_t sink_on_keys(sink_t *sink, const pg_reply_t *reply);
 
 /* sink_rows.c: SINK_STAGE, SINK_ROWS and SINK_LOOK. */
 sink_state_t sink_stage(sink_t *sink);
+sink_state_t sink_on_stage(sink_t *sink, const pg_reply_t *reply);
 sink_state_t sink_copy_table(sink_t *sink);
 sink_state_t sink_on_table(sink_t *sink, const pg_reply_t *reply);
 sink_state_t sink_copy_part(sink_t *sink);
@@ -105,6 +132,34 @@ sink_state_t sink_on_part(sink_t *sink, const pg_reply_t *reply);
 /* Begins to look for bad rows; "failed" is bisect_begin()'s. */
 sink_state_t sink_look(sink_t *sink, const pg_reply_t *reply,
     const batch_span_t *failed);
+
+/* sink_blame.c */
+
+/*
+ * What is done about an error of a server that answers, where its SQLSTATE
+ * alone says: hold or try again.  SQLSTATE_ROW: some row is looked for.
+ */
+void sink_blame(sink_t *sink, const pg_reply_t *reply, outcome_t *outcome);
+
+/* A search begins: nothing is known of the rows. */
+void sink_look_anew(sink_t *sink);
+
+/*
+ * Notes a row that failed alone.  Returns false where the search can end: all
+ * rows fail, or too many do.  sink_in_vain() ends it then.
+ */
+bool sink_suspect(sink_t *sink, size_t row, const pg_reply_t *reply);
+
+/* Ends a search: the rows that are left may be stored, or the batch ends. */
+sink_state_t sink_looked(sink_t *sink);
+sink_state_t sink_in_vain(sink_t *sink);
+
+/* The batch is committed. */
+void sink_trust(sink_t *sink);
+
+/* Keeps how the batch ends; the next state rolls it back. */
+sink_state_t sink_stop(sink_t *sink, sqlstate_action_t action,
+    const char *reason);
 
 /* sink_send.c */
 
@@ -120,10 +175,6 @@ sink_state_t sink_send(sink_t *sink, bool copy);
  */
 sqlstate_action_t sink_judge(sink_t *sink, const pg_reply_t *reply,
     const char *what);
-
-/* Keeps how the batch ends; the next state rolls it back. */
-sink_state_t sink_stop(sink_t *sink, sqlstate_action_t action,
-    const char *reason);
 
 /* The outcome of a reply to a COPY. */
 void sink_outcome(const sink_t *sink, outcome_t *outcome,

@@ -214,8 +214,8 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
     row = failed ? sink_named(sink, reply) : BISECT_NONE;
 
     /* a row that COPY refuses as a tuple may be fine as a line */
-    sure = failed == NULL || sink->tuples == NULL
-           || strstr(reply->context, "COPY ") == NULL;
+    sure = !sink->doubt && (failed == NULL || sink->tuples == NULL
+                            || strstr(reply->context, "COPY ") == NULL);
 
     log_debug("batch: a row is at fault: %s (%s)", reply->reason,
               reply->sqlstate);
@@ -223,12 +223,17 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
     sink->careful = true;
     sink->looked = true;
     sink->plain = false;
+    sink_look_anew(sink);
 
     if (bisect_begin(&sink->bisect, sink->batch, sink->ntables, failed, row,
                      sure, reply)
         == -1)
     {
         return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+    }
+
+    if (row != BISECT_NONE && !sink_suspect(sink, row, reply)) {
+        return sink_in_vain(sink);
     }
 
     if (row != BISECT_NONE && sink_too_many(sink)) {
@@ -254,9 +259,29 @@ sink_stage(sink_t *sink)
         statements_add(&sink->tables[i].sql, STATEMENT_STAGE, &sink->sql);
     }
 
-    buf_addf(&sink->sql, "SET CONSTRAINTS ALL IMMEDIATE;SAVEPOINT sluice;");
+    buf_addf(&sink->sql, "SET CONSTRAINTS ALL IMMEDIATE;SAVEPOINT sluice%u;",
+             ++sink->savepoint);
 
-    return SINK_LOOK;
+    return sink_send(sink, false);
+}
+
+
+/* No row is at fault here, and what fails from here on has a savepoint. */
+
+sink_state_t
+sink_on_stage(sink_t *sink, const pg_reply_t *reply)
+{
+    switch (sink_judge(sink, reply, "could not prepare to find bad rows")) {
+
+    case SQLSTATE_OK:
+        return SINK_LOOK;
+
+    case SQLSTATE_ROW:
+        return sink_stop(sink, SQLSTATE_HOLD, reply->reason);
+
+    default:
+        return SINK_ROLLBACK;
+    }
 }
 
 
@@ -264,7 +289,7 @@ sink_state_t
 sink_copy_part(sink_t *sink)
 {
     if (!bisect_next(&sink->bisect, sink->batch)) {
-        return SINK_DEAD;
+        return sink_looked(sink);
     }
 
     sink->span = sink->bisect.part;
@@ -284,6 +309,7 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
         log_debug("batch: rows %zu to %zu copied", sink->span.first,
                   sink->span.end - 1);
         bisect_passed(&sink->bisect);
+        sink->tables[sink->span.target].passed = true;
         sink_sweep(sink);
         return SINK_LOOK;
 
@@ -299,7 +325,7 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
               sink->span.first, sink->span.end - 1,
               row == BISECT_NONE ? "one" : "a named one", reply->reason,
               reply->sqlstate);
-    buf_addf(&sink->sql, "ROLLBACK TO sluice;");
+    buf_addf(&sink->sql, "ROLLBACK TO sluice%u;", sink->savepoint);
 
     if (sink->bisect.found % SINK_SWEEP == SINK_SWEEP - 1) {
         sink_sweep(sink);
@@ -307,6 +333,10 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
 
     if (bisect_failed(&sink->bisect, sink->batch, row, reply) == -1) {
         return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+    }
+
+    if (row != BISECT_NONE && !sink_suspect(sink, row, reply)) {
+        return sink_in_vain(sink);
     }
 
     if (row != BISECT_NONE && sink_too_many(sink)) {
@@ -319,7 +349,9 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
 
 /*
  * Empties the temporary table, also of what failed tries left in it.  In the
- * transaction that made the table this is done in place.
+ * transaction that made the table this is done in place.  The new savepoint
+ * has a name of its own: going back to it fails where the server did not come
+ * so far, instead of taking back what the last part stored.
  */
 
 static void
@@ -329,11 +361,11 @@ sink_sweep(sink_t *sink)
 
     table = &sink->tables[sink->span.target].sql;
 
-    buf_addf(&sink->sql, "RELEASE sluice;");
+    buf_addf(&sink->sql, "RELEASE sluice%u;", sink->savepoint);
 
     if (table->staged) {
         buf_addf(&sink->sql, "TRUNCATE pg_temp.%s;", table->relation);
     }
 
-    buf_addf(&sink->sql, "SAVEPOINT sluice;");
+    buf_addf(&sink->sql, "SAVEPOINT sluice%u;", ++sink->savepoint);
 }

@@ -129,5 +129,7 @@ sink_seen_failed(sink_t *sink, const pg_reply_t *reply, const char *what)
                          ? SQLSTATE_RETRY : SQLSTATE_HOLD;
     }
 
+    sink_blame(sink, reply, &outcome);
+
     return sink_stop(sink, outcome.action, outcome.reason);
 }

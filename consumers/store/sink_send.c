@@ -250,6 +250,7 @@ sink_judge(sink_t *sink, const pg_reply_t *reply, const char *what)
     outcome_t  outcome;
 
     sink_outcome(sink, &outcome, reply, what);
+    sink->doubt = false;
 
     if (outcome.action == SQLSTATE_OK || outcome.action == SQLSTATE_ROW) {
         return outcome.action;
@@ -267,28 +268,18 @@ sink_judge(sink_t *sink, const pg_reply_t *reply, const char *what)
         }
 
         outcome.action = SQLSTATE_RETRY;
+
+    } else if (outcome.action != SQLSTATE_FENCED) {
+        sink_blame(sink, reply, &outcome);
+
+        if (outcome.action == SQLSTATE_ROW) {
+            return SQLSTATE_ROW;
+        }
     }
 
     (void) sink_stop(sink, outcome.action, outcome.reason);
 
     return outcome.action;
-}
-
-
-sink_state_t
-sink_stop(sink_t *sink, sqlstate_action_t action, const char *reason)
-{
-    /* time in which nothing could be stored does not count as waiting */
-
-    if (action != SQLSTATE_RETRY) {
-        sink->later_since = 0;
-    }
-
-    sink->outcome.action = action;
-    snprintf(sink->outcome.reason, sizeof(sink->outcome.reason), "%s",
-             reason);
-
-    return SINK_ROLLBACK;
 }
 
 

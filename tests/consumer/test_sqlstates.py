@@ -19,18 +19,18 @@ CONFIG = {
 OWNERS = {
     "dead letter": ("22P02", "23505", "44000", "54000", "P0001"),
     "later": ("23503",),
-    "retried": ("25P02", "40001", "53100", "55P03", "57014", "58030",
-                "XX000"),
-    "reconnected": ("08006", "25006", "57P01"),
-    "held": ("01000", "02000", "0A000", "21000", "23514", "28000", "3D000",
-             "3F000", "42501", "ZZ999"),
+    # test_blame.py has more of them
+    "alone": ("01000", "02000", "21000", "53100", "57014", "XX000", "ZZ999"),
+    "retried": ("25P02", "40001", "55P03"),
+    "reconnected": ("08006", "57P01"),
+    "held": ("23514", "25006", "28000", "3D000", "3F000", "42501", "42P01"),
 }
 ROW = "BEFORE INSERT ON t"
 END = "AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED"
 CASES = [(owner, state, ROW) for owner, states in OWNERS.items()
          for state in states]
 CASES += [(owner, state, END) for owner, state in (
-    ("dead letter", "P0001"), ("retried", "40001"), ("held", "01000"),
+    ("dead letter", "P0001"), ("retried", "40001"), ("alone", "01000"),
     ("reconnected", "57P01"))]
 
 
@@ -62,8 +62,8 @@ def test_an_error_has_its_owner(consumer, topics, database, owner, state,
     wait_for(lambda: daemon.health()[0], 20, "it answers")
     kept = [n for n in range(10) if n != 5]
 
-    if owner in ("dead letter", "later"):
-        wait_for(lambda: database.try_count("t") == 9, 20, "the others")
+    if owner in ("dead letter", "later", "alone"):
+        wait_for(lambda: database.try_count("t") == 9, 40, "the others")
         assert database.query("SELECT \"offset\", sqlstate"
                               " FROM sluice.dead_letters") == [(5, state)]
         assert daemon.health()[0] == 200
@@ -80,7 +80,8 @@ def test_an_error_has_its_owner(consumer, topics, database, owner, state,
                 == (owner == "reconnected")
         wait_for(lambda: readiness(daemon).status == 503, 5, "not ready")
         assert state in readiness(daemon).json["reason"]
-        assert database.try_count("t") == 0
+        # by one at a time, those before it may have gone
+        assert database.try_count("t") <= 5
         assert database.try_count("sluice.dead_letters") == 0
 
     database.query("DROP TRIGGER no ON t")

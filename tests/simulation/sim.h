@@ -25,6 +25,8 @@ typedef enum {
     SIM_BAD_LINE,       /* COPY names its line */
     SIM_BAD_ROW,        /* COPY does not */
     SIM_BAD_LATER,      /* a deferred constraint, at COMMIT */
+    SIM_ODD_ROW,        /* an error whose SQLSTATE blames no row */
+    SIM_ODD_LATER,      /* likewise, at COMMIT */
     SIM_KINDS
 } sim_kind_t;
 
@@ -125,6 +127,13 @@ typedef struct {
     bool          calm;           /* nothing goes wrong any more */
     bool          pooled;         /* a session outlives its server */
     unsigned      faults;         /* of 1,000 queries */
+    size_t        size;           /* rows a transaction can have; 0: any */
+    const char   *size_state;     /* what more of them end with */
+    bool          mended;         /* no row is odd any more */
+    int64_t       closed;         /* ms, until when the table takes no row */
+    const char   *closed_state;
+    int64_t       stored;         /* sum of the offsets, when it last grew */
+    int64_t       stored_at;      /* ms, then */
     size_t        partitions;
     size_t        goal;           /* records a partition will have */
     int64_t       produce;        /* ms, when the next comes */
@@ -195,6 +204,8 @@ void sim_operate(void);
 /* sim_check.c: whether all is stored; whether it is stored as it has to be. */
 bool sim_is_done(void);
 void sim_check(void);
+/* Once a turn. */
+void sim_check_progress(void);
 
 
 #endif

@@ -31,7 +31,8 @@ struct pg_s {
     bool          open;          /* a transaction */
     bool          failed;
     bool          immediate;     /* constraints are */
-    bool          later;         /* a deferred one is violated */
+    unsigned      savepoint;     /* its number */
+    const char   *later;         /* SQLSTATE of a deferred one, or NULL */
     sim_row_t     rows[SIM_PENDING];
     size_t        nrows;
     size_t        nrows_saved;

@@ -26,6 +26,13 @@ static const char *const  sim_faults[] = {
 };
 
 
+/* Those of an odd row, by its id. */
+static const char *const  sim_odd[] = {
+    "XX000", "0A000", "38000", "55000", "42601", "58030"
+};
+
+
+static const char *sim_odd_state(const sim_record_t *r);
 static bool sim_goes_on(pg_t *pg);
 static void sim_execute(pg_t *pg);
 static void sim_execute_rows(pg_t *pg, const char *sql);
@@ -194,7 +201,11 @@ sim_goes_on(pg_t *pg)
     default:
         sim_fail(pg, sim_faults[sim_random(sizeof(sim_faults)
                                            / sizeof(sim_faults[0]))], "");
-        sim_roll_back(pg);
+        if (pg->keep && pg->open) {
+            pg->failed = true;
+        } else {
+            sim_roll_back(pg);
+        }
         return false;
     }
 }
@@ -203,6 +214,8 @@ sim_goes_on(pg_t *pg)
 static void
 sim_execute(pg_t *pg)
 {
+    int          n;
+    unsigned     savepoint;
     const char  *sql;
 
     sql = pg->sql;
@@ -216,11 +229,18 @@ sim_execute(pg_t *pg)
         return;
     }
 
-    if (strncmp(sql, "ROLLBACK TO sluice;", 19) == 0) {
+    if (sscanf(sql, "ROLLBACK TO sluice%u;%n", &savepoint, &n) == 1) {
+
+        if (savepoint != pg->savepoint) {
+            sim_fail(pg, "3B001", "");
+            sim_roll_back(pg);
+            return;
+        }
+
         pg->nrows = pg->nrows_saved;
         pg->ndead = pg->ndead_saved;
         pg->failed = false;
-        sql += 19;
+        sql += n;
 
     } else if (strcmp(sql, "ROLLBACK") == 0) {
         sim_roll_back(pg);
@@ -265,6 +285,8 @@ sim_execute(pg_t *pg)
 static void
 sim_execute_rows(pg_t *pg, const char *sql)
 {
+    const char  *savepoint;
+
     if (strstr(sql, "DO '")) {
         sim_guard(pg, sql);
     }
@@ -273,7 +295,11 @@ sim_execute_rows(pg_t *pg, const char *sql)
         pg->immediate = true;
     }
 
-    if (strstr(sql, "SAVEPOINT sluice")) {
+    savepoint = strstr(sql, "SAVEPOINT sluice");
+
+    if (savepoint
+        && sscanf(savepoint, "SAVEPOINT sluice%u", &pg->savepoint) == 1)
+    {
         pg->nrows_saved = pg->nrows;
         pg->ndead_saved = pg->ndead;
     }
@@ -295,7 +321,7 @@ sim_execute_rows(pg_t *pg, const char *sql)
         || (strlen(sql) > 7 && strcmp(sql + strlen(sql) - 7, ";COMMIT") == 0))
     {
         if (pg->later) {
-            sim_fail(pg, "23505", "");
+            sim_fail(pg, pg->later, "");
             sim_roll_back(pg);
             return;
         }
@@ -331,7 +357,7 @@ sim_roll_back(pg_t *pg)
     pg->open = false;
     pg->failed = false;
     pg->immediate = false;
-    pg->later = false;
+    pg->later = NULL;
     pg->nrows = 0;
     pg->ndead = 0;
     pg->locked = 0;
@@ -407,19 +433,26 @@ sim_copy(pg_t *pg)
 }
 
 
+static const char *
+sim_odd_state(const sim_record_t *r)
+{
+    return sim_odd[r->id % (sizeof(sim_odd) / sizeof(sim_odd[0]))];
+}
+
+
 /* Columns: id, k, partition, offset. */
 
 static void
 sim_copy_rows(pg_t *pg, const char *text)
 {
     char                 context[64];
-    bool                 bad;
     size_t               line;
     sim_row_t           *row;
-    const char          *p;
+    const char          *p, *bad, **at;
     const sim_record_t  *r;
 
-    bad = false;
+    bad = NULL;
+    at = pg->immediate ? &bad : &pg->later;
 
     for (line = 1, p = text; *p; p = strchr(p, '\n') + 1, line++) {
 
@@ -450,12 +483,19 @@ sim_copy_rows(pg_t *pg, const char *text)
             return;
 
         case SIM_BAD_ROW:
-            bad = true;
+            bad = "23505";
             break;
 
         case SIM_BAD_LATER:
-            bad |= pg->immediate;
-            pg->later |= !pg->immediate;
+            *at = "23505";
+            break;
+
+        case SIM_ODD_ROW:
+            bad = sim.mended ? bad : sim_odd_state(r);
+            break;
+
+        case SIM_ODD_LATER:
+            *at = sim.mended ? *at : sim_odd_state(r);
             break;
 
         default:
@@ -463,8 +503,16 @@ sim_copy_rows(pg_t *pg, const char *text)
         }
     }
 
+    if (sim.size && pg->nrows > sim.size) {
+        bad = sim.size_state;
+    }
+
+    if (sim.now < sim.closed && !sim.calm) {
+        bad = sim.closed_state;
+    }
+
     if (bad) {
-        sim_fail(pg, "23505", "");
+        sim_fail(pg, bad, "");
     }
 }
 

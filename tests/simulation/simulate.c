@@ -289,6 +289,12 @@ sim_mischief(void)
         }
     }
 
+    if (sim_random(300) == 0) {
+        sim.closed = sim.now + sim_random(2000);
+        sim.closed_state = sim_random(2) ? "55000" : "0A000";
+        sim_say("the table takes no row until %" PRId64, sim.closed);
+    }
+
     if (sim.nmembers == 0) {
         return;
     }
@@ -438,6 +444,11 @@ sim_history(uint64_t seed, bool verbose)
     sim.goal = 5 + sim_random(SIM_RECORDS - 5);
     sim.produce = 1;
     sim.pooled = sim_random(4) == 0;
+    sim.size = sim_random(4) ? 0 : 1 + sim_random(6);
+    sim.size_state = sim_random(2) ? "57014" : "53200";
+    sim.mended = false;
+    sim.closed = 0;
+    sim.stored = 0;
     sim.backup = sim.db;
     sim_pg_reset();
     sim_topic_reset();
@@ -449,6 +460,7 @@ sim_history(uint64_t seed, bool verbose)
         }
 
         sim_step();
+        sim_check_progress();
     }
 
     sim_check();

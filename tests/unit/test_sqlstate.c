@@ -32,6 +32,8 @@ static const struct {
     { "25P02", NULL, NULL, SQLSTATE_RETRY },
     { "28P01", NULL, NULL, SQLSTATE_HOLD },
     { "3D000", NULL, NULL, SQLSTATE_HOLD },
+    { "38000", NULL, NULL, SQLSTATE_HOLD },
+    { "3B001", NULL, NULL, SQLSTATE_RETRY },
     { "3F000", NULL, NULL, SQLSTATE_HOLD },
     { "40001", NULL, NULL, SQLSTATE_RETRY },
     { "40P01", NULL, NULL, SQLSTATE_RETRY },
@@ -51,6 +53,19 @@ static const struct {
 };
 
 
+/* What no row can cause. */
+static const char *const  never[] = {
+    "SL001", "08006", "25006", "25P02", "28P01", "3B001", "3D000", "3F000",
+    "40001", "40P01", "42501", "42P01", "55P03", "57P01"
+};
+
+static const char *const  perhaps[] = {
+    "01000", "0A000", "21000", "22P02", "23505", "38000", "42601", "42883",
+    "53100", "53200", "54000", "55000", "57014", "58030", "P0001", "XX000",
+    "ZZ999"
+};
+
+
 int
 main(void)
 {
@@ -61,6 +76,17 @@ main(void)
                            cases[i].function),
            cases[i].action, cases[i].state);
     }
+
+    for (i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        is(sqlstate_may_be_row(never[i], "c"), 0, never[i]);
+    }
+
+    for (i = 0; i < sizeof(perhaps) / sizeof(perhaps[0]); i++) {
+        is(sqlstate_may_be_row(perhaps[i], "c"), 1, perhaps[i]);
+    }
+
+    is(sqlstate_may_be_row("23514", ""), 0, "no partition for a row");
+    is(sqlstate_may_be_row("23514", "c"), 1, "a check that is violated");
 
     is(sqlstate_action(NULL, NULL, NULL), SQLSTATE_OK, "no SQLSTATE");
     is(sqlstate_action("", NULL, NULL), SQLSTATE_OK, "an empty one");
