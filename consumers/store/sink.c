@@ -21,6 +21,7 @@ static void sink_on_reply(void *data, const pg_reply_t *reply);
 static double sink_clock(void);
 static sink_state_t sink_begin(sink_t *sink);
 static sink_state_t sink_copy_dead(sink_t *sink);
+static void sink_doubt(sink_t *sink);
 static sink_state_t sink_on_dead(sink_t *sink, const pg_reply_t *reply);
 static sink_state_t sink_produce_dead(sink_t *sink);
 static void sink_on_topic(void *data, const outcome_t *outcome);
@@ -244,9 +245,37 @@ sink_copy_dead(sink_t *sink)
 
     sink->span.first = 0;
     sink->careful = false;
+    sink_doubt(sink);
     buf_add(&sink->sql, sink->dead.sql.data, sink->dead.sql.len);
 
     return sink_send(sink, true);
+}
+
+
+/*
+ * A record that could not become a row may be able to by now: its table is
+ * compared with what was found.
+ */
+
+static void
+sink_doubt(sink_t *sink)
+{
+    size_t              i;
+    unsigned            target;
+    const batch_row_t  *row;
+
+    for (target = 0; target < sink->ntables; target++) {
+
+        for (i = 0; i < sink->batch->nrows; i++) {
+            row = &sink->batch->rows[i];
+
+            if (row->text_len == 0 && row->target == target) {
+                statements_add(&sink->tables[target].sql, STATEMENT_SAME,
+                               &sink->sql);
+                break;
+            }
+        }
+    }
 }
 
 

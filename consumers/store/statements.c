@@ -23,7 +23,7 @@
 enum {
     LIST_COLUMNS = 0,    /* those a row fills */
     LIST_NULLS,          /* NULL for each of them */
-    LIST_TYPES,          /* each with its type; for tuples */
+    LIST_TYPES,          /* each with its type */
     LIST_SETS,           /* assignments, of all but the key's columns */
     LIST_KEY,            /* the key's columns */
     LIST_ORDER,          /* the same of "s", a row of the batch */
@@ -43,11 +43,11 @@ typedef struct {
 } statement_parts_t;
 
 
-static int statement_parts(statement_parts_t *parts, const tuples_t *tuples);
+static int statement_parts(statement_parts_t *parts);
 static void statement_words(statements_t *statements,
     const statement_parts_t *parts, bool tuples);
 static void statement_stage(const statement_parts_t *parts, buf_t *sql);
-static void statement_same(const statement_parts_t *parts, bool tuples,
+static void statement_same(const statement_parts_t *parts, bool types,
     buf_t *sql);
 static void statement_plain(const statement_parts_t *parts,
     const char *format, buf_t *sql);
@@ -87,7 +87,7 @@ statements_prepare(statements_t *statements, const target_t *target,
         statements->sql[i].len = 0;
     }
 
-    rc = statement_parts(&parts, tuples);
+    rc = statement_parts(&parts);
 
     if (rc == 0) {
         statement_words(statements, &parts, tuples != NULL);
@@ -133,9 +133,9 @@ statement_item(buf_t *list, const char *between, const char *fmt,
 
 
 static int
-statement_parts(statement_parts_t *parts, const tuples_t *tuples)
+statement_parts(statement_parts_t *parts)
 {
-    size_t                i, n;
+    size_t                i;
     buf_t                *list;
     const char           *name;
     const conf_t         *conf;
@@ -148,7 +148,7 @@ statement_parts(statement_parts_t *parts, const tuples_t *tuples)
         buf_add(&list[i], "", 0);
     }
 
-    for (i = 0, n = 0; i < parts->target->ncolumns; i++) {
+    for (i = 0; i < parts->target->ncolumns; i++) {
         column = &parts->target->columns[i];
         name = column->name;
 
@@ -159,10 +159,8 @@ statement_parts(statement_parts_t *parts, const tuples_t *tuples)
         statement_item(&list[LIST_COLUMNS], ",", "%I", name);
         statement_item(&list[LIST_NULLS], ",", "NULL", name);
 
-        if (tuples) {
-            statement_item(&list[LIST_TYPES], ",", "(%L::name,", name);
-            buf_addf(&list[LIST_TYPES], "%" PRIu32 ")", tuples->oids[n++]);
-        }
+        statement_item(&list[LIST_TYPES], ",", "(%L::name,", name);
+        buf_addf(&list[LIST_TYPES], "%" PRIu32 ")", parts->target->oids[i]);
 
         if (conf->mode != CONF_MODE_IGNORE && !conf_is_key(&conf->key, name)) {
             statement_item(&list[LIST_SETS], ",", "%I=EXCLUDED.%I", name);
@@ -241,6 +239,8 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
         buf_addf(&sql[STATEMENT_COPY_TUPLES], " (FORMAT binary)");
     }
 
+    statement_same(parts, true, &sql[STATEMENT_SAME]);
+
     if (parts->target->plain) {
         statement_plain(parts, "", &sql[STATEMENT_PLAIN]);
     }
@@ -306,7 +306,7 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
  */
 
 static void
-statement_same(const statement_parts_t *parts, bool tuples, buf_t *sql)
+statement_same(const statement_parts_t *parts, bool types, buf_t *sql)
 {
     buf_t  block;
 
@@ -317,7 +317,7 @@ statement_same(const statement_parts_t *parts, bool tuples, buf_t *sql)
         sql_format(&block, " OR " TARGET_VERSION_OF("to_regclass(%R)")
                    "<>%s", parts->conf, parts->target->version);
 
-    } else if (tuples) {
+    } else if (types) {
         sql_format(&block, " OR EXISTS (SELECT FROM pg_catalog.pg_attribute"
                    " JOIN (VALUES %s) c (name, type) ON attname=name WHERE"
                    " attrelid=to_regclass(%R) AND NOT attisdropped"

@@ -12,6 +12,7 @@ typedef enum {
     STATEMENT_STAGE = 0,      /* makes the temporary table; or empty */
     STATEMENT_COPY,           /* of rows as lines */
     STATEMENT_COPY_TUPLES,    /* of rows as tuples; or empty */
+    STATEMENT_SAME,           /* fails if the table has changed */
     STATEMENT_PLAIN,          /* of rows with new keys only; or empty */
     STATEMENT_PLAIN_TUPLES,
     STATEMENT_APPLY,          /* the temporary table into the table; or empty */

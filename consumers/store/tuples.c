@@ -41,10 +41,8 @@ tuples_prepare(tuples_t *tuples, const target_t *target)
     tuples_free(tuples);
 
     tuples->kinds = calloc(target->ncolumns + 1, sizeof(type_kind_t));
-    tuples->oids = calloc(target->ncolumns + 1, sizeof(uint32_t));
 
-    if (tuples->kinds == NULL || tuples->oids == NULL) {
-        tuples_free(tuples);
+    if (tuples->kinds == NULL) {
         return -1;
     }
 
@@ -63,8 +61,7 @@ tuples_prepare(tuples_t *tuples, const target_t *target)
             return 0;
         }
 
-        tuples->kinds[tuples->ncolumns] = kind;
-        tuples->oids[tuples->ncolumns++] = target->oids[i];
+        tuples->kinds[tuples->ncolumns++] = kind;
     }
 
     return 1;
@@ -75,7 +72,6 @@ void
 tuples_free(tuples_t *tuples)
 {
     free(tuples->kinds);
-    free(tuples->oids);
     memset(tuples, 0, sizeof(tuples_t));
 }
 

@@ -19,7 +19,6 @@
 typedef struct {
     type_kind_t  *kinds;         /* of the columns of a COPY, in order; text
                                     is also that of json, but not of jsonb */
-    uint32_t     *oids;          /* their types in the table */
     size_t        ncolumns;
     char          date[16];      /* the date parsed last, and its days */
     int64_t       days;          /* since 1970-01-01 */

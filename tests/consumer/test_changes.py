@@ -61,6 +61,27 @@ def test_auto_takes_a_default_and_a_type_that_change(consumer, topics,
         == [(1,), (2,), (3,), (4,)]
 
 
+@pytest.mark.parametrize("columns", ["auto", {"id": "/id"},
+                                     {"id": "/id", "i": "/i"}],
+                         ids=["auto", "tuples", "lines"])
+def test_a_type_is_widened_before_records_are_dead_letters(
+        consumer, topics, database, columns):
+    """All of a batch are out of the old type's range, so none is copied."""
+    database.query("CREATE TABLE t (id integer, i inet)")
+    topic = topics.create()
+    topics.produce(topic, ['{"id":2147483647}'])
+    consumer({**CONFIG, "topic": topic, "columns": columns})
+    wait_accounted(database, 1)
+    database.query("ALTER TABLE t ALTER id TYPE bigint")
+    topics.produce(topic, ['{"id":2147483648}', '{"id":2147483649}'])
+    wait_accounted(database, 3)
+    assert database.value("SELECT count(*) FROM t") == 3
+    # what stays wrong is a dead letter
+    topics.produce(topic, ['{"id":"x"}'])
+    wait_accounted(database, 4)
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == 1
+
+
 def test_a_view_with_auto_is_not_locked(consumer, topics, database):
     database.query("CREATE TABLE u (id integer, a text);"
                    "CREATE VIEW t AS SELECT id FROM u")

@@ -143,7 +143,6 @@ static void
 test_prepare(void)
 {
     size_t                i;
-    uint32_t              oid = 25;
     const char           *type, *table;
     target_t              target;
     tuples_t              binary;
@@ -175,7 +174,6 @@ test_prepare(void)
     memset(&target, 0, sizeof(target_t));
     target.columns = &column;
     target.ncolumns = 1;
-    target.oids = &oid;
 
     for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         memset(&column, 0, sizeof(conf_column_t));
@@ -185,10 +183,6 @@ test_prepare(void)
         target.types = &type;
         target.table_types = &table;
         is(tuples_prepare(&binary, &target), pairs[i].wanted, type);
-
-        if (pairs[i].wanted == 1) {
-            is(binary.oids[0], oid, "its type");
-        }
     }
 
     tuples_free(&binary);
