@@ -80,6 +80,19 @@ def topics(kafka):
 
 
 @pytest.fixture
+def guarded_kafka(directory):
+    """A broker with an authorizer; what has no ACL is allowed."""
+    broker = servers.Kafka(directory / "kafka-guarded", [
+        "authorizer.class.name="
+        "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found=true"])
+    try:
+        yield broker.start()
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
 def topic(topics):
     """A fresh topic of one partition."""
     return topics.create()

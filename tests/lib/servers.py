@@ -111,6 +111,16 @@ class Kafka(Server):
             env=dict(os.environ, **self.environment), check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True).stdout
 
+    def acl(self, change, kind, operation, topic):
+        """Adds or removes ("--add") what clients are allowed or denied
+        ("--deny-principal") on a topic; for a broker with an authorizer."""
+        name = ("kafka.admin.AclCommand"
+                if os.environ.get("KAFKA_VERSION", "").startswith("3.")
+                else "org.apache.kafka.tools.AclCommand")
+        self.tool(name, "--bootstrap-server", self.bootstrap, "--force",
+                  change, kind, "User:ANONYMOUS", "--operation", operation,
+                  "--topic", topic)
+
 
 class Postgres(Server):
     script = "postgres"

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import json
-import os
 import re
 import threading
 import time
@@ -12,12 +11,8 @@ from confluent_kafka.admin import ConfigResource
 
 from tests.lib.env import wait_for
 from tests.lib.problem import assert_problem
-from tests.lib.servers import Kafka
 from tests.lib.topics import Topics
 
-ACLS = ("kafka.admin.AclCommand"
-        if os.environ.get("KAFKA_VERSION", "").startswith("3.")
-        else "org.apache.kafka.tools.AclCommand")
 LIMIT = 5000
 # of a batch of one record without key, value of 128 to 8,191 bytes: 61 of
 # the batch, 2 of the record's length, 3, 1 (no key), 2 (value), 1 (headers)
@@ -216,31 +211,11 @@ def test_lowered_under_load(nginx, topics, topic):
         assert turns == sorted(turns)
 
 
-@pytest.fixture
-def guarded_kafka(directory):
-    """A broker with an authorizer; what has no ACL is allowed."""
-    broker = Kafka(directory / "kafka-guarded", [
-        "authorizer.class.name="
-        "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found=true"])
-    try:
-        yield broker.start()
-    finally:
-        broker.stop()
-
-
-def acl(broker, *words):
-    broker.tool(ACLS, "--bootstrap-server", broker.bootstrap, "--force",
-                *words)
-
-
 def test_a_limit_that_may_not_be_read(nginx, guarded_kafka):
     topics = Topics(guarded_kafka)
     small = topics.create(config={"max.message.bytes": str(LIMIT)})
-    acl(guarded_kafka, "--add", "--allow-principal", "User:ANONYMOUS",
-        "--operation", "All", "--topic", small)
-    acl(guarded_kafka, "--add", "--deny-principal", "User:ANONYMOUS",
-        "--operation", "DescribeConfigs", "--topic", small)
+    guarded_kafka.acl("--add", "--allow-principal", "All", small)
+    guarded_kafka.acl("--add", "--deny-principal", "DescribeConfigs", small)
     server = nginx(CONF, TOPIC=small, OTHER=topics.create(), workers=2,
                    KAFKA=guarded_kafka.bootstrap)
     warning = f'could not read the configuration of topic "{small}"'
@@ -257,7 +232,6 @@ def test_a_limit_that_may_not_be_read(nginx, guarded_kafka):
     assert server.log().count(warning) == 1
 
     # allowed at last: the next refusal makes it known
-    acl(guarded_kafka, "--remove", "--deny-principal", "User:ANONYMOUS",
-        "--operation", "DescribeConfigs", "--topic", small)
+    guarded_kafka.acl("--remove", "--deny-principal", "DescribeConfigs", small)
     wait_refused(server, LIMIT)
     assert {record.value for record in topics.records(small)} == {b"small"}
