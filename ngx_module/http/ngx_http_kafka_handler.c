@@ -14,6 +14,10 @@
 #include "limit/ngx_http_kafka_limit.h"
 
 
+#define NGX_HTTP_KAFKA_PART       1000    /* messages given at once */
+#define NGX_HTTP_KAFKA_COST_GIVE  100     /* steps of the turn, of each */
+
+
 static ngx_http_kafka_ctx_t *ngx_http_kafka_create_ctx(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kafka_options(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_check_method(ngx_http_kafka_ctx_t *ctx);
@@ -22,6 +26,7 @@ static void ngx_http_kafka_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx);
+static ngx_kafka_take_e ngx_http_kafka_give(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
@@ -313,39 +318,111 @@ ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx)
 }
 
 
+/* All are admitted before the first is given; many are given in turns. */
 static ngx_int_t
 ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_uint_t              i;
-    ngx_kafka_take_e        taken;
-    ngx_kafka_message_t    *msg;
-    ngx_http_kafka_item_t  *item;
+    ngx_kafka_take_e       taken;
+    ngx_kafka_message_t   *msg;
+    ngx_kafka_producer_t  *kp;
 
     if (ctx->ready == 0) {
         /* nothing to send; each bad record has its problem */
         return NGX_OK;
     }
 
-    if (!ctx->queued && ngx_http_kafka_prepare(ctx) != NGX_OK) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
-    }
-
-    ctx->begun = ngx_current_msec;
+    kp = ctx->conf->producer->producer;
     msg = ctx->messages.elts;
 
-    /* what it holds ends when its records are charged */
-    ngx_http_kafka_unhold(ctx);
+    if (ctx->given == 0) {
 
-    taken = ngx_kafka_produce(ctx->conf->producer->producer, msg, ctx->ready);
+        if (ctx->ready > NGX_HTTP_KAFKA_PART
+            && !ngx_http_kafka_work_waited(ctx))
+        {
+            /* once a record is given, waiting must not fail */
+            return NGX_AGAIN;
+        }
 
-    if (taken != NGX_KAFKA_TAKEN) {
-        return ngx_http_kafka_not_taken(ctx, taken, msg->error);
+        if ((!ctx->queued || ctx->ready > NGX_HTTP_KAFKA_PART)
+            && ngx_http_kafka_prepare(ctx) != NGX_OK)
+        {
+            return ngx_http_kafka_refuse(&ctx->problem,
+                                         NGX_HTTP_KAFKA_INTERNAL);
+        }
+
+        /* what it holds ends when its records are charged */
+        ngx_http_kafka_unhold(ctx);
+
+        taken = ngx_kafka_admit(kp, msg, ctx->ready, &ctx->admitted);
+
+        if (taken == NGX_KAFKA_TAKEN) {
+            ctx->begun = ngx_current_msec;
+            ctx->waiting = 1;
+            taken = ngx_http_kafka_give(ctx);
+        }
+
+        if (taken != NGX_KAFKA_TAKEN) {
+            ctx->waiting = 0;
+            ngx_kafka_dismiss(kp, &ctx->admitted);
+            return ngx_http_kafka_not_taken(ctx, taken, msg->error);
+        }
     }
 
-    for (i = 0; i < ctx->ready; i++) {
+    while (ctx->given < ctx->ready) {
+
+        if (ngx_http_kafka_turn_left <= 0) {
+            return NGX_AGAIN;
+        }
+
+        (void) ngx_http_kafka_give(ctx);
+    }
+
+    ctx->waiting--;
+    ngx_kafka_dismiss(kp, &ctx->admitted);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka produced: %ui records, %ui waited for",
+                   ctx->ready, ctx->waiting);
+
+    if (ctx->heavy) {
+        ngx_http_kafka_free_messages(ctx);
+    }
+
+    if (ctx->waiting) {
+        ngx_http_kafka_suspend(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/* Gives the next messages to the producer; but NGX_KAFKA_TAKEN: none. */
+static ngx_kafka_take_e
+ngx_http_kafka_give(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_uint_t              i, n;
+    ngx_kafka_take_e        taken;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
+
+    msg = ctx->messages.elts;
+    msg += ctx->given;
+    n = ngx_min(ctx->ready - ctx->given, NGX_HTTP_KAFKA_PART);
+
+    taken = ngx_kafka_produce(ctx->conf->producer->producer, msg, n,
+                              &ctx->admitted);
+
+    if (taken != NGX_KAFKA_TAKEN && ctx->given == 0) {
+        return taken;
+    }
+
+    for (i = 0; i < n; i++) {
         item = msg[i].data;
 
-        if (msg[i].record == NULL) {
+        if (taken != NGX_KAFKA_TAKEN) {
+            ngx_http_kafka_fail(item, NGX_HTTP_KAFKA_NOT_DELIVERED, "");
+
+        } else if (msg[i].record == NULL) {
             ngx_http_kafka_fail(item, NGX_HTTP_KAFKA_NOT_DELIVERED,
                                 rd_kafka_err2str(msg[i].error));
 
@@ -358,19 +435,10 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
         }
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
-                   "kafka produced: %ui records, %ui waited for",
-                   ctx->ready, ctx->waiting);
+    ctx->given += n;
+    ngx_http_kafka_turn_left -= n * NGX_HTTP_KAFKA_COST_GIVE;
 
-    if (ctx->heavy) {
-        ngx_http_kafka_free_messages(ctx);
-    }
-
-    if (!ctx->queued) {
-        ngx_http_kafka_suspend(ctx);
-    }
-
-    return NGX_OK;
+    return NGX_KAFKA_TAKEN;
 }
 
 
@@ -541,7 +609,9 @@ ngx_http_kafka_cleanup(void *data)
     ngx_uint_t              i;
     ngx_http_kafka_item_t  *item;
 
-    if (!ctx->suspended) {
+    ngx_kafka_dismiss(ctx->conf->producer->producer, &ctx->admitted);
+
+    if (ctx->waiting == 0) {
         return;
     }
 
@@ -557,6 +627,10 @@ ngx_http_kafka_cleanup(void *data)
         }
     }
 
-    ngx_http_kafka_resume(ctx);
-    ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
+    ctx->waiting = 0;
+
+    if (ctx->suspended) {
+        ngx_http_kafka_resume(ctx);
+        ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
+    }
 }

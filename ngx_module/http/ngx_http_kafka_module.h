@@ -160,7 +160,10 @@ struct ngx_http_kafka_ctx_s {
     ngx_str_t                   idempotency_key;
     ngx_uint_t                  invalid;    /* records */
     ngx_uint_t                  ready;      /* messages */
-    ngx_uint_t                  waiting;    /* records */
+    ngx_uint_t                  given;      /* of them, to the producer */
+    size_t                      admitted;   /* bytes, for the others */
+    ngx_uint_t                  waiting;    /* records; while some are to be
+                                               given, one more */
     ngx_event_t                 timer;
     ngx_http_kafka_problem_t    problem;    /* of the answer */
     ngx_msec_t                  begun;      /* when it was produced */

@@ -76,7 +76,6 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     msg += ctx->messages.nelts - 1;
 
     data = 0;
-    ngx_http_kafka_turn_left -= NGX_HTTP_KAFKA_COST_RECORD;
 
     if (doc
         && ((ngx_http_kafka_is_event(ctx)
@@ -152,6 +151,7 @@ ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
     ngx_http_kafka_item_t  *item;
 
     max = ctx->conf->max_records;
+    ngx_http_kafka_turn_left -= NGX_HTTP_KAFKA_COST_RECORD;
 
     if (ctx->items.nelts == max) {
         (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_MANY,
@@ -468,6 +468,7 @@ ngx_http_kafka_blame(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_item_t *item)
 
     *item->problem = ctx->problem;
     item->state = NGX_HTTP_KAFKA_FAILED;
+    ngx_http_kafka_turn_left -= NGX_HTTP_KAFKA_COST_RECORD;
 
     ctx->problem.code = NGX_HTTP_KAFKA_NO_ERROR;
     ctx->invalid++;

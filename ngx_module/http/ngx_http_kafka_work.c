@@ -74,6 +74,15 @@ ngx_http_kafka_work_fail(ngx_http_kafka_ctx_t *ctx)
 static ngx_int_t
 ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx)
 {
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka waits for its next turn, %ui records found, %ui "
+                   "given", ctx->items.nelts, ctx->given);
+
+    if (ctx->given) {
+        /* its records are charged, and some may be kept */
+        goto wait;
+    }
+
     if (ngx_http_kafka_own(ctx) != NGX_OK) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
@@ -87,15 +96,13 @@ ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx)
                                         RD_KAFKA_RESP_ERR_NO_ERROR);
     }
 
-    if (ctx->work.timer.data == NULL
+    if (!ngx_http_kafka_work_waited(ctx)
         && ngx_http_kafka_work_prepare(ctx) != NGX_OK)
     {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
-                   "kafka waits for its next turn, %ui records found",
-                   ctx->items.nelts);
+wait:
 
     ngx_http_kafka_turn_wait(&ctx->work.job);
 
@@ -197,6 +204,12 @@ ngx_http_kafka_work_late(ngx_event_t *ev)
         return;
     }
 
+    if (ctx->given) {
+        /* some of its records may be kept: the others follow soon */
+        ngx_add_timer(ev, ctx->conf->timeout);
+        return;
+    }
+
     ngx_http_kafka_work_end(&ctx->work);
 
     (void) ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NOT_SENT,
@@ -235,7 +248,7 @@ static void
 ngx_http_kafka_work_left(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
-                   "kafka client left before its records were checked");
+                   "kafka client left before its records were produced");
 
     ngx_http_kafka_work_end(&ctx->work);
     ngx_http_kafka_unhold(ctx);

@@ -7,6 +7,10 @@
 #include "http/ngx_http_kafka_module.h"
 
 
+/* Whether the request has waited: it can do so again without memory. */
+#define ngx_http_kafka_work_waited(ctx)  ((ctx)->work.timer.data != NULL)
+
+
 /*
  * Does the steps, up to a NULL, and answers: after the last one, unless it has
  * suspended the request, or with the problem of a step.  A step that returns

@@ -293,7 +293,7 @@ ngx_uint_t ngx_kafka_message_fits(ngx_kafka_producer_t *kp,
 /* Copies what a record points to, which its request frees. */
 ngx_int_t ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log);
 
-/* The record is taken: it counts until it is released. */
+/* A record that was admitted is taken: it counts until it is released. */
 void ngx_kafka_record_charge(ngx_kafka_record_t *rec);
 
 /* Removes a charged record from its queue, and frees it. */

@@ -11,7 +11,7 @@ static ngx_kafka_take_e ngx_kafka_produce_check(ngx_kafka_producer_t *kp,
 static ngx_int_t ngx_kafka_produce_records(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_kafka_take_e ngx_kafka_produce_all(ngx_kafka_producer_t *kp,
-    ngx_kafka_message_t *msg, ngx_uint_t n);
+    ngx_kafka_message_t *msg, ngx_uint_t n, size_t *admitted);
 static void ngx_kafka_produce_refused(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_uint_t ngx_kafka_produce_batch(ngx_kafka_producer_t *kp,
@@ -29,14 +29,15 @@ static ngx_kafka_take_e ngx_kafka_produce_park(ngx_kafka_producer_t *kp,
 
 
 ngx_kafka_take_e
-ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
-    ngx_uint_t n)
+ngx_kafka_admit(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+    ngx_uint_t n, size_t *admitted)
 {
     size_t            charge;
     ngx_uint_t        i;
     ngx_kafka_take_e  rc;
 
     charge = 0;
+    *admitted = 0;
 
     for (i = 0; i < n; i++) {
         charge += ngx_kafka_message_size(&msg[i])
@@ -50,13 +51,39 @@ ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     rc = ngx_kafka_produce_check(kp, msg, n, charge);
 
     if (rc == NGX_KAFKA_TAKEN) {
+        kp->charged += charge;
+        *admitted = charge;
 
-        if (ngx_kafka_produce_records(kp, msg, n) == NGX_OK) {
-            rc = ngx_kafka_produce_all(kp, msg, n);
+    } else {
+        ngx_kafka_produce_refused(kp, msg, n);
+    }
 
-        } else {
-            rc = NGX_KAFKA_QUEUE_FULL;
-        }
+    return rc;
+}
+
+
+void
+ngx_kafka_dismiss(ngx_kafka_producer_t *kp, size_t *admitted)
+{
+    kp->charged -= *admitted;
+    *admitted = 0;
+}
+
+
+ngx_kafka_take_e
+ngx_kafka_produce(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+    ngx_uint_t n, size_t *admitted)
+{
+    ngx_kafka_take_e  rc;
+
+    if (kp->client == NULL) {
+        rc = NGX_KAFKA_NOT_STARTED;
+
+    } else if (ngx_kafka_produce_records(kp, msg, n) == NGX_OK) {
+        rc = ngx_kafka_produce_all(kp, msg, n, admitted);
+
+    } else {
+        rc = NGX_KAFKA_QUEUE_FULL;
     }
 
     ngx_log_debug3(NGX_LOG_DEBUG_CORE, kp->log, 0,
@@ -150,7 +177,7 @@ ngx_kafka_produce_records(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
  */
 static ngx_kafka_take_e
 ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
-    ngx_uint_t n)
+    ngx_uint_t n, size_t *admitted)
 {
     ngx_uint_t           i, run, taken;
     ngx_kafka_take_e     rc, first;
@@ -195,6 +222,7 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     for (i = 0; i < n; i++) {
         if (msg[i].record) {
+            *admitted -= msg[i].record->charge;
             ngx_kafka_record_charge(msg[i].record);
             taken++;
         }

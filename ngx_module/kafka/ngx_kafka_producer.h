@@ -100,15 +100,23 @@ ngx_kafka_producer_t *ngx_kafka_producer_start(ngx_cycle_t *cycle,
 void ngx_kafka_producers_exit(void);
 
 /*
- * Takes the "n" records of one request, all or none, each without a fault by
- * ngx_kafka_message_fault().  Should librdkafka refuse a record after the
- * first, which that prevents, then those with a "record" are taken and the
- * others are not.  Bytes are copied.  While a message with a handler waits for
- * its topic they are not: they must live until report or abandon.  No handler
- * is called from here.
+ * Admits the "n" records of one request, all or none, each without a fault by
+ * ngx_kafka_message_fault().  What they are charged, "admitted" bytes, is then
+ * theirs until they are produced, or dismissed with what is left of it.
+ */
+ngx_kafka_take_e ngx_kafka_admit(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_uint_t n, size_t *admitted);
+void ngx_kafka_dismiss(ngx_kafka_producer_t *kp, size_t *admitted);
+
+/*
+ * Takes "n" of the admitted records.  Should librdkafka refuse some, which that
+ * prevents, then those with a "record" are taken and the others are
+ * not; unless it returns NGX_KAFKA_TAKEN, none is.  Bytes are copied.  While a
+ * message with a handler waits for its topic they are not: they must live
+ * until report or abandon.  No handler is called from here.
  */
 ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
-    ngx_kafka_message_t *msg, ngx_uint_t n);
+    ngx_kafka_message_t *msg, ngx_uint_t n, size_t *admitted);
 
 /*
  * Nobody waits for the record any more: its handler will not be called.

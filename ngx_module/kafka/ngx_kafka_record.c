@@ -273,7 +273,6 @@ ngx_kafka_record_charge(ngx_kafka_record_t *rec)
         kp->measured = ngx_current_msec;
     }
 
-    kp->charged += rec->charge;
     kp->records++;
     kp->lanes[rec->msg.topic].records++;
 
