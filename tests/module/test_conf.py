@@ -98,6 +98,15 @@ BAD_LOCATION = {
     "answer's deadline below the record's": ("kafka_timeout 1s;", "",
                                              "kafka_timeout"),
     "timeout without sense": ("kafka_timeout soon;", "", "kafka_timeout"),
+    "inflate limit without sense": ("kafka_inflate_limit much;", "",
+                                    "kafka_inflate_limit"),
+    "inflate limit of nothing": ("kafka_inflate_limit 0;", "",
+                                 "kafka_inflate_limit"),
+    "inflate limit above the queue": ("kafka_inflate_limit 65m;", "",
+                                      "kafka_inflate_limit"),
+    "duplicate inflate limit":
+        ("kafka_inflate_limit 1m; kafka_inflate_limit 1m;", "",
+         "kafka_inflate_limit"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
     "status of an unknown kind":

@@ -335,6 +335,43 @@ test_prefixes(void)
 }
 
 
+/* A value of which nobody knows yet where it ends. */
+
+static void
+test_behind(void)
+{
+    size_t         i;
+    json_error_t   err;
+    json_parser_t  ps;
+
+    static const struct {
+        const char  *text;
+        size_t       behind;    /* 0: refused */
+    } texts[] = {
+        { "{\"a\":[1]}, 2]", 9 },
+        { " \"x\"\"y\"", 4 },
+        { "12]", 2 },
+        { "true1", 4 },
+        { "[]\xff", 2 },
+        { "", 0 },
+        { "[1", 0 },
+        { "]", 0 },
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_begin(&ps, &doc, texts[i].text, strlen(texts[i].text), 0);
+
+        if (json_read(&ps, &doc, 100, &err) == JSON_READ) {
+            ok(json_behind(&ps) == texts[i].behind, "the end of %s",
+               texts[i].text);
+
+        } else {
+            ok(texts[i].behind == 0, "no value: %s", texts[i].text);
+        }
+    }
+}
+
+
 static void
 test_reuse(void)
 {
@@ -357,6 +394,7 @@ main(void)
 {
     test_tables();
     test_prefixes();
+    test_behind();
     test_reuse();
 
     json_doc_free(&doc);

@@ -374,6 +374,62 @@ test_kinds(void)
 }
 
 
+/* Checks have a budget, which one after the other takes from. */
+
+static void
+test_steps(void)
+{
+    int                  rc;
+    unsigned             n;
+    int64_t              steps, before;
+    schema_t            *schema;
+    json_error_t         bad;
+    schema_error_t       err;
+    schema_violation_t   violation;
+
+    static char  many[400001];
+
+    schema = compile("{\"pattern\":\"^([a-z0-9]+[._-]?)+@x[.]com$\"}", &err);
+    (void) json_parse(&doc, "\"aaaaaaaaaaaaaaaaaaaaaaaa@m\"", 28, &bad);
+
+    steps = 1000000;
+    n = 0;
+
+    do {
+        before = steps;
+        rc = schema_check(schema, &doc, 0, &steps, &violation);
+        n++;
+    } while (rc == -1 && steps > 0 && n < 100);
+
+    ok(n > 1 && n < 10, "a budget for %u patterns that backtrack", n);
+    ok(steps <= 0 && before - steps < 500000, "it is not exceeded by much");
+    is_str(violation.keyword, "pattern", "the keyword at which it was spent");
+    is(schema_check(schema, &doc, 0, &steps, &violation), -1,
+       "without steps nothing fits");
+
+    schema_free(schema);
+
+    schema = compile("{\"uniqueItems\":true}", &err);
+    memset(many, ',', sizeof(many));
+
+    for (n = 0; n < 200000; n++) {
+        many[2 * n + 1] = '1';
+    }
+
+    many[0] = '[';
+    many[400000] = ']';
+    (void) json_parse(&doc, many, sizeof(many), &bad);
+
+    steps = INT64_MAX;
+    is(schema_check(schema, &doc, 0, &steps, &violation), -1,
+       "one check has a bound of its own");
+    is_str(violation.reason, "too costly to check", "and says so");
+    ok(steps > 0, "others may follow");
+
+    schema_free(schema);
+}
+
+
 /* A value below others: the root is any token. */
 
 static void
@@ -407,6 +463,7 @@ main(void)
     test_checks();
     test_kinds();
     test_root();
+    test_steps();
 
     json_doc_free(&doc);
 
