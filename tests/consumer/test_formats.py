@@ -234,7 +234,8 @@ def test_auto_columns_are_those_of_the_table(consumer, topics, database):
              {}, 3)]
     dead = reasons(database)
     assert dead[0][:2] == (2, "23502")
-    assert dead[1] == (3, "22032", 'column "rest": the value is no object')
+    assert dead[1] == (3, "2203C", "the value is an array, not an object with"
+                                   " fields")
     assert 'column "at" of table "t" is left to the table' in daemon.log()
 
 
