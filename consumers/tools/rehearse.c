@@ -29,6 +29,7 @@ static int rehearse_make(tool_t *tool, const target_t *target, bool there);
 static int rehearse_defaults(tool_t *tool, target_t *target);
 static int rehearse_plan(tool_t *tool, const target_t *target);
 static int rehearse_rows(tool_t *tool, const target_t *target);
+static int rehearse_arbiter(tool_t *tool, const buf_t *apply);
 static int rehearse_filled(tool_t *tool, const target_t *target);
 static int rehearse_schema(tool_t *tool);
 static int rehearse_batch(tool_t *tool, const char *cluster);
@@ -342,10 +343,65 @@ rehearse_rows(tool_t *tool, const target_t *target)
         }
     }
 
+    if (rc != -1) {
+        rc = rehearse_arbiter(tool, &statements.sql[STATEMENT_APPLY]);
+    }
+
     statements_free(&statements);
     tuples_free(&tuples);
 
     return rc == -1 ? -1 : 0;
+}
+
+
+/*
+ * Whether each row would fail for a deferrable constraint of the key, which may
+ * be one of the table behind a view.
+ */
+
+static int
+rehearse_arbiter(tool_t *tool, const buf_t *apply)
+{
+    int          rc, row;
+    buf_t        sql;
+    PGresult    *plan, *res;
+    const char  *names;
+
+    static const char  label[] = "Conflict Arbiter Indexes: ";
+
+    if (apply->len == 0) {
+        return 0;
+    }
+
+    memset(&sql, 0, sizeof(buf_t));
+    buf_addf(&sql, "EXPLAIN (COSTS off) %s", apply->data + strspn(apply->data,
+                                                                  ";"));
+    plan = tool_script(tool, buf_failed(&sql) ? NULL : sql.data);
+    buf_free(&sql);
+
+    for (row = 0, names = NULL; names == NULL && row < PQntuples(plan); row++)
+    {
+        names = strstr(PQgetvalue(plan, row, 0), label);
+    }
+
+    res = plan == NULL || names == NULL
+          ? NULL : tool_query(tool, "SELECT relname FROM pg_catalog.pg_class c"
+                              " JOIN pg_catalog.pg_index ON indexrelid = c.oid"
+                              " WHERE NOT indimmediate AND quote_ident(relname)"
+                              " = ANY (string_to_array($7, ', '))",
+                              names + sizeof(label) - 1);
+    rc = plan && (names == NULL || (res && PQntuples(res) == 0)) ? 0 : -1;
+
+    if (PQntuples(res)) {
+        printf("table          would hold: unique constraint \"%s\" is "
+               "deferrable, and ON CONFLICT cannot use such a one\n",
+               PQgetvalue(res, 0, 0));
+    }
+
+    PQclear(plan);
+    PQclear(res);
+
+    return rc;
 }
 
 

@@ -88,6 +88,8 @@ def test_a_table_without_columns_is_said(consumer, topics, database):
     ("CREATE TABLE t (id integer, v text);"
      "CREATE UNIQUE INDEX ON t (id) WHERE v <> ''", "no unique or exclusion"),
     ("CREATE TABLE t (id integer UNIQUE DEFERRABLE, v text)", "deferrable"),
+    ("CREATE TABLE u (id integer UNIQUE DEFERRABLE, v text);"
+     "CREATE VIEW t AS SELECT * FROM u", "deferrable"),
     ("CREATE TABLE t (v text, id integer, UNIQUE (v, id))",
      "no unique or exclusion"),
     ("CREATE VIEW t AS SELECT 1 AS id, 'x' AS v", "cannot insert into view"),
@@ -97,8 +99,8 @@ def test_a_table_without_columns_is_said(consumer, topics, database):
     ("CREATE TABLE u (id integer PRIMARY KEY, v text);"
      "CREATE MATERIALIZED VIEW t AS SELECT * FROM u",
      "no unique or exclusion"),
-], ids=["no index", "partial", "deferrable", "of more", "view", "not null",
-        "sequence", "materialized view"])
+], ids=["no index", "partial", "deferrable", "behind a view", "of more", "view",
+        "not null", "sequence", "materialized view"])
 def test_a_table_that_takes_no_row_is_said(consumer, topics, database, makes,
                                            words):
     database.query(makes)
