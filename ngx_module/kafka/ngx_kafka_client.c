@@ -16,14 +16,12 @@
 #define NGX_KAFKA_STICKY     10     /* ms, librdkafka's default */
 
 
-static ngx_int_t ngx_kafka_client_new(ngx_kafka_client_t *client,
+static rd_kafka_conf_t *ngx_kafka_client_conf(ngx_kafka_client_t *client,
     size_t batch, char *errstr, size_t size);
 static ngx_int_t ngx_kafka_client_ways(ngx_kafka_client_t *client,
     rd_kafka_conf_t *conf, char *errstr, size_t size);
 static ngx_int_t ngx_kafka_client_sizes(ngx_kafka_client_t *client,
     rd_kafka_conf_t *conf, size_t batch, char *errstr, size_t size);
-static rd_kafka_t *ngx_kafka_client_threads(rd_kafka_conf_t *conf,
-    char *errstr, size_t size);
 static int ngx_kafka_client_open(int *fd);
 static ngx_int_t ngx_kafka_client_wake(ngx_kafka_client_t *client);
 static void ngx_kafka_client_handler(ngx_event_t *ev);
@@ -50,9 +48,29 @@ ngx_kafka_client_t *
 ngx_kafka_client_start(ngx_kafka_producer_t *kp,
     const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone)
 {
-    char                 errstr[512];
+    char                 errstr[NGX_KAFKA_ERRSTR];
+    rd_kafka_t          *rk;
+    rd_kafka_conf_t     *conf;
+    ngx_kafka_client_t  *client;
+
+    client = ngx_kafka_client_make(kp, calls, batch, alone, &conf);
+    if (client == NULL) {
+        return NULL;
+    }
+
+    rk = ngx_kafka_client_threads(conf, errstr, sizeof(errstr));
+
+    return ngx_kafka_client_take(client, conf, rk, errstr);
+}
+
+
+ngx_kafka_client_t *
+ngx_kafka_client_make(ngx_kafka_producer_t *kp,
+    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone,
+    rd_kafka_conf_t **conf)
+{
+    char                 errstr[NGX_KAFKA_ERRSTR];
     size_t               n;
-    u_char               text[512];
     ngx_kafka_client_t  *client;
 
     n = kp->conf->topics.nelts;
@@ -78,49 +96,21 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
     ngx_queue_init(&client->records);
     ngx_queue_init(&client->stuck);
 
-    if (ngx_kafka_client_new(client, batch, errstr, sizeof(errstr)) != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, kp->log, 0,
-                      "could not start kafka_producer \"%V\": %s",
-                      &kp->conf->name,
-                      ngx_kafka_conf_one_line(text, sizeof(text), errstr));
-        ngx_free(client->handle);
-        ngx_free(client);
-        return NULL;
-    }
+    *conf = ngx_kafka_client_conf(client, batch, errstr, sizeof(errstr));
 
-    client->handle->rk = client->rk;
-    client->main = rd_kafka_queue_get_main(client->rk);
-    client->admin = rd_kafka_queue_new(client->rk);
-
-    ngx_queue_insert_tail(&kp->clients, &client->queue);
-
-    if (ngx_kafka_client_wake(client) != NGX_OK) {
-        ngx_kafka_client_free(client);
-        return NULL;
-    }
-
-    ngx_log_debug3(NGX_LOG_DEBUG_CORE, kp->log, 0,
-                   "kafka client %p of \"%V\" started, batches of %uz bytes",
-                   client, &kp->conf->name, client->batch);
-
-    return client;
+    return *conf ? client : ngx_kafka_client_take(client, NULL, NULL, errstr);
 }
 
 
-static ngx_int_t
-ngx_kafka_client_new(ngx_kafka_client_t *client, size_t batch, char *errstr,
+static rd_kafka_conf_t *
+ngx_kafka_client_conf(ngx_kafka_client_t *client, size_t batch, char *errstr,
     size_t size)
 {
-    rd_kafka_conf_t       *conf;
-    rd_kafka_error_t      *error;
-    ngx_kafka_producer_t  *kp;
+    rd_kafka_conf_t  *conf;
 
-    kp = client->producer;
-
-    conf = ngx_kafka_conf_build(kp->conf, 1, errstr, size);
+    conf = ngx_kafka_conf_build(client->producer->conf, 1, errstr, size);
     if (conf == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     rd_kafka_conf_set_opaque(conf, client);
@@ -136,24 +126,66 @@ ngx_kafka_client_new(ngx_kafka_client_t *client, size_t batch, char *errstr,
     if (ngx_kafka_client_sizes(client, conf, batch, errstr, size) == NGX_OK
         && ngx_kafka_client_ways(client, conf, errstr, size) == NGX_OK)
     {
-        client->rk = ngx_kafka_client_threads(conf, errstr, size);
+        return conf;
     }
 
-    if (client->rk == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return NGX_ERROR;
+    rd_kafka_conf_destroy(conf);
+
+    return NULL;
+}
+
+
+ngx_kafka_client_t *
+ngx_kafka_client_take(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
+    rd_kafka_t *rk, const char *errstr)
+{
+    u_char                 text[NGX_KAFKA_ERRSTR];
+    rd_kafka_error_t      *error;
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+
+    if (rk == NULL) {
+        ngx_log_error(NGX_LOG_ERR, kp->log, 0,
+                      "could not start kafka_producer \"%V\": %s",
+                      &kp->conf->name,
+                      ngx_kafka_conf_one_line(text, sizeof(text), errstr));
+
+        if (conf) {
+            rd_kafka_conf_destroy(conf);
+        }
+
+        ngx_free(client->handle);
+        ngx_free(client);
+        return NULL;
     }
 
     /* an OAuth token is fetched by blocking HTTP: on librdkafka's thread */
-    error = rd_kafka_sasl_background_callbacks_enable(client->rk);
+    error = rd_kafka_sasl_background_callbacks_enable(rk);
     if (error) {
         rd_kafka_error_destroy(error);
     }
 
-    /* else logs wait in a queue that nobody serves */
-    (void) rd_kafka_set_log_queue(client->rk, NULL);
+    client->rk = rk;
+    client->handle->rk = rk;
+    client->main = rd_kafka_queue_get_main(rk);
+    client->admin = rd_kafka_queue_new(rk);
 
-    return NGX_OK;
+    /* else logs wait in a queue that nobody serves */
+    (void) rd_kafka_set_log_queue(rk, NULL);
+
+    ngx_queue_insert_tail(&kp->clients, &client->queue);
+
+    if (ngx_kafka_client_wake(client) != NGX_OK) {
+        ngx_kafka_client_free(client);
+        return NULL;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, kp->log, 0,
+                   "kafka client %p of \"%V\" started, batches of %uz bytes",
+                   client, &kp->conf->name, client->batch);
+
+    return client;
 }
 
 
@@ -250,7 +282,7 @@ ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
 
 
 /* librdkafka's threads take neither nginx's signals nor its affinity. */
-static rd_kafka_t *
+rd_kafka_t *
 ngx_kafka_client_threads(rd_kafka_conf_t *conf, char *errstr, size_t size)
 {
     sigset_t     all, old;
@@ -588,6 +620,12 @@ ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
     ngx_kafka_producer_t  *kp;
 
     client = rd_kafka_opaque(rk);
+
+    if (client->rk == NULL) {
+        /* perhaps on the thread that starts it; what matters comes later */
+        return;
+    }
+
     kp = client->producer;
 
     if (client->log_second != ngx_time()) {

@@ -14,6 +14,8 @@
 #include "kafka/ngx_kafka_producer.h"
 
 
+#define NGX_KAFKA_ERRSTR         512     /* bytes of a reason */
+
 #define NGX_KAFKA_RECORD_COST    320     /* bytes: a message, its place in
                                             queues, the allocator's part */
 #define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
@@ -22,6 +24,9 @@
 
 
 typedef struct ngx_kafka_client_s  ngx_kafka_client_t;
+
+/* A client that a thread starts. */
+typedef struct ngx_kafka_birth_s  ngx_kafka_birth_t;
 
 
 /* What a client calls, always on the worker's own thread. */
@@ -146,6 +151,7 @@ struct ngx_kafka_producer_s {
     ngx_kafka_client_t    *client;      /* NULL while it cannot start */
     ngx_kafka_client_t    *next;        /* will follow it, or NULL */
     ngx_kafka_client_t    *side;        /* for what must go alone, or NULL */
+    ngx_kafka_birth_t     *birth;       /* of a successor, or NULL */
     ngx_queue_t            clients;     /* those, and retiring ones */
     ngx_kafka_lanes_t     *lanes;       /* of each topic */
     ngx_uint_t             stalls;      /* lanes that are stalled */
@@ -227,11 +233,41 @@ ngx_kafka_client_t *ngx_kafka_client_start(ngx_kafka_producer_t *kp,
 /* How old, ms, the oldest record of a client's queue is; 0: it is empty. */
 ngx_msec_t ngx_kafka_client_age(ngx_queue_t *records);
 
+/*
+ * The same in three steps: all but rd_kafka_new(), that call, which any thread
+ * may make, and the rest.  make and take return NULL after a failure that is
+ * logged; take frees the client and its configuration then.
+ */
+ngx_kafka_client_t *ngx_kafka_client_make(ngx_kafka_producer_t *kp,
+    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone,
+    rd_kafka_conf_t **conf);
+rd_kafka_t *ngx_kafka_client_threads(rd_kafka_conf_t *conf, char *errstr,
+    size_t size);
+ngx_kafka_client_t *ngx_kafka_client_take(ngx_kafka_client_t *client,
+    rd_kafka_conf_t *conf, rd_kafka_t *rk, const char *errstr);
+
 /* Calls back for what waits in the client's queues. */
 void ngx_kafka_client_poll(ngx_kafka_client_t *client);
 
 /* Gives the client to a helper thread that destroys it. */
 void ngx_kafka_client_free(ngx_kafka_client_t *client);
+
+
+/* ngx_kafka_birth.c: clients that a thread starts */
+
+/*
+ * Starts one on a thread: rd_kafka_new() may read CA certificates for tens of
+ * milliseconds.  Sets kp->birth, or logs why not.
+ */
+void ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
+    const ngx_kafka_client_calls_t *calls, size_t batch);
+
+/*
+ * The client that was begun, and kp->birth is NULL again; NULL: not yet, or
+ * it failed, which is logged.  With "wait" it is never not yet.
+ */
+ngx_kafka_client_t *ngx_kafka_birth_take(ngx_kafka_producer_t *kp,
+    ngx_uint_t wait);
 
 
 /* ngx_kafka_statistics.c */

@@ -104,6 +104,10 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 static void
 ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 {
+    if (kp->birth) {
+        kp->next = ngx_kafka_birth_take(kp, 1);
+    }
+
     if (kp->next) {
         kp->client = kp->next;
         kp->next = NULL;
@@ -335,7 +339,7 @@ ngx_kafka_producer_clients(ngx_kafka_producer_t *kp)
     ngx_kafka_producer_overdue(kp);
     ngx_kafka_producer_side(kp);
 
-    waiting = kp->next != NULL;
+    waiting = kp->next != NULL || kp->birth != NULL;
 
     /* a wake-up may have been lost */
 
@@ -420,6 +424,14 @@ ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
 
     timeout = kp->conf->timeout;
 
+    if (kp->birth) {
+        kp->next = ngx_kafka_birth_take(kp, 0);
+
+        if (kp->next) {
+            (void) ngx_kafka_topics_serve(kp->next);
+        }
+    }
+
     if (age < timeout / 2 || age + NGX_KAFKA_AHEAD < timeout) {
 
         if (kp->next) {
@@ -429,13 +441,11 @@ ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
         return 0;
     }
 
-    if (kp->next == NULL && ngx_kafka_destroying() < NGX_KAFKA_LEAVING) {
-        kp->next = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
-                                        ngx_kafka_rules_smallest(kp->conf),
-                                        0);
-        if (kp->next) {
-            (void) ngx_kafka_topics_serve(kp->next);
-        }
+    if (kp->next == NULL && kp->birth == NULL
+        && ngx_kafka_destroying() < NGX_KAFKA_LEAVING)
+    {
+        ngx_kafka_birth_begin(kp, &ngx_kafka_producer_calls,
+                              ngx_kafka_rules_smallest(kp->conf));
     }
 
     return (kp->next && kp->next->ready)
@@ -511,6 +521,10 @@ ngx_kafka_producers_exit(void)
                                     kp->records);
         kp->conf->gauges->records = 0;
         kp->conf->gauges->bytes = 0;
+
+        if (kp->birth) {
+            (void) ngx_kafka_birth_take(kp, 1);
+        }
 
         while (!ngx_queue_empty(&kp->clients)) {
             c = ngx_queue_head(&kp->clients);

@@ -1,13 +1,16 @@
 """TLS and SASL to a broker that asks for them, and secrets that stay so."""
 
+import concurrent.futures
 import pathlib
 import re
 import shutil
 import subprocess
+import time
 
+import confluent_kafka
 import pytest
 
-from tests.lib import tls
+from tests.lib import procs, tls
 from tests.lib.env import free_port, wait_for
 from tests.lib.problem import assert_problem
 from tests.lib.servers import Kafka
@@ -206,4 +209,73 @@ def test_a_secret_that_is_replaced_is_taken_by_a_reload(nginx, certs,
     finally:
         file.write_text(PASSWORDS["wrong"])
     assert b"right" in {record.value for record in topics.records(name)}
+    topics.clean()
+
+
+SUCCESSOR = """
+    kafka_producer main {
+        brokers       127.0.0.1:%%SASL%%;
+        timeout       2s;
+        topic         %%TOPIC%%;
+        property      security.protocol sasl_ssl;
+        property      sasl.mechanism PLAIN;
+        property      sasl.username sluice;
+        property_file sasl.password %%CERTS%%/plain.password;
+        property      ssl.ca.location %%DIR%%/many.pem;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location = /     { kafka_pass main; kafka_topic %%TOPIC%%; }
+        location = /live { kafka_live; }
+        location = /status { kafka_status json; }
+    }
+"""
+
+
+def longest_stall(server, until):
+    """Seconds that the worker took to answer at worst."""
+    longest = 0
+    while not until():
+        begin = time.monotonic()
+        assert server.get("/live").status == 200
+        longest = max(longest, time.monotonic() - begin)
+    return longest
+
+
+def test_a_successor_reads_its_authorities_beside_the_loop(nginx, certs,
+                                                           secure_kafka):
+    """Of ten times the system's: about half a second of reading."""
+    system = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+    if not system.exists():
+        pytest.skip("the system has no bundle of authorities")
+    topics = Topics(secure_kafka)
+    name = topics.create()
+    server = nginx(SUCCESSOR, start=False, TOPIC=name, CERTS=certs,
+                   SASL=secure_kafka.sasl)
+    bundle = server.directory / "many.pem"
+    bundle.write_bytes((certs / "ca.pem").read_bytes()
+                       + system.read_bytes() * 10)
+    server.start()
+    wait_for(lambda: server.post("/", b"x").status == 200, 20, "it serves")
+    begin = time.monotonic()
+    confluent_kafka.Producer({"security.protocol": "ssl", "log_level": 0,
+                              "ssl.ca.location": str(bundle)})
+    reading = time.monotonic() - begin
+
+    def threads():
+        return procs.threads(server.worker())
+
+    secure_kafka.pause()
+    try:
+        before = threads()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            post = pool.submit(server.post, "/", b"y")
+            stall = longest_stall(server, lambda: threads() > before + 2
+                                  or post.done())
+            assert not post.done(), "there was no successor"
+            stall = max(stall, longest_stall(server, post.done))
+    finally:
+        secure_kafka.resume()
+    assert stall < reading / 2, (stall, reading)
+    wait_for(lambda: server.post("/", b"z").status == 200, 20, "it serves")
     topics.clean()

@@ -1,0 +1,97 @@
+/*
+ * A thread that starts a client: rd_kafka_new() blocks while it reads CA
+ * certificates.
+ */
+
+#include "kafka/ngx_kafka_impl.h"
+
+
+struct ngx_kafka_birth_s {
+    ngx_kafka_client_t  *client;
+    rd_kafka_conf_t     *conf;
+    rd_kafka_t          *rk;            /* NULL: errstr says why */
+    char                 errstr[NGX_KAFKA_ERRSTR];
+    pthread_t            thread;
+    ngx_uint_t           done;          /* by the thread, set last */
+};
+
+
+static void *ngx_kafka_birth_thread(void *arg);
+
+
+void
+ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
+    const ngx_kafka_client_calls_t *calls, size_t batch)
+{
+    int                 err;
+    sigset_t            all, old;
+    ngx_kafka_birth_t  *birth;
+
+    birth = ngx_calloc(sizeof(ngx_kafka_birth_t), kp->log);
+    if (birth == NULL) {
+        return;
+    }
+
+    birth->client = ngx_kafka_client_make(kp, calls, batch, 0, &birth->conf);
+    if (birth->client == NULL) {
+        ngx_free(birth);
+        return;
+    }
+
+    /* signals are the worker's own thread's */
+
+    sigfillset(&all);
+    (void) pthread_sigmask(SIG_SETMASK, &all, &old);
+
+    err = pthread_create(&birth->thread, NULL, ngx_kafka_birth_thread, birth);
+
+    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    if (err) {
+        (void) ngx_kafka_client_take(birth->client, birth->conf, NULL,
+                                     "no thread for it");
+        ngx_free(birth);
+        return;
+    }
+
+    kp->birth = birth;
+}
+
+
+/* Knows the configuration, nothing of nginx. */
+static void *
+ngx_kafka_birth_thread(void *arg)
+{
+    ngx_kafka_birth_t  *birth = arg;
+
+    birth->rk = ngx_kafka_client_threads(birth->conf, birth->errstr,
+                                         sizeof(birth->errstr));
+
+    __atomic_store_n(&birth->done, 1, __ATOMIC_RELEASE);
+
+    return NULL;
+}
+
+
+ngx_kafka_client_t *
+ngx_kafka_birth_take(ngx_kafka_producer_t *kp, ngx_uint_t wait)
+{
+    ngx_kafka_birth_t   *birth;
+    ngx_kafka_client_t  *client;
+
+    birth = kp->birth;
+
+    if (!wait && !__atomic_load_n(&birth->done, __ATOMIC_ACQUIRE)) {
+        return NULL;
+    }
+
+    (void) pthread_join(birth->thread, NULL);
+
+    kp->birth = NULL;
+
+    client = ngx_kafka_client_take(birth->client, birth->conf, birth->rk,
+                                   birth->errstr);
+    ngx_free(birth);
+
+    return client;
+}
