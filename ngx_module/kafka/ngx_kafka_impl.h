@@ -142,6 +142,9 @@ typedef struct {
     uint32_t               stalled;     /* how many are */
     ngx_uint_t             records;     /* outstanding and parked */
     int32_t                count;       /* partitions, 0: not known */
+    size_t                 value_max;   /* bytes, by the two limits: */
+    size_t                 limit;       /* of the topic */
+    size_t                 largest;     /* of the client */
 } ngx_kafka_lanes_t;
 
 

@@ -49,11 +49,27 @@ ngx_kafka_message_size(const ngx_kafka_message_t *msg)
 size_t
 ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 {
-    size_t  limit, len;
+    size_t              limit, len;
+    ngx_kafka_lanes_t  *lanes;
 
     limit = kp->conf->states[topic].limit;
+    lanes = &kp->lanes[topic];
 
-    if (limit == 0 || ngx_kafka_value_size(kp->limit) <= limit) {
+    if (limit == 0) {
+        return kp->limit;
+    }
+
+    /* each request asks, and the limits next to never change */
+
+    if (lanes->limit == limit && lanes->largest == kp->limit) {
+        return lanes->value_max;
+    }
+
+    lanes->limit = limit;
+    lanes->largest = kp->limit;
+    lanes->value_max = kp->limit;
+
+    if (ngx_kafka_value_size(kp->limit) <= limit) {
         return kp->limit;
     }
 
@@ -64,6 +80,8 @@ ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
     while (len && ngx_kafka_value_size(len) > limit) {
         len--;
     }
+
+    lanes->value_max = len;
 
     return len;
 }
