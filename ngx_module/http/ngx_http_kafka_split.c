@@ -119,8 +119,14 @@ ngx_http_kafka_reader_begin(ngx_http_kafka_ctx_t *ctx)
 
     rd->p = ctx->body.data;
     rd->last = rd->p + ctx->body.len;
-    rd->max = ngx_kafka_value_max(ctx->conf->producer->producer,
-                                  ctx->topic_index);
+    rd->max = NGX_MAX_SIZE_T_VALUE;
+
+    if (ctx->batch || ctx->format == NGX_HTTP_KAFKA_GUESS) {
+        /* a body that is one record has been measured */
+        rd->max = ngx_kafka_value_max(ctx->conf->producer->producer,
+                                      ctx->topic_index);
+    }
+
     rd->steps = NGX_HTTP_KAFKA_STEPS
                 + NGX_HTTP_KAFKA_STEPS_BYTE * (int64_t) ctx->body.len;
     rd->expect = NGX_HTTP_KAFKA_OPEN;
@@ -603,32 +609,26 @@ static ngx_int_t
 ngx_http_kafka_parse(ngx_http_kafka_reader_t *rd, u_char *text, size_t len,
     int alone, json_error_t *err)
 {
-    int       rc;
-    size_t    turn;
-    uint32_t  tokens;
+    int  rc;
 
     if (!rd->parsing) {
         json_begin(&rd->parser, &rd->doc, (char *) text, len, alone);
     }
 
-    do {
-        tokens = rd->doc.count;
-        turn = ngx_http_kafka_turn_left;
+    rc = json_read(&rd->parser, &rd->doc, ngx_http_kafka_turn_left, err);
 
-        rc = json_read(&rd->parser, &rd->doc, turn, err);
+    if (rc == JSON_MORE) {
+        rd->parsing = 1;
+        ngx_http_kafka_turn_left = 0;
+        return NGX_AGAIN;
+    }
 
-        if (rc != JSON_MORE) {
-            turn = ngx_min(turn, len);
-        }
+    /* an element's text goes on behind it */
+    len = rc == JSON_READ ? json_behind(&rd->parser) : err->offset;
 
-        ngx_http_kafka_turn_left -=
-            turn / NGX_HTTP_KAFKA_COST_BYTES
-            + (rd->doc.count - tokens) * NGX_HTTP_KAFKA_COST_TOKEN + 1;
+    rd->parsing = 0;
+    ngx_http_kafka_turn_left -= len / NGX_HTTP_KAFKA_COST_BYTES
+                                + rd->doc.count * NGX_HTTP_KAFKA_COST_TOKEN;
 
-    } while (rc == JSON_MORE && ngx_http_kafka_turn_left > 0);
-
-    rd->parsing = rc == JSON_MORE;
-
-    return rc == JSON_READ ? NGX_OK
-           : rc == JSON_MORE ? NGX_AGAIN : NGX_DECLINED;
+    return rc == JSON_READ ? NGX_OK : NGX_DECLINED;
 }

@@ -35,23 +35,23 @@ ngx_http_kafka_work(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t
 ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                      rc;
+    const ngx_http_kafka_step_pt  *step;
 
-    for ( /* void */ ; *ctx->work.step; ctx->work.step++) {
+    for (step = ctx->work.step; *step; step++) {
 
-        rc = (*ctx->work.step)(ctx);
+        rc = (*step)(ctx);
+
+        if (rc == NGX_OK) {
+            continue;
+        }
 
         if (rc == NGX_AGAIN) {
+            ctx->work.step = step;
             rc = ngx_http_kafka_work_wait(ctx);
         }
 
-        if (rc == NGX_AGAIN) {
-            return rc;
-        }
-
-        if (rc != NGX_OK) {
-            return ngx_http_kafka_work_fail(ctx);
-        }
+        return rc == NGX_AGAIN ? rc : ngx_http_kafka_work_fail(ctx);
     }
 
     /* the last report, the timer or the cleanup ends a suspended request */
