@@ -138,6 +138,7 @@ typedef enum {
 typedef struct {
     char  *name;
     char  *value;
+    char  *file;      /* that the value was read from, or NULL */
 } conf_property_t;
 
 
@@ -215,6 +216,7 @@ struct conf_s {
     char             *topic;
     char             *group;
     char             *postgres;           /* conninfo; may hold a secret */
+    char             *postgres_file;      /* that it was read from, or NULL */
     char             *start_text;
     conf_start_t      start;
     int64_t           start_time;         /* ms since 1970, CONF_START_TIME */
@@ -262,6 +264,12 @@ void conf_free(const conf_t *conf);
 
 /* Value of a librdkafka property as given, or NULL. */
 const char *conf_property(const conf_t *conf, const char *name);
+
+/*
+ * What a file named by { "file": } holds now, without its last line end.
+ * Freed by free().  NULL with the reason in "err", CONF_ERROR_MAX bytes.
+ */
+char *conf_secret(const char *file, char *err);
 
 /* Whether it is one of the key's columns. */
 bool conf_is_key(const conf_names_t *key, const char *name);

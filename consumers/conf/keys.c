@@ -55,10 +55,12 @@ const conf_key_t  conf_keys[] = {
       .doc = "How to reach Kafka. `bootstrap.servers` is required; "
              "properties that the daemon owns are refused with the reason." },
 
-    { "postgres", CONF_SECRET, .required = true, FIELD(postgres),
+    { "postgres", CONF_SECRET, .required = true, .set = conf_set_postgres,
       .example = "\"service=app\"",
       .doc = "How to reach PostgreSQL: a conninfo string or URI of libpq. A "
-             "password is better kept in a `.pgpass` or service file." },
+             "password is better kept in a `.pgpass` or service file. These "
+             "files, and that of `{ \"file\": … }`, are read again for each "
+             "connection." },
 
     { "table", CONF_TEXT, ROUTE_TOO, .also_required = true,
       .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",

@@ -178,6 +178,7 @@ conf_set_properties(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
         }
 
         property->value = conf_expand(cr, i + 1);
+        property->file = cr->words[i + 1].file;
 
         if (property->value == NULL
             || conf_prove(cr, i, property->value) == -1)

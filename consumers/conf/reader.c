@@ -21,7 +21,6 @@ struct conf_block_s {
 
 
 static char *conf_expand_text(conf_reader_t *cr, char *s);
-static char *conf_get_file(conf_reader_t *cr, uint32_t token);
 
 
 int
@@ -218,7 +217,7 @@ conf_count(const conf_reader_t *cr, uint32_t token)
 int
 conf_resolve(conf_reader_t *cr, uint32_t token)
 {
-    char  *text;
+    char  *path, *text, *found, reason[CONF_ERROR_MAX];
 
     if (conf_type(cr, token) != JSON_OBJECT || conf_count(cr, token) != 1
         || strcmp(cr->words[token + 1].text, "file") != 0
@@ -227,7 +226,19 @@ conf_resolve(conf_reader_t *cr, uint32_t token)
         return 0;
     }
 
-    text = conf_get_file(cr, token + 2);
+    path = conf_expand_text(cr, cr->words[token + 2].text);
+    if (path == NULL) {
+        return -1;
+    }
+
+    found = conf_secret(path, reason);
+    if (found == NULL) {
+        return conf_fail(cr, token + 2, "%s", reason);
+    }
+
+    text = conf_copy(cr, found, strlen(found));
+    free(found);
+
     if (text == NULL) {
         return -1;
     }
@@ -235,40 +246,39 @@ conf_resolve(conf_reader_t *cr, uint32_t token)
     cr->doc.tokens[token].type = JSON_STRING;
     cr->words[token].text = text;
     cr->words[token].secret = true;
+    cr->words[token].file = path;
 
     return 0;
 }
 
 
-static char *
-conf_get_file(conf_reader_t *cr, uint32_t token)
+char *
+conf_secret(const char *file, char *err)
 {
-    int      rc;
-    char    *path, *found;
-    buf_t    text;
-    size_t   len;
-
-    path = conf_expand_text(cr, cr->words[token].text);
-    if (path == NULL) {
-        return NULL;
-    }
+    int     rc;
+    char   *found;
+    buf_t   text;
+    size_t  len;
 
     found = NULL;
     memset(&text, 0, sizeof(buf_t));
-    rc = buf_load(&text, path, CONF_SECRET_MAX);
+    rc = buf_load(&text, file, CONF_SECRET_MAX);
     len = text.len;
 
     if (rc == -1 || (len && memchr(text.data, '\0', len))) {
-        conf_fail(cr, token, "could not read \"%s\": %s", path,
-                  rc == -1 && errno != EFBIG ? strerror(errno)
-                  : "not a text of less than 64 KiB");
+        snprintf(err, CONF_ERROR_MAX, "could not read \"%s\": %s", file,
+                 rc == -1 && errno != EFBIG ? strerror(errno)
+                 : "not a text of less than 64 KiB");
 
     } else {
         while (len && strchr("\r\n", text.data[len - 1])) {
             len--;
         }
 
-        found = conf_copy(cr, text.data, len);
+        found = strndup(len ? text.data : "", len);
+        if (found == NULL) {
+            snprintf(err, CONF_ERROR_MAX, "out of memory");
+        }
     }
 
     if (text.data) {

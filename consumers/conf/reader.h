@@ -18,6 +18,7 @@ typedef struct conf_block_s  conf_block_t;
 typedef struct {
     char  *text;        /* of a string, decoded; of others, as written */
     bool   secret;      /* read from { "file": }: in no message */
+    char  *file;        /* that it was read from, or NULL */
 } conf_word_t;
 
 

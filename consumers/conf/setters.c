@@ -1,4 +1,4 @@
-/* Setters of "$schema", "start", "listen" and "where". */
+/* Setters of "$schema", "postgres", "start", "listen" and "where". */
 
 #include <string.h>
 
@@ -15,6 +15,23 @@ conf_set_ignored(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 
     return conf_type(cr, token) == JSON_STRING
            ? 0 : conf_must(cr, key, token, "a string");
+}
+
+
+int
+conf_set_postgres(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
+    conf_t  *conf = scope;
+
+    if (conf_type(cr, token) != JSON_STRING) {
+        return conf_must(cr, key, token, "a string or { \"file\": PATH }");
+    }
+
+    conf->postgres = conf_expand(cr, token);
+    conf->postgres_file = cr->words[token].file;
+
+    return conf->postgres ? 0 : -1;
 }
 
 

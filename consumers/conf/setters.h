@@ -9,6 +9,7 @@
 
 /* setters.c: scope conf_t */
 conf_set_t  conf_set_ignored;
+conf_set_t  conf_set_postgres;
 conf_set_t  conf_set_start;
 conf_set_t  conf_set_listen;
 conf_set_t  conf_set_where;

@@ -242,10 +242,6 @@ conf_set(conf_reader_t *cr, const conf_key_t *key, uint32_t token, void *scope)
         *(char **) field = conf_string(cr, token);
         return **(char **) field ? 0 : conf_must(cr, key, token, words);
 
-    case CONF_SECRET:
-        *(char **) field = conf_expand(cr, token);
-        return *(char **) field ? 0 : -1;
-
     case CONF_POINTER:
         *(json_pointer_t **) field = conf_pointer(cr, token);
         return *(json_pointer_t **) field ? 0 : -1;

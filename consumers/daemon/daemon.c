@@ -115,7 +115,7 @@ daemon_init(daemon_t *d, const conf_t *conf)
     d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 
     d->lookup = lookup_create(conf, conf->topic);
-    d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
+    d->pg = pg_create(conf, d->owner, daemon_on_connected, d);
     d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);
 

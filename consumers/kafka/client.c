@@ -1,6 +1,7 @@
 /* Creates clients of librdkafka, configured by the file and by the daemon. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -83,6 +84,32 @@ client_set(rd_kafka_conf_t *rkconf, const char *name, const char *value,
 }
 
 
+/* A value from a file as the file has it now; it shows in no message. */
+
+static int
+client_set_secret(rd_kafka_conf_t *rkconf, const conf_property_t *property,
+    char *err)
+{
+    int   rc;
+    char  *value;
+
+    value = conf_secret(property->file, err);
+    if (value == NULL) {
+        return -1;
+    }
+
+    rc = client_set(rkconf, property->name, value, err);
+    free(value);
+
+    if (rc == -1) {
+        snprintf(err, CONF_ERROR_MAX, "property \"%s\": its value is invalid",
+                 property->name);
+    }
+
+    return rc;
+}
+
+
 static int
 client_set_all(rd_kafka_conf_t *rkconf, const client_setting_t *settings,
     char *err)
@@ -102,15 +129,19 @@ client_set_all(rd_kafka_conf_t *rkconf, const client_setting_t *settings,
 static int
 client_set_file(rd_kafka_conf_t *rkconf, const conf_t *conf, char *err)
 {
-    size_t  i;
+    size_t                  i;
+    const conf_property_t  *property;
 
     if (client_set_all(rkconf, client_presets, err) == -1) {
         return -1;
     }
 
     for (i = 0; i < conf->nproperties; i++) {
-        if (client_set(rkconf, conf->properties[i].name,
-                       conf->properties[i].value, err) == -1)
+        property = &conf->properties[i];
+
+        if (property->file
+            ? client_set_secret(rkconf, property, err) == -1
+            : client_set(rkconf, property->name, property->value, err) == -1)
         {
             return -1;
         }

@@ -31,7 +31,7 @@ typedef struct {
 
 
 struct pg_s {
-    const char    *conninfo;
+    const conf_t  *conf;
     const char    *name;
     pg_ready_pt    ready;
     void          *ready_data;
@@ -59,8 +59,7 @@ static void pg_finish(pg_t *pg);
 
 
 pg_t *
-pg_create(const char *conninfo, const char *name, pg_ready_pt ready,
-    void *data)
+pg_create(const conf_t *conf, const char *name, pg_ready_pt ready, void *data)
 {
     pg_t  *pg;
 
@@ -69,7 +68,7 @@ pg_create(const char *conninfo, const char *name, pg_ready_pt ready,
         return NULL;
     }
 
-    pg->conninfo = conninfo;
+    pg->conf = conf;
     pg->name = name;
     pg->ready = ready;
     pg->ready_data = data;
@@ -116,27 +115,73 @@ pg_on_notice(void *data, const PGresult *res)
 }
 
 
+/*
+ * The conninfo as its file has it now, freed by free(); NULL with the reason in
+ * "err".
+ */
+
+static char *
+pg_conninfo(const conf_t *conf, char *err)
+{
+    char              *conninfo;
+    PQconninfoOption  *options;
+
+    if (conf->postgres_file == NULL) {
+        snprintf(err, CONF_ERROR_MAX, "out of memory");
+        return strdup(conf->postgres);
+    }
+
+    conninfo = conf_secret(conf->postgres_file, err);
+    if (conninfo == NULL) {
+        return NULL;
+    }
+
+    /* libpq's own message may hold a part of the password */
+    options = PQconninfoParse(conninfo, NULL);
+    if (options == NULL) {
+        snprintf(err, CONF_ERROR_MAX, "\"%s\" does not hold a conninfo string "
+                 "or URI of libpq", conf->postgres_file);
+        free(conninfo);
+        return NULL;
+    }
+
+    PQconninfoFree(options);
+
+    return conninfo;
+}
+
+
 /* The conninfo, in "dbname", overrides keys before it, not those behind it. */
 
 void
 pg_connect(pg_t *pg)
 {
+    char  *conninfo, err[CONF_ERROR_MAX];
+
+    pg_close(pg);
+
+    conninfo = pg_conninfo(pg->conf, err);
+    if (conninfo == NULL) {
+        pg_disconnected(pg, err);
+        return;
+    }
+
     const char *const  keys[] = {
         "keepalives_idle", "keepalives_interval", "keepalives_count",
         "tcp_user_timeout", "dbname", "application_name", "client_encoding",
         NULL
     };
     const char *const  values[] = {
-        "15", "5", "3", "30000", pg->conninfo, pg->name, "UTF8", NULL
+        "15", "5", "3", "30000", conninfo, pg->name, "UTF8", NULL
     };
 
-    pg_close(pg);
     log_debug("PostgreSQL: connecting");
 
     pg->state = PG_CONNECTING;
     pg->deadline = clock_ms() + PG_CONNECT_TIMEOUT;
     pg->polling = PGRES_POLLING_WRITING;
     pg->conn = PQconnectStartParams(keys, values, 1);
+    free(conninfo);
 
     if (pg->conn == NULL) {
         pg_disconnected(pg, "out of memory");

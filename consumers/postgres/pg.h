@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
+
 
 #define PG_REASON  512
 
@@ -61,8 +63,11 @@ typedef void (*pg_ready_pt)(void *data, const char *error,
     const char *sqlstate);
 
 
-/* "conninfo" and "name" must outlive the connection. */
-pg_t *pg_create(const char *conninfo, const char *name, pg_ready_pt ready,
+/*
+ * "conf" and "name" must outlive the connection.  A conninfo from a file is
+ * read again at each pg_connect().
+ */
+pg_t *pg_create(const conf_t *conf, const char *name, pg_ready_pt ready,
     void *data);
 void pg_destroy(pg_t *pg);
 

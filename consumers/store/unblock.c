@@ -44,8 +44,7 @@ unblock_create(const conf_t *conf, offsets_t *offsets, const char *name)
 
     unblock->offsets = offsets;
     unblock->name = name;
-    unblock->pg = pg_create(conf->postgres, "sluice:unblock",
-                            unblock_on_ready, unblock);
+    unblock->pg = pg_create(conf, "sluice:unblock", unblock_on_ready, unblock);
 
     if (unblock->pg == NULL) {
         free(unblock);

@@ -130,7 +130,7 @@ replay_open(dead_replay_t *r)
 
     r->targets = targets_create(conf);
     r->sink = sink_create(conf, NULL, NULL, &end);
-    r->pg = pg_create(conf->postgres, "sluice:replay", replay_on_ready, r);
+    r->pg = pg_create(conf, "sluice:replay", replay_on_ready, r);
 
     if (r->targets == NULL || r->sink == NULL || r->pg == NULL) {
         report_error("out of memory");

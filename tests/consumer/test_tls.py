@@ -185,6 +185,47 @@ def test_tls_to_both_sides_and_no_secret_shows(consumer, setting, secure):
     silent(daemon.log())
 
 
+def test_a_rotated_password_is_read_from_its_file(consumer, setting, secure):
+    """The password changes in PostgreSQL and in the file; the next
+    connection takes it, without SIGHUP."""
+    file = setting.credentials / "postgres"
+    database = setting.database
+    conninfo = (f"host=localhost port={secure.postgres.port} user=app"
+                f" dbname={database.name} sslmode=verify-full"
+                f" sslrootcert={secure.ca} password=")
+    file.write_text(conninfo + PG_SECRET + "\n")
+    setting.config["postgres"] = {"file": str(file)}
+    daemon = consumer(setting.config, **setting.environment).wait_healthy()
+    setting.topics.produce(setting.config["topic"], ['{"id":1}'])
+    wait_for(lambda: database.try_count("t") == 1, 20, "a row")
+
+    database.query("ALTER ROLE app PASSWORD %s", PG_SECRET + "-new")
+    terminate = ("SELECT count(pg_terminate_backend(pid))"
+                 " FROM pg_stat_activity WHERE usename = 'app'")
+    database.query(terminate)
+    assert "password authentication failed" in daemon.wait_held()["reason"]
+
+    # what the file holds in between is waited for too
+    file.write_text(f"{PG_SECRET}-new is not a conninfo")
+    daemon.wait_log("does not hold a conninfo")
+    file.unlink()
+
+    file.write_text(conninfo + PG_SECRET + "-new\n")
+    setting.topics.produce(setting.config["topic"], ['{"id":2}'])
+    wait_for(lambda: database.try_count("t") == 2, 20, "the next row")
+    daemon.wait_healthy()
+
+    # in the better order nothing is said of a password
+    start = len(daemon.log())
+    database.query("ALTER ROLE app PASSWORD %s", PG_SECRET)
+    file.write_text(conninfo + PG_SECRET)
+    database.query(terminate)
+    setting.topics.produce(setting.config["topic"], ['{"id":3}'])
+    wait_for(lambda: database.try_count("t") == 3, 20, "the last row")
+    assert "password" not in daemon.log()[start:]
+    silent(daemon.log())
+
+
 def break_postgres_password(setting, secure):
     path = setting.credentials / "pgpass"
     path.write_text(path.read_text().replace("canary", "canary-no"))

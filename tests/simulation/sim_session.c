@@ -7,12 +7,11 @@
 
 
 pg_t *
-pg_create(const char *conninfo, const char *name, pg_ready_pt ready,
-    void *data)
+pg_create(const conf_t *conf, const char *name, pg_ready_pt ready, void *data)
 {
     pg_t  *pg;
 
-    (void) conninfo;
+    (void) conf;
     (void) name;
 
     pg = calloc(1, sizeof(pg_t));

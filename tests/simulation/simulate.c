@@ -104,7 +104,7 @@ sim_start(const conf_t *conf)
     (void) snprintf(d->owner, sizeof(d->owner), "d%zu", sim.nmembers);
 
     d->lookup = lookup_create(conf, conf->topic);
-    d->pg = pg_create(conf->postgres, d->owner, daemon_on_connected, d);
+    d->pg = pg_create(conf, d->owner, daemon_on_connected, d);
     d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);
     d->sink = sink_create(conf, d->offsets, NULL, NULL);
