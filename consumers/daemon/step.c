@@ -20,6 +20,7 @@ static void daemon_enter(daemon_t *d, daemon_state_t state);
 static void daemon_heed(daemon_t *d);
 static void daemon_probe(daemon_t *d, int64_t now);
 static bool daemon_at_end(const daemon_t *d);
+static bool daemon_has_all(const daemon_t *d);
 static void daemon_leave(daemon_t *d, int64_t now);
 
 
@@ -89,6 +90,11 @@ daemon_step(daemon_t *d, int64_t now)
         break;
 
     case DAEMON_READING:        /* daemon_read() does, between two steps */
+        if (d->trouble.state == DAEMON_STORING && daemon_has_all(d)) {
+            daemon_recover(d, DAEMON_STORING);
+        }
+        break;
+
     case DAEMON_STANDING_BY:
     case DAEMON_WAITING:
     case DAEMON_HOLDING:
@@ -332,6 +338,33 @@ daemon_at_end(const daemon_t *d)
             && p[i].expected < d->options.until[p[i].id]
             && p[i].eof < d->options.until[p[i].id])
         {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/*
+ * Whether the logs are read to their ends and all is stored: what could not be
+ * stored was put aside by an operator.
+ */
+
+static bool
+daemon_has_all(const daemon_t *d)
+{
+    size_t               i, n;
+    source_partition_t  *p;
+
+    p = source_partitions(d->source, &n);
+
+    if (d->storing || batch_records(d->filling)) {
+        return false;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (p[i].eof < p[i].expected) {
             return false;
         }
     }

@@ -23,14 +23,17 @@ static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
     buf_t *out);
 
 
-/* The search for bad rows takes long: it begins only if the claims stand. */
+/*
+ * The search for bad rows takes long: it begins only if the claims stand.  So
+ * does another try: the record that failed may have been put aside meanwhile.
+ */
 
 void
 sink_open(sink_t *sink)
 {
     sql_begin(&sink->sql);
 
-    if (sink->careful && sink->end.commit == NULL) {
+    if ((sink->careful || sink->failures) && sink->end.commit == NULL) {
         offsets_assert(sink->offsets, sink->batch, &sink->sql);
     }
 }

@@ -16,8 +16,8 @@ static int command_do(const command_t *command, tool_t *tool,
 
 static const command_t *const  commands[] = {
     &command_dead_letters, &command_init, &command_lag, &command_offsets,
-    &command_print_ddl, &command_replay, &command_setup, &command_verify,
-    &command_where, NULL
+    &command_print_ddl, &command_replay, &command_setup, &command_skip,
+    &command_verify, &command_where, NULL
 };
 
 

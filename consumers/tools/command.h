@@ -53,6 +53,7 @@ extern const command_t  command_print_ddl;
 extern const command_t  command_replay;
 extern const command_t  command_reset;
 extern const command_t  command_setup;
+extern const command_t  command_skip;
 extern const command_t  command_verify;
 extern const command_t  command_where;
 

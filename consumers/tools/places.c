@@ -1,8 +1,9 @@
-/* The columns that tell from which record a row comes. */
+/* A record's place: as an operand, and in the columns of its row. */
 
 #include <string.h>
 
 #include "postgres/sql.h"
+#include "tools/options.h"
 #include "tools/places.h"
 
 
@@ -83,4 +84,43 @@ places_rows(const places_t *places, const tool_t *tool, buf_t *sql)
         sql_format(sql, " AND %I = %L", places->topic->name,
                    tool->conf->topic);
     }
+}
+
+
+int
+places_read(tool_t *tool, const char **partition, const char **offset)
+{
+    char     *s, *slash;
+    size_t    len;
+    int64_t   n;
+
+    s = tool->operands[0];
+    len = strlen(tool->conf->topic);
+
+    if (strncmp(s, tool->conf->topic, len) != 0 || s[len] != '/') {
+        report_error("the configuration is for topic \"%s\"",
+                     tool->conf->topic);
+        return -1;
+    }
+
+    s += len + 1;
+    slash = strchr(s, '/');
+
+    if (slash == NULL) {
+        report_error("the argument must be TOPIC/PARTITION/OFFSET");
+        return -1;
+    }
+
+    *slash = '\0';
+    *partition = s;
+    *offset = slash + 1;
+
+    if (options_number(s, &n) == -1 || n > INT32_MAX
+        || options_number(slash + 1, &n) == -1)
+    {
+        report_error("\"%s/%s\" is no PARTITION/OFFSET", s, slash + 1);
+        return -1;
+    }
+
+    return 0;
 }

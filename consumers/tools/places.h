@@ -1,4 +1,4 @@
-/* The columns that tell from which record a row comes. */
+/* A record's place: as an operand, and in the columns of its row. */
 
 #ifndef SLUICE_PLACES_H
 #define SLUICE_PLACES_H
@@ -25,6 +25,12 @@ int places_find(places_t *places, tool_t *tool);
  * with "why_not", for no rows.
  */
 void places_rows(const places_t *places, const tool_t *tool, buf_t *sql);
+
+/*
+ * Divides the first operand, TOPIC/PARTITION/OFFSET, in place; both texts are
+ * digits.  Returns 0, or -1 after an error line.
+ */
+int places_read(tool_t *tool, const char **partition, const char **offset);
 
 
 #endif

@@ -1,7 +1,5 @@
 /* The subcommand where: what became of one record. */
 
-#include <string.h>
-
 #include "tools/command.h"
 #include "tools/places.h"
 
@@ -88,46 +86,14 @@ static const char  where_end[] =
     " LEFT JOIN t ON true LEFT JOIN log l ON l.partition = me.p";
 
 
-/* Divides TOPIC/PARTITION/OFFSET in place. */
-
 static int
 where_place(tool_t *tool)
 {
-    char     *s, *slash;
-    size_t    len;
-    int64_t   partition, offset;
     where_t  *where;
 
     where = (where_t *) tool;
-    s = tool->operands[0];
-    len = strlen(tool->conf->topic);
 
-    if (strncmp(s, tool->conf->topic, len) != 0 || s[len] != '/') {
-        report_error("the configuration is for topic \"%s\"",
-                     tool->conf->topic);
-        return -1;
-    }
-
-    s += len + 1;
-    slash = strchr(s, '/');
-
-    if (slash == NULL) {
-        report_error("the argument must be TOPIC/PARTITION/OFFSET");
-        return -1;
-    }
-
-    *slash = '\0';
-    where->partition = s;
-    where->offset = slash + 1;
-
-    if (options_number(s, &partition) == -1 || partition > INT32_MAX
-        || options_number(slash + 1, &offset) == -1)
-    {
-        report_error("\"%s/%s\" is no PARTITION/OFFSET", s, slash + 1);
-        return -1;
-    }
-
-    return 0;
+    return places_read(tool, &where->partition, &where->offset);
 }
 
 
