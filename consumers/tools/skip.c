@@ -227,7 +227,7 @@ skip_read(skip_t *skip, tool_t *tool, const PGresult *res)
     end = tool->log->ranges + tool->log->nranges;
 
     for (range = tool->log->ranges; range < end; range++) {
-        if (range->partition == atoi(skip->partition)) {
+        if (range->partition == strtol(skip->partition, NULL, 10)) {
             break;
         }
     }
