@@ -138,6 +138,7 @@ json_begin(json_parser_t *ps, json_doc_t *doc, const char *text, size_t len,
 
     ps->text = (const uint8_t *) text;
     ps->end = ps->text + len;
+    ps->limit = false;
     ps->depth = 0;
     ps->zeros = 0;
     ps->alone = (uint32_t) alone;
@@ -150,7 +151,7 @@ json_begin(json_parser_t *ps, json_doc_t *doc, const char *text, size_t len,
     }
 
     if (len > JSON_MAX_LEN) {
-        p = json_fail(ps, ps->text, "text is too long");
+        p = json_limit(ps, ps->text, "text is too long");
 
     } else if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         p = json_fail(ps, ps->text, "byte order mark");
@@ -221,6 +222,7 @@ failed:
     ps->at = NULL;
     err->reason = ps->reason;
     err->offset = (size_t) (ps->bad - ps->text);
+    err->limit = ps->limit;
 
     return -1;
 }
@@ -232,7 +234,7 @@ json_open(json_parser_t *ps, const uint8_t *p, json_type_t type)
     json_frame_t  *frame;
 
     if (ps->depth == JSON_MAX_DEPTH) {
-        return json_fail(ps, p, "nested too deeply");
+        return json_limit(ps, p, "nested too deeply");
     }
 
     frame = &ps->stack[ps->depth++];
@@ -273,7 +275,7 @@ json_name(json_parser_t *ps, const uint8_t *p)
     token = ps->doc->count;
 
     if (ps->stack[ps->depth - 1].members == JSON_MAX_MEMBERS) {
-        return json_fail(ps, name, "too many members in one object");
+        return json_limit(ps, name, "too many members in one object");
     }
 
     p = json_scan_string(ps, p + 1);
@@ -342,7 +344,7 @@ json_number(json_parser_t *ps, const uint8_t *p)
     }
 
     if (digits > JSON_MAX_DIGITS) {
-        return json_fail(ps, start, "number has too many digits");
+        return json_limit(ps, start, "number has too many digits");
     }
 
     if (p < end && (*p | 0x20) == 'e') {
@@ -361,13 +363,13 @@ json_number(json_parser_t *ps, const uint8_t *p)
         }
 
         if (exponent > JSON_MAX_EXPONENT || p - from > JSON_MAX_DIGITS) {
-            return json_fail(ps, start, "exponent of a number is too large");
+            return json_limit(ps, start, "exponent of a number is too large");
         }
 
         ps->zeros += exponent;
 
         if (ps->zeros > JSON_MAX_ZEROS) {
-            return json_fail(ps, start, "too many large exponents");
+            return json_limit(ps, start, "too many large exponents");
         }
     }
 

@@ -8,6 +8,7 @@
 #define SLUICE_JSON_H
 
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,7 @@ typedef struct {
 typedef struct {
     const char  *reason;  /* static text, no client bytes: "duplicate member" */
     size_t       offset;  /* of the offending byte */
+    bool         limit;   /* JSON maybe, but beyond one of the limits above */
 } json_error_t;
 
 
@@ -99,6 +101,7 @@ typedef struct {
     const uint8_t  *at;       /* where reading goes on; NULL: it failed */
     const uint8_t  *bad;
     const char     *reason;
+    bool            limit;
     uint32_t        depth;
     uint32_t        zeros;    /* exponents summed */
     uint32_t        alone;

@@ -36,6 +36,15 @@ json_fail(json_parser_t *ps, const uint8_t *bad, const char *reason)
 
 
 static inline const uint8_t *
+json_limit(json_parser_t *ps, const uint8_t *bad, const char *reason)
+{
+    ps->limit = true;
+
+    return json_fail(ps, bad, reason);
+}
+
+
+static inline const uint8_t *
 json_unexpected(json_parser_t *ps, const uint8_t *p)
 {
     return json_fail(ps, p, p == ps->end ? "unexpected end of the text"

@@ -165,8 +165,8 @@ conf_pointer(conf_reader_t *cr, uint32_t token)
     block->pointer = json_pointer_compile(s, strlen(s), &reason);
 
     if (block->pointer == NULL) {
-        conf_fail(cr, token, "\"%s\" is not a JSON Pointer: %s",
-                  cr->words[token].secret ? "file" : s, reason);
+        /* the text itself may be a secret in a wrong place */
+        conf_fail(cr, token, "it is not a JSON Pointer: %s", reason);
     }
 
     return block->pointer;

@@ -126,7 +126,7 @@ target_query(buf_t *sql, const conf_t *conf)
                " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
                " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
                " pg_get_expr(d.adbin, d.adrelid),"
-               " row_security_active(c.oid) OR c.relkind = 'v',"
+               " row_security_active(c.oid) OR c.relkind IN ('v', 'f'),"
                " a.atttypid, a.attnotnull,"
                " (SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
                " WHERE NOT tgisinternal AND tgrelid IN " TARGET_TREE ")"

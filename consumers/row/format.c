@@ -97,7 +97,10 @@ row_parse(row_ctx_t *ctx, row_format_t *format, const char *s, size_t len)
 
     return err.reason == json_no_memory
            ? -1 : row_fault(ctx, NULL, "22032",
-                            "the value is not JSON: %s at byte %zu",
+                            err.limit
+                            ? "the value is beyond the limits for JSON: %s at "
+                              "byte %zu"
+                            : "the value is not JSON: %s at byte %zu",
                             err.reason, err.offset);
 }
 

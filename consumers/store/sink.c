@@ -18,6 +18,7 @@
 
 static void sink_step(sink_t *sink, sink_state_t next);
 static void sink_on_reply(void *data, const pg_reply_t *reply);
+static void sink_name_tables(const sink_t *sink, const char *from, char *to);
 static double sink_clock(void);
 static sink_state_t sink_begin(sink_t *sink);
 static sink_state_t sink_copy_dead(sink_t *sink);
@@ -79,10 +80,44 @@ sink_step(sink_t *sink, sink_state_t next)
 static void
 sink_on_reply(void *data, const pg_reply_t *reply)
 {
-    sink_t  *sink = data;
+    sink_t      *sink = data;
+    pg_reply_t   told;
+
+    if (strstr(reply->reason, STATEMENTS_STAGE)) {
+        told = *reply;
+        sink_name_tables(sink, reply->reason, told.reason);
+        reply = &told;
+    }
 
     sink->sql.len = 0;
     sink_step(sink, sink_states[sink->state].reply(sink, reply));
+}
+
+
+/* Names the tables instead of the temporary ones; "to" has PG_REASON bytes. */
+
+static void
+sink_name_tables(const sink_t *sink, const char *from, char *to)
+{
+    char           *end;
+    size_t          before, len;
+    const char     *p;
+    unsigned long   number;
+
+    for (len = 0; (p = strstr(from, STATEMENTS_STAGE)) != NULL; from = end) {
+        number = strtoul(p + sizeof(STATEMENTS_STAGE) - 1, &end, 10);
+        before = (size_t) (p - from);
+
+        len += (size_t) snprintf(to + len, PG_REASON - len, "%.*s%s",
+                                 (int) before, from, number < sink->ntables
+                                 ? sink->conf->targets[number]->table_name
+                                 : "");
+        if (len >= PG_REASON) {
+            return;
+        }
+    }
+
+    snprintf(to + len, PG_REASON - len, "%s", from);
 }
 
 

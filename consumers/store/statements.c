@@ -77,7 +77,7 @@ statements_prepare(statements_t *statements, const target_t *target,
 
     if (statements->staged) {
         snprintf(statements->relation, sizeof(statements->relation),
-                 "sluice_stage_%u", number);
+                 STATEMENTS_STAGE "%u", number);
     } else {
         snprintf(statements->relation, sizeof(statements->relation), "%s",
                  conf->table_name);

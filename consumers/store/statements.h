@@ -8,6 +8,10 @@
 #include "store/tuples.h"
 
 
+/* begins the name of a temporary table; the target's number follows */
+#define STATEMENTS_STAGE  "sluice_stage_"
+
+
 typedef enum {
     STATEMENT_STAGE = 0,      /* makes the temporary table; or empty */
     STATEMENT_COPY,           /* of rows as lines */

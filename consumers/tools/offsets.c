@@ -75,8 +75,11 @@ const command_t  command_lag = {
     " SELECT coalesce(o.partition, l.partition) AS partition, o.next_offset," \
     columns " FROM o FULL JOIN log l ON l.partition = o.partition ORDER BY 1"
 
+/* A timestamp that PostgreSQL does not have is shown as none. */
 #define OFFSETS_LAST                                                          \
-    " to_timestamp(o.last_timestamp / 1000.0) AS last_record"
+    " CASE WHEN o.last_timestamp BETWEEN -210866803200000"                    \
+    " AND 9224318015999999 THEN to_timestamp(o.last_timestamp / 1000.0) END"  \
+    " AS last_record"
 
 
 static int

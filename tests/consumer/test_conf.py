@@ -146,6 +146,17 @@ def test_help_and_version(consumer):
     assert code != 0
 
 
+@pytest.mark.parametrize("change", [
+    {"columns": {"id": "hunter2"}}, {"columns": {"id": {"path": "hunter2"}}},
+    {"columns": {"id": "/hunter2~"}},
+    {"where": {"path": "hunter2", "exists": True}},
+    {"postgres": "postgresql://u:hunter2@[::1"},
+])
+def test_a_secret_in_a_wrong_place_is_in_no_message(consumer, change):
+    code, said = consumer({**GOOD, **change}, start=False).run("--check")
+    assert code == 78 and "hunter2" not in said, said
+
+
 def test_a_password_from_a_file_shows_nowhere(consumer, directory, topics,
                                               database):
     (directory / "password").write_text("s3cr3t-77\n")

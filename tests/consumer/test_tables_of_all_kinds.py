@@ -134,3 +134,65 @@ def test_types_that_complain_as_of_a_statement(consumer, topics, database):
     assert database.query('SELECT "offset", sqlstate FROM'
                           ' sluice.dead_letters ORDER BY 1') \
         == [(1, "42601"), (2, "42P01")]
+
+
+def test_a_foreign_table_takes_rows(consumer, topics, database):
+    """It takes no LOCK TABLE, by which rows of binary types are guarded."""
+    database.query("CREATE EXTENSION postgres_fdw;"
+                   "CREATE TABLE far (id integer, n bigint, t timestamptz)")
+    database.query(
+        "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS"
+        f" (host '127.0.0.1', port '{database.postgres.port}',"
+        f" dbname '{database.name}');"
+        "CREATE USER MAPPING FOR sluice SERVER here OPTIONS (user 'sluice');"
+        "CREATE FOREIGN TABLE t (id integer, n bigint, t timestamptz)"
+        " SERVER here OPTIONS (table_name 'far')")
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1,"n":2,"t":"2026-01-01T00:00:00Z"}',
+                           '{"id":"x"}', '{"id":3}'])
+    daemon = consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "dead_letters": {"hold_above": 1}, "columns": {
+            "id": "/id", "n": "/n", "t": "/t"}}, start=False)
+    code, said = daemon.run("--check")
+    assert code == 0, said
+    daemon.start()
+    wait_for(lambda: database.value("SELECT count(*) FROM far") == 2, 30,
+             "two rows")
+    assert database.query('SELECT "offset", sqlstate FROM'
+                          ' sluice.dead_letters') == [(1, "22P02")]
+
+
+def test_a_message_names_the_table_and_not_a_temporary_one(consumer, topics,
+                                                           database):
+    database.query("CREATE TABLE t (id integer PRIMARY KEY, n integer)")
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}', '{"n":2}', '{"id":3}'])
+    daemon = consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "mode": "upsert", "key": ["id"], "dead_letters": {"hold_above": 1},
+        "columns": {"id": "/id", "n": "/n"}})
+    wait_for(lambda: database.value("SELECT count(*) FROM t") == 2, 30,
+             "two rows")
+    reason = database.value("SELECT reason FROM sluice.dead_letters")
+    assert '"t"' in reason and "sluice_" not in reason
+    assert "sluice_stage" not in daemon.log()
+
+
+def test_json_beyond_the_limits_is_told_as_such(consumer, topics, database):
+    database.query("CREATE TABLE t (id integer)")
+    topic = topics.create()
+    members = ",".join(f'"m{n}":0' for n in range(1025))
+    topics.produce(topic, ['{"id":%s1%s}' % ("[" * 64, "]" * 64),
+                           "{%s}" % members, '{"id":1%s}' % ("0" * 1000),
+                           '{"id":1e15001}', '{"id":'])
+    consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "dead_letters": {"hold_above": 1}, "columns": {"id": "/id"}})
+    wait_for(lambda: database.try_count("sluice.dead_letters") == 5, 30,
+             "dead letters")
+    reasons = [row[0] for row in database.query(
+        'SELECT reason FROM sluice.dead_letters ORDER BY "offset"')]
+    assert ["limits for JSON" in reason for reason in reasons] \
+        == [True] * 4 + [False], reasons
+    assert "is not JSON" in reasons[4]

@@ -102,6 +102,20 @@ def test_what_became_of_each_record(filled, topics):
     assert "2 offsets before it" in told(daemon, "where", f"{topic}/0/22")
 
 
+@pytest.mark.parametrize("timestamp, shown", [
+    (2 ** 63 - 1, None), (-2 ** 63, None), (9224318016000000, None),
+    (9224318015999000, "294276-12-31"), (-210866803200000, "4714-11-24"),
+])
+def test_a_timestamp_that_postgresql_has_not_hides_nothing(filled, database,
+                                                           timestamp, shown):
+    _, daemon = filled()
+    database.query("UPDATE sluice.offsets SET last_timestamp = %s", timestamp)
+    for words in (["lag"], ["offsets", "show"]):
+        found = objects(daemon, *words)[0]["last_record"]
+        assert found == shown or shown in found
+        told(daemon, *words)
+
+
 def test_a_table_without_places_is_proved_by_its_ranges(filled, database):
     topic, daemon = filled(PLAIN)
     said = told(daemon, "verify")

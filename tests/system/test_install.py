@@ -72,6 +72,7 @@ def test_timeouts_of_the_units_fit_the_programs():
     stop = int(re.search(r"TimeoutStopSec=(\d+)", service)[1])
     assert stop > 10                          # flush_timeout
     assert "RestartPreventExitStatus=2 78" in service
+    assert "StartLimitIntervalSec=0" in service.split("[Service]")[0]
     assert re.search(r"^PartOf=sluice-consumer.target$", service, re.M)
 
 
