@@ -171,6 +171,7 @@ sink_destroy(sink_t *sink)
     seen_free(&sink->seen);
     buf_free(&sink->sql);
     buf_free(&sink->chunk);
+    buf_free(&sink->many);
     free(sink->tables);
     free(sink);
 }
@@ -271,7 +272,7 @@ sink_copy_dead(sink_t *sink)
     }
 
     if (sink_too_many(sink)) {
-        return sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
+        return sink_stop_many(sink);
     }
 
     if (sink->batch->dead == 0) {

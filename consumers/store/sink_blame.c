@@ -254,6 +254,7 @@ sink_trust(sink_t *sink)
     sink->failures = 0;
     sink->nbefore = 0;
     sink->vain_rows = 0;
+    sink->many.len = 0;
 }
 
 

@@ -15,9 +15,9 @@
 
 #define SINK_SUSPECTS  16    /* of one batch, at most */
 
-#define SINK_TOO_MANY                                                         \
-    "too many records are bad: more than \"hold_above\" of the last 1000 "    \
-    "would be dead letters"
+/* "too many records are bad" shows so many, and so much of each reason. */
+#define SINK_EXAMPLES  3
+#define SINK_EXAMPLE   100   /* bytes */
 
 
 /* In the order of the transaction; sink.c says what each one sends. */
@@ -97,6 +97,9 @@ struct sink_s {
 
     /* sink_blame.c */
     unsigned        failures;      /* of tries, since the last commit */
+    buf_t           many;          /* sink_stop_many()'s reason; since then too,
+                                      so that a hold is said once */
+    uint64_t        many_of;       /* generation of its batch */
     bool            doubt;         /* the error at hand may be no row's */
     outcome_t       doubted;       /* what such an error means if it is not */
     sink_suspect_t  now[SINK_SUSPECTS];
@@ -182,6 +185,9 @@ void sink_outcome(const sink_t *sink, outcome_t *outcome,
 
 /* Whether more of the last records are dead than "hold_above" allows. */
 bool sink_too_many(const sink_t *sink);
+
+/* Holds for them: sink_stop() with the places and reasons of the first. */
+sink_state_t sink_stop_many(sink_t *sink);
 
 
 #endif

@@ -237,7 +237,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
     }
 
     if (row != BISECT_NONE && sink_too_many(sink)) {
-        return sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
+        return sink_stop_many(sink);
     }
 
     return SINK_BEGIN;
@@ -340,7 +340,7 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
     }
 
     if (row != BISECT_NONE && sink_too_many(sink)) {
-        return sink_stop(sink, SQLSTATE_HOLD, SINK_TOO_MANY);
+        return sink_stop_many(sink);
     }
 
     return SINK_LOOK;

@@ -1,5 +1,6 @@
 /* What the sink's states share: BEGIN, sending a query, judging its reply. */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -299,4 +300,56 @@ sink_too_many(const sink_t *sink)
 
     return dead_window_add(&window, sink->batch, sink->conf->hold_above)
            == -1;
+}
+
+
+sink_state_t
+sink_stop_many(sink_t *sink)
+{
+    int                    len;
+    size_t                 i, n;
+    buf_t                 *text;
+    const batch_t         *batch;
+    const batch_row_t     *row;
+    const record_fault_t  *fault;
+
+    batch = sink->batch;
+    text = &sink->many;
+
+    if (text->len && sink->many_of == batch->generation) {
+        return sink_stop(sink, SQLSTATE_HOLD, text->data);
+    }
+
+    text->len = 0;
+    sink->many_of = batch->generation;
+    buf_addf(text, "too many records are bad: more than \"hold_above\" of the "
+             "last 1000 would be dead letters");
+
+    for (i = 0, n = 0; i < batch->nrows && n < SINK_EXAMPLES; i++) {
+        row = &batch->rows[i];
+
+        if (row->fault == 0) {
+            continue;
+        }
+
+        fault = &batch->faults[row->fault - 1];
+        len = (int) strnlen(fault->reason, SINK_EXAMPLE);
+
+        /* whole code points only */
+        while (len && ((unsigned char) fault->reason[len] & 0xc0) == 0x80) {
+            len--;
+        }
+
+        buf_addf(text, "%s partition %" PRId32 ", offset %" PRId64
+                 ": %.*s (%s)", n++ ? ";" : ", for example",
+                 batch->ranges[row->range].partition, row->offset, len,
+                 fault->reason, fault->sqlstate);
+    }
+
+    if (buf_failed(text)) {
+        buf_free(text);
+        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+    }
+
+    return sink_stop(sink, SQLSTATE_HOLD, text->data);
 }

@@ -1,6 +1,7 @@
 """A bad record is kept aside with its reason; its neighbours are rows."""
 
 import json
+import re
 import time
 
 import pytest
@@ -131,7 +132,11 @@ def test_too_large_a_share_of_bad_records_holds(consumer, topics, database):
     config = {**CONFIG, "topic": topic, "batch": {"rows": 100}}
     daemon = consumer(config)
     held = daemon.wait_held()
-    assert held
+    first = database.value("SELECT next_offset FROM sluice.offsets")
+    shown = re.findall(r"[e;] partition 0, offset (\d+): [^;]+ \(\w{5}\)",
+                       held["reason"])
+    assert [int(offset) for offset in shown] == [first, first + 1, first + 2]
+    assert held["reason"] in daemon.log()
     assert daemon.metric("sluice_consumer_held") == 1
     assert database.value("SELECT count(*) FROM sluice.dead_letters") <= 300
     assert daemon.alive()
