@@ -87,7 +87,7 @@ static const case_t  errors[] = {
     { "{ \"columns\": {} }", "f:1: \"columns\" must be \"auto\" or an object "
       "with at least one column" },
     { "{ \"columns\": { \"a\":\n\"b\" } }",
-      "f:2: column \"a\": \"b\" is not a JSON Pointer: " },
+      "f:2: column \"a\": it is not a JSON Pointer: " },
     { "{ \"columns\": { \"a\": 1 } }",
       "f:1: column \"a\": it must be a JSON Pointer or an object" },
     { COLUMNS "{ \"a\": { \"type\": \"text\" } } }",
@@ -166,7 +166,7 @@ static const case_t  errors[] = {
     { GOOD ",\n\"where\": { \"path\": \"/a\", \"in\": [] } }",
       "f:5: \"where.in\" must be an array with at least one value" },
     { GOOD ",\n\"where\": { \"path\": \"a\", \"exists\": true } }",
-      "f:5: \"a\" is not a JSON Pointer: " },
+      "f:5: it is not a JSON Pointer: " },
     { HEAD KAFKA PG "\"columns\": \"auto\", \"create_table\": true }",
       "f:1: \"create_table\" cannot create a table whose \"columns\" are "
       "\"auto\"" },
