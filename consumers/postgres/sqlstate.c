@@ -25,6 +25,7 @@ static bool sqlstate_no_partition(const char *state, const char *constraint);
  */
 static const sqlstate_rule_t  sqlstate_rules[] = {
     { "SL001", SQLSTATE_FENCED, false },
+    { "SL",    SQLSTATE_HOLD, false },
     { "08",    SQLSTATE_RECONNECT, false },
     { "22",    SQLSTATE_ROW, true },
     /* the row referred to may yet come */
