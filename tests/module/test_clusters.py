@@ -1,6 +1,7 @@
 """Several producers and locations: each has its own cluster and settings,
 and what a level does not say it has from the one around it."""
 
+import gzip
 import json
 import time
 
@@ -111,6 +112,10 @@ KINDS = {
     "max_records": ("kafka_format array; kafka_max_records 1;",
                     "kafka_max_records 2;", {"body": b"[1,2]"},
                     lambda seen: seen.answer.status, 413, 200),
+    "inflate_limit": ("kafka_inflate_limit 1k;", "kafka_inflate_limit 8k;",
+                      {"body": gzip.compress(b"x" * 4096),
+                       "headers": {"Content-Encoding": "gzip"}},
+                      lambda seen: seen.answer.status, 413, 200),
     "invalid": ("kafka_format json; kafka_invalid reject;",
                 "kafka_invalid dead_letter %%OTHER%%;", {"body": b"{"},
                 lambda seen: seen.answer.status, 400, 200),
@@ -201,7 +206,8 @@ def test_each_kind_of_setting_is_inherited_and_replaced(merged, topics):
         for path, wanted in (("/outer", outer), ("/inner", inner),
                              ("/nested/inner", inner)):
             answer = merged.post(path, request.get("body", b'{"a":1,"b":2}'),
-                                 headers={"Host": f"kind{number}"})
+                                 headers={"Host": f"kind{number}",
+                                          **request.get("headers", {})})
             answers.append((kind, path, see, wanted, answer))
     places = {(name, record.partition, record.offset): record
               for name in merged.topic_names
