@@ -55,8 +55,8 @@ static const struct {
 
 /* What no row can cause. */
 static const char *const  never[] = {
-    "SL001", "SL002", "08006", "25006", "25P02", "28P01", "3B001", "3D000", "3F000",
-    "40001", "40P01", "42501", "42P01", "55P03", "57P01"
+    "SL001", "SL002", "08006", "25006", "25P02", "28P01", "3B001", "3D000",
+    "3F000", "40001", "40P01", "42501", "42P01", "55P03", "57P01"
 };
 
 static const char *const  perhaps[] = {
