@@ -205,7 +205,7 @@ def test_the_loop_goes_on_while_a_full_queue_is_given_up(nginx, own_kafka,
         wait_for(lambda: left.append(server.get("/status").json["queued"])
                  or left[-1] == 0, 20, "all are", pause=0)
     # requests are answered in between, and nothing waits for a timer
-    assert len(set(left)) > 10, left
+    assert len(set(left)) > 4, left
     assert time.monotonic() - begin < 2
     own_kafka.resume()
     wait_for(lambda: server.post("/", b"y").status == 200, 20, "back")
