@@ -52,8 +52,13 @@ conf_set_table(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     }
 
     conf->table_schema = conf_copy(cr, conf->table, schema);
+    if (conf->table_schema == NULL) {
+        return -1;
+    }
 
-    return conf->table_schema ? 0 : -1;
+    return strcmp(conf->table_schema, "sluice") != 0
+           ? 0 : conf_fail(cr, token, "\"table\" cannot be in schema "
+                           "\"sluice\", which holds Sluice's own tables");
 }
 
 

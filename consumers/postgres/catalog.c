@@ -296,7 +296,9 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         && !catalog->created)
     {
         catalog->sql.len = 0;
+        sql_begin(&catalog->sql);
         ddl_table(&catalog->sql, conf);
+        buf_addf(&catalog->sql, ";COMMIT");
         catalog_send(catalog, catalog_on_created);
         return;
     }

@@ -116,6 +116,12 @@ ddl_add_column(buf_t *sql, const conf_t *conf, const conf_column_t *column)
 void
 ddl_search_path(buf_t *sql, const char *role)
 {
+    if (strcmp(role, "sluice") == 0) {
+        /* that schema is Sluice's own */
+        buf_addf(sql, "search_path TO public;\n");
+        return;
+    }
+
     sql_format(sql, "search_path TO %I, public;\n", role);
 }
 

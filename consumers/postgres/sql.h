@@ -35,6 +35,13 @@ void sql_do(buf_t *sql, buf_t *block);
  */
 void sql_begin(buf_t *sql);
 
+/*
+ * Takes schema sluice out of search_path, where the role's name or a setting
+ * has it: no table of an unqualified name is one of Sluice's own.  In the
+ * transaction alone if "local", else in the session.
+ */
+void sql_pin(buf_t *sql, bool local);
+
 /* The number in a column of a result's row. */
 int64_t sql_number(const PGresult *res, int row, int column);
 

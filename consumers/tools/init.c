@@ -274,8 +274,8 @@ init_conf(const init_t *init, buf_t *out)
              "    \"group\": \"%s\",\n"
              "    \"start\": \"earliest\",\n"
              "    \"kafka\": { \"bootstrap.servers\": \"127.0.0.1:9092\" },\n"
-             "    \"postgres\": \"host=127.0.0.1 dbname=sluice user=sluice\","
-             "\n"
+             "    \"postgres\": \"host=127.0.0.1 dbname=sluice"
+             " user=app_writer\",\n"
              "    \"table\": \"%s\",\n"
              "    \"create_table\": true,\n"
              "    \"columns\": {\n", init->name, init->name, init->name);

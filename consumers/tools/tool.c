@@ -206,6 +206,7 @@ int
 tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
 {
     int          n;
+    buf_t        sql;
     const char  *keys[TOOL_OPTIONS], *values[TOOL_OPTIONS];
 
     keys[0] = "connect_timeout";
@@ -241,6 +242,11 @@ tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
         tool_failed(tool, "could not connect: %s", report_reason(tool->conn));
         return -1;
     }
+
+    memset(&sql, 0, sizeof(buf_t));
+    sql_pin(&sql, false);
+    PQclear(tool_script(tool, buf_failed(&sql) ? "" : sql.data));
+    buf_free(&sql);
 
     return 0;
 }

@@ -32,6 +32,7 @@ GOOD = {
     ({"batch": {"linger": "20"}}, ["linger"]),
     ({"listen": "here"}, ["listen"]),
     ({"create_table": "yes"}, ["create_table"]),
+    ({"table": "sluice.audit"}, ['"table"', "Sluice's own"]),
     ({"topic": ""}, ["topic"]),
     ({"dead_letters": {"hold_above": 2}}, ["hold_above"]),
     ({"mode": "upsrt"}, ["upsrt", '"upsert"']),

@@ -262,3 +262,26 @@ def test_a_table_that_goes_while_it_is_claimed_holds(consumer, topics,
     database.query("ALTER TABLE gone RENAME TO t")
     topics.produce(topic, [value(n) for n in range(20, 30)])
     check(database, topic, 30)
+
+
+def test_a_name_without_schema_is_never_one_of_sluices_own(consumer, topics,
+                                                           database):
+    """The role "sluice" has schema sluice as its "$user", where a table
+    "audit" is Sluice's own."""
+    path = (f"{database.conninfo}"
+            " options='-c search_path=\\\"$user\\\",public'")
+    topic = topics.create()
+    topics.produce(topic, [value(n) for n in range(10)])
+    daemon = consumer({**CONFIG, "topic": topic, "table": "audit"},
+                      conninfo=path)
+    wait_for(lambda: database.try_count("public.audit") == 10, 20, "rows")
+    daemon.verify()
+    daemon.stop()
+    code, said = daemon.run("--check")
+    assert code == 0, said
+    code, said = daemon.run("setup", "--role", "sluice")
+    assert code == 0, said
+    assert database.query(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace"
+        " = 'sluice'::regnamespace AND EXISTS (SELECT FROM pg_attribute"
+        " WHERE attrelid = pg_class.oid AND attname = 'body')") == []

@@ -11,7 +11,10 @@ class Database:
         self.name = f"t_{uuid.uuid4().hex[:12]}"
         self.roles = []
         self._connection = None
-        self._admin(f'CREATE DATABASE "{self.name}"')
+        # the role's own schema is Sluice's: what a test makes is elsewhere
+        self._admin(f'CREATE DATABASE "{self.name}"',
+                    f'ALTER ROLE sluice IN DATABASE "{self.name}"'
+                    ' SET search_path = public')
 
     def _admin(self, *statements):
         connection = self.postgres.connect()
