@@ -34,6 +34,18 @@
     " FROM r LEFT JOIN d ON d.p = r.partition AND d.o >= r.f AND d.o < r.n"   \
     " GROUP BY 1, 2, 3, 4, 5, 6, 7)"
 
+/*
+ * The places (p, o) in "t", and whether a gap holds them: in one pass by
+ * offset, because both may be millions.
+ */
+#define DDL_HOLES(t)                                                          \
+    "(SELECT p, o, false AS hole FROM " t " WHERE NOT EXISTS (SELECT FROM g)" \
+    " UNION ALL SELECT p, o, hole FROM (SELECT p, o, place,"                  \
+    " coalesce(max(n) OVER (PARTITION BY p ORDER BY o, place) > o, false)"    \
+    " AS hole FROM (SELECT p, o, NULL::bigint AS n, true AS place FROM " t    \
+    " WHERE EXISTS (SELECT FROM g) UNION ALL SELECT partition, f, n, false"   \
+    " FROM g) y) z WHERE place) "
+
 
 /*
  * Of daemons that start together, one creates the tables while the others wait
@@ -119,6 +131,10 @@ static const char  ddl_text[] =
     " expires_at timestamptz NOT NULL);\n"
     "CREATE INDEX IF NOT EXISTS dead_letters_created_at"
     " ON sluice.dead_letters (cluster_id, group_id, topic, created_at);\n"
+    /* a claim finds the last range without a walk over the gaps in it */
+    "CREATE INDEX IF NOT EXISTS batches_records ON sluice.batches"
+    " (cluster_id, group_id, topic, partition, table_name, first_offset)"
+    " WHERE kind = 'records';\n"
     /* version 3: what "sluice-consumer verify" asks */
     "CREATE OR REPLACE FUNCTION sluice.verify_summary(cluster_id text,"
     " group_id text, topic text, table_name text, dead_tables text[])"
@@ -172,10 +188,9 @@ static const char  ddl_text[] =
     " UNION ALL SELECT partition, f, n, c - u"
     " || ' dead letters are there twice' FROM dr WHERE c <> u"
     " UNION ALL SELECT p, min(o), max(o) + 1, count(*)"
-    " || ' dead letters outside of the ranges' FROM d WHERE NOT EXISTS"
-    " (SELECT FROM r WHERE r.partition = d.p AND d.o >= r.f AND d.o < r.n)"
-    " OR EXISTS (SELECT FROM g WHERE g.partition = d.p AND d.o >= g.f"
-    " AND d.o < g.n) GROUP BY p"
+    " || ' dead letters outside of the ranges' FROM " DDL_HOLES("d") "e"
+    " WHERE hole OR NOT EXISTS (SELECT FROM r WHERE r.partition = e.p"
+    " AND e.o >= r.f AND e.o < r.n) GROUP BY p"
     /* a group or a table that is misspelt has no offset that could be wrong */
     " UNION ALL SELECT NULL, NULL, NULL, format('nothing is stored for group"
     " \"%s\", topic \"%s\" and table \"%s\"%s', $2, $3, $4,"
@@ -206,12 +221,11 @@ static const char  ddl_text[] =
     ", t AS MATERIALIZED (SELECT p, o FROM sluice.verify_places($3, $7, $8))"
     ", x AS ("
     "SELECT p AS partition, min(o) AS f, max(o) AS l, count(*)"
-    " || ' rows outside of the ranges' AS problem FROM t WHERE (NOT EXISTS"
-    " (SELECT FROM r WHERE r.partition = t.p AND t.o >= r.f AND t.o < r.n"
-    " AND kind <> 'skipped') AND NOT EXISTS (SELECT FROM a JOIN o"
-    " ON o.partition = a.p WHERE a.p = t.p AND t.o < a.n"
-    " AND t.o >= o.next_offset)) OR EXISTS (SELECT FROM g"
-    " WHERE g.partition = t.p AND t.o >= g.f AND t.o < g.n) GROUP BY p"
+    " || ' rows outside of the ranges' AS problem FROM " DDL_HOLES("t") "e"
+    " WHERE hole OR (NOT EXISTS (SELECT FROM r WHERE r.partition = e.p"
+    " AND e.o >= r.f AND e.o < r.n AND kind <> 'skipped') AND NOT EXISTS"
+    " (SELECT FROM a JOIN o ON o.partition = a.p WHERE a.p = e.p"
+    " AND e.o < a.n AND e.o >= o.next_offset)) GROUP BY p"
     " UNION ALL SELECT t.p, min(t.o), max(t.o), count(*)"
     " || ' are a row and a dead letter' FROM t JOIN d ON t.p = d.p"
     " AND t.o = d.o GROUP BY t.p"

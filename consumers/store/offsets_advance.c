@@ -12,10 +12,27 @@
 #include "store/offsets.h"
 
 
+#define OFFSETS_BOOK                                                          \
+    "INSERT INTO sluice.batches AS b (cluster_id, group_id, topic,"           \
+    " table_name, partition, kind, first_offset, next_offset, records,"       \
+    " dead_letters, filtered, duplicates)"
+
+/* Adds to a row that is there. */
+#define OFFSETS_AGAIN                                                         \
+    " ON CONFLICT (cluster_id, group_id, topic, partition, table_name,"       \
+    " first_offset, kind) DO UPDATE SET next_offset=EXCLUDED.next_offset,"    \
+    " records=b.records+EXCLUDED.records,"                                    \
+    " dead_letters=b.dead_letters+EXCLUDED.dead_letters,"                     \
+    " filtered=b.filtered+EXCLUDED.filtered,"                                 \
+    " duplicates=b.duplicates+EXCLUDED.duplicates, updated_at=now();"
+
+
 static void offsets_move(const offsets_t *o, const batch_t *batch,
     const batch_range_t *range, buf_t *sql);
-static void offsets_book(const offsets_t *o, const char *kind,
-    const batch_range_t *range, buf_t *sql);
+static void offsets_book(const offsets_t *o, const batch_range_t *range,
+    buf_t *sql);
+static void offsets_gaps(const offsets_t *o, const batch_t *batch,
+    buf_t *sql);
 static int offsets_compare(const void *a, const void *b);
 
 
@@ -44,6 +61,7 @@ offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
             offsets_move(o, batch, order[i], &block);
         }
 
+        offsets_gaps(o, batch, &block);
         buf_addf(&block, "END");
     }
 
@@ -71,9 +89,6 @@ static void
 offsets_move(const offsets_t *o, const batch_t *batch,
     const batch_range_t *range, buf_t *sql)
 {
-    size_t         i;
-    batch_range_t  gap;
-
     buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
              ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
              ",updated_at=now() WHERE %s AND partition=%d"
@@ -86,40 +101,58 @@ offsets_move(const offsets_t *o, const batch_t *batch,
              range->partition, range->expected, range->epoch,
              range->partition, range->expected, range->epoch);
 
-    offsets_book(o, "records", range, sql);
-
-    for (i = 0; i < batch->ngaps; i++) {
-        if (batch->gaps[i].partition == range->partition) {
-            memset(&gap, 0, sizeof(batch_range_t));
-            gap.partition = range->partition;
-            gap.run = batch->gaps[i].first;
-            gap.next = batch->gaps[i].next;
-            offsets_book(o, "gap", &gap, sql);
-        }
-    }
+    offsets_book(o, range, sql);
 }
 
 
 /* Adds a range to sluice.batches, or to the row that it continues. */
 
 static void
-offsets_book(const offsets_t *o, const char *kind,
-    const batch_range_t *range, buf_t *sql)
+offsets_book(const offsets_t *o, const batch_range_t *range, buf_t *sql)
 {
-    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
-             " topic, table_name, partition, kind, first_offset, next_offset,"
-             " records, dead_letters, filtered, duplicates)"
-             " VALUES (%s,%d,'%s',%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-             ",%" PRId64 ",%" PRId64 ") ON CONFLICT (cluster_id, group_id,"
-             " topic, partition, table_name, first_offset, kind) DO UPDATE SET"
-             " next_offset=EXCLUDED.next_offset,"
-             " records=b.records+EXCLUDED.records,"
-             " dead_letters=b.dead_letters+EXCLUDED.dead_letters,"
-             " filtered=b.filtered+EXCLUDED.filtered,"
-             " duplicates=b.duplicates+EXCLUDED.duplicates,"
-             " updated_at=now();", offsets_key(o), range->partition, kind,
-             range->run, range->next, range->records, range->dead,
-             range->filtered, range->duplicates);
+    buf_addf(sql, OFFSETS_BOOK " VALUES (%s,%d,'records',%" PRId64 ",%" PRId64
+             ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ")"
+             OFFSETS_AGAIN, offsets_key(o), range->partition, range->run,
+             range->next, range->records, range->dead, range->filtered,
+             range->duplicates);
+}
+
+
+/* One statement, however many gaps there are.  A variable is named "n". */
+
+static void
+offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
+{
+    size_t              i, n;
+    const batch_gap_t  *gaps;
+
+    gaps = batch->gaps;
+    n = batch->ngaps;
+
+    if (n == 0) {
+        return;
+    }
+
+    buf_addf(sql, OFFSETS_BOOK " SELECT %s,p,'gap',f,t,0,0,0,0 FROM unnest('{",
+             offsets_key(o));
+
+    for (i = 0; i < n; i++) {
+        buf_addf(sql, "%s%d", i ? "," : "", gaps[i].partition);
+    }
+
+    buf_addf(sql, "}'::integer[],'{");
+
+    for (i = 0; i < n; i++) {
+        buf_addf(sql, "%s%" PRId64, i ? "," : "", gaps[i].first);
+    }
+
+    buf_addf(sql, "}'::bigint[],'{");
+
+    for (i = 0; i < n; i++) {
+        buf_addf(sql, "%s%" PRId64, i ? "," : "", gaps[i].next);
+    }
+
+    buf_addf(sql, "}'::bigint[]) g (p, f, t)" OFFSETS_AGAIN);
 }
 
 

@@ -121,6 +121,68 @@ def test_a_role_that_is_no_owner_runs_with_the_version_before(
     daemon.verify()
 
 
+def blocks(database):
+    return int(database.value(
+        "SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit"
+        " FROM pg_statio_all_tables WHERE relname = 'batches'"))
+
+
+def test_a_claim_does_not_walk_the_gaps(consumer, topics, database):
+    """A gap a transaction: 100,000 of them stand behind the range's start."""
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}', '{"id":2}'])
+    daemon = consumer({**CONFIG, "topic": topic, "create_table": True})
+    wait_for(lambda: database.try_count("t") == 2, 20, "rows")
+    daemon.stop()
+    database.query(
+        "ALTER TABLE sluice.batches SET (autovacuum_enabled = false)")
+    database.query(
+        "INSERT INTO sluice.batches (cluster_id, group_id, topic,"
+        " table_name, partition, kind, first_offset, next_offset, records,"
+        " dead_letters) SELECT cluster_id, group_id, topic, table_name,"
+        " partition, 'gap', 2 * i, 2 * i + 1, 0, 0"
+        " FROM sluice.batches, generate_series(50, 100049) i;"
+        "ANALYZE sluice.batches")
+    # a session's counts are there when it has ended
+    database.close()
+    wait_for(lambda: blocks(database) > 100000, 20, "counts")
+    database.query("SELECT pg_stat_reset()")
+    topics.produce(topic, ['{"id":3}'])
+    daemon.start()
+    wait_for(lambda: database.try_count("t") == 3, 20, "rows")
+    daemon.stop()
+    wait_for(lambda: blocks(database) > 0, 20, "counts")
+    assert blocks(database) < 200
+    assert database.query("SELECT first_offset, next_offset, records FROM"
+                          " sluice.batches WHERE kind = 'records'") \
+        == [(0, 3, 3)]
+
+
+def test_verify_takes_one_pass_over_the_gaps(consumer, topics, database):
+    """30,000 rows with a gap behind each: no row is compared with each gap."""
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic, "create_table": True})
+    wait_for(lambda: database.try_count("sluice.offsets") == 1, 20, "a claim")
+    daemon.stop()
+    database.query("""
+        CREATE TABLE places (part integer, off bigint);
+        INSERT INTO places SELECT 0, 2 * i FROM generate_series(0, 29999) i;
+        INSERT INTO sluice.offsets VALUES
+            ('c', 'g', 'x', 0, 'places', 60000, 1, '', 0, 0);
+        INSERT INTO sluice.batches VALUES
+            ('c', 'g', 'x', 0, 'places', 0, 'records', 60000, 30000, 0);
+        INSERT INTO sluice.batches SELECT 'c', 'g', 'x', 0, 'places',
+            2 * i + 1, 'gap', 2 * i + 2, 0, 0
+            FROM generate_series(0, 29999) i;""")
+    problems = ("SET statement_timeout = '30s'; SELECT * FROM"
+                " sluice.verify_rows('c', 'g', 'x', 'places', '{places}',"
+                " true, 'places', '{part,off}')")
+    assert database.query(problems) == []
+    database.query("UPDATE places SET off = off + 1 WHERE off IN (6, 8)")
+    assert (0, 7, 9, "2 rows outside of the ranges") \
+        in database.query(problems)
+
+
 @pytest.mark.parametrize("version, way_out", [
     (1, "upgrade by one version at a time"), (9, "install a newer daemon")])
 def test_tables_of_a_version_far_away_hold(consumer, topics, database,

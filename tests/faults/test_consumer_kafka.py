@@ -68,6 +68,11 @@ def test_transaction_markers_are_gaps(consumer, topics, database):
     assert database.value(
         "SELECT sum(next_offset - first_offset) FROM sluice.batches"
         " WHERE kind = 'gap'") == 2 * (10 + 2)      # but the last
+    # those of a batch are stored by one statement
+    assert database.value(
+        "SELECT count(DISTINCT (xmin::text, cmin::text))"
+        " - count(DISTINCT xmin::text) FROM sluice.batches"
+        " WHERE kind = 'gap'") == 0
 
 
 @pytest.fixture

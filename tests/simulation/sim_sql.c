@@ -195,49 +195,113 @@ sim_locks(const char *sql)
 }
 
 
+/* A range of its own, or more of the one that begins there. */
+
+static void
+sim_book(const sim_range_t *range)
+{
+    size_t        i;
+    sim_range_t  *r;
+
+    for (i = 0; i < sim.db.nranges; i++) {
+        r = &sim.db.ranges[i];
+
+        if (r->partition == range->partition && r->first == range->first
+            && r->gap == range->gap)
+        {
+            r->next = range->next;
+            r->records += range->records;
+            r->dead += range->dead;
+            return;
+        }
+    }
+
+    if (i == sizeof(sim.db.ranges) / sizeof(sim.db.ranges[0])) {
+        sim_wrong("too many ranges");
+    }
+
+    sim.db.ranges[sim.db.nranges++] = *range;
+}
+
+
+/* Gaps, as arrays of their partitions, first and next offsets. */
+
+static void
+sim_gaps(const char *p)
+{
+    int           i;
+    bool          more[3];
+    char         *end;
+    int64_t       number[3];
+    const char   *array[3];
+    sim_range_t   range;
+
+    p = sim_skip(p, "p,''gap'',f,t,0,0,0,0 FROM unnest(");
+
+    for (i = 0; i < 3; i++) {
+        array[i] = p = sim_after(p ? p : "", "''{");
+    }
+
+    if (p == NULL
+        || !sim_after(p, "}''::bigint[]) g (p, f, t) ON CONFLICT ("))
+    {
+        sim_wrong("gaps that are not understood");
+    }
+
+    do {
+        for (i = 0; i < 3; i++) {
+            number[i] = strtoll(array[i], &end, 10);
+            more[i] = *end == ',';
+            array[i] = end + 1;
+        }
+
+        if (more[0] != more[1] || more[1] != more[2]) {
+            sim_wrong("gaps whose arrays differ in length");
+        }
+
+        memset(&range, 0, sizeof(sim_range_t));
+        range.gap = true;
+        range.partition = (int32_t) number[0];
+        range.first = number[1];
+        range.next = number[2];
+        sim_book(&range);
+    } while (more[0]);
+}
+
+
 void
 sim_ranges(const char *sql)
 {
-    char          kind[16], name[SIM_NAME];
-    size_t        i;
-    const char   *p;
-    sim_range_t   range, *r;
+    char         name[SIM_NAME];
+    const char  *p, *values;
+    sim_range_t  range;
 
     for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
 
-        p = sim_name(sim_after(p, " VALUES (''c'',''g'',''t'',''"),
-                     "'',", name);
+        p = sim_after(p, " duplicates) ");
+        values = p ? sim_skip(p, "VALUES (") : NULL;
+        p = sim_name(sim_after(p, "''c'',''g'',''t'',''"), "'',", name);
+
+        if (strcmp(name, sim.db.name) != 0) {
+            sim_wrong("a range of another table: %.90s", p);
+        }
+
+        if (values == NULL) {
+            sim_gaps(p);
+            continue;
+        }
+
         memset(&range, 0, sizeof(sim_range_t));
 
-        if (strcmp(name, sim.db.name) != 0
-            || sscanf(p, "%d,''%15[a-z]'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
-                      ",%" SCNd64, &range.partition, kind, &range.first,
-                      &range.next, &range.records, &range.dead)
-               != 6)
+        if (sscanf(p, "%d,''records'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
+                   ",%" SCNd64, &range.partition, &range.first, &range.next,
+                   &range.records, &range.dead)
+            != 5)
         {
             sim_wrong("a range that is not understood: %.90s", p);
         }
 
-        range.gap = strcmp(kind, "gap") == 0;
-
-        for (i = 0; i < sim.db.nranges; i++) {
-            r = &sim.db.ranges[i];
-            if (r->partition == range.partition && r->first == range.first
-                && r->gap == range.gap)
-            {
-                r->next = range.next;
-                r->records += range.records;
-                r->dead += range.dead;
-                break;
-            }
-        }
-
-        if (i == sim.db.nranges) {
-            if (i == sizeof(sim.db.ranges) / sizeof(sim.db.ranges[0])) {
-                sim_wrong("too many ranges");
-            }
-            sim.db.ranges[sim.db.nranges++] = range;
-        }
+        sim_book(&range);
     }
 }
 
