@@ -190,9 +190,9 @@ daemon_loop(daemon_t *d)
     while (!d->done) {
 
         now = clock_ms();
-        daemon_fds(d, fds);
         timeout = daemon_timeout(d, now);
         daemon_sooner(&timeout, daemon_manage(d, now));
+        daemon_fds(d, fds);    /* these two may have opened one */
 
         if (poll(fds, DAEMON_NFDS, timeout) == -1 && errno != EINTR) {
             log_warn("could not poll");
@@ -356,7 +356,8 @@ daemon_late(int signo)
 static void
 daemon_exit(daemon_t *d)
 {
-    if (lookup_busy(d->lookup) || (d->source && !d->closing)
+    if (lookup_busy(d->lookup) || pg_on_thread(d->pg)
+        || pg_on_thread(unblock_pg(d->unblock)) || (d->source && !d->closing)
         || (d->stopping && clock_ms() >= d->stop_deadline))
     {
         /* the destructors would wait for a thread or for the group */

@@ -7,10 +7,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "postgres/attempt.h"
 #include "postgres/pg_impl.h"
 
 
-#define PG_CONNECT_TIMEOUT  10000    /* ms, over all hosts of a conninfo */
+#define PG_CONNECT_TIMEOUT  30000    /* ms, over all hosts of a conninfo */
 
 /* ms without a byte from or for the server: more than statement_timeout */
 #define PG_STALL_TIMEOUT    75000
@@ -32,7 +33,7 @@ typedef struct {
 
 struct pg_s {
     const conf_t  *conf;
-    const char    *name;
+    attempt_t     *attempt;
     pg_ready_pt    ready;
     void          *ready_data;
     char           failure[6];    /* SQLSTATE of the last one */
@@ -42,13 +43,11 @@ struct pg_s {
     int64_t        deadline;      /* ms; of connecting, or of the query */
     bool           unflushed;     /* PQflush() returned 1 */
     pg_query_t     query;
-
-    PostgresPollingStatusType  polling;
 };
 
 
 static void pg_on_notice(void *data, const PGresult *res);
-static void pg_poll_connect(pg_t *pg);
+static void pg_take_connection(pg_t *pg);
 static void pg_disconnected(pg_t *pg, const char *error);
 static void pg_flush(pg_t *pg);
 static void pg_feed(pg_t *pg);
@@ -68,8 +67,13 @@ pg_create(const conf_t *conf, const char *name, pg_ready_pt ready, void *data)
         return NULL;
     }
 
+    pg->attempt = attempt_create(name);
+    if (pg->attempt == NULL) {
+        free(pg);
+        return NULL;
+    }
+
     pg->conf = conf;
-    pg->name = name;
     pg->ready = ready;
     pg->ready_data = data;
 
@@ -82,6 +86,7 @@ pg_destroy(pg_t *pg)
 {
     if (pg) {
         pg_close(pg);
+        attempt_destroy(pg->attempt);
         free(pg);
     }
 }
@@ -90,6 +95,7 @@ pg_destroy(pg_t *pg)
 void
 pg_close(pg_t *pg)
 {
+    attempt_leave(pg->attempt);
     PQfinish(pg->conn);
     PQclear(pg->query.reply.rows);
     memset(&pg->query, 0, sizeof(pg_query_t));
@@ -151,8 +157,6 @@ pg_conninfo(const conf_t *conf, char *err)
 }
 
 
-/* The conninfo, in "dbname", overrides keys before it, not those behind it. */
-
 void
 pg_connect(pg_t *pg)
 {
@@ -166,61 +170,40 @@ pg_connect(pg_t *pg)
         return;
     }
 
-    const char *const  keys[] = {
-        "keepalives_idle", "keepalives_interval", "keepalives_count",
-        "tcp_user_timeout", "dbname", "application_name", "client_encoding",
-        NULL
-    };
-    const char *const  values[] = {
-        "15", "5", "3", "30000", conninfo, pg->name, "UTF8", NULL
-    };
-
     log_debug("PostgreSQL: connecting");
 
     pg->state = PG_CONNECTING;
     pg->deadline = clock_ms() + PG_CONNECT_TIMEOUT;
-    pg->polling = PGRES_POLLING_WRITING;
-    pg->conn = PQconnectStartParams(keys, values, 1);
-    free(conninfo);
 
-    if (pg->conn == NULL) {
-        pg_disconnected(pg, "out of memory");
-        return;
-    }
-
-    PQsetNoticeReceiver(pg->conn, pg_on_notice, NULL);
-
-    /* the only way to the SQLSTATE of a refused connection */
-    PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
-
-    if (PQstatus(pg->conn) == CONNECTION_BAD) {
-        pg_disconnected(pg, PQerrorMessage(pg->conn));
+    if (attempt_start(pg->attempt, conninfo) == -1) {
+        pg_disconnected(pg, "could not start a thread");
     }
 }
 
 
 static void
-pg_poll_connect(pg_t *pg)
+pg_take_connection(pg_t *pg)
 {
-    pg->polling = PQconnectPoll(pg->conn);
+    PGconn  *conn;
 
-    switch (pg->polling) {
-
-    case PGRES_POLLING_OK:
-        if (PQsetnonblocking(pg->conn, 1) == 0) {
-            break;
-        }
-        /* fall through */
-
-    case PGRES_POLLING_FAILED:
-        pg_disconnected(pg, PQerrorMessage(pg->conn));
-        return;
-
-    default:
+    if (!attempt_take(pg->attempt, &conn)) {
         return;
     }
 
-    log_debug("PostgreSQL: connected, backend %d", PQbackendPID(pg->conn));
+    pg->conn = conn;
+
+    if (conn == NULL) {
+        pg_disconnected(pg, "out of memory");
+        return;
+    }
+
+    if (PQstatus(conn) != CONNECTION_OK || PQsetnonblocking(conn, 1) == -1) {
+        pg_disconnected(pg, PQerrorMessage(conn));
+        return;
+    }
+
+    PQsetNoticeReceiver(conn, pg_on_notice, NULL);
+    log_debug("PostgreSQL: connected, backend %d", PQbackendPID(conn));
 
     pg->state = PG_IDLE;
     pg->deadline = 0;
@@ -250,6 +233,13 @@ pg_state_t
 pg_state(const pg_t *pg)
 {
     return pg->state;
+}
+
+
+bool
+pg_on_thread(const pg_t *pg)
+{
+    return attempt_busy(pg->attempt);
 }
 
 
@@ -308,6 +298,10 @@ pg_tick(pg_t *pg, int64_t now)
 int
 pg_fd(const pg_t *pg)
 {
+    if (pg->state == PG_CONNECTING) {
+        return attempt_fd(pg->attempt);
+    }
+
     return pg->conn ? PQsocket(pg->conn) : -1;
 }
 
@@ -321,7 +315,7 @@ pg_events(const pg_t *pg)
         return 0;
 
     case PG_CONNECTING:
-        return pg->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        return POLLIN;
 
     default:
         return pg->unflushed ? POLLIN | POLLOUT : POLLIN;
@@ -360,7 +354,7 @@ pg_io(pg_t *pg, short revents)
     }
 
     if (pg->state == PG_CONNECTING) {
-        pg_poll_connect(pg);
+        pg_take_connection(pg);
         return;
     }
 

@@ -64,8 +64,8 @@ typedef void (*pg_ready_pt)(void *data, const char *error,
 
 
 /*
- * "conf" and "name" must outlive the connection.  A conninfo from a file is
- * read again at each pg_connect().
+ * "conf" must outlive the connection.  A conninfo from a file is read again at
+ * each pg_connect().
  */
 pg_t *pg_create(const conf_t *conf, const char *name, pg_ready_pt ready,
     void *data);
@@ -76,6 +76,8 @@ void pg_connect(pg_t *pg);
 void pg_close(pg_t *pg);
 
 pg_state_t pg_state(const pg_t *pg);
+/* Whether a thread connects, also for a session that was dropped meanwhile. */
+bool pg_on_thread(const pg_t *pg);
 PGconn *pg_conn(const pg_t *pg);
 
 /*

@@ -4,9 +4,7 @@ import contextlib
 import http.client
 import os
 import pathlib
-import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -115,32 +113,6 @@ def never_still(nginx, server):
     assert pulse.asked > 100
     assert pulse.slowest < max(bound(0.1, 1), 3 * other.slowest), \
         (pulse.slowest, other.slowest)
-
-
-@pytest.fixture
-def silent_resolver(directory):
-    """The words that run a program whose name server never answers."""
-    if os.geteuid() != 0 or not shutil.which("unshare"):
-        pytest.skip("needs root, for a mount namespace")
-    with contextlib.closing(socket.socket(socket.AF_INET,
-                                          socket.SOCK_DGRAM)) as silent:
-        try:
-            silent.bind(("127.77.0.1", 53))
-        except OSError as reason:
-            pytest.skip(f"cannot be a name server: {reason}")
-        resolv = directory / "resolv.conf"
-        resolv.write_text("nameserver 127.77.0.1\n"
-                          "options timeout:30 attempts:5\n")
-        words = ["unshare", "--mount", "sh", "-c",
-                 f"mount --bind {resolv} /etc/resolv.conf && exec \"$@\"",
-                 "sh"]
-        if subprocess.run([*words, "true"], check=False).returncode != 0:
-            pytest.skip("this kernel has no mount namespace for us")
-        begin = time.monotonic()
-        subprocess.run([*words, "timeout", "1", "getent", "hosts",
-                        "nowhere.test"], check=False)
-        assert time.monotonic() - begin > 0.9, "the resolver has answered"
-        yield words
 
 
 def test_a_resolver_that_never_answers(nginx, silent_resolver):
