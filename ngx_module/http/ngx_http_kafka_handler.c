@@ -27,7 +27,6 @@ static ngx_int_t ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_check_limits(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx);
 static ngx_kafka_take_e ngx_http_kafka_give(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
@@ -344,7 +343,10 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
         }
 
         if ((!ctx->queued || ctx->ready > NGX_HTTP_KAFKA_PART)
-            && ngx_http_kafka_prepare(ctx) != NGX_OK)
+            && ngx_http_kafka_work_may_wait(ctx, &ctx->timer,
+                                            ngx_http_kafka_timeout,
+                                            ngx_http_kafka_cleanup)
+               != NGX_OK)
         {
             return ngx_http_kafka_refuse(&ctx->problem,
                                          NGX_HTTP_KAFKA_INTERNAL);
@@ -439,37 +441,6 @@ ngx_http_kafka_give(ngx_http_kafka_ctx_t *ctx)
     ngx_http_kafka_turn_left -= n * NGX_HTTP_KAFKA_COST_GIVE;
 
     return NGX_KAFKA_TAKEN;
-}
-
-
-/* Does what may fail before the records are taken. */
-static ngx_int_t
-ngx_http_kafka_prepare(ngx_http_kafka_ctx_t *ctx)
-{
-    ngx_http_cleanup_t  *cln;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_http_kafka_cleanup;
-    cln->data = ctx;
-
-    ctx->timer.handler = ngx_http_kafka_timeout;
-    ctx->timer.data = ctx;
-    ctx->timer.log = r->connection->log;
-
-    if (r == r->main) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    return NGX_OK;
 }
 
 

@@ -12,7 +12,6 @@
 static ngx_int_t ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_work_fail(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx);
-static ngx_int_t ngx_http_kafka_work_prepare(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_work_turn(void *data);
 static void ngx_http_kafka_work_late(ngx_event_t *ev);
 static void ngx_http_kafka_work_end(ngx_http_kafka_work_t *work);
@@ -96,10 +95,22 @@ ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx)
                                         RD_KAFKA_RESP_ERR_NO_ERROR);
     }
 
-    if (!ngx_http_kafka_work_waited(ctx)
-        && ngx_http_kafka_work_prepare(ctx) != NGX_OK)
-    {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    if (!ngx_http_kafka_work_waited(ctx)) {
+
+        if (ngx_http_kafka_work_may_wait(ctx, &ctx->work.timer,
+                                         ngx_http_kafka_work_late,
+                                         ngx_http_kafka_work_cleanup)
+            != NGX_OK)
+        {
+            return ngx_http_kafka_refuse(&ctx->problem,
+                                         NGX_HTTP_KAFKA_INTERNAL);
+        }
+
+        ctx->work.job.handler = ngx_http_kafka_work_turn;
+        ctx->work.job.data = ctx;
+
+        /* it also keeps an exiting worker until the request is answered */
+        ngx_add_timer(&ctx->work.timer, ctx->conf->timeout);
     }
 
 wait:
@@ -110,33 +121,26 @@ wait:
 }
 
 
-/* The timer also keeps an exiting worker until the request is answered. */
-static ngx_int_t
-ngx_http_kafka_work_prepare(ngx_http_kafka_ctx_t *ctx)
+ngx_int_t
+ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx, ngx_event_t *timer,
+    ngx_event_handler_pt late, ngx_http_cleanup_pt left)
 {
-    ngx_http_cleanup_t     *cln;
-    ngx_http_request_t     *r;
-    ngx_http_kafka_work_t  *work;
+    ngx_http_cleanup_t  *cln;
+    ngx_http_request_t  *r;
 
     r = ctx->request;
-    work = &ctx->work;
 
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
-    cln->handler = ngx_http_kafka_work_cleanup;
+    cln->handler = left;
     cln->data = ctx;
 
-    work->job.handler = ngx_http_kafka_work_turn;
-    work->job.data = ctx;
-
-    work->timer.handler = ngx_http_kafka_work_late;
-    work->timer.data = ctx;
-    work->timer.log = r->connection->log;
-
-    ngx_add_timer(&work->timer, ctx->conf->timeout);
+    timer->handler = late;
+    timer->data = ctx;
+    timer->log = r->connection->log;
 
     if (r == r->main) {
         r->read_event_handler = ngx_http_test_reading;

@@ -22,5 +22,12 @@
 ngx_int_t ngx_http_kafka_work(ngx_http_kafka_ctx_t *ctx,
     const ngx_http_kafka_step_pt *steps);
 
+/*
+ * Does what may fail before a request waits: "left" is called when it ends,
+ * and "late" by the timer, which is not added.  Both get the context.
+ */
+ngx_int_t ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx,
+    ngx_event_t *timer, ngx_event_handler_pt late, ngx_http_cleanup_pt left);
+
 
 #endif
