@@ -100,6 +100,15 @@ conf_check(conf_reader_t *cr, conf_t *conf)
                          "the daemon would read its own dead letters");
     }
 
+    if (conf->receipts_topic
+        && (strcmp(conf->receipts_topic, conf->topic) == 0
+            || (conf->dead_topic
+                && strcmp(conf->receipts_topic, conf->dead_topic) == 0)))
+    {
+        return conf_fail(cr, 0, "\"receipts.topic\" needs a topic of its own: "
+                         "it cannot be \"topic\" or \"dead_letters.topic\"");
+    }
+
     /* libpq's own message may hold a part of the password */
     options = PQconninfoParse(conf->postgres, NULL);
     if (options == NULL) {

@@ -237,6 +237,7 @@ struct conf_s {
     char             *dead_topic;         /* NULL: the table alone */
     int64_t           dead_keep;          /* ms; 0: for ever */
     double            hold_above;         /* share of the last 1,000 records */
+    char             *receipts_topic;     /* NULL: no receipts */
     char             *dedupe_header;      /* NULL: retries are records */
     int64_t           dedupe_window;      /* ms */
 

@@ -308,6 +308,16 @@ const conf_key_t  conf_keys[] = {
       .doc = "Hold if more than this share of the last 1,000 records is "
              "bad. `1` never holds." },
 
+    { "receipts", CONF_SECTION,
+      .doc = "Tell clients what became of their records: see `kafka_ack "
+             "stored` of the module." },
+
+    { "receipts.topic", CONF_STRING, .required = true, FIELD(receipts_topic),
+      .example = "\"sluice-receipts\"",
+      .doc = "A topic that gets a receipt of each batch once it is "
+             "committed. The daemon creates it if it is absent. A receipt "
+             "that cannot be sent is dropped and counted." },
+
     { "flush_timeout", CONF_TIME, FIELD(flush_timeout), .min = "100ms",
       .max = "1h", .fallback = "\"10s\"", .example = "\"30s\"",
       .doc = "How long a stop may take to store what is in memory." },

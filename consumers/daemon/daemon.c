@@ -19,6 +19,7 @@
 
 
 #define DAEMON_POLL_MOST  1000    /* ms */
+#define DAEMON_RECEIPTS   1000    /* ms for the last receipts at the end */
 
 
 enum {
@@ -29,6 +30,7 @@ enum {
     DAEMON_FD_UNBLOCK,
     DAEMON_FD_HTTP,
     DAEMON_FD_DEAD_TOPIC,
+    DAEMON_FD_RECEIPTS,
     DAEMON_NFDS
 };
 
@@ -52,12 +54,14 @@ daemon_run(const conf_t *conf, const daemon_options_t *options)
     int       status;
     daemon_t  d;
 
-    if (daemon_init(&d, conf) == -1) {
-        return 1;
-    }
+    memset(&d, 0, sizeof(daemon_t));
 
     if (options) {
         d.options = *options;
+    }
+
+    if (daemon_init(&d, conf) == -1) {
+        return 1;
     }
 
     log_info("started as %s: topic \"%s\", group \"%s\", table \"%s\"",
@@ -65,6 +69,10 @@ daemon_run(const conf_t *conf, const daemon_options_t *options)
 
     daemon_loop(&d);
     status = d.status;
+
+    if (d.receipts) {
+        receipts_drain(d.receipts, DAEMON_RECEIPTS);
+    }
 
     if (d.reload && status == 0) {
         /* exec() ends threads and connections and frees memory */
@@ -101,7 +109,6 @@ daemon_init(daemon_t *d, const conf_t *conf)
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 
-    memset(d, 0, sizeof(daemon_t));
     d->conf = conf;
     daemon_name(d);
     notify_open(&d->notify);
@@ -130,12 +137,19 @@ daemon_init(daemon_t *d, const conf_t *conf)
         d->dead_topic = dead_topic_create(conf);
     }
 
+    /* who waits for a record waits for the group's own daemon */
+    if (conf->receipts_topic && d->options.until == NULL) {
+        d->receipts = receipts_create(conf, d->offsets);
+    }
+
     d->sink = sink_create(conf, d->offsets, d->dead_topic, NULL);
     d->prune = prune_create(conf, d->offsets);
     d->unblock = unblock_create(conf, d->offsets, d->owner);
 
     if (d->sink == NULL || d->prune == NULL || d->unblock == NULL
-        || (conf->dead_topic && d->dead_topic == NULL))
+        || (conf->dead_topic && d->dead_topic == NULL)
+        || (conf->receipts_topic && d->options.until == NULL
+            && d->receipts == NULL))
     {
         log_warn("could not start");
         return -1;
@@ -145,6 +159,8 @@ daemon_init(daemon_t *d, const conf_t *conf)
                (size_t) conf->batch_bytes, conf->batch_linger);
     batch_init(&d->batches[1], (size_t) conf->batch_rows,
                (size_t) conf->batch_bytes, conf->batch_linger);
+    d->batches[0].receipts = d->receipts != NULL;
+    d->batches[1].receipts = d->receipts != NULL;
     d->filling = &d->batches[0];
 
     if (conf->listen) {
@@ -226,6 +242,10 @@ daemon_loop(daemon_t *d)
             dead_topic_poll(d->dead_topic, now);
         }
 
+        if (d->receipts) {
+            receipts_poll(d->receipts);
+        }
+
         if (d->http) {
             metrics_serve(d->http);
         }
@@ -261,6 +281,7 @@ daemon_fds(daemon_t *d, struct pollfd *fds)
     fds[DAEMON_FD_HTTP].fd = d->http ? metrics_fd(d->http) : -1;
     fds[DAEMON_FD_DEAD_TOPIC].fd = d->dead_topic
                                    ? dead_topic_fd(d->dead_topic) : -1;
+    fds[DAEMON_FD_RECEIPTS].fd = d->receipts ? receipts_fd(d->receipts) : -1;
 }
 
 
@@ -376,6 +397,7 @@ daemon_exit(daemon_t *d)
     source_destroy(d->source);
     sink_destroy(d->sink);
     dead_topic_destroy(d->dead_topic);
+    receipts_destroy(d->receipts);
     prune_destroy(d->prune);
     offsets_destroy(d->offsets);
     targets_destroy(d->targets);

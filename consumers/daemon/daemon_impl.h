@@ -15,6 +15,7 @@
 #include "store/batch.h"
 #include "store/offsets.h"
 #include "store/prune.h"
+#include "store/receipts.h"
 #include "store/sink.h"
 #include "store/targets.h"
 #include "store/unblock.h"
@@ -30,6 +31,7 @@ typedef enum {
     DAEMON_CONNECTING,     /* to PostgreSQL */
     DAEMON_PREPARING,      /* creates tables and looks them up */
     DAEMON_CLAIMING,       /* the partitions' offsets, for this daemon */
+    DAEMON_LOOKING,        /* what the partitions' last records became */
     DAEMON_READING,
     DAEMON_STORING,        /* a batch; the other one may be filled */
     DAEMON_COMPARING,      /* whether the topic was created again */
@@ -68,6 +70,7 @@ typedef struct {
     offsets_t         *offsets;
     sink_t            *sink;
     dead_topic_t      *dead_topic;     /* NULL: none is configured */
+    receipts_t        *receipts;       /* NULL: none are sent */
     prune_t           *prune;
     unblock_t         *unblock;
     metrics_http_t    *http;
@@ -86,6 +89,7 @@ typedef struct {
     daemon_state_t     work;           /* what the connection does now */
     bool               prepared;       /* on this connection */
     bool               claimed;
+    bool               looked;         /* behind this claim, for receipts */
     uint64_t           generation;     /* of the assignment claimed */
 
     daemon_trouble_t   trouble;
@@ -128,6 +132,7 @@ void daemon_find(daemon_t *d);
 void daemon_connect(daemon_t *d);
 void daemon_prepare(daemon_t *d);
 void daemon_claim(daemon_t *d);
+void daemon_look(daemon_t *d);
 void daemon_compare(daemon_t *d);
 void daemon_store(daemon_t *d);
 void daemon_prune(daemon_t *d);

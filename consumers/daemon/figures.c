@@ -132,6 +132,13 @@ daemon_metrics(void *data)
                   "wait for a lock, or for a synchronous standby";
     m->terminated = unblock_count(d->unblock);
     m->copies = sink_figures(d->sink)->copies;
+
+    if (d->receipts) {
+        m->receipts_sent = receipts_figures(d->receipts)->sent;
+        m->receipts_dropped = receipts_figures(d->receipts)->dropped;
+        m->receipts = receipts_figures(d->receipts)->reason;
+    }
+
     m->npartitions = 0;
     m->lag = 0;
     m->kafka_up = false;

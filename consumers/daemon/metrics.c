@@ -82,6 +82,10 @@ static const metrics_counter_t  metrics_counters[] = {
       offsetof(metrics_t, rebalances) },
     { "bytes_total", "Bytes of committed keys and values.",
       offsetof(metrics_t, bytes) },
+    { "receipts_dropped_total", "Receipts that could not be sent.",
+      offsetof(metrics_t, receipts_dropped) },
+    { "receipts_sent_total", "Receipts in their topic.",
+      offsetof(metrics_t, receipts_sent) },
     { "reconnects_total", "Connections to PostgreSQL that were lost.",
       offsetof(metrics_t, reconnects) },
     { "rows_total", "Rows committed in the table.",
@@ -260,6 +264,13 @@ metrics_health(const metrics_t *m, buf_t *out)
     cJSON_AddBoolToObject(json, "postgres", m->postgres_up);
     cJSON_AddNumberToObject(json, "partitions", (double) m->npartitions);
     cJSON_AddNumberToObject(json, "lag", (double) m->lag);
+
+    if (m->receipts) {
+        cJSON_AddStringToObject(json, "receipts", m->receipts[0] == '\0'
+                                ? "sent" : text_is_utf8(m->receipts,
+                                                        strlen(m->receipts))
+                                ? m->receipts : "not UTF-8");
+    }
 
     text = cJSON_PrintUnformatted(json);
     buf_addf(out, "%s\n", text ? text : "{}");

@@ -53,6 +53,8 @@ typedef struct {
     uint64_t              retries[METRICS_CLASSES];
     uint64_t              reconnects;
     uint64_t              rebalances;
+    uint64_t              receipts_sent;
+    uint64_t              receipts_dropped;
     uint64_t              terminated;     /* backends that blocked this one */
     metrics_histogram_t   histograms[METRICS_HISTOGRAMS];
     int64_t               last_commit;    /* ms since 1970 */
@@ -62,6 +64,8 @@ typedef struct {
     bool                  postgres_up;
     const char           *state;
     const char           *reason;         /* of the trouble; "": none */
+    const char           *receipts;       /* why they are dropped; "": they
+                                             are not; NULL: none are sent */
     int64_t               lag;            /* of all partitions */
     metrics_partition_t  *partitions;
     size_t                npartitions;

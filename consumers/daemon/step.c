@@ -28,8 +28,8 @@ static void daemon_leave(daemon_t *d, int64_t now);
 
 static const char *const  daemon_states[] = {
     "idle", "finding the topic", "connecting", "preparing", "claiming",
-    "reading", "storing", "comparing", "pruning", "standing by", "waiting",
-    "holding", "at the end", "leaving"
+    "looking up what was stored", "reading", "storing", "comparing",
+    "pruning", "standing by", "waiting", "holding", "at the end", "leaving"
 };
 
 
@@ -40,6 +40,10 @@ daemon_step(daemon_t *d, int64_t now)
 
     if (d->done) {
         return;
+    }
+
+    if (d->claimed && d->receipts) {
+        receipts_tell(d->receipts, d->source);
     }
 
     daemon_probe(d, now);
@@ -66,6 +70,10 @@ daemon_step(daemon_t *d, int64_t now)
 
     case DAEMON_CLAIMING:
         daemon_claim(d);
+        break;
+
+    case DAEMON_LOOKING:
+        daemon_look(d);
         break;
 
     case DAEMON_STORING:
@@ -119,7 +127,9 @@ daemon_next(const daemon_t *d, int64_t now)
             return DAEMON_LEAVING;
         }
 
-        if (d->work == DAEMON_STORING || d->work == DAEMON_PRUNING) {
+        if (d->work == DAEMON_STORING || d->work == DAEMON_PRUNING
+            || d->work == DAEMON_LOOKING)
+        {
             return d->work;
         }
 
@@ -166,6 +176,10 @@ static daemon_state_t
 daemon_next_of_claimed(const daemon_t *d, int64_t now)
 {
     bool  recheck;
+
+    if (!d->looked) {
+        return DAEMON_LOOKING;
+    }
 
     if (prune_due_in(d->prune, now) == 0) {
         return DAEMON_PRUNING;

@@ -14,6 +14,7 @@
 static void daemon_found(daemon_t *d, const lookup_result_t *result);
 static void daemon_on_prepared(void *data, const outcome_t *outcome);
 static void daemon_on_claimed(void *data, const outcome_t *outcome);
+static void daemon_on_looked(void *data, const outcome_t *outcome);
 static void daemon_on_stored(void *data, const outcome_t *outcome);
 static void daemon_resize(daemon_t *d, size_t records);
 static void daemon_on_pruned(void *data, const outcome_t *outcome);
@@ -72,6 +73,10 @@ daemon_found(daemon_t *d, const lookup_result_t *result)
 
     if (offsets_set_cluster(d->offsets, result->cluster) == -1) {
         return;
+    }
+
+    if (d->receipts) {
+        receipts_open(d->receipts, result->replicas);
     }
 
     d->source = source_create(d->conf, result->partitions, err);
@@ -192,7 +197,32 @@ daemon_on_claimed(void *data, const outcome_t *outcome)
 
     source_assign(d->source);
     d->claimed = true;
+    d->looked = d->receipts == NULL;
     daemon_recover(d, DAEMON_CLAIMING);
+}
+
+
+/* Records are read meanwhile. */
+
+void
+daemon_look(daemon_t *d)
+{
+    d->work = DAEMON_LOOKING;
+    d->looked = true;
+    receipts_look(d->receipts, d->pg, d->source, daemon_on_looked, d);
+}
+
+
+static void
+daemon_on_looked(void *data, const outcome_t *outcome)
+{
+    daemon_t  *d = data;
+
+    d->work = DAEMON_IDLE;
+
+    if (outcome->action != SQLSTATE_OK) {
+        daemon_fail(d, DAEMON_LOOKING, outcome->action, outcome->reason);
+    }
 }
 
 
@@ -260,6 +290,10 @@ daemon_on_stored(void *data, const outcome_t *outcome)
             d->storing = NULL;
         }
         return;
+    }
+
+    if (d->receipts) {
+        receipts_send(d->receipts, batch);
     }
 
     d->storing = NULL;

@@ -43,7 +43,7 @@ static const client_setting_t  client_presets[] = {
 };
 
 
-/* Set after the file's: durability of dead letters in the topic, and bounds. */
+/* Set after the file's: durability of what is produced, and bounds. */
 static const client_setting_t  client_producer[] = {
     { "acks",                         "all" },
     { "allow.auto.create.topics",     "false" },
@@ -331,7 +331,7 @@ client_prove(const conf_t *conf, char *err)
     char  text[CONF_ERROR_MAX];
 
     if (client_try(conf, RD_KAFKA_CONSUMER, text) == 0
-        && (conf->dead_topic == NULL
+        && ((conf->dead_topic == NULL && conf->receipts_topic == NULL)
             || client_try(conf, RD_KAFKA_PRODUCER, text) == 0))
     {
         return 0;

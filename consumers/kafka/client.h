@@ -11,8 +11,8 @@
 
 
 /*
- * The configuration of a consumer, or of the producer of dead letters: the
- * daemon's settings and the file's.  The bound of what a consumer reads ahead
+ * The configuration of a consumer, or of a producer: the daemon's settings and
+ * the file's.  The bound of what a consumer reads ahead
  * is divided by the topic's "partitions".  0: it reads no partition, and logs
  * nothing.  NULL with a text in "err" (CONF_ERROR_MAX bytes).
  */

@@ -275,6 +275,7 @@ lookup_topic(lookup_t *lookup)
     } else {
         snprintf(result->cluster, sizeof(result->cluster), "%s", cluster);
         result->partitions = topic->partition_cnt;
+        result->replicas = topic->partitions[0].replica_cnt;
         rc = 0;
     }
 

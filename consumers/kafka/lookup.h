@@ -34,6 +34,7 @@ typedef struct {
     bool              unreached;               /* no broker answered */
     char              cluster[64];
     int               partitions;              /* of the topic */
+    int               replicas;                /* of its first partition */
     lookup_range_t   *ranges;
     size_t            nranges;
 } lookup_result_t;

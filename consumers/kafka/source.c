@@ -291,6 +291,7 @@ source_assign(source_t *source)
         p = &source->partitions[i];
 
         p->verify = p->has_last && p->stored > p->begin;
+        p->same = false;
         p->expected = p->stored;
         p->told = p->stored;
         p->range = -1;

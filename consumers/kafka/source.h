@@ -44,6 +44,7 @@ typedef struct {
     bool               past;        /* a replay's end was read */
     bool               verify;      /* the record before "stored" comes first
                                        and is compared */
+    bool               same;        /* it was, and is the one that was stored */
     int64_t            silent;      /* clock_ms() of an assignment without an
                                        event so far; 0: one came */
     int                range;       /* in the batch being filled, or -1 */

@@ -220,7 +220,9 @@ source_verify(source_t *source, source_partition_t *p,
         return true;
     }
 
-    if (!message_is(rkm, p->last_timestamp, p->last_crc)) {
+    p->same = message_is(rkm, p->last_timestamp, p->last_crc);
+
+    if (!p->same) {
         snprintf(source->status.fault, SOURCE_REASON,
                  "topic \"%s\", partition %d: the record at offset %lld is "
                  "not the one that was stored, so the topic was created "

@@ -16,6 +16,7 @@
 
 static int batch_advance(batch_t *batch, batch_range_t *range,
     const record_t *record);
+static void batch_leave(batch_t *batch, unsigned range, int64_t offset);
 static int batch_room(void **array, size_t n, size_t *size, size_t element);
 static void batch_trim(buf_t *buf, size_t max);
 
@@ -40,6 +41,7 @@ batch_free(batch_t *batch)
     free(batch->faults);
     free(batch->ranges);
     free(batch->gaps);
+    free(batch->left);
     memset(batch, 0, sizeof(batch_t));
 }
 
@@ -59,6 +61,7 @@ batch_reset(batch_t *batch, uint64_t generation)
     batch->nfaults = 0;
     batch->nranges = 0;
     batch->ngaps = 0;
+    batch->nleft = 0;
     batch->first = 0;
     batch->generation = generation;
 }
@@ -129,6 +132,9 @@ batch_range(batch_t *batch, int32_t partition, int64_t expected,
     range->run = run;
     range->expected = expected;
     range->next = expected;
+    range->oldest = -1;
+    range->newest = -1;
+    range->known = INT64_MAX;
 
     return (int) batch->nranges++;
 }
@@ -159,6 +165,16 @@ batch_advance(batch_t *batch, batch_range_t *range, const record_t *record)
     range->next = record->offset + 1;
     range->last_timestamp = record->timestamp;
     range->records++;
+
+    if (record->timestamp > range->newest) {
+        range->newest = record->timestamp;
+    }
+
+    if (record->timestamp >= 0
+        && (record->timestamp < range->oldest || range->oldest == -1))
+    {
+        range->oldest = record->timestamp;
+    }
 
     return 0;
 }
@@ -241,6 +257,10 @@ batch_filter(batch_t *batch, unsigned range, const record_t *record)
         return -1;
     }
 
+    if (batch->receipts) {
+        batch_leave(batch, range, record->offset);
+    }
+
     rg->filtered++;
     rg->last = BATCH_NULL;
     rg->last_crc = crc32_record(record->key, record->key_len, record->value,
@@ -248,6 +268,42 @@ batch_filter(batch_t *batch, unsigned range, const record_t *record)
     batch->filtered++;
 
     return 0;
+}
+
+
+/* Keeps where a record was that is left out. */
+
+static void
+batch_leave(batch_t *batch, unsigned range, int64_t offset)
+{
+    batch_left_t   *run;
+    batch_range_t  *rg;
+
+    rg = &batch->ranges[range];
+
+    if (rg->known != INT64_MAX) {
+        return;
+    }
+
+    if (rg->left && rg->last == BATCH_NULL) {
+        batch->left[rg->left - 1].next = offset + 1;
+        return;
+    }
+
+    if (batch->nleft == BATCH_LEFT
+        || batch_room((void **) &batch->left, batch->nleft,
+                      &batch->left_size, sizeof(batch_left_t))
+           == -1)
+    {
+        rg->known = offset;
+        return;
+    }
+
+    run = &batch->left[batch->nleft++];
+    run->range = range;
+    run->first = offset;
+    run->next = offset + 1;
+    rg->left = (uint32_t) batch->nleft;
 }
 
 

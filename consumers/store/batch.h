@@ -17,6 +17,8 @@
 
 #define BATCH_CHUNK  65536    /* bytes of a COPY sent at once */
 
+#define BATCH_LEFT  1000      /* runs of records left out */
+
 #define BATCH_NO_TARGET  UINT16_MAX    /* "route" has no table for it */
 
 
@@ -60,9 +62,23 @@ typedef struct {
     int64_t   filtered;        /* left out by "where" or "route", */
     int64_t   duplicates;      /* retries that take no effect */
     int64_t   last_timestamp;  /* of its last record */
+    int64_t   oldest;          /* least timestamp of its records; -1: none
+                                  has one */
+    int64_t   newest;          /* greatest one; likewise */
+    int64_t   known;           /* from this offset on "left" is not whole;
+                                  INT64_MAX: it is */
+    uint32_t  left;            /* its last run in "left", from 1; 0: none */
     uint32_t  last;            /* that record's row; BATCH_NULL: filtered */
     uint32_t  last_crc;        /* of a filtered one */
 } batch_range_t;
+
+
+/* Records of a range, one after the other, that were left out. */
+typedef struct {
+    uint32_t  range;
+    int64_t   first;
+    int64_t   next;
+} batch_left_t;
 
 
 /* Offsets that hold no record: compacted away, or transaction markers. */
@@ -98,6 +114,11 @@ typedef struct {
     batch_gap_t     *gaps;
     size_t           ngaps;
     size_t           gaps_size;
+
+    bool             receipts;      /* which records are left out is kept, */
+    batch_left_t    *left;          /* in runs, BATCH_LEFT at most */
+    size_t           nleft;
+    size_t           left_size;
 
     int64_t          first;         /* ms, monotonic, of the first record */
     uint64_t         generation;    /* of the assignment */

@@ -4,16 +4,12 @@
  */
 
 #include <inttypes.h>
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "kafka/client.h"
+#include "kafka/producer.h"
 #include "record/headers.h"
 #include "store/dead_topic.h"
 
@@ -27,8 +23,7 @@
 
 struct dead_topic_s {
     const conf_t        *conf;
-    rd_kafka_t          *rk;          /* NULL until there is a dead letter */
-    int                  fd;
+    producer_t          *producer;    /* opened by the first dead letter */
     json_doc_t           doc;
     buf_t                list;        /* a record's headers, */
     buf_t                bytes;       /* and what they point to */
@@ -44,8 +39,6 @@ struct dead_topic_s {
 };
 
 
-static int dead_topic_open(dead_topic_t *topic);
-static void dead_topic_close(dead_topic_t *topic);
 static void dead_topic_step(dead_topic_t *topic, int64_t now);
 static rd_kafka_resp_err_t dead_topic_produce(dead_topic_t *topic,
     const batch_row_t *row);
@@ -53,10 +46,8 @@ static rd_kafka_headers_t *dead_topic_headers(dead_topic_t *topic,
     const record_t *record, const record_fault_t *fault);
 static void dead_topic_fail(dead_topic_t *topic, rd_kafka_resp_err_t err);
 static void dead_topic_end(dead_topic_t *topic);
-static void dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm,
-    void *opaque);
-static void dead_topic_error(rd_kafka_t *rk, int err, const char *reason,
-    void *opaque);
+static void dead_topic_report(void *data, uintptr_t round,
+    rd_kafka_resp_err_t err);
 
 
 dead_topic_t *
@@ -70,9 +61,9 @@ dead_topic_create(const conf_t *conf)
     }
 
     topic->conf = conf;
-    topic->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-
-    if (topic->fd == -1) {
+    topic->producer = producer_create(conf, conf->dead_topic, NULL,
+                                      dead_topic_report, topic);
+    if (topic->producer == NULL) {
         free(topic);
         return NULL;
     }
@@ -88,8 +79,8 @@ dead_topic_destroy(dead_topic_t *topic)
         return;
     }
 
-    dead_topic_close(topic);
-    close(topic->fd);
+    topic->batch = NULL;
+    producer_destroy(topic->producer);
     json_doc_free(&topic->doc);
     buf_free(&topic->list);
     buf_free(&topic->bytes);
@@ -97,54 +88,10 @@ dead_topic_destroy(dead_topic_t *topic)
 }
 
 
-static int
-dead_topic_open(dead_topic_t *topic)
-{
-    char               err[CONF_ERROR_MAX];
-    rd_kafka_conf_t   *rkconf;
-    rd_kafka_queue_t  *queue;
-
-    rkconf = client_conf(topic->conf, RD_KAFKA_PRODUCER, 0, err);
-
-    if (rkconf) {
-        rd_kafka_conf_set_dr_msg_cb(rkconf, dead_topic_report);
-        rd_kafka_conf_set_error_cb(rkconf, dead_topic_error);
-        rd_kafka_conf_set_opaque(rkconf, topic);
-    }
-
-    topic->rk = client_create(RD_KAFKA_PRODUCER, rkconf, err);
-
-    if (topic->rk == NULL) {
-        topic->outcome.action = SQLSTATE_RETRY;
-        snprintf(topic->outcome.reason, SQL_REASON,
-                 "could not make a producer: %s", err);
-        return -1;
-    }
-
-    queue = rd_kafka_queue_get_main(topic->rk);
-    client_signal(queue, topic->fd);
-    rd_kafka_queue_destroy(queue);
-
-    return 0;
-}
-
-
-static void
-dead_topic_close(dead_topic_t *topic)
-{
-    if (topic->rk) {
-        (void) rd_kafka_purge(topic->rk, RD_KAFKA_PURGE_F_QUEUE
-                                         | RD_KAFKA_PURGE_F_INFLIGHT);
-        rd_kafka_destroy(topic->rk);
-        topic->rk = NULL;
-    }
-}
-
-
 int
 dead_topic_fd(const dead_topic_t *topic)
 {
-    return topic->fd;
+    return producer_fd(topic->producer);
 }
 
 
@@ -159,6 +106,7 @@ void
 dead_topic_send(dead_topic_t *topic, const batch_t *batch,
     outcome_pt done, void *data)
 {
+    char     err[CONF_ERROR_MAX];
     int64_t  now;
 
     now = clock_ms();
@@ -173,7 +121,10 @@ dead_topic_send(dead_topic_t *topic, const batch_t *batch,
     topic->outcome.action = SQLSTATE_OK;
     topic->outcome.reason[0] = '\0';
 
-    if (topic->rk == NULL && dead_topic_open(topic) == -1) {
+    if (producer_open(topic->producer, err) == -1) {
+        topic->outcome.action = SQLSTATE_RETRY;
+        snprintf(topic->outcome.reason, SQL_REASON,
+                 "could not make a producer: %s", err);
         dead_topic_end(topic);
         return;
     }
@@ -185,17 +136,7 @@ dead_topic_send(dead_topic_t *topic, const batch_t *batch,
 void
 dead_topic_poll(dead_topic_t *topic, int64_t now)
 {
-    ssize_t   n;
-    uint64_t  events;
-
-    n = read(topic->fd, &events, sizeof(events));
-    (void) n;
-
-    if (topic->rk == NULL) {
-        return;
-    }
-
-    (void) rd_kafka_poll(topic->rk, 0);
+    producer_poll(topic->producer);
     dead_topic_step(topic, now);
 }
 
@@ -221,7 +162,7 @@ dead_topic_step(dead_topic_t *topic, int64_t now)
             err = dead_topic_produce(topic, &batch->rows[topic->row]);
 
             if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL
-                && rd_kafka_outq_len(topic->rk))
+                && producer_queued(topic->producer))
             {
                 break;
             }
@@ -252,9 +193,9 @@ dead_topic_step(dead_topic_t *topic, int64_t now)
 static rd_kafka_resp_err_t
 dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
 {
-    record_t              record;
-    rd_kafka_headers_t   *headers;
-    rd_kafka_resp_err_t   err;
+    record_t             record;
+    producer_message_t   message;
+    rd_kafka_resp_err_t  err;
 
     batch_record(topic->batch, row, &record);
 
@@ -266,23 +207,21 @@ dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
         record.headers = NULL;
     }
 
-    headers = dead_topic_headers(topic, &record,
-                                 &topic->batch->faults[row->fault - 1]);
-    if (headers == NULL) {
+    message.key = record.key;
+    message.key_len = record.key_len;
+    message.value = record.value;
+    message.value_len = record.value_len;
+    message.mark = topic->round;
+    message.headers = dead_topic_headers(topic, &record,
+                                    &topic->batch->faults[row->fault - 1]);
+    if (message.headers == NULL) {
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
     }
 
-    err = rd_kafka_producev(topic->rk,
-                            RD_KAFKA_V_TOPIC(topic->conf->dead_topic),
-                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                            RD_KAFKA_V_KEY(record.key, record.key_len),
-                            RD_KAFKA_V_VALUE((void *) (uintptr_t) record.value,
-                                             record.value_len),
-                            RD_KAFKA_V_HEADERS(headers),
-                            RD_KAFKA_V_OPAQUE((void *) topic->round),
-                            RD_KAFKA_V_END);
+    err = producer_send(topic->producer, &message);
+
     if (err) {
-        rd_kafka_headers_destroy(headers);
+        rd_kafka_headers_destroy(message.headers);
     }
 
     return err;
@@ -394,41 +333,24 @@ dead_topic_end(dead_topic_t *topic)
     topic->round++;
 
     /* no request is under way: a broker's answer made the client useless */
-    if (topic->rk && rd_kafka_fatal_error(topic->rk, NULL, 0)) {
-        dead_topic_close(topic);
-    }
+    producer_renew(topic->producer);
 
     topic->done(topic->data, &topic->outcome);
 }
 
 
 static void
-dead_topic_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm, void *opaque)
+dead_topic_report(void *data, uintptr_t round, rd_kafka_resp_err_t err)
 {
-    dead_topic_t  *topic = opaque;
+    dead_topic_t  *topic = data;
 
-    (void) rk;
-
-    if (topic->batch == NULL || (uintptr_t) rkm->_private != topic->round) {
+    if (topic->batch == NULL || round != topic->round) {
         return;
     }
 
     topic->left--;
 
-    if (rkm->err) {
-        dead_topic_fail(topic, rkm->err);
+    if (err) {
+        dead_topic_fail(topic, err);
     }
-}
-
-
-/* Only for debugging: delivery reports and the consumer report what matters. */
-
-static void
-dead_topic_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
-{
-    (void) rk;
-    (void) err;
-    (void) opaque;
-
-    log_debug("producer of dead letters: %s", reason);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "postgres/sql.h"
+#include "tools/check_receipts.h"
 #include "tools/command.h"
 #include "tools/rehearse.h"
 
@@ -48,7 +49,8 @@ check_run(tool_t *tool)
     printf("configuration  %s: well-formed\n", conf->file);
 
     failed = check_kafka(tool) == -1
-             || (conf->dead_topic && check_dead_topic(tool) == -1);
+             || (conf->dead_topic && check_dead_topic(tool) == -1)
+             || (conf->receipts_topic && check_receipts(tool) == -1);
 
     if (check_postgres(tool) == -1) {
         failed = 1;

@@ -22,8 +22,6 @@
 #define TOOL_JSONB  3802
 
 
-static void tool_failed(const tool_t *tool, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
 static void tool_name_tables(tool_t *tool);
 static int tool_find_cluster(tool_t *tool);
 static void tool_set_cluster(tool_t *tool, const char *cluster);
@@ -184,7 +182,7 @@ tool_find_table(tool_t *tool, const conf_t *conf)
 
 /* Writes an error line: on standard error, or into the answer of --check. */
 
-static void
+void
 tool_failed(const tool_t *tool, const char *fmt, ...)
 {
     char     text[1024];

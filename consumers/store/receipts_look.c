@@ -1,0 +1,314 @@
+/*
+ * What a claim finds committed: a daemon that was killed, or lost its session,
+ * between COMMIT and its receipt told nobody.  The next one tells what the
+ * tables prove of the stretch that was stored last.
+ */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres/sql.h"
+#include "store/receipts_impl.h"
+
+
+#define LOOK_TIMEOUT  2000    /* ms: records wait meanwhile */
+
+
+static int look_places(source_t *source, buf_t *sql);
+static void look_dead(const receipts_t *receipts, buf_t *sql);
+static void look_on_reply(void *data, const pg_reply_t *reply);
+static int look_take(receipts_t *receipts, const PGresult *res);
+static int look_partition(receipts_t *receipts, const source_partition_t *p,
+    const PGresult *res, int row, int rows);
+static void look_forget(receipts_t *receipts);
+static bool look_is_provable(const source_partition_t *p);
+
+
+/*
+ * sluice.batches counts the records of a stretch by what became of them, but
+ * only dead letters are there to be read.  So a stretch is told if it has no
+ * filtered record and no duplicate, and all its dead letters are still there.
+ */
+
+void
+receipts_look(receipts_t *receipts, pg_t *pg, source_t *source,
+    outcome_pt done, void *data)
+{
+    buf_t  *sql;
+
+    receipts->source = source;
+    receipts->done = done;
+    receipts->data = data;
+    look_forget(receipts);
+
+    sql = &receipts->sql;
+    sql->len = 0;
+
+    buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
+             "SET LOCAL statement_timeout=%d;WITH d AS MATERIALIZED (SELECT"
+             " partition AS p, \"offset\" AS o, sqlstate, reason",
+             LOOK_TIMEOUT);
+    look_dead(receipts, sql);
+    buf_addf(sql, ") SELECT partition, o, sqlstate, reason FROM"
+             " sluice.batches b JOIN (VALUES ");
+
+    if (look_places(source, sql) == 0) {
+        sqlstate_end(done, data, SQLSTATE_OK, "");
+        return;
+    }
+
+    buf_addf(sql, ") v (partition, first_offset, next_offset)"
+             " USING (partition, first_offset, next_offset) LEFT JOIN d"
+             " ON p = partition AND o >= first_offset AND o < next_offset"
+             " WHERE %s AND kind='records' AND filtered=0 AND duplicates=0"
+             " AND dead_letters=(SELECT count(*) FROM d WHERE p = partition"
+             " AND o >= first_offset AND o < next_offset) ORDER BY 1, 2;"
+             "COMMIT", offsets_where(receipts->offsets));
+
+    if (buf_failed(sql)) {
+        buf_free(sql);
+        sqlstate_end(done, data, SQLSTATE_OK, "");
+        return;
+    }
+
+    pg_query(pg, sql->data, NULL, look_on_reply, receipts);
+}
+
+
+/* The latest dead letters, by the index that has created_at. */
+
+static void
+look_dead(const receipts_t *receipts, buf_t *sql)
+{
+    size_t         i;
+    const conf_t  *conf;
+
+    conf = receipts->conf;
+
+    sql_format(sql, " FROM sluice.dead_letters WHERE cluster_id=%L"
+               " AND group_id=%L AND topic=%L AND table_name IN (%L",
+               offsets_cluster(receipts->offsets), conf->group, conf->topic,
+               conf->table);
+
+    for (i = 0; i < conf->ntargets; i++) {
+        sql_format(sql, ",%L", conf->targets[i]->table);
+    }
+
+    buf_addf(sql, ") ORDER BY created_at DESC LIMIT %d", RECEIPT_EXCEPTIONS);
+}
+
+
+/* Appends the stretches in question; returns how many. */
+
+static int
+look_places(source_t *source, buf_t *sql)
+{
+    int                        found;
+    size_t                     i, n;
+    const source_partition_t  *p;
+
+    p = source_partitions(source, &n);
+    found = 0;
+
+    for (i = 0; i < n; i++) {
+        if (look_is_provable(&p[i])) {
+            buf_addf(sql, "%s(%" PRId32 ",%" PRId64 ",%" PRId64 ")",
+                     found++ ? "," : "", p[i].id, p[i].run, p[i].stored);
+        }
+    }
+
+    return found;
+}
+
+
+/* By the last record it is seen whether the topic is still the same. */
+
+static bool
+look_is_provable(const source_partition_t *p)
+{
+    return p->has_last && p->last_timestamp >= 0 && p->run < p->stored;
+}
+
+
+static void
+look_on_reply(void *data, const pg_reply_t *reply)
+{
+    outcome_t    outcome;
+    receipts_t  *receipts = data;
+
+    sqlstate_outcome(&outcome, reply, "could not look up what was stored");
+
+    if (outcome.action == SQLSTATE_RECONNECT) {
+        receipts->done(receipts->data, &outcome);
+        return;
+    }
+
+    if (outcome.action != SQLSTATE_OK || reply->rows == NULL) {
+        log_warnx("no receipts of what was stored before: %s",
+                  outcome.reason);
+
+    } else if (look_take(receipts, reply->rows) == -1) {
+        log_warnx("no receipts of what was stored before: out of memory");
+    }
+
+    sqlstate_end(receipts->done, receipts->data, SQLSTATE_OK, "");
+}
+
+
+/* A partition has one row or one for each of its dead letters, or none. */
+
+static int
+look_take(receipts_t *receipts, const PGresult *res)
+{
+    int                        row, rows, end;
+    size_t                     i, n;
+    const source_partition_t  *p;
+
+    p = source_partitions(receipts->source, &n);
+    rows = PQntuples(res);
+
+    receipts->owed = calloc(n + 1, sizeof(receipts_owed_t));
+    if (receipts->owed == NULL) {
+        return -1;
+    }
+
+    for (row = 0, i = 0; row < rows && i < n; i++) {
+
+        if (sql_number(res, row, 0) != p[i].id) {
+            continue;
+        }
+
+        end = row + 1;
+        while (end < rows && sql_number(res, end, 0) == p[i].id) {
+            end++;
+        }
+
+        /* since the query was sent, the group may have assigned others */
+        if (look_is_provable(&p[i])
+            && look_partition(receipts, &p[i], res, row, end - row) == -1)
+        {
+            return -1;
+        }
+
+        row = end;
+    }
+
+    return 0;
+}
+
+
+/*
+ * What came before the last record by Kafka's clock, or together with it: a
+ * record of the same offset in a topic that is created again comes later.
+ */
+
+static int
+look_partition(receipts_t *receipts, const source_partition_t *p,
+    const PGresult *res, int row, int rows)
+{
+    int                   i;
+    receipt_range_t       range;
+    record_fault_t       *faults;
+    receipts_owed_t      *owed;
+    receipt_exception_t  *list;
+
+    memset(&range, 0, sizeof(receipt_range_t));
+    range.partition = p->id;
+    range.epoch = p->epoch;
+    range.first = p->run;
+    range.next = p->stored;
+    range.known = INT64_MAX;
+    range.newest = p->last_timestamp;
+
+    list = calloc((size_t) rows, sizeof(receipt_exception_t));
+    faults = calloc((size_t) rows, sizeof(record_fault_t));
+
+    for (i = 0; list && faults && i < rows; i++) {
+
+        if (PQgetisnull(res, row + i, 1)) {
+            break;
+        }
+
+        list[i].fate = RECEIPT_DEAD;
+        list[i].first = sql_number(res, row + i, 1);
+        list[i].next = list[i].first + 1;
+        list[i].fault = &faults[i];
+        (void) record_fault(&faults[i], PQgetvalue(res, row + i, 2), "%s",
+                            PQgetvalue(res, row + i, 3));
+        range.n++;
+    }
+
+    range.list = list;
+    receipt_begin(&receipts->receipt, receipts->conf,
+                  offsets_cluster(receipts->offsets),
+                  offsets_table(receipts->offsets));
+    receipt_add(&receipts->receipt, &range, RECEIPT_EXCEPTIONS);
+
+    owed = &receipts->owed[receipts->nowed];
+    owed->partition = p->id;
+    owed->epoch = p->epoch;
+
+    if (list && faults && receipt_end(&receipts->receipt) == 0) {
+        owed->len = receipts->receipt.text.len;
+        owed->text = malloc(owed->len);
+    }
+
+    free(list);
+    free(faults);
+
+    if (owed->text == NULL) {
+        return -1;
+    }
+
+    memcpy(owed->text, receipts->receipt.text.data, owed->len);
+    receipts->nowed++;
+
+    return 0;
+}
+
+
+static void
+look_forget(receipts_t *receipts)
+{
+    while (receipts->nowed) {
+        free(receipts->owed[--receipts->nowed].text);
+    }
+
+    free(receipts->owed);
+    receipts->owed = NULL;
+}
+
+
+void
+receipts_tell(receipts_t *receipts, source_t *source)
+{
+    size_t               i, j, n;
+    receipts_owed_t     *owed;
+    source_partition_t  *p;
+
+    if (receipts->nowed == 0) {
+        return;
+    }
+
+    p = source_partitions(source, &n);
+
+    for (i = 0; i < receipts->nowed; i++) {
+        owed = &receipts->owed[i];
+
+        for (j = 0; owed->text && j < n; j++) {
+            if (p[j].id == owed->partition && p[j].epoch == owed->epoch
+                && p[j].same)
+            {
+                receipts_produce(receipts, owed->text, owed->len);
+                free(owed->text);
+                owed->text = NULL;
+            }
+        }
+    }
+
+    while (receipts->nowed && receipts->owed[receipts->nowed - 1].text == NULL)
+    {
+        receipts->nowed--;
+    }
+}
