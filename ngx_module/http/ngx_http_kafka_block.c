@@ -28,6 +28,11 @@ static char *ngx_http_kafka_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_queue(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_timeout(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_receipts(ngx_conf_t *cf, ngx_kafka_conf_t *kcf);
+static char *ngx_http_kafka_group(ngx_conf_t *cf,
+    ngx_kafka_receipts_conf_t *receipts, ngx_str_t *value);
+static char *ngx_http_kafka_check_receipts(ngx_conf_t *cf,
+    ngx_kafka_conf_t *kcf);
 static char *ngx_http_kafka_topic_option(ngx_conf_t *cf,
     ngx_kafka_topic_conf_t *topic, ngx_str_t *arg);
 static ngx_uint_t ngx_http_kafka_option(ngx_str_t *arg, const char *name,
@@ -40,6 +45,7 @@ static ngx_int_t ngx_http_kafka_topic_name(ngx_str_t *name);
 static const ngx_http_kafka_directive_t  ngx_http_kafka_directives[] = {
     { "brokers", 1, 64, ngx_http_kafka_brokers },
     { "include", 1, 1, ngx_http_kafka_include },
+    { "kafka_receipts", 1, 5, ngx_http_kafka_receipts },
     { "property", 2, 2, ngx_http_kafka_property },
     { "property_file", 2, 2, ngx_http_kafka_property },
     { "queue", 1, 1, ngx_http_kafka_queue },
@@ -114,7 +120,8 @@ ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_msec_value(kcf->timeout, 5000);
     ngx_conf_init_size_value(kcf->queue, 64 * 1024 * 1024);
 
-    return NGX_CONF_OK;
+    return kcf->receipts ? ngx_http_kafka_check_receipts(cf, kcf)
+                         : NGX_CONF_OK;
 }
 
 
@@ -453,6 +460,118 @@ ngx_http_kafka_topic_option(ngx_conf_t *cf, ngx_kafka_topic_conf_t *topic,
     }
 
     return rv;
+}
+
+
+static char *
+ngx_http_kafka_receipts(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    char                       *rv;
+    ngx_str_t                  *value, group;
+    ngx_uint_t                  i;
+    ngx_kafka_receipts_conf_t  *receipts;
+
+    if (kcf->receipts) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_kafka_topic_name(&value[1]) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid topic \"%V\" of receipts, give 1 to 249 "
+                           "of letters, digits, \".\", \"_\" and \"-\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    receipts = ngx_pcalloc(cf->pool, sizeof(ngx_kafka_receipts_conf_t));
+    if (receipts == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    receipts->topic.name = value[1];
+    receipts->topic.partitions = NGX_KAFKA_DEFAULT;
+    receipts->topic.replication = NGX_KAFKA_DEFAULT;
+    receipts->place = ngx_kafka_conf_here(cf);
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_http_kafka_option(&value[i], "group=", &group)) {
+            rv = ngx_http_kafka_group(cf, receipts, &group);
+
+        } else if (ngx_strncmp(value[i].data, "schema=", 7) == 0
+                   || ngx_strncmp(value[i].data, "key=", 4) == 0)
+        {
+            rv = "takes no schema= and no key=";
+
+        } else {
+            rv = ngx_http_kafka_topic_option(cf, &receipts->topic, &value[i]);
+        }
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (receipts->named == 0) {
+        return "needs \"group=\": the group of the daemon whose commit counts";
+    }
+
+    kcf->receipts = receipts;
+
+    return NGX_CONF_OK;
+}
+
+
+/* A name, or $kafka_topic: the topic's own. */
+static char *
+ngx_http_kafka_group(ngx_conf_t *cf, ngx_kafka_receipts_conf_t *receipts,
+    ngx_str_t *value)
+{
+    if (receipts->named) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate parameter \"group=%V\"", value);
+        return NGX_CONF_ERROR;
+    }
+
+    receipts->named = 1;
+
+    if (ngx_strcmp(value->data, "$kafka_topic") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (value->len == 0 || value->data[0] == '$') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"group=%V\", give the "
+                           "\"group\" of a daemon, or $kafka_topic where "
+                           "each topic's is named as the topic", value);
+        return NGX_CONF_ERROR;
+    }
+
+    receipts->group = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kafka_check_receipts(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
+{
+    ngx_str_t  *name;
+
+    name = &kcf->receipts->topic.name;
+
+    if (ngx_kafka_conf_topic(kcf, name) == NGX_ERROR) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_kafka_conf_error(cf->log, &kcf->receipts->place,
+                         "topic \"%V\" of \"kafka_receipts\" is also declared "
+                         "by \"topic\", where clients could write receipts: "
+                         "name another one", name);
+
+    return NGX_CONF_ERROR;
 }
 
 

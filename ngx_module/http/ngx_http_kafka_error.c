@@ -12,6 +12,10 @@
 #define NGX_HTTP_KAFKA_PROBLEM_MAX  8192
 
 
+static u_char *ngx_http_kafka_letter_members(u_char *p, u_char *last,
+    ngx_http_kafka_letter_t *letter);
+
+
 _Static_assert(NGX_HTTP_KAFKA_COUNTS <= NGX_KAFKA_REQUESTS,
                "NGX_KAFKA_REQUESTS in ngx_kafka_counters.h is too small");
 
@@ -105,6 +109,11 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Do not send it again unchanged; ask whoever runs the brokers what the "
       "topic or a policy of the cluster does not allow." },
 
+    { "not-a-row", 422, "dead-letter", 0,
+      "The database refused the record",
+      "Do not send it again unchanged; sqlstate and reason say what the "
+      "database does not take.  It is kept as a dead letter." },
+
     { "rate-limited", 429, "no", 0,
       "The client sends more than its limit lets through",
       "Try again after Retry-After; RateLimit tells what is left." },
@@ -177,7 +186,9 @@ ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status)
         { "kept", 200 },
         { "queued", 202 },
         { "partly", 207 },
-        { "client-left", 0 }
+        { "client-left", 0 },
+        { "stored", 200 },
+        { "pending", 202 }
     };
 
     if (number >= NGX_HTTP_KAFKA_NO_ERROR) {
@@ -291,6 +302,31 @@ ngx_http_kafka_problem_members(u_char *p, u_char *last,
         p = ngx_http_kafka_member(p, last, "keyword",
                                   (u_char *) problem->keyword,
                                   ngx_strlen(problem->keyword));
+    }
+
+    return problem->letter
+           ? ngx_http_kafka_letter_members(p, last, problem->letter) : p;
+}
+
+
+static u_char *
+ngx_http_kafka_letter_members(u_char *p, u_char *last,
+    ngx_http_kafka_letter_t *letter)
+{
+    /* a topic's name needs no escaping */
+    p = ngx_slprintf(p, last,
+                     ",\"topic\":\"%V\",\"partition\":%D,\"offset\":%L,"
+                     "\"timestamp\":%L", letter->topic, letter->partition,
+                     letter->offset, letter->timestamp);
+
+    if (letter->sqlstate.len) {
+        p = ngx_http_kafka_member(p, last, "sqlstate", letter->sqlstate.data,
+                                  letter->sqlstate.len);
+    }
+
+    if (letter->reason.len) {
+        p = ngx_http_kafka_member(p, last, "reason", letter->reason.data,
+                                  letter->reason.len);
     }
 
     return p;

@@ -30,6 +30,7 @@ typedef enum {
     NGX_HTTP_KAFKA_COSTLY,
     NGX_HTTP_KAFKA_NO_KEY,
     NGX_HTTP_KAFKA_RECORD_REFUSED,
+    NGX_HTTP_KAFKA_NOT_A_ROW,
     NGX_HTTP_KAFKA_LIMITED,
     NGX_HTTP_KAFKA_BODY_GONE,
     NGX_HTTP_KAFKA_INTERNAL,
@@ -58,6 +59,17 @@ typedef struct {
 } ngx_http_kafka_meaning_t;
 
 
+/* A record that the database refused, as its receipt says. */
+typedef struct {
+    ngx_str_t                 *topic;
+    int32_t                    partition;
+    int64_t                    offset;
+    int64_t                    timestamp;   /* ms since 1970 */
+    ngx_str_t                  sqlstate;    /* may be empty */
+    ngx_str_t                  reason;      /* likewise */
+} ngx_http_kafka_letter_t;
+
+
 /*
  * One error of a request or a record; NGX_HTTP_KAFKA_NO_ERROR: none.  Texts
  * are static or in "pool", and may hold a client's bytes.
@@ -71,6 +83,7 @@ typedef struct {
     ngx_str_t                  detail;
     const char                *pointer;     /* JSON Pointer, or NULL */
     const char                *keyword;     /* of the schema, or NULL */
+    ngx_http_kafka_letter_t   *letter;      /* of "not-a-row", or NULL */
     ngx_uint_t                 retry;       /* s, 0: the catalogue's */
 } ngx_http_kafka_problem_t;
 
@@ -83,7 +96,9 @@ typedef struct {
 #define NGX_HTTP_KAFKA_COUNT_QUEUED  (NGX_HTTP_KAFKA_NO_ERROR + 1)
 #define NGX_HTTP_KAFKA_COUNT_PARTLY  (NGX_HTTP_KAFKA_NO_ERROR + 2)
 #define NGX_HTTP_KAFKA_COUNT_LEFT    (NGX_HTTP_KAFKA_NO_ERROR + 3)
-#define NGX_HTTP_KAFKA_COUNTS        (NGX_HTTP_KAFKA_NO_ERROR + 4)
+#define NGX_HTTP_KAFKA_COUNT_STORED  (NGX_HTTP_KAFKA_NO_ERROR + 4)
+#define NGX_HTTP_KAFKA_COUNT_PENDING (NGX_HTTP_KAFKA_NO_ERROR + 5)
+#define NGX_HTTP_KAFKA_COUNTS        (NGX_HTTP_KAFKA_NO_ERROR + 6)
 
 
 const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
@@ -91,8 +106,8 @@ const ngx_http_kafka_meaning_t *ngx_http_kafka_meaning(
 
 /*
  * The name of what is counted by "number", below NGX_HTTP_KAFKA_COUNTS: an
- * error's code, or "kept", "queued", "partly", "client-left".  "status" is
- * the answer's, 0 where there was none.
+ * error's code, or "kept", "queued", "partly", "client-left", "stored",
+ * "pending".  "status" is the answer's, 0 where there was none.
  */
 const char *ngx_http_kafka_count_name(ngx_uint_t number, ngx_uint_t *status);
 
@@ -111,7 +126,10 @@ ngx_int_t ngx_http_kafka_detail(ngx_http_kafka_problem_t *problem,
 void ngx_http_kafka_log_problem(ngx_log_t *log,
     ngx_http_kafka_problem_t *problem);
 
-/* Adds the members "detail", "pointer" and "keyword" that a problem has. */
+/*
+ * Adds the members that a problem has beside those of the catalogue: "detail",
+ * "pointer", "keyword", and the place, "sqlstate" and "reason" of a letter.
+ */
 u_char *ngx_http_kafka_problem_members(u_char *p, u_char *last,
     ngx_http_kafka_problem_t *problem);
 

@@ -30,6 +30,8 @@ static ngx_kafka_take_e ngx_http_kafka_give(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
+static void ngx_http_kafka_ask(void *data, ngx_kafka_report_t *report);
+static void ngx_http_kafka_receipt(void *data, ngx_kafka_receipt_t *receipt);
 static void ngx_http_kafka_timeout(ngx_event_t *ev);
 static void ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_cleanup(void *data);
@@ -215,6 +217,7 @@ ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_uint_t              i, n;
     ngx_kafka_message_t    *msg;
+    ngx_kafka_report_pt     handler;
     ngx_http_kafka_item_t  *item;
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
@@ -236,6 +239,9 @@ ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
     msg = ctx->messages.elts;
     n = 0;
 
+    handler = ctx->queued ? NULL : ctx->stored ? ngx_http_kafka_ask
+                                               : ngx_http_kafka_report;
+
     for (i = 0; i < ctx->items.nelts; i++) {
 
         if (item[i].state != NGX_HTTP_KAFKA_WAITING) {
@@ -246,7 +252,7 @@ ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
             msg[n] = msg[i];
         }
 
-        msg[n].handler = ctx->queued ? NULL : ngx_http_kafka_report;
+        msg[n].handler = handler;
         msg[n].data = &item[i];
         n++;
     }
@@ -507,6 +513,61 @@ ngx_http_kafka_report(void *data, ngx_kafka_report_t *report)
 }
 
 
+/*
+ * The report of a record whose request also asks what the database did with
+ * it.  Dead letters of the module are of another topic: none is read there.
+ */
+static void
+ngx_http_kafka_ask(void *data, ngx_kafka_report_t *report)
+{
+    ngx_http_kafka_item_t  *item = data;
+
+    ngx_http_kafka_ctx_t  *ctx;
+
+    ctx = item->ctx;
+
+    if (report->outcome == NGX_KAFKA_KEPT && !item->dead) {
+        item->asked = 1;
+        item->wait = ngx_kafka_wait(ctx->conf->producer->producer,
+                                    ctx->topic_index, report,
+                                    ngx_http_kafka_receipt, item);
+    }
+
+    if (item->wait) {
+        /* one less, and one more */
+        ctx->waiting++;
+    }
+
+    ngx_http_kafka_report(item, report);
+}
+
+
+static void
+ngx_http_kafka_receipt(void *data, ngx_kafka_receipt_t *receipt)
+{
+    ngx_http_kafka_item_t  *item = data;
+
+    ngx_http_kafka_ctx_t  *ctx;
+
+    ctx = item->ctx;
+
+    item->wait = NULL;
+    item->stored = receipt->stored;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "kafka receipt: offset %L, kind %ui", item->offset,
+                   (ngx_uint_t) receipt->stored);
+
+    if (receipt->stored == NGX_KAFKA_STORED_DEAD) {
+        ngx_http_kafka_not_a_row(item, receipt);
+    }
+
+    if (--ctx->waiting == 0) {
+        ngx_http_kafka_finish(ctx);
+    }
+}
+
+
 static void
 ngx_http_kafka_timeout(ngx_event_t *ev)
 {
@@ -523,6 +584,12 @@ ngx_http_kafka_timeout(ngx_event_t *ev)
 
     for (i = 0; i < ctx->items.nelts; i++) {
         record = item[i].record;
+
+        if (item[i].wait) {
+            /* it is kept: it will be stored, nobody knows when */
+            ngx_kafka_wait_end(item[i].wait, 1);
+            item[i].wait = NULL;
+        }
 
         if (record == NULL) {
             continue;
@@ -595,6 +662,11 @@ ngx_http_kafka_cleanup(void *data)
         if (item[i].record) {
             (void) ngx_kafka_abandon(item[i].record);
             item[i].record = NULL;
+        }
+
+        if (item[i].wait) {
+            ngx_kafka_wait_end(item[i].wait, 0);
+            item[i].wait = NULL;
         }
     }
 

@@ -139,6 +139,7 @@ ngx_http_kafka_free_records(ngx_http_kafka_ctx_t *ctx)
     ctx->problem.pool = ctx->pool;
     ngx_str_null(&ctx->problem.detail);
     ctx->problem.pointer = NULL;
+    ctx->problem.letter = NULL;
 
     ngx_destroy_pool(pool);
 }

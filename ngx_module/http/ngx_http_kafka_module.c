@@ -17,6 +17,8 @@
 
 static void *ngx_http_kafka_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_kafka_create_loc_conf(ngx_conf_t *cf);
+static void ngx_http_kafka_merge_places(ngx_http_kafka_loc_conf_t *prev,
+    ngx_http_kafka_loc_conf_t *conf);
 static char *ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -40,6 +42,7 @@ static ngx_conf_enum_t  ngx_http_kafka_acks[] = {
     { ngx_string("delivered"), NGX_HTTP_KAFKA_DELIVERED },
     { ngx_string("queued"), NGX_HTTP_KAFKA_QUEUED },
     { ngx_string("client"), NGX_HTTP_KAFKA_CLIENT },
+    { ngx_string("stored"), NGX_HTTP_KAFKA_STORED },
     { ngx_null_string, 0 }
 };
 
@@ -191,7 +194,7 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_ack"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_kafka_set_ack,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kafka_loc_conf_t, ack),
       &ngx_http_kafka_acks },
@@ -325,16 +328,11 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
 }
 
 
-static char *
-ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+/* What is inherited with the place where it is set. */
+static void
+ngx_http_kafka_merge_places(ngx_http_kafka_loc_conf_t *prev,
+    ngx_http_kafka_loc_conf_t *conf)
 {
-    ngx_http_kafka_loc_conf_t  *prev = parent;
-    ngx_http_kafka_loc_conf_t  *conf = child;
-
-    ngx_http_core_loc_conf_t     *clcf;
-    ngx_http_kafka_loc_conf_t   **klcfp;
-    ngx_http_kafka_main_conf_t   *kmcf;
-
     if (conf->topic == NULL) {
         conf->topic = prev->topic;
         conf->topic_place = prev->topic_place;
@@ -345,9 +343,27 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->timeout_place = prev->timeout_place;
     }
 
+    if (conf->ack == NGX_CONF_UNSET_UINT) {
+        conf->ack_place = prev->ack_place;
+    }
+
     if (conf->inflate_limit == NGX_CONF_UNSET_SIZE) {
         conf->inflate_place = prev->inflate_place;
     }
+}
+
+
+static char *
+ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_kafka_loc_conf_t  *prev = parent;
+    ngx_http_kafka_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_kafka_loc_conf_t   **klcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    ngx_http_kafka_merge_places(prev, conf);
 
     /* a location has one of the two, so it inherits both or none */
     if (conf->key == NULL && conf->key_field == NULL) {

@@ -36,6 +36,7 @@
 #define NGX_HTTP_KAFKA_DELIVERED    0
 #define NGX_HTTP_KAFKA_QUEUED       1
 #define NGX_HTTP_KAFKA_CLIENT       2
+#define NGX_HTTP_KAFKA_STORED       3
 
 
 typedef struct {
@@ -87,6 +88,7 @@ typedef struct {
     ngx_int_t                  dead_index;
     ngx_uint_t                 format;
     ngx_uint_t                 ack;
+    ngx_kafka_place_t          ack_place;
     ngx_msec_t                 timeout;
     ngx_kafka_place_t          timeout_place;
     schema_t                  *schema;
@@ -125,8 +127,11 @@ typedef struct {
     ngx_http_kafka_ctx_t      *ctx;
     ngx_http_kafka_state_e     state;
     ngx_kafka_record_t        *record;      /* while it is outstanding */
+    ngx_kafka_wait_t          *wait;        /* while its receipt is */
     ngx_http_kafka_problem_t  *problem;     /* NULL: none */
-    ngx_uint_t                 dead;        /* to the dead-letter topic */
+    unsigned                   dead:1;      /* to the dead-letter topic */
+    unsigned                   asked:1;     /* for its receipt: */
+    ngx_kafka_stored_e         stored;      /* what the receipt said */
     int32_t                    partition;
     int64_t                    offset;
     int64_t                    timestamp;   /* ms since 1970 */
@@ -170,8 +175,13 @@ struct ngx_http_kafka_ctx_s {
     ngx_msec_t                  latency;
     unsigned                    batch:1;    /* answered by results[] */
     unsigned                    queued:1;
+    unsigned                    stored:1;   /* receipts are waited for */
     unsigned                    lenient:1;
-    unsigned                    async:1;    /* the client asked for it */
+    unsigned                    async:1;    /* the client asked for it, and
+                                               it is done */
+    unsigned                    wish:2;     /* of "Prefer: ack=", likewise:
+                                               NGX_HTTP_KAFKA_*, or
+                                               NGX_HTTP_KAFKA_CLIENT: none */
     unsigned                    suspended:1;
     unsigned                    owns:1;     /* "copy" ends with the request */
     unsigned                    own_pool:1;

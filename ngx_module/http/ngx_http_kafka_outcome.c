@@ -121,11 +121,69 @@ ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
 
 
 void
+ngx_http_kafka_not_a_row(ngx_http_kafka_item_t *item,
+    ngx_kafka_receipt_t *receipt)
+{
+    u_char                    *p;
+    ngx_http_kafka_letter_t   *letter;
+    ngx_http_kafka_problem_t  *problem;
+
+    letter = ngx_palloc(item->ctx->pool,
+                        sizeof(ngx_http_kafka_letter_t)
+                        + receipt->sqlstate.len + receipt->reason.len);
+    problem = ngx_pcalloc(item->ctx->pool, sizeof(ngx_http_kafka_problem_t));
+
+    if (letter == NULL || problem == NULL) {
+        /* what it is not told of, it will see in the table */
+        item->stored = NGX_KAFKA_STORED_PENDING;
+        return;
+    }
+
+    letter->topic = &item->ctx->topic->name;
+    letter->partition = item->partition;
+    letter->offset = item->offset;
+    letter->timestamp = item->timestamp;
+
+    p = (u_char *) &letter[1];
+
+    letter->sqlstate.data = p;
+    letter->sqlstate.len = receipt->sqlstate.len;
+    p = ngx_cpymem(p, receipt->sqlstate.data, receipt->sqlstate.len);
+
+    letter->reason.data = p;
+    letter->reason.len = receipt->reason.len;
+    ngx_memcpy(p, receipt->reason.data, receipt->reason.len);
+
+    problem->code = NGX_HTTP_KAFKA_NOT_A_ROW;
+    problem->letter = letter;
+
+    item->problem = problem;
+    item->state = NGX_HTTP_KAFKA_FAILED;
+}
+
+
+const char *
+ngx_http_kafka_stored(ngx_kafka_stored_e stored)
+{
+    static const char  *names[] = {
+        [NGX_KAFKA_STORED_PENDING] = "pending",
+        [NGX_KAFKA_STORED_ROW] = "row",
+        [NGX_KAFKA_STORED_FILTERED] = "filtered",
+        [NGX_KAFKA_STORED_DUPLICATE] = "duplicate",
+        [NGX_KAFKA_STORED_DEAD] = "dead-letter"
+    };
+
+    return names[stored];
+}
+
+
+void
 ngx_http_kafka_fail(ngx_http_kafka_item_t *item, ngx_http_kafka_error_e code,
     const char *detail)
 {
     static ngx_http_kafka_problem_t  without_memory = {
-        NULL, NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL, 0
+        NULL, NGX_HTTP_KAFKA_MAYBE_DELIVERED, ngx_null_string, NULL, NULL,
+        NULL, 0
     };
 
     ngx_http_kafka_problem_t  *problem;

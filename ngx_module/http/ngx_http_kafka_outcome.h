@@ -24,6 +24,13 @@ ngx_int_t ngx_http_kafka_not_taken(ngx_http_kafka_ctx_t *ctx,
 void ngx_http_kafka_not_kept(ngx_http_kafka_item_t *item,
     ngx_kafka_report_t *report);
 
+/* The record's problem: by its receipt it is a dead letter, no row. */
+void ngx_http_kafka_not_a_row(ngx_http_kafka_item_t *item,
+    ngx_kafka_receipt_t *receipt);
+
+/* How answers and logs name what a receipt says. */
+const char *ngx_http_kafka_stored(ngx_kafka_stored_e stored);
+
 /* The record's problem; "detail" is a static text. */
 void ngx_http_kafka_fail(ngx_http_kafka_item_t *item,
     ngx_http_kafka_error_e code, const char *detail);

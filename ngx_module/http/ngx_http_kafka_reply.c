@@ -5,6 +5,7 @@
 #include "http/ngx_http_kafka_headers.h"
 #include "http/ngx_http_kafka_json.h"
 #include "http/ngx_http_kafka_memory.h"
+#include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_problem.h"
 
 
@@ -16,6 +17,12 @@
 /* bytes of a result without its texts */
 #define NGX_HTTP_KAFKA_RESULT_MAX    384
 
+/* bytes of Preference-Applied */
+#define NGX_HTTP_KAFKA_APPLIED_MAX   48
+
+/* bytes of a letter's place without its topic and texts */
+#define NGX_HTTP_KAFKA_LETTER_MAX    192
+
 /* bad records that an answer names */
 #define NGX_HTTP_KAFKA_NAMED_MAX     100
 
@@ -26,6 +33,8 @@ static ngx_int_t ngx_http_kafka_reply_batch(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status);
 static ngx_int_t ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first);
+static ngx_int_t ngx_http_kafka_reply_refused(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *letter, ngx_uint_t refused);
 static ngx_int_t ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first, ngx_uint_t possibly);
 static ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
@@ -36,6 +45,7 @@ static ngx_str_t ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx,
 static size_t ngx_http_kafka_result_size(ngx_http_kafka_item_t *item);
 static u_char *ngx_http_kafka_result(u_char *p, u_char *last,
     ngx_http_kafka_item_t *item);
+static ngx_uint_t ngx_http_kafka_pending(ngx_http_kafka_item_t *item);
 static u_char *ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item);
 static u_char *ngx_http_kafka_number(u_char *p, int64_t number);
 
@@ -46,15 +56,18 @@ static ngx_str_t  ngx_http_kafka_json_type = ngx_string("application/json");
 ngx_int_t
 ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_uint_t                 i, kept, sent, maybe;
+    ngx_uint_t                 i, kept, sent, maybe, pending, refused;
     ngx_http_kafka_item_t     *item;
-    ngx_http_kafka_problem_t  *first;
+    ngx_http_kafka_problem_t  *first, *letter;
 
     item = ctx->items.elts;
     kept = 0;
     sent = 0;
     maybe = 0;
+    pending = 0;
+    refused = 0;
     first = NULL;
+    letter = NULL;
 
     for (i = 0; i < ctx->items.nelts; i++) {
 
@@ -62,6 +75,7 @@ ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
 
         case NGX_HTTP_KAFKA_KEPT:
             kept++;
+            pending += ngx_http_kafka_pending(&item[i]);
             break;
 
         case NGX_HTTP_KAFKA_SENT:
@@ -73,6 +87,12 @@ ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
             break;
 
         default:
+            if (item[i].problem->letter) {
+                letter = letter ? letter : item[i].problem;
+                refused++;
+                break;
+            }
+
             first = first ? first : item[i].problem;
             maybe += item[i].problem->code == NGX_HTTP_KAFKA_MAYBE_DELIVERED
                      || item[i].problem->code == NGX_HTTP_KAFKA_NO_REPORT;
@@ -84,20 +104,26 @@ ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (first == NULL) {
-        return ngx_http_kafka_reply_kept(ctx, kept ? NGX_HTTP_OK
-                                                   : NGX_HTTP_ACCEPTED);
+    if (first == NULL && refused == 0 && !(ctx->lenient && pending)) {
+        return ngx_http_kafka_reply_kept(ctx, kept && !pending
+                                              ? NGX_HTTP_OK
+                                              : NGX_HTTP_ACCEPTED);
     }
 
-    if (kept + sent == 0 && ctx->invalid) {
+    if (kept + sent + refused == 0 && ctx->invalid) {
         return ngx_http_kafka_reply_invalid(ctx, first);
     }
 
-    if (ctx->lenient && kept + sent) {
+    if (ctx->lenient && kept + sent + refused) {
         return ngx_http_kafka_reply_kept(ctx, NGX_HTTP_KAFKA_MULTI_STATUS);
     }
 
-    return ngx_http_kafka_reply_failed(ctx, first, kept + sent + maybe);
+    if (first == NULL) {
+        return ngx_http_kafka_reply_refused(ctx, letter, refused);
+    }
+
+    return ngx_http_kafka_reply_failed(ctx, first,
+                                       kept + sent + maybe + refused);
 }
 
 
@@ -129,11 +155,15 @@ ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
     p = ngx_cpymem(p, topic->data, topic->len);
     *p++ = '"';
 
-    if (status == NGX_HTTP_ACCEPTED) {
+    if (ctx->queued) {
         ngx_http_kafka_add(p, ",\"queued\":true");
 
     } else {
         p = ngx_http_kafka_place(p, item);
+    }
+
+    if (ngx_http_kafka_pending(item)) {
+        ngx_http_kafka_add(p, ",\"persisted\":\"yes\"");
     }
 
     if (item->dead) {
@@ -207,6 +237,30 @@ ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
 }
 
 
+/* All is kept, but not all became rows. */
+static ngx_int_t
+ngx_http_kafka_reply_refused(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_problem_t *letter, ngx_uint_t refused)
+{
+    ngx_str_t  results;
+
+    if (!ctx->batch) {
+        ctx->problem = *letter;
+        return ngx_http_kafka_reply_problem(ctx, NULL);
+    }
+
+    (void) ngx_http_kafka_detail(&ctx->problem, letter->code,
+                                 "The database refused %ui of the %ui "
+                                 "records; results says which.", refused,
+                                 ctx->items.nelts);
+
+    results = ngx_http_kafka_results(ctx, 0);
+
+    return results.data ? ngx_http_kafka_reply_problem(ctx, &results)
+                        : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first, ngx_uint_t possibly)
@@ -235,21 +289,33 @@ ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t
 ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_str_t   value;
-    ngx_uint_t  async;
+    u_char       *p;
+    ngx_str_t     value;
+    const char   *wish;
 
-    async = ctx->async && ctx->conf->ack == NGX_HTTP_KAFKA_CLIENT;
+    static const char  *wishes[] = {
+        [NGX_HTTP_KAFKA_DELIVERED] = "ack=delivered",
+        [NGX_HTTP_KAFKA_QUEUED] = "ack=queued",
+        [NGX_HTTP_KAFKA_CLIENT] = NULL,
+        [NGX_HTTP_KAFKA_STORED] = "ack=stored"
+    };
 
-    if (ctx->lenient) {
-        ngx_str_set(&value, "handling=lenient, respond-async");
-        value.len -= async ? 0 : sizeof(", respond-async") - 1;
+    wish = ctx->async ? "respond-async" : wishes[ctx->wish];
 
-    } else if (async) {
-        ngx_str_set(&value, "respond-async");
-
-    } else {
+    if (wish == NULL && !ctx->lenient) {
         return NGX_OK;
     }
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_HTTP_KAFKA_APPLIED_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%s%s%s", ctx->lenient ? "handling=lenient" : "",
+                            ctx->lenient && wish ? ", " : "",
+                            wish ? wish : "")
+                - p;
 
     return ngx_http_kafka_header(ctx->request, "Preference-Applied", &value);
 }
@@ -265,10 +331,14 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
 
     r = ctx->request;
 
-    ngx_http_kafka_count(ctx, status == NGX_HTTP_OK ? NGX_HTTP_KAFKA_COUNT_KEPT
-                              : status == NGX_HTTP_ACCEPTED
-                              ? NGX_HTTP_KAFKA_COUNT_QUEUED
-                              : NGX_HTTP_KAFKA_COUNT_PARTLY);
+    ngx_http_kafka_count(ctx,
+                         status == NGX_HTTP_KAFKA_MULTI_STATUS
+                         ? NGX_HTTP_KAFKA_COUNT_PARTLY
+                         : status == NGX_HTTP_OK
+                         ? ctx->stored ? NGX_HTTP_KAFKA_COUNT_STORED
+                                       : NGX_HTTP_KAFKA_COUNT_KEPT
+                         : ctx->stored ? NGX_HTTP_KAFKA_COUNT_PENDING
+                                       : NGX_HTTP_KAFKA_COUNT_QUEUED);
 
     if (ctx->conf->response
         && ngx_http_complex_value(r, ctx->conf->response, &fixed) != NGX_OK)
@@ -378,13 +448,27 @@ ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
         len += 6 * problem->detail.len;
         len += problem->pointer ? 6 * ngx_strlen(problem->pointer) : 0;
         len += problem->keyword ? ngx_strlen(problem->keyword) : 0;
+
+        if (problem->letter) {
+            len += NGX_HTTP_KAFKA_LETTER_MAX + problem->letter->topic->len
+                   + 6 * (problem->letter->sqlstate.len
+                          + problem->letter->reason.len);
+        }
     }
 
     return len;
 }
 
 
-/* Adds where a kept record is, in 100 bytes at most. */
+/* Whether the record is kept, and nobody knows what became of it. */
+static ngx_uint_t
+ngx_http_kafka_pending(ngx_http_kafka_item_t *item)
+{
+    return item->asked && item->stored == NGX_KAFKA_STORED_PENDING;
+}
+
+
+/* Adds where a kept record is, and is stored, in 130 bytes at most. */
 static u_char *
 ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item)
 {
@@ -395,8 +479,14 @@ ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item)
     p = ngx_http_kafka_number(p, item->offset);
 
     ngx_http_kafka_add(p, ",\"timestamp\":");
+    p = ngx_http_kafka_number(p, item->timestamp);
 
-    return ngx_http_kafka_number(p, item->timestamp);
+    if (!item->asked) {
+        return p;
+    }
+
+    return ngx_sprintf(p, ",\"stored\":\"%s\"",
+                       ngx_http_kafka_stored(item->stored));
 }
 
 
@@ -434,7 +524,13 @@ ngx_http_kafka_result(u_char *p, u_char *last, ngx_http_kafka_item_t *item)
     switch (item->state) {
 
     case NGX_HTTP_KAFKA_KEPT:
-        ngx_http_kafka_add(p, "\"status\":200,\"persisted\":\"yes\"");
+        if (ngx_http_kafka_pending(item)) {
+            ngx_http_kafka_add(p, "\"status\":202,\"persisted\":\"yes\"");
+
+        } else {
+            ngx_http_kafka_add(p, "\"status\":200,\"persisted\":\"yes\"");
+        }
+
         p = ngx_http_kafka_place(p, item);
         break;
 

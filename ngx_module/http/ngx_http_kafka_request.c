@@ -28,6 +28,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_kafka_value(ngx_http_kafka_ctx_t *ctx,
     ngx_http_complex_value_t *directive, ngx_str_t *value);
+static void ngx_http_kafka_prefer_ack(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *wish);
 static ngx_int_t ngx_http_kafka_numbers(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_milliseconds(ngx_str_t *text,
     int64_t *timestamp);
@@ -156,10 +158,13 @@ void
 ngx_http_kafka_request_prefer(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_str_t               list, wish;
+    ngx_uint_t              ack;
     ngx_table_elt_t        *h;
     ngx_http_kafka_walk_t   walk;
 
     static ngx_str_t  prefer = ngx_string("Prefer");
+
+    ctx->wish = NGX_HTTP_KAFKA_CLIENT;
 
     walk.part = &ctx->request->headers_in.headers.part;
     walk.i = 0;
@@ -177,12 +182,50 @@ ngx_http_kafka_request_prefer(ngx_http_kafka_ctx_t *ctx)
                        || ngx_http_kafka_is(&wish, "handling=\"lenient\""))
             {
                 ctx->lenient = 1;
+
+            } else if (ctx->wish == NGX_HTTP_KAFKA_CLIENT) {
+                ngx_http_kafka_prefer_ack(ctx, &wish);
             }
         }
     }
 
-    ctx->queued = ctx->conf->ack == NGX_HTTP_KAFKA_QUEUED
-                  || (ctx->conf->ack == NGX_HTTP_KAFKA_CLIENT && ctx->async);
+    ack = ctx->conf->ack;
+
+    if (ack == NGX_HTTP_KAFKA_CLIENT) {
+        /* what is said more exactly counts */
+        ctx->async &= ctx->wish == NGX_HTTP_KAFKA_CLIENT;
+        ack = ctx->async ? NGX_HTTP_KAFKA_QUEUED : ctx->wish;
+
+    } else {
+        ctx->async = 0;
+        ctx->wish = NGX_HTTP_KAFKA_CLIENT;
+    }
+
+    ctx->queued = ack == NGX_HTTP_KAFKA_QUEUED;
+    ctx->stored = ack == NGX_HTTP_KAFKA_STORED;
+}
+
+
+/* "ack=" and a value; one that cannot be met is as if it were not there. */
+static void
+ngx_http_kafka_prefer_ack(ngx_http_kafka_ctx_t *ctx, ngx_str_t *wish)
+{
+    if (ngx_http_kafka_is(wish, "ack=queued")
+        || ngx_http_kafka_is(wish, "ack=\"queued\""))
+    {
+        ctx->wish = NGX_HTTP_KAFKA_QUEUED;
+
+    } else if (ngx_http_kafka_is(wish, "ack=delivered")
+               || ngx_http_kafka_is(wish, "ack=\"delivered\""))
+    {
+        ctx->wish = NGX_HTTP_KAFKA_DELIVERED;
+
+    } else if ((ngx_http_kafka_is(wish, "ack=stored")
+                || ngx_http_kafka_is(wish, "ack=\"stored\""))
+               && ctx->conf->producer->receipts)
+    {
+        ctx->wish = NGX_HTTP_KAFKA_STORED;
+    }
 }
 
 

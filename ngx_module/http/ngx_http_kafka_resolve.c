@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_kafka_resolve(ngx_conf_t *cf,
 static ngx_int_t ngx_http_kafka_resolve_topic(ngx_conf_t *cf,
     ngx_kafka_conf_t *kcf, ngx_str_t *name, const char *of,
     ngx_kafka_place_t *place, ngx_int_t *index);
+static ngx_int_t ngx_http_kafka_resolve_ack(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_raw(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_times(ngx_conf_t *cf,
@@ -43,6 +45,7 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
     for (i = 0; i < kmcf->locations.nelts; i++) {
         if (ngx_http_kafka_resolve(cf, kmcf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK
+            || ngx_http_kafka_resolve_ack(cf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_limit_check(cf, klcfp[i]->limits) != NGX_OK)
         {
             return NGX_ERROR;
@@ -129,6 +132,33 @@ ngx_http_kafka_resolve_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
                              "kafka_producer \"%V\", add \"topic %V;\" there",
                              name, of, &kcf->name, name);
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Whether receipts are to be read, and how long one may be waited for. */
+static ngx_int_t
+ngx_http_kafka_resolve_ack(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
+{
+    ngx_kafka_receipts_conf_t  *receipts;
+
+    receipts = klcf->producer->receipts;
+
+    if (klcf->ack == NGX_HTTP_KAFKA_STORED && receipts == NULL) {
+        ngx_kafka_conf_error(cf->log, &klcf->ack_place,
+                             "\"kafka_ack stored\" needs receipts, add "
+                             "\"kafka_receipts TOPIC group=NAME;\" to "
+                             "kafka_producer \"%V\"", &klcf->producer->name);
+        return NGX_ERROR;
+    }
+
+    if (receipts && (klcf->ack == NGX_HTTP_KAFKA_STORED
+                     || klcf->ack == NGX_HTTP_KAFKA_CLIENT))
+    {
+        receipts->used = 1;
+        receipts->longest = ngx_max(receipts->longest, klcf->timeout);
     }
 
     return NGX_OK;

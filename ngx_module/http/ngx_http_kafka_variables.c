@@ -1,6 +1,7 @@
 /* $kafka_*: what became of a request, for logs and maps. */
 
 #include "http/ngx_http_kafka_variables.h"
+#include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_values.h"
 
 
@@ -13,6 +14,7 @@ enum {
     NGX_HTTP_KAFKA_VAR_PARTITION,
     NGX_HTTP_KAFKA_VAR_OFFSET,
     NGX_HTTP_KAFKA_VAR_STATUS,
+    NGX_HTTP_KAFKA_VAR_STORED,
     NGX_HTTP_KAFKA_VAR_LATENCY,
     NGX_HTTP_KAFKA_VAR_RECORDS,
     NGX_HTTP_KAFKA_VAR_ERROR
@@ -40,6 +42,9 @@ static ngx_http_variable_t  ngx_http_kafka_variables[] = {
 
     { ngx_string("kafka_status"), NULL, ngx_http_kafka_variable,
       NGX_HTTP_KAFKA_VAR_STATUS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("kafka_stored"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_STORED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("kafka_latency"), NULL, ngx_http_kafka_variable,
       NGX_HTTP_KAFKA_VAR_LATENCY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -140,6 +145,11 @@ ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx, ngx_uint_t variable,
 
     case NGX_HTTP_KAFKA_VAR_STATUS:
         return ngx_sprintf(p, "%s", ngx_http_kafka_persisted(ctx));
+
+    case NGX_HTTP_KAFKA_VAR_STORED:
+        return ctx->batch || !ctx->item.asked || ctx->suspended
+               ? p : ngx_sprintf(p, "%s",
+                                 ngx_http_kafka_stored(ctx->item.stored));
 
     case NGX_HTTP_KAFKA_VAR_LATENCY:
         /* in seconds, like $upstream_response_time */

@@ -9,6 +9,7 @@
 struct ngx_kafka_birth_s {
     ngx_kafka_client_t  *client;
     rd_kafka_conf_t     *conf;
+    rd_kafka_type_t      type;
     rd_kafka_t          *rk;            /* NULL: errstr says why */
     char                 errstr[NGX_KAFKA_ERRSTR];
     pthread_t            thread;
@@ -19,9 +20,10 @@ struct ngx_kafka_birth_s {
 static void *ngx_kafka_birth_thread(void *arg);
 
 
-void
+ngx_kafka_birth_t *
 ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch)
+    const ngx_kafka_client_calls_t *calls, ngx_kafka_client_e kind,
+    size_t batch)
 {
     int                 err;
     sigset_t            all, old;
@@ -29,13 +31,17 @@ ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
 
     birth = ngx_calloc(sizeof(ngx_kafka_birth_t), kp->log);
     if (birth == NULL) {
-        return;
+        return NULL;
     }
 
-    birth->client = ngx_kafka_client_make(kp, calls, batch, 0, &birth->conf);
+    birth->type = kind == NGX_KAFKA_CLIENT_READER ? RD_KAFKA_CONSUMER
+                                                  : RD_KAFKA_PRODUCER;
+
+    birth->client = ngx_kafka_client_make(kp, calls, kind, batch,
+                                          &birth->conf);
     if (birth->client == NULL) {
         ngx_free(birth);
-        return;
+        return NULL;
     }
 
     /* signals are the worker's own thread's */
@@ -51,10 +57,10 @@ ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
         (void) ngx_kafka_client_take(birth->client, birth->conf, NULL,
                                      "no thread for it");
         ngx_free(birth);
-        return;
+        return NULL;
     }
 
-    kp->birth = birth;
+    return birth;
 }
 
 
@@ -64,7 +70,8 @@ ngx_kafka_birth_thread(void *arg)
 {
     ngx_kafka_birth_t  *birth = arg;
 
-    birth->rk = ngx_kafka_client_threads(birth->conf, birth->errstr,
+    birth->rk = ngx_kafka_client_threads(birth->conf, birth->type,
+                                         birth->errstr,
                                          sizeof(birth->errstr));
 
     __atomic_store_n(&birth->done, 1, __ATOMIC_RELEASE);
@@ -74,12 +81,12 @@ ngx_kafka_birth_thread(void *arg)
 
 
 ngx_kafka_client_t *
-ngx_kafka_birth_take(ngx_kafka_producer_t *kp, ngx_uint_t wait)
+ngx_kafka_birth_take(ngx_kafka_birth_t **one, ngx_uint_t wait)
 {
     ngx_kafka_birth_t   *birth;
     ngx_kafka_client_t  *client;
 
-    birth = kp->birth;
+    birth = *one;
 
     if (!wait && !__atomic_load_n(&birth->done, __ATOMIC_ACQUIRE)) {
         return NULL;
@@ -87,7 +94,7 @@ ngx_kafka_birth_take(ngx_kafka_producer_t *kp, ngx_uint_t wait)
 
     (void) pthread_join(birth->thread, NULL);
 
-    kp->birth = NULL;
+    *one = NULL;
 
     client = ngx_kafka_client_take(birth->client, birth->conf, birth->rk,
                                    birth->errstr);

@@ -46,19 +46,21 @@ static const uint64_t  ngx_kafka_one = 1;
 
 ngx_kafka_client_t *
 ngx_kafka_client_start(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone)
+    const ngx_kafka_client_calls_t *calls, ngx_kafka_client_e kind,
+    size_t batch)
 {
     char                 errstr[NGX_KAFKA_ERRSTR];
     rd_kafka_t          *rk;
     rd_kafka_conf_t     *conf;
     ngx_kafka_client_t  *client;
 
-    client = ngx_kafka_client_make(kp, calls, batch, alone, &conf);
+    client = ngx_kafka_client_make(kp, calls, kind, batch, &conf);
     if (client == NULL) {
         return NULL;
     }
 
-    rk = ngx_kafka_client_threads(conf, errstr, sizeof(errstr));
+    rk = ngx_kafka_client_threads(conf, RD_KAFKA_PRODUCER, errstr,
+                                  sizeof(errstr));
 
     return ngx_kafka_client_take(client, conf, rk, errstr);
 }
@@ -66,8 +68,8 @@ ngx_kafka_client_start(ngx_kafka_producer_t *kp,
 
 ngx_kafka_client_t *
 ngx_kafka_client_make(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone,
-    rd_kafka_conf_t **conf)
+    const ngx_kafka_client_calls_t *calls, ngx_kafka_client_e kind,
+    size_t batch, rd_kafka_conf_t **conf)
 {
     char                 errstr[NGX_KAFKA_ERRSTR];
     size_t               n;
@@ -92,7 +94,9 @@ ngx_kafka_client_make(ngx_kafka_producer_t *kp,
     client->calls = calls;
     client->topics = (rd_kafka_topic_t **) &client[1];
     client->heard = ngx_current_msec;
-    client->alone = alone;
+    client->alone = kind == NGX_KAFKA_CLIENT_ALONE;
+    client->reader = kind == NGX_KAFKA_CLIENT_READER;
+    ngx_queue_init(&client->queue);
     ngx_queue_init(&client->records);
     ngx_queue_init(&client->stuck);
 
@@ -114,14 +118,19 @@ ngx_kafka_client_conf(ngx_kafka_client_t *client, size_t batch, char *errstr,
     }
 
     rd_kafka_conf_set_opaque(conf, client);
-    rd_kafka_conf_set_dr_msg_cb(conf, ngx_kafka_client_report);
     rd_kafka_conf_set_error_cb(conf, ngx_kafka_client_error);
-    rd_kafka_conf_set_stats_cb(conf, ngx_kafka_client_statistics);
     rd_kafka_conf_set_log_cb(conf, ngx_kafka_client_log);
+    rd_kafka_conf_enable_sasl_queue(conf, 1);
+
+    if (client->reader) {
+        return ngx_kafka_conf_reader(conf, errstr, size);
+    }
+
+    rd_kafka_conf_set_dr_msg_cb(conf, ngx_kafka_client_report);
+    rd_kafka_conf_set_stats_cb(conf, ngx_kafka_client_statistics);
     (void) rd_kafka_conf_interceptor_add_on_new(conf, "sluice",
                                                 ngx_kafka_client_on_new,
                                                 &client->handle->sent);
-    rd_kafka_conf_enable_sasl_queue(conf, 1);
 
     if (ngx_kafka_client_sizes(client, conf, batch, errstr, size) == NGX_OK
         && ngx_kafka_client_ways(client, conf, errstr, size) == NGX_OK)
@@ -174,7 +183,9 @@ ngx_kafka_client_take(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
     /* else logs wait in a queue that nobody serves */
     (void) rd_kafka_set_log_queue(rk, NULL);
 
-    ngx_queue_insert_tail(&kp->clients, &client->queue);
+    if (!client->reader) {
+        ngx_queue_insert_tail(&kp->clients, &client->queue);
+    }
 
     if (ngx_kafka_client_wake(client) != NGX_OK) {
         ngx_kafka_client_free(client);
@@ -283,7 +294,8 @@ ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
 
 /* librdkafka's threads take neither nginx's signals nor its affinity. */
 rd_kafka_t *
-ngx_kafka_client_threads(rd_kafka_conf_t *conf, char *errstr, size_t size)
+ngx_kafka_client_threads(rd_kafka_conf_t *conf, rd_kafka_type_t type,
+    char *errstr, size_t size)
 {
     sigset_t     all, old;
     rd_kafka_t  *rk;
@@ -303,7 +315,7 @@ ngx_kafka_client_threads(rd_kafka_conf_t *conf, char *errstr, size_t size)
     }
 #endif
 
-    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, size);
+    rk = rd_kafka_new(type, conf, errstr, size);
 
 #if (NGX_HAVE_SCHED_SETAFFINITY)
     if (bound) {
@@ -389,11 +401,18 @@ ngx_kafka_client_wake(ngx_kafka_client_t *client)
         return NGX_ERROR;
     }
 
-    rd_kafka_queue_io_event_enable(client->main, client->writer,
-                                   &ngx_kafka_one, sizeof(ngx_kafka_one));
-    rd_kafka_queue_io_event_enable(client->admin, client->writer,
-                                   &ngx_kafka_one, sizeof(ngx_kafka_one));
+    ngx_kafka_client_watch(client, client->main);
+    ngx_kafka_client_watch(client, client->admin);
+
     return NGX_OK;
+}
+
+
+void
+ngx_kafka_client_watch(ngx_kafka_client_t *client, rd_kafka_queue_t *queue)
+{
+    rd_kafka_queue_io_event_enable(queue, client->writer, &ngx_kafka_one,
+                                   sizeof(ngx_kafka_one));
 }
 
 
@@ -436,7 +455,7 @@ ngx_kafka_client_poll(ngx_kafka_client_t *client)
 
     if (client->turn == 0) {
         /* among thousands of ready connections epoll would be long about it */
-        ngx_post_event(client->connection->read, &ngx_posted_next_events);
+        ngx_kafka_client_again(client);
     }
 
     while ((event = rd_kafka_queue_poll(client->admin, 0)) != NULL) {

@@ -152,6 +152,26 @@ static const ngx_kafka_setting_t  ngx_kafka_fixed[] = {
 };
 
 
+/* Of the consumer of receipts: what it fetches ahead is bounded. */
+static const ngx_kafka_setting_t  ngx_kafka_reading[] = {
+    /* else receipts would be missed that are larger than a property says */
+    { "message.max.bytes", "1048576" },
+    { "receive.message.max.bytes", "8388608" },
+    { "fetch.max.bytes", "4194304" },
+    { "fetch.message.max.bytes", "1048576" },
+    { "queued.max.messages.kbytes", "4096" },
+    { "queued.min.messages", "1000" },
+    { "fetch.error.backoff.ms", "100" },
+    { "enable.auto.commit", "false" },
+    { "enable.auto.offset.store", "false" },
+    { "enable.partition.eof", "true" },
+    /* receipts of a topic that was made again are missed, not read twice */
+    { "auto.offset.reset", "latest" },
+    { "statistics.interval.ms", "0" },
+    { NULL, NULL }
+};
+
+
 void ngx_cdecl
 ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
     const char *fmt, ...)
@@ -454,6 +474,24 @@ ngx_kafka_conf_build(ngx_kafka_conf_t *kcf, ngx_uint_t brokers, char *errstr,
     if (res != RD_KAFKA_CONF_OK) {
         rd_kafka_conf_destroy(conf);
         return NULL;
+    }
+
+    return conf;
+}
+
+
+rd_kafka_conf_t *
+ngx_kafka_conf_reader(rd_kafka_conf_t *conf, char *errstr, size_t size)
+{
+    const ngx_kafka_setting_t  *set;
+
+    for (set = ngx_kafka_reading; set->name; set++) {
+        if (rd_kafka_conf_set(conf, set->name, set->value, errstr, size)
+            != RD_KAFKA_CONF_OK)
+        {
+            rd_kafka_conf_destroy(conf);
+            return NULL;
+        }
     }
 
     return conf;

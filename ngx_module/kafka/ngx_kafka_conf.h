@@ -68,6 +68,17 @@ typedef struct {
 } ngx_kafka_topic_conf_t;
 
 
+/* What "kafka_receipts" says. */
+typedef struct {
+    ngx_kafka_topic_conf_t  topic;      /* no schema, key or counts */
+    ngx_kafka_place_t    place;
+    ngx_str_t            group;         /* data NULL: the topic's own name */
+    ngx_uint_t           named;         /* a group is */
+    ngx_uint_t           used;          /* some location asks for receipts */
+    ngx_msec_t           longest;       /* kafka_timeout of those */
+} ngx_kafka_receipts_conf_t;
+
+
 struct ngx_kafka_producer_s;
 
 typedef struct {
@@ -78,6 +89,7 @@ typedef struct {
     ngx_array_t                   topics;       /* ngx_kafka_topic_conf_t */
     ngx_msec_t                    timeout;
     size_t                        queue;        /* bytes a worker */
+    ngx_kafka_receipts_conf_t    *receipts;     /* NULL: none */
     ngx_kafka_topic_state_t      *states;       /* of topics[], shared */
     ngx_kafka_producer_counts_t  *counts;       /* shared */
     ngx_kafka_gauges_t           *gauges;       /* of this worker, shared */
@@ -103,6 +115,13 @@ char *ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
  */
 rd_kafka_conf_t *ngx_kafka_conf_build(ngx_kafka_conf_t *kcf,
     ngx_uint_t brokers, char *errstr, size_t size);
+
+/*
+ * Makes a block's configuration a consumer's, which reads receipts.  Returns
+ * it, or NULL with the reason in errstr; it is destroyed then.
+ */
+rd_kafka_conf_t *ngx_kafka_conf_reader(rd_kafka_conf_t *conf, char *errstr,
+    size_t size);
 
 /*
  * Proves each of "n" blocks by rd_kafka_new() in a short-lived child, as

@@ -29,6 +29,7 @@ static ngx_kafka_slot_t *ngx_kafka_slot_new(ngx_slab_pool_t *shpool,
     ngx_uint_t n);
 static ngx_int_t ngx_kafka_slot_take(ngx_kafka_slot_t *slot);
 static size_t ngx_kafka_slot_size(ngx_uint_t n);
+static ngx_uint_t ngx_kafka_bucket(ngx_msec_t ms);
 
 
 const ngx_kafka_latency_t  ngx_kafka_latencies[NGX_KAFKA_BUCKETS - 1] = {
@@ -420,9 +421,8 @@ ngx_kafka_slot_size(ngx_uint_t n)
 }
 
 
-void
-ngx_kafka_count_kept(ngx_kafka_topic_counts_t *counts, size_t bytes,
-    ngx_msec_t ms)
+static ngx_uint_t
+ngx_kafka_bucket(ngx_msec_t ms)
 {
     ngx_uint_t  i;
 
@@ -432,7 +432,29 @@ ngx_kafka_count_kept(ngx_kafka_topic_counts_t *counts, size_t bytes,
         }
     }
 
-    (void) ngx_atomic_fetch_add(&counts->kept[i], 1);
+    return i;
+}
+
+
+void
+ngx_kafka_count_stored(ngx_kafka_topic_counts_t *counts,
+    ngx_kafka_stored_e stored, ngx_msec_t ms)
+{
+    (void) ngx_atomic_fetch_add(&counts->stored[stored], 1);
+
+    if (stored != NGX_KAFKA_STORED_PENDING) {
+        (void) ngx_atomic_fetch_add(
+                             &counts->stored_times[ngx_kafka_bucket(ms)], 1);
+        (void) ngx_atomic_fetch_add(&counts->stored_latency, ms);
+    }
+}
+
+
+void
+ngx_kafka_count_kept(ngx_kafka_topic_counts_t *counts, size_t bytes,
+    ngx_msec_t ms)
+{
+    (void) ngx_atomic_fetch_add(&counts->kept[ngx_kafka_bucket(ms)], 1);
     (void) ngx_atomic_fetch_add(&counts->bytes, bytes);
 
     if (ms) {

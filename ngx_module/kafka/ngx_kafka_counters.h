@@ -18,6 +18,17 @@
 #define NGX_KAFKA_ADDRESS       80      /* bytes, with NUL; longer ones cut */
 
 
+/* What the database did with a record, by its receipt. */
+typedef enum {
+    NGX_KAFKA_STORED_PENDING = 0,       /* nobody knows */
+    NGX_KAFKA_STORED_ROW,
+    NGX_KAFKA_STORED_FILTERED,
+    NGX_KAFKA_STORED_DUPLICATE,
+    NGX_KAFKA_STORED_DEAD,              /* a dead letter */
+    NGX_KAFKA_STORED_KINDS
+} ngx_kafka_stored_e;
+
+
 /* Of one topic; workers only ever add. */
 typedef struct ngx_kafka_topic_counts_s  ngx_kafka_topic_counts_t;
 
@@ -31,6 +42,11 @@ struct ngx_kafka_topic_counts_s {
     ngx_atomic_t               refused;     /* never taken */
     ngx_atomic_t               dropped;     /* not or maybe kept, and no
                                                request waited */
+    ngx_atomic_t               stored[NGX_KAFKA_STORED_KINDS];  /* records
+                                               whose receipt was asked for */
+    ngx_atomic_t               stored_times[NGX_KAFKA_BUCKETS]; /* those with a
+                                               receipt, by latency */
+    ngx_atomic_t               stored_latency;  /* of them, ms, summed */
     ngx_atomic_t               requests[NGX_KAFKA_REQUESTS];    /* by a number
                                                of the caller's */
     ngx_kafka_topic_counts_t  *next;
@@ -46,6 +62,16 @@ typedef enum {
 } ngx_kafka_rebuilt_e;
 
 
+/* Receipts read by all workers, by what became of them. */
+typedef enum {
+    NGX_KAFKA_RECEIPT_READ = 0,
+    NGX_KAFKA_RECEIPT_OTHER,            /* of another cluster, group, topic */
+    NGX_KAFKA_RECEIPT_UNREADABLE,
+    NGX_KAFKA_RECEIPT_FORGOTTEN,        /* a range of one, for want of room */
+    NGX_KAFKA_RECEIPTS
+} ngx_kafka_receipt_e;
+
+
 typedef struct {
     ngx_int_t                  id;
     u_char                     address[NGX_KAFKA_ADDRESS];  /* host:port */
@@ -59,6 +85,7 @@ struct ngx_kafka_producer_counts_s {
     ngx_atomic_t               rebuilds[NGX_KAFKA_REBUILDS];
     ngx_atomic_t               start_failures;
     ngx_atomic_t               unreported;  /* records whose worker ended */
+    ngx_atomic_t               receipts[NGX_KAFKA_RECEIPTS];
     ngx_kafka_topic_counts_t   other;       /* of no declared topic */
     ngx_kafka_topic_counts_t  *topics;      /* all that were ever declared */
     ngx_kafka_producer_counts_t *next;
@@ -95,6 +122,9 @@ typedef struct {
     ngx_atomic_t               records;     /* taken and not reported yet */
     ngx_atomic_t               bytes;       /* their charge */
     ngx_atomic_t               in_flight;   /* requests that wait for them */
+    ngx_atomic_t               waits;       /* records that wait for their
+                                               receipt */
+    ngx_atomic_t               reading;     /* receipts, of all partitions */
     ngx_atomic_t               up;          /* some broker is */
     ngx_atomic_t               leaving;     /* the worker is */
     ngx_kafka_broker_gauges_t  brokers[NGX_KAFKA_BROKERS_MAX];
@@ -164,6 +194,10 @@ ngx_uint_t ngx_kafka_slot_alive(ngx_kafka_slot_t *slot);
 /* A record of "bytes" was acknowledged "ms" after it was taken. */
 void ngx_kafka_count_kept(ngx_kafka_topic_counts_t *counts, size_t bytes,
     ngx_msec_t ms);
+
+/* A record's receipt came "ms" after it was taken. */
+void ngx_kafka_count_stored(ngx_kafka_topic_counts_t *counts,
+    ngx_kafka_stored_e stored, ngx_msec_t ms);
 
 
 #endif

@@ -78,7 +78,22 @@ ngx_kafka_destroy_thread(void *arg)
 {
     ngx_kafka_handle_t  *handle = arg;
 
-    ngx_kafka_promise_end(handle, NULL);
+    int32_t  i;
+
+    ngx_kafka_look_end(handle);
+
+    for (i = 0; i < handle->reading; i++) {
+        (void) rd_kafka_consume_stop(handle->receipts, i);
+    }
+
+    if (handle->receipts) {
+        rd_kafka_topic_destroy(handle->receipts);
+    }
+
+    if (handle->cluster) {
+        rd_kafka_mem_free(handle->rk, handle->cluster);
+    }
+
     rd_kafka_destroy(handle->rk);
     ngx_free(handle);
 

@@ -28,6 +28,18 @@ typedef struct ngx_kafka_client_s  ngx_kafka_client_t;
 /* A client that a thread starts. */
 typedef struct ngx_kafka_birth_s  ngx_kafka_birth_t;
 
+/* What reads the topic of receipts. */
+typedef struct ngx_kafka_reader_s  ngx_kafka_reader_t;
+
+
+/* What a client is for. */
+typedef enum {
+    NGX_KAFKA_CLIENT_ALL = 0,           /* records, in batches */
+    NGX_KAFKA_CLIENT_ALONE,             /* a record a batch, one batch in
+                                           flight a broker */
+    NGX_KAFKA_CLIENT_READER             /* a consumer: it reads receipts */
+} ngx_kafka_client_e;
+
 
 /* What a client calls, always on the worker's own thread. */
 typedef struct {
@@ -66,6 +78,10 @@ typedef struct {
     ngx_uint_t             looking;     /* unsigned  looking:1; */
     ngx_uint_t             seen;        /* by the thread, set last */
     const struct rd_kafka_metadata  *metadata;  /* NULL: failed */
+    char                  *cluster;     /* its id, a reader's; NULL: not
+                                           known */
+    rd_kafka_topic_t      *receipts;    /* that a reader reads, or NULL */
+    int32_t                reading;     /* partitions of it */
     uint64_t               sent;        /* ms, when the last Produce request
                                            was; atomic, 0: none was */
     ngx_kafka_spread_t     spread[1];   /* of each topic */
@@ -96,6 +112,7 @@ struct ngx_kafka_client_s {
     ngx_uint_t             turn;        /* reports it may still take, 0: all */
     ngx_uint_t             missed;      /* statistics without a connection */
     unsigned               alone:1;     /* the side client: a record a batch */
+    unsigned               reader:1;    /* no producer: in no list */
     unsigned               ready:1;     /* can produce at once */
     unsigned               fatal:1;
     unsigned               retiring:1;
@@ -148,9 +165,23 @@ typedef struct {
 } ngx_kafka_lanes_t;
 
 
+/* What waits for receipts, and what receipts said a moment ago. */
+typedef struct {
+    ngx_rbtree_t           shelves;     /* ngx_kafka_shelf_t */
+    ngx_rbtree_node_t      sentinel;
+    ngx_queue_t            answered;    /* waits, in the order of answers */
+    ngx_queue_t            ranges;      /* remembered, oldest first */
+    size_t                 bytes;       /* of those */
+    ngx_uint_t             waits;       /* answered ones too */
+    ngx_event_t            event;       /* the next turn of answers */
+} ngx_kafka_stored_t;
+
+
 struct ngx_kafka_producer_s {
     ngx_kafka_conf_t      *conf;
     ngx_log_t             *log;
+    ngx_kafka_reader_t    *reader;      /* NULL: no location needs it */
+    ngx_kafka_stored_t     stored;
     ngx_kafka_client_t    *client;      /* NULL while it cannot start */
     ngx_kafka_client_t    *next;        /* will follow it, or NULL */
     ngx_kafka_client_t    *side;        /* for what must go alone, or NULL */
@@ -191,14 +222,23 @@ struct ngx_kafka_producer_s {
 };
 
 
+/* ngx_kafka_look.c: metadata, by a call that blocks, from a thread */
+
+/* Begins to look: at the topic that a reader reads, else at all. */
+void ngx_kafka_look(ngx_kafka_client_t *client);
+
+/* Whether the thread is done; only then handle->metadata is set. */
+#define ngx_kafka_looked(handle)                                              \
+    ((handle)->looking && __atomic_load_n(&(handle)->seen, __ATOMIC_ACQUIRE))
+
+/* Waits for the thread, if there is one, and frees the metadata. */
+void ngx_kafka_look_end(ngx_kafka_handle_t *handle);
+
+
 /* ngx_kafka_promise.c: what topics are like, and whether a 200 holds */
 
 /* Asks for metadata that is not known, or old; takes what has come. */
 void ngx_kafka_promise_serve(ngx_kafka_client_t *client);
-
-/* Waits for the thread, if there is one; without "kp" nothing is taken. */
-void ngx_kafka_promise_end(ngx_kafka_handle_t *handle,
-    ngx_kafka_producer_t *kp);
 
 /* Whether a topic is known to have fewer partitions than declared. */
 ngx_uint_t ngx_kafka_promise_lacks(ngx_kafka_conf_t *kcf, ngx_uint_t topic);
@@ -223,11 +263,11 @@ void ngx_kafka_destroy_wait(ngx_msec_t timeout);
 
 /*
  * Starts a client of the producer, with batches of at most "batch" bytes, 0:
- * librdkafka's own; "alone": each record is a batch, and one is in flight a
- * broker.  NULL: logged.
+ * librdkafka's own.  NULL: logged.
  */
 ngx_kafka_client_t *ngx_kafka_client_start(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone);
+    const ngx_kafka_client_calls_t *calls, ngx_kafka_client_e kind,
+    size_t batch);
 
 /* Whether it has no outstanding record. */
 #define ngx_kafka_client_idle(client)                                         \
@@ -242,15 +282,23 @@ ngx_msec_t ngx_kafka_client_age(ngx_queue_t *records);
  * logged; take frees the client and its configuration then.
  */
 ngx_kafka_client_t *ngx_kafka_client_make(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch, ngx_uint_t alone,
-    rd_kafka_conf_t **conf);
-rd_kafka_t *ngx_kafka_client_threads(rd_kafka_conf_t *conf, char *errstr,
-    size_t size);
+    const ngx_kafka_client_calls_t *calls, ngx_kafka_client_e kind,
+    size_t batch, rd_kafka_conf_t **conf);
+rd_kafka_t *ngx_kafka_client_threads(rd_kafka_conf_t *conf,
+    rd_kafka_type_t type, char *errstr, size_t size);
 ngx_kafka_client_t *ngx_kafka_client_take(ngx_kafka_client_t *client,
     rd_kafka_conf_t *conf, rd_kafka_t *rk, const char *errstr);
 
 /* Calls back for what waits in the client's queues. */
 void ngx_kafka_client_poll(ngx_kafka_client_t *client);
+
+/* The client is also woken by another queue; until that is destroyed. */
+void ngx_kafka_client_watch(ngx_kafka_client_t *client,
+    rd_kafka_queue_t *queue);
+
+/* Wakes the client once more, in the next turn of the loop. */
+#define ngx_kafka_client_again(client)                                        \
+    ngx_post_event((client)->connection->read, &ngx_posted_next_events)
 
 /* Gives the client to a helper thread that destroys it. */
 void ngx_kafka_client_free(ngx_kafka_client_t *client);
@@ -260,16 +308,17 @@ void ngx_kafka_client_free(ngx_kafka_client_t *client);
 
 /*
  * Starts one on a thread: rd_kafka_new() may read CA certificates for tens of
- * milliseconds.  Sets kp->birth, or logs why not.
+ * milliseconds.  NULL: logged.
  */
-void ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
-    const ngx_kafka_client_calls_t *calls, size_t batch);
+ngx_kafka_birth_t *ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
+    const ngx_kafka_client_calls_t *calls, ngx_kafka_client_e kind,
+    size_t batch);
 
 /*
- * The client that was begun, and kp->birth is NULL again; NULL: not yet, or
- * it failed, which is logged.  With "wait" it is never not yet.
+ * The client that was begun, and *birth is NULL again; NULL: not yet, or it
+ * failed, which is logged.  With "wait" it is never not yet.
  */
-ngx_kafka_client_t *ngx_kafka_birth_take(ngx_kafka_producer_t *kp,
+ngx_kafka_client_t *ngx_kafka_birth_take(ngx_kafka_birth_t **birth,
     ngx_uint_t wait);
 
 
@@ -291,6 +340,19 @@ int32_t ngx_kafka_spread_find(ngx_kafka_client_t *client, ngx_uint_t topic,
 
 
 /* ngx_kafka_topic.c: topics that exist, or are created */
+
+/*
+ * What creates a topic as it is declared, NULL: logged; and the request, which
+ * takes "n" of those over.  The answer comes to the client's admin queue.
+ */
+rd_kafka_NewTopic_t *ngx_kafka_topic_new(ngx_kafka_client_t *client,
+    ngx_kafka_topic_conf_t *topic);
+void ngx_kafka_topics_request(ngx_kafka_client_t *client,
+    rd_kafka_NewTopic_t **list, size_t n);
+
+/* Logs why a topic was not created, with the way out. */
+void ngx_kafka_topic_failed(ngx_kafka_client_t *client, ngx_str_t *name,
+    const rd_kafka_topic_result_t *result);
 
 /* Gives the client a handle of a topic that exists. */
 ngx_int_t ngx_kafka_topic_use(ngx_kafka_client_t *client, ngx_uint_t topic);
@@ -486,6 +548,78 @@ ngx_kafka_client_t *ngx_kafka_side(ngx_kafka_producer_t *kp);
  */
 ngx_int_t ngx_kafka_side_again(ngx_kafka_client_t *client,
     const rd_kafka_message_t *rkm);
+
+
+/* ngx_kafka_receipt.c: a receipt of the daemon, from JSON to ranges */
+
+/* A run of offsets that are no rows. */
+typedef struct {
+    int64_t                offset;
+    int64_t                end;         /* behind the last */
+    uint32_t               text;        /* bytes into the range's texts: */
+    uint8_t                sqlstate;    /* bytes of one, */
+    uint8_t                reason;      /* and of the other */
+    uint8_t                stored;      /* ngx_kafka_stored_e */
+} ngx_kafka_exception_t;
+
+
+typedef struct ngx_kafka_shelf_s  ngx_kafka_shelf_t;
+
+/* What became of the records of one partition from "first" up to "next". */
+typedef struct {
+    ngx_queue_t            queue;       /* of all, or of those just read */
+    ngx_queue_t            place;       /* of its shelf, while remembered */
+    ngx_kafka_shelf_t     *shelf;
+    ngx_uint_t             topic;
+    int32_t                partition;
+    int64_t                first;
+    int64_t                next;
+    int64_t                known;       /* from here on nothing is said */
+    int64_t                oldest;      /* timestamps of its records, */
+    int64_t                newest;      /* ms since 1970 */
+    ngx_msec_t             arrived;
+    size_t                 size;        /* bytes of it all */
+    u_char                *texts;
+    ngx_uint_t             n;
+    ngx_kafka_exception_t  exceptions[1];   /* in order, apart */
+} ngx_kafka_range_t;
+
+
+/*
+ * Adds the ranges of a receipt to a queue, each allocated for itself.
+ * "cluster" is this cluster's id, or NULL.  NGX_DECLINED: it is of another
+ * cluster, group or topic; NGX_ERROR: it cannot be read; both add none.  The
+ * document is the caller's, for the next.
+ */
+ngx_int_t ngx_kafka_receipt_read(ngx_kafka_conf_t *kcf, const char *cluster,
+    json_doc_t *doc, const char *text, size_t len, ngx_queue_t *ranges);
+
+/* What a range says of an offset in it.  Texts stay the range's. */
+void ngx_kafka_receipt_find(ngx_kafka_range_t *range, int64_t offset,
+    ngx_kafka_receipt_t *receipt);
+
+
+/* ngx_kafka_stored.c: records that wait for their receipt */
+
+void ngx_kafka_stored_init(ngx_kafka_producer_t *kp);
+
+/* Answers what waits for ranges that have just arrived; takes them over. */
+void ngx_kafka_stored_take(ngx_kafka_producer_t *kp, ngx_queue_t *ranges);
+
+/* Forgets ranges that are too old for a report. */
+void ngx_kafka_stored_expire(ngx_kafka_producer_t *kp);
+
+
+/* ngx_kafka_reader.c: reads the topic of receipts */
+
+/* Sets kp->reader where a location needs it; NGX_ERROR without memory. */
+ngx_int_t ngx_kafka_reader_start(ngx_kafka_producer_t *kp, ngx_pool_t *pool);
+
+/* Starts its client, looks at the topic, reads; again and again. */
+void ngx_kafka_reader_serve(ngx_kafka_producer_t *kp);
+
+/* The end of the process. */
+void ngx_kafka_reader_end(ngx_kafka_producer_t *kp);
 
 
 /* ngx_kafka_produce.c: records taken, handed over, parked for their topic */

@@ -527,6 +527,7 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
         report.partition = -1;
         report.offset = -1;
         report.timestamp = -1;
+        report.taken = rec->taken;
 
         ngx_queue_init(&rec->queue);
         ngx_kafka_report_record(kp->client, rec, &report);

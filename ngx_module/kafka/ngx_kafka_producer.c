@@ -80,6 +80,12 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     kp->create = ngx_current_msec;
     kp->drain_timeout = drain;
 
+    if (ngx_kafka_reader_start(kp, cycle->pool) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_kafka_stored_init(kp);
+
     ngx_queue_init(&kp->clients);
     ngx_queue_init(&kp->parked);
     ngx_queue_insert_tail(&ngx_kafka_producers, &kp->queue);
@@ -105,7 +111,7 @@ static void
 ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 {
     if (kp->birth) {
-        kp->next = ngx_kafka_birth_take(kp, 1);
+        kp->next = ngx_kafka_birth_take(&kp->birth, 1);
     }
 
     if (kp->next) {
@@ -124,8 +130,8 @@ ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
     kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
 
     kp->client = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
-                                        ngx_kafka_rules_smallest(kp->conf),
-                                        0);
+                                        NGX_KAFKA_CLIENT_ALL,
+                                        ngx_kafka_rules_smallest(kp->conf));
 
     if (kp->client) {
         ngx_kafka_producer_topics(kp->client);
@@ -314,6 +320,11 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
 
     ngx_kafka_produce_expire(kp);
 
+    if (kp->reader) {
+        ngx_kafka_stored_expire(kp);
+        ngx_kafka_reader_serve(kp);
+    }
+
     kp->conf->gauges->up = kp->client && kp->client->up;
     kp->conf->gauges->leaving = ngx_exiting;
 
@@ -425,7 +436,7 @@ ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
     timeout = kp->conf->timeout;
 
     if (kp->birth) {
-        kp->next = ngx_kafka_birth_take(kp, 0);
+        kp->next = ngx_kafka_birth_take(&kp->birth, 0);
 
         if (kp->next) {
             (void) ngx_kafka_topics_serve(kp->next);
@@ -444,8 +455,9 @@ ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
     if (kp->next == NULL && kp->birth == NULL
         && ngx_kafka_destroying() < NGX_KAFKA_LEAVING)
     {
-        ngx_kafka_birth_begin(kp, &ngx_kafka_producer_calls,
-                              ngx_kafka_rules_smallest(kp->conf));
+        kp->birth = ngx_kafka_birth_begin(kp, &ngx_kafka_producer_calls,
+                                          NGX_KAFKA_CLIENT_ALL,
+                                          ngx_kafka_rules_smallest(kp->conf));
     }
 
     return (kp->next && kp->next->ready)
@@ -523,8 +535,10 @@ ngx_kafka_producers_exit(void)
         kp->conf->gauges->bytes = 0;
 
         if (kp->birth) {
-            (void) ngx_kafka_birth_take(kp, 1);
+            (void) ngx_kafka_birth_take(&kp->birth, 1);
         }
+
+        ngx_kafka_reader_end(kp);
 
         while (!ngx_queue_empty(&kp->clients)) {
             c = ngx_queue_head(&kp->clients);

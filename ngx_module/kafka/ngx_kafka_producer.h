@@ -55,6 +55,7 @@ typedef struct {
     int32_t              partition;     /* -1: not known */
     int64_t              offset;        /* -1: not known */
     int64_t              timestamp;     /* ms since 1970, -1: not known */
+    ngx_msec_t           taken;         /* when it was handed over */
 } ngx_kafka_report_t;
 
 
@@ -66,6 +67,20 @@ typedef struct {
     ngx_str_t            name;          /* NUL-terminated */
     ngx_str_t            value;
 } ngx_kafka_header_t;
+
+
+/* What the database did with a record that is kept, by its receipt. */
+typedef struct {
+    ngx_kafka_stored_e   stored;
+    ngx_str_t            sqlstate;      /* of a dead letter: may be empty, */
+    ngx_str_t            reason;        /* valid during the call */
+} ngx_kafka_receipt_t;
+
+typedef void (*ngx_kafka_receipt_pt)(void *data,
+    ngx_kafka_receipt_t *receipt);
+
+/* A kept record whose receipt is waited for. */
+typedef struct ngx_kafka_wait_s  ngx_kafka_wait_t;
 
 
 #define NGX_KAFKA_BAD_TIMESTAMP  -1     /* the client's is none */
@@ -123,6 +138,20 @@ ngx_kafka_take_e ngx_kafka_produce(ngx_kafka_producer_t *kp,
  * Returns 1 when it may still be kept, 0 when it was never handed over.
  */
 ngx_uint_t ngx_kafka_abandon(ngx_kafka_record_t *rec);
+
+/*
+ * Waits for the receipt of a record of "topic" that is kept by its report.
+ * The handler is called once, on the worker's own thread and never from here;
+ * the wait is then over.  NULL: too many wait, so nobody will know.
+ */
+ngx_kafka_wait_t *ngx_kafka_wait(ngx_kafka_producer_t *kp, ngx_uint_t topic,
+    ngx_kafka_report_t *report, ngx_kafka_receipt_pt handler, void *data);
+
+/*
+ * Waits no longer: the handler will not be called.  With "pending" the record
+ * counts as one whose receipt did not come in time.
+ */
+void ngx_kafka_wait_end(ngx_kafka_wait_t *wait, ngx_uint_t pending);
 
 /*
  * Counts "bytes" in the queue that a request holds while it waits for its

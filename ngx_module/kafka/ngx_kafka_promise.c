@@ -4,10 +4,8 @@
  */
 
 #include "kafka/ngx_kafka_impl.h"
-#include <pthread.h>
 
 
-#define NGX_KAFKA_LOOK_TIMEOUT  5000        /* ms, of one request */
 #define NGX_KAFKA_LOOK_REFRESH  60000       /* ms, it may be changed */
 #define NGX_KAFKA_LOOK_RETRY    5000        /* ms, while a topic lacks some */
 
@@ -17,8 +15,6 @@
 
 
 static ngx_uint_t ngx_kafka_promise_due(ngx_kafka_client_t *client);
-static void ngx_kafka_promise_look(ngx_kafka_client_t *client);
-static void *ngx_kafka_promise_thread(void *arg);
 static void ngx_kafka_promise_seen(ngx_kafka_producer_t *kp,
     const struct rd_kafka_metadata *metadata);
 static void ngx_kafka_promise_partitions(ngx_kafka_producer_t *kp,
@@ -37,11 +33,15 @@ ngx_kafka_promise_serve(ngx_kafka_client_t *client)
 
     if (handle->looking) {
 
-        if (!__atomic_load_n(&handle->seen, __ATOMIC_ACQUIRE)) {
+        if (!ngx_kafka_looked(handle)) {
             return;
         }
 
-        ngx_kafka_promise_end(handle, client->producer);
+        if (handle->metadata) {
+            ngx_kafka_promise_seen(client->producer, handle->metadata);
+        }
+
+        ngx_kafka_look_end(handle);
     }
 
     if (client->retiring || !client->up || kcf->topics.nelts == 0
@@ -53,7 +53,7 @@ ngx_kafka_promise_serve(ngx_kafka_client_t *client)
     looked = kcf->states[0].looked;
 
     if (ngx_atomic_cmp_set(&kcf->states[0].looked, looked, ngx_current_msec)) {
-        ngx_kafka_promise_look(client);
+        ngx_kafka_look(client);
     }
 }
 
@@ -84,77 +84,6 @@ ngx_kafka_promise_due(ngx_kafka_client_t *client)
     /* another worker's clock may be ahead */
     return (ngx_msec_int_t) (ngx_current_msec - looked)
            >= (unknown ? NGX_KAFKA_LOOK_RETRY : NGX_KAFKA_LOOK_REFRESH);
-}
-
-
-/* librdkafka gives metadata by a call that blocks: from a thread. */
-static void
-ngx_kafka_promise_look(ngx_kafka_client_t *client)
-{
-    int                  err;
-    sigset_t             all, old;
-    ngx_kafka_handle_t  *handle;
-
-    handle = client->handle;
-    handle->seen = 0;
-
-    sigfillset(&all);
-    (void) pthread_sigmask(SIG_SETMASK, &all, &old);
-
-    err = pthread_create(&handle->thread, NULL, ngx_kafka_promise_thread,
-                         handle);
-
-    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
-
-    if (err) {
-        ngx_log_error(NGX_LOG_ERR, client->producer->log, err,
-                      "pthread_create() failed");
-        return;
-    }
-
-    handle->looking = 1;
-}
-
-
-/* Knows the handle, nothing of nginx. */
-static void *
-ngx_kafka_promise_thread(void *arg)
-{
-    ngx_kafka_handle_t  *handle = arg;
-
-    if (rd_kafka_metadata(handle->rk, 0, NULL, &handle->metadata,
-                          NGX_KAFKA_LOOK_TIMEOUT)
-        != RD_KAFKA_RESP_ERR_NO_ERROR)
-    {
-        handle->metadata = NULL;
-    }
-
-    __atomic_store_n(&handle->seen, 1, __ATOMIC_RELEASE);
-
-    return NULL;
-}
-
-
-void
-ngx_kafka_promise_end(ngx_kafka_handle_t *handle, ngx_kafka_producer_t *kp)
-{
-    if (!handle->looking) {
-        return;
-    }
-
-    (void) pthread_join(handle->thread, NULL);
-
-    if (handle->metadata) {
-
-        if (kp) {
-            ngx_kafka_promise_seen(kp, handle->metadata);
-        }
-
-        rd_kafka_metadata_destroy(handle->metadata);
-        handle->metadata = NULL;
-    }
-
-    handle->looking = 0;
 }
 
 

@@ -41,6 +41,7 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
     report.partition = rkm->partition;
     report.offset = -1;
     report.timestamp = rd_kafka_message_timestamp(rkm, NULL);
+    report.taken = rec->taken;
 
     switch (rd_kafka_message_status(rkm)) {
 

@@ -19,8 +19,8 @@ ngx_kafka_side(ngx_kafka_producer_t *kp)
 {
     if (kp->side == NULL && kp->client) {
         kp->side = ngx_kafka_client_start(kp, kp->client->calls,
-                                          ngx_kafka_rules_smallest(kp->conf),
-                                          1);
+                                          NGX_KAFKA_CLIENT_ALONE,
+                                          ngx_kafka_rules_smallest(kp->conf));
     }
 
     if (kp->side && ngx_kafka_client_idle(kp->side)) {

@@ -19,8 +19,6 @@
 
 
 static void ngx_kafka_topics_create(ngx_kafka_client_t *client);
-static rd_kafka_NewTopic_t *ngx_kafka_topic_new(ngx_kafka_client_t *client,
-    ngx_kafka_topic_conf_t *topic);
 static ngx_int_t ngx_kafka_topic_result(ngx_kafka_client_t *client,
     const rd_kafka_topic_result_t *result);
 static const char *ngx_kafka_topic_remedy(rd_kafka_resp_err_t err);
@@ -131,11 +129,9 @@ ngx_kafka_topics_waiting(ngx_kafka_client_t *client)
 static void
 ngx_kafka_topics_create(ngx_kafka_client_t *client)
 {
-    char                      errstr[128];
     ngx_uint_t                i, n;
     ngx_kafka_producer_t     *kp;
     rd_kafka_NewTopic_t     **list;
-    rd_kafka_AdminOptions_t  *options;
     ngx_kafka_topic_conf_t   *topic;
 
     kp = client->producer;
@@ -160,6 +156,21 @@ ngx_kafka_topics_create(ngx_kafka_client_t *client)
         }
     }
 
+    if (n) {
+        ngx_kafka_topics_request(client, list, n);
+    }
+
+    ngx_free(list);
+}
+
+
+void
+ngx_kafka_topics_request(ngx_kafka_client_t *client,
+    rd_kafka_NewTopic_t **list, size_t n)
+{
+    char                      errstr[128];
+    rd_kafka_AdminOptions_t  *options;
+
     options = rd_kafka_AdminOptions_new(client->rk,
                                         RD_KAFKA_ADMIN_OP_CREATETOPICS);
 
@@ -170,18 +181,15 @@ ngx_kafka_topics_create(ngx_kafka_client_t *client)
                                NGX_KAFKA_CREATE_TIMEOUT / 2, errstr,
                                sizeof(errstr));
 
-    if (n) {
-        client->asking = 1;
-        rd_kafka_CreateTopics(client->rk, list, n, options, client->admin);
-    }
+    client->asking = 1;
+    rd_kafka_CreateTopics(client->rk, list, n, options, client->admin);
 
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_NewTopic_destroy_array(list, n);
-    ngx_free(list);
 }
 
 
-static rd_kafka_NewTopic_t *
+rd_kafka_NewTopic_t *
 ngx_kafka_topic_new(ngx_kafka_client_t *client, ngx_kafka_topic_conf_t *topic)
 {
     char                  errstr[256];
@@ -261,15 +269,10 @@ static ngx_int_t
 ngx_kafka_topic_result(ngx_kafka_client_t *client,
     const rd_kafka_topic_result_t *result)
 {
-    u_char                   text[512];
     ngx_int_t                i;
     ngx_str_t                name;
-    ngx_log_t               *log;
-    const char              *reason;
     rd_kafka_resp_err_t      err;
     ngx_kafka_topic_state_t *state;
-
-    log = client->producer->log;
 
     name.data = (u_char *) rd_kafka_topic_result_name(result);
     name.len = ngx_strlen(name.data);
@@ -286,8 +289,8 @@ ngx_kafka_topic_result(ngx_kafka_client_t *client,
         || err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
     {
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            ngx_log_error(NGX_LOG_NOTICE, log, 0, "created topic \"%V\"",
-                          &name);
+            ngx_log_error(NGX_LOG_NOTICE, client->producer->log, 0,
+                          "created topic \"%V\"", &name);
             state->made = ngx_current_msec;
         }
 
@@ -300,16 +303,29 @@ ngx_kafka_topic_result(ngx_kafka_client_t *client,
     state->error = err > 0 && err != RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
                    && err != RD_KAFKA_RESP_ERR_NOT_CONTROLLER ? err : 0;
 
+    ngx_kafka_topic_failed(client, &name, result);
+
+    return NGX_ERROR;
+}
+
+
+void
+ngx_kafka_topic_failed(ngx_kafka_client_t *client, ngx_str_t *name,
+    const rd_kafka_topic_result_t *result)
+{
+    u_char                text[512];
+    const char           *reason;
+    rd_kafka_resp_err_t   err;
+
+    err = rd_kafka_topic_result_error(result);
     reason = rd_kafka_topic_result_error_string(result);
 
-    ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "could not create topic \"%V\": %s; %s", &name,
+    ngx_log_error(NGX_LOG_ERR, client->producer->log, 0,
+                  "could not create topic \"%V\": %s; %s", name,
                   ngx_kafka_conf_one_line(text, sizeof(text),
                                           reason ? reason
                                                  : rd_kafka_err2str(err)),
                   ngx_kafka_topic_remedy(err));
-
-    return NGX_ERROR;
 }
 
 

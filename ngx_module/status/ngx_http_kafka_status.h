@@ -44,6 +44,8 @@ typedef struct {
     ngx_array_t                brokers;     /* …_broker_view_t */
     ngx_uint_t                 workers;
     ngx_uint_t                 up;          /* of them connected */
+    ngx_uint_t                 reading;     /* of them receipts */
+    ngx_uint_t                 waits;       /* records, for a receipt */
     ngx_uint_t                 records;
     ngx_uint_t                 bytes;
     ngx_uint_t                 in_flight;

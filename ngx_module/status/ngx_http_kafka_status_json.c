@@ -6,9 +6,14 @@
 
 static void ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
     ngx_http_kafka_producer_view_t *producer);
+static void ngx_http_kafka_json_receipts(ngx_http_kafka_text_t *text,
+    ngx_http_kafka_producer_view_t *producer);
+static void ngx_http_kafka_json_stored(ngx_http_kafka_text_t *text,
+    ngx_kafka_topic_counts_t *counts);
 static void ngx_http_kafka_json_brokers(ngx_http_kafka_text_t *text,
     ngx_array_t *brokers);
 static void ngx_http_kafka_json_topic(ngx_http_kafka_text_t *text,
+    ngx_http_kafka_producer_view_t *producer,
     ngx_http_kafka_topic_view_t *topic);
 static void ngx_http_kafka_json_state(ngx_http_kafka_text_t *text,
     ngx_kafka_topic_state_t *state);
@@ -88,7 +93,7 @@ ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
                          "\"queue\":%uz,\"in_flight\":%ui,"
                          "\"unreported\":%uA,\"start_failures\":%uA,"
                          "\"rebuilds\":{\"fatal\":%uA,\"timeout\":%uA,"
-                         "\"limit\":%uA},\"brokers\":[",
+                         "\"limit\":%uA}",
                          producer->workers, producer->up, producer->records,
                          producer->bytes,
                          producer->conf ? producer->conf->queue : (size_t) 0,
@@ -98,6 +103,11 @@ ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
                          counts->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT],
                          counts->rebuilds[NGX_KAFKA_REBUILT_LIMIT]);
 
+    if (producer->conf && producer->conf->receipts) {
+        ngx_http_kafka_json_receipts(text, producer);
+    }
+
+    ngx_http_kafka_print(text, ",\"brokers\":[");
     ngx_http_kafka_json_brokers(text, &producer->brokers);
     ngx_http_kafka_print(text, "],\"topics\":[");
 
@@ -105,10 +115,31 @@ ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
 
     for (i = 0; i < producer->topics.nelts; i++) {
         ngx_http_kafka_print(text, i ? "," : "");
-        ngx_http_kafka_json_topic(text, &topic[i]);
+        ngx_http_kafka_json_topic(text, producer, &topic[i]);
     }
 
     ngx_http_kafka_print(text, "]}");
+}
+
+
+static void
+ngx_http_kafka_json_receipts(ngx_http_kafka_text_t *text,
+    ngx_http_kafka_producer_view_t *producer)
+{
+    ngx_atomic_t  *receipts;
+
+    receipts = producer->counts->receipts;
+
+    ngx_http_kafka_print(text,
+                         ",\"receipts\":{\"topic\":\"%V\",\"reading\":%ui,"
+                         "\"waiting\":%ui,\"read\":%uA,\"other\":%uA,"
+                         "\"unreadable\":%uA,\"forgotten\":%uA}",
+                         &producer->conf->receipts->topic.name,
+                         producer->reading, producer->waits,
+                         receipts[NGX_KAFKA_RECEIPT_READ],
+                         receipts[NGX_KAFKA_RECEIPT_OTHER],
+                         receipts[NGX_KAFKA_RECEIPT_UNREADABLE],
+                         receipts[NGX_KAFKA_RECEIPT_FORGOTTEN]);
 }
 
 
@@ -147,6 +178,7 @@ ngx_http_kafka_json_brokers(ngx_http_kafka_text_t *text, ngx_array_t *brokers)
 
 static void
 ngx_http_kafka_json_topic(ngx_http_kafka_text_t *text,
+    ngx_http_kafka_producer_view_t *producer,
     ngx_http_kafka_topic_view_t *topic)
 {
     char                      *comma;
@@ -184,11 +216,42 @@ ngx_http_kafka_json_topic(ngx_http_kafka_text_t *text,
 
     ngx_http_kafka_print(text, "]}");
 
+    if (producer->conf && producer->conf->receipts) {
+        ngx_http_kafka_json_stored(text, counts);
+    }
+
     if (topic->state) {
         ngx_http_kafka_json_state(text, topic->state);
     }
 
     ngx_http_kafka_print(text, "}");
+}
+
+
+static void
+ngx_http_kafka_json_stored(ngx_http_kafka_text_t *text,
+    ngx_kafka_topic_counts_t *counts)
+{
+    ngx_uint_t  i;
+
+    ngx_http_kafka_print(text, ",\"stored\":{\"row\":%uA,\"filtered\":%uA,"
+                         "\"duplicate\":%uA,\"dead_letter\":%uA,"
+                         "\"pending\":%uA,"
+                         "\"latency\":{\"sum\":%uA.%03uA,\"counts\":[",
+                         counts->stored[NGX_KAFKA_STORED_ROW],
+                         counts->stored[NGX_KAFKA_STORED_FILTERED],
+                         counts->stored[NGX_KAFKA_STORED_DUPLICATE],
+                         counts->stored[NGX_KAFKA_STORED_DEAD],
+                         counts->stored[NGX_KAFKA_STORED_PENDING],
+                         counts->stored_latency / 1000,
+                         counts->stored_latency % 1000);
+
+    for (i = 0; i < NGX_KAFKA_BUCKETS; i++) {
+        ngx_http_kafka_print(text, "%s%uA", i ? "," : "",
+                             counts->stored_times[i]);
+    }
+
+    ngx_http_kafka_print(text, "]}}");
 }
 
 

@@ -52,8 +52,15 @@ static void ngx_http_kafka_metric_value(ngx_http_kafka_text_t *text,
         ngx_http_kafka_producer_view_t *producer,                             \
         ngx_http_kafka_topic_view_t *topic)
 
+static void ngx_http_kafka_metric_histogram(ngx_http_kafka_text_t *text,
+    const ngx_http_kafka_metric_t *metric,
+    ngx_http_kafka_producer_view_t *producer,
+    ngx_http_kafka_topic_view_t *topic, ngx_atomic_t *buckets,
+    ngx_atomic_uint_t sum);
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_requests);
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_latency);
+ngx_http_kafka_metric_handler(ngx_http_kafka_metric_stored_latency);
+ngx_http_kafka_metric_handler(ngx_http_kafka_metric_receipts);
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_weak);
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_queue);
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_brokers);
@@ -73,6 +80,12 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_brokers);
 #define NGX_HTTP_KAFKA_RECORDS                                                \
     "sluice_http_records_total", "counter",                                   \
     "Records by what became of them."
+#define NGX_HTTP_KAFKA_STORED_RECORDS                                         \
+    "sluice_http_records_stored_total", "counter",                            \
+    "Kept records whose receipt was asked for, by what it said."
+#define NGX_HTTP_KAFKA_RECEIPTS                                               \
+    "sluice_http_receipts_total", "counter",                                  \
+    "Receipts read, by what became of them."
 #define NGX_HTTP_KAFKA_REBUILDS                                               \
     "sluice_http_producer_rebuilds_total", "counter",                         \
     "Producers replaced while their worker ran."
@@ -112,6 +125,51 @@ static const ngx_http_kafka_metric_t  ngx_http_kafka_metrics[] = {
     { "sluice_http_ack_latency_seconds", "histogram",
       "From taking a record to its acknowledgement.",
       NULL, NGX_HTTP_KAFKA_OF_TOPIC, 0, ngx_http_kafka_metric_latency },
+
+    { NGX_HTTP_KAFKA_STORED_RECORDS, "stored=\"row\"",
+      ngx_http_kafka_of_topic(counts.stored[NGX_KAFKA_STORED_ROW]),
+      ngx_http_kafka_metric_receipts },
+    { NGX_HTTP_KAFKA_STORED_RECORDS, "stored=\"filtered\"",
+      ngx_http_kafka_of_topic(counts.stored[NGX_KAFKA_STORED_FILTERED]),
+      ngx_http_kafka_metric_receipts },
+    { NGX_HTTP_KAFKA_STORED_RECORDS, "stored=\"duplicate\"",
+      ngx_http_kafka_of_topic(counts.stored[NGX_KAFKA_STORED_DUPLICATE]),
+      ngx_http_kafka_metric_receipts },
+    { NGX_HTTP_KAFKA_STORED_RECORDS, "stored=\"dead-letter\"",
+      ngx_http_kafka_of_topic(counts.stored[NGX_KAFKA_STORED_DEAD]),
+      ngx_http_kafka_metric_receipts },
+    { NGX_HTTP_KAFKA_STORED_RECORDS, "stored=\"pending\"",
+      ngx_http_kafka_of_topic(counts.stored[NGX_KAFKA_STORED_PENDING]),
+      ngx_http_kafka_metric_receipts },
+
+    { "sluice_http_stored_latency_seconds", "histogram",
+      "From taking a record to its receipt.",
+      NULL, NGX_HTTP_KAFKA_OF_TOPIC, 0, ngx_http_kafka_metric_stored_latency },
+
+    { NGX_HTTP_KAFKA_RECEIPTS, "result=\"read\"",
+      ngx_http_kafka_of_counts(receipts[NGX_KAFKA_RECEIPT_READ]),
+      ngx_http_kafka_metric_receipts },
+    { NGX_HTTP_KAFKA_RECEIPTS, "result=\"other\"",
+      ngx_http_kafka_of_counts(receipts[NGX_KAFKA_RECEIPT_OTHER]),
+      ngx_http_kafka_metric_receipts },
+    { NGX_HTTP_KAFKA_RECEIPTS, "result=\"unreadable\"",
+      ngx_http_kafka_of_counts(receipts[NGX_KAFKA_RECEIPT_UNREADABLE]),
+      ngx_http_kafka_metric_receipts },
+
+    { "sluice_http_receipts_forgotten_total", "counter",
+      "Ranges of receipts that found no room to be remembered.",
+      NULL, ngx_http_kafka_of_counts(receipts[NGX_KAFKA_RECEIPT_FORGOTTEN]),
+      ngx_http_kafka_metric_receipts },
+
+    { "sluice_http_receipts_reading_workers", "gauge",
+      "Workers that read receipts and have reached their end.",
+      NULL, ngx_http_kafka_of_producer(reading),
+      ngx_http_kafka_metric_receipts },
+
+    { "sluice_http_receipts_waiting_records", "gauge",
+      "Kept records that wait for their receipt.",
+      NULL, ngx_http_kafka_of_producer(waits),
+      ngx_http_kafka_metric_receipts },
 
     { "sluice_http_queue_records", "gauge",
       "Records taken and not reported yet.",
@@ -341,16 +399,46 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_requests)
 
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_latency)
 {
-    ngx_uint_t                 i;
-    ngx_atomic_uint_t          n;
-    ngx_kafka_topic_counts_t  *counts;
+    ngx_http_kafka_metric_histogram(text, metric, producer, topic,
+                                    topic->counts.kept,
+                                    topic->counts.latency);
+}
 
-    counts = &topic->counts;
+
+ngx_http_kafka_metric_handler(ngx_http_kafka_metric_stored_latency)
+{
+    if (producer->conf && producer->conf->receipts) {
+        ngx_http_kafka_metric_histogram(text, metric, producer, topic,
+                                        topic->counts.stored_times,
+                                        topic->counts.stored_latency);
+    }
+}
+
+
+/* Where receipts are read. */
+ngx_http_kafka_metric_handler(ngx_http_kafka_metric_receipts)
+{
+    if (producer->conf && producer->conf->receipts) {
+        ngx_http_kafka_metric_value(text, metric, producer, topic);
+    }
+}
+
+
+static void
+ngx_http_kafka_metric_histogram(ngx_http_kafka_text_t *text,
+    const ngx_http_kafka_metric_t *metric,
+    ngx_http_kafka_producer_view_t *producer,
+    ngx_http_kafka_topic_view_t *topic, ngx_atomic_t *buckets,
+    ngx_atomic_uint_t sum)
+{
+    ngx_uint_t         i;
+    ngx_atomic_uint_t  n;
+
     n = 0;
 
     for (i = 0; i < NGX_KAFKA_BUCKETS; i++) {
 
-        n += counts->kept[i];
+        n += buckets[i];
 
         ngx_http_kafka_metric_labels(text, metric, "_bucket", producer, topic);
 
@@ -360,8 +448,7 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_latency)
     }
 
     ngx_http_kafka_metric_labels(text, metric, "_sum", producer, topic);
-    ngx_http_kafka_print(text, "} %uA.%03uA\n", counts->latency / 1000,
-                         counts->latency % 1000);
+    ngx_http_kafka_print(text, "} %uA.%03uA\n", sum / 1000, sum % 1000);
 
     ngx_http_kafka_metric_labels(text, metric, "_count", producer, topic);
     ngx_http_kafka_print(text, "} %uA\n", n);

@@ -288,6 +288,8 @@ ngx_http_kafka_view_gauges(ngx_http_kafka_producer_view_t *producer,
 
     producer->workers++;
     producer->up += gauges->up;
+    producer->reading += gauges->reading;
+    producer->waits += gauges->waits;
     producer->records += gauges->records;
     producer->bytes += gauges->bytes;
     producer->in_flight += gauges->in_flight;
