@@ -92,7 +92,7 @@ catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
 
     catalog->sql.len = 0;
     buf_addf(&catalog->sql, "SELECT to_regclass('sluice.meta') IS NULL,"
-             " to_regclass('sluice.dead_letters') IS NULL");
+             " to_regclass('sluice.dead_letters') IS NULL, " SQL_PATH);
     catalog_send(catalog, catalog_on_meta);
 }
 
@@ -171,6 +171,11 @@ catalog_on_meta(void *data, const pg_reply_t *reply)
     if (catalog_no_rows(catalog, reply, "could not look for sluice's tables")
         == -1)
     {
+        return;
+    }
+
+    if (pg_pin(catalog->pg, PQgetvalue(reply->rows, 0, 2)) == -1) {
+        catalog_end(catalog, SQLSTATE_RETRY, "out of memory");
         return;
     }
 
@@ -271,7 +276,7 @@ catalog_ask_columns(catalog_t *catalog)
     /* a default is an expression with texts by the settings at hand */
 
     catalog->sql.len = 0;
-    sql_begin(&catalog->sql);
+    sql_begin(&catalog->sql, pg_path(catalog->pg));
     target_query(&catalog->sql, catalog->target.conf);
     buf_addf(&catalog->sql, ";COMMIT");
     catalog_send(catalog, catalog_on_columns);
@@ -296,7 +301,7 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         && !catalog->created)
     {
         catalog->sql.len = 0;
-        sql_begin(&catalog->sql);
+        sql_begin(&catalog->sql, pg_path(catalog->pg));
         ddl_table(&catalog->sql, conf);
         buf_addf(&catalog->sql, ";COMMIT");
         catalog_send(catalog, catalog_on_created);
@@ -412,7 +417,7 @@ catalog_ask_defaults(catalog_t *catalog)
     size_t  len;
 
     catalog->sql.len = 0;
-    sql_begin(&catalog->sql);
+    sql_begin(&catalog->sql, pg_path(catalog->pg));
     len = catalog->sql.len;
     target_defaults_query(&catalog->sql, &catalog->target);
 

@@ -126,7 +126,7 @@ sql_do(buf_t *sql, buf_t *block)
 
 
 void
-sql_begin(buf_t *sql)
+sql_begin(buf_t *sql, const char *path)
 {
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
              "SET LOCAL lock_timeout=%d;"
@@ -136,18 +136,10 @@ sql_begin(buf_t *sql)
              "SET LOCAL datestyle='ISO,YMD';"
              "SET LOCAL intervalstyle='postgres';"
              "SET LOCAL array_nulls=on;", SQL_LOCK_TIMEOUT);
-    sql_pin(sql, true);
-}
 
-
-void
-sql_pin(buf_t *sql, bool local)
-{
-    buf_addf(sql, "DO $sluice$BEGIN IF 'sluice'=ANY(current_schemas(false))"
-             " THEN PERFORM set_config('search_path',array_to_string(ARRAY("
-             "SELECT quote_ident(s) FROM unnest(current_schemas(false))"
-             " WITH ORDINALITY u(s,n) WHERE s<>'sluice' ORDER BY n),','),%s);"
-             "END IF;END$sluice$;", local ? "true" : "false");
+    if (path) {
+        buf_addf(sql, "SET LOCAL search_path=%s;", path);
+    }
 }
 
 

@@ -342,13 +342,14 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
     o->claimed = false;
 
     o->sql.len = 0;
+    sql_begin(&o->sql, pg_path(pg));
     buf_addf(&o->sql, "SELECT o.partition, k.name, k.wrong FROM (SELECT ");
     offsets_name(o->conf, o->cluster, &o->sql);
     buf_addf(&o->sql, " AS name, ");
     offsets_doubt(o, &o->sql);
     sql_format(&o->sql, " AS wrong) k LEFT JOIN sluice.offsets o"
                " ON cluster_id=%L AND group_id=%L AND topic=%L"
-               " AND table_name=k.name", o->cluster, o->conf->group,
+               " AND table_name=k.name;COMMIT", o->cluster, o->conf->group,
                o->conf->topic);
     offsets_send(o, offsets_on_stored);
 }
@@ -576,7 +577,7 @@ offsets_send_claim(offsets_t *o, const lookup_result_t *result)
         return;
     }
 
-    sql_begin(sql);
+    sql_begin(sql, pg_path(o->pg));
 
     if (o->first) {
         if (o->conf->table_name) {

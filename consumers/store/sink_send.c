@@ -32,7 +32,7 @@ static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
 void
 sink_open(sink_t *sink)
 {
-    sql_begin(&sink->sql);
+    sql_begin(&sink->sql, pg_path(sink->pg));
 
     if ((sink->careful || sink->failures) && sink->end.commit == NULL) {
         offsets_assert(sink->offsets, sink->batch, &sink->sql);

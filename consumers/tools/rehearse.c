@@ -41,7 +41,7 @@ rehearse_begin(tool_t *tool)
     buf_t  sql;
 
     memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql);
+    sql_begin(&sql, NULL);
 
     return rehearse_last(tool, "could not begin", &sql);
 }

@@ -189,7 +189,7 @@ reset_run(tool_t *tool)
     }
 
     memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql);
+    sql_begin(&sql, NULL);
     rc = tool_done(tool_script(tool, sql.data));
     buf_free(&sql);
 

@@ -320,7 +320,7 @@ skip_begin(skip_t *skip, tool_t *tool)
     PGresult  *res;
 
     memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql);
+    sql_begin(&sql, NULL);
     rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
     buf_free(&sql);
 

@@ -204,7 +204,6 @@ int
 tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
 {
     int          n;
-    buf_t        sql;
     const char  *keys[TOOL_OPTIONS], *values[TOOL_OPTIONS];
 
     keys[0] = "connect_timeout";
@@ -241,12 +240,8 @@ tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
         return -1;
     }
 
-    memset(&sql, 0, sizeof(buf_t));
-    sql_pin(&sql, false);
-    PQclear(tool_script(tool, buf_failed(&sql) ? "" : sql.data));
-    buf_free(&sql);
-
-    return 0;
+    return tool_done(tool_script(tool, "SELECT set_config('search_path', "
+                                 SQL_PATH ", false)"));
 }
 
 

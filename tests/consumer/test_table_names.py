@@ -285,3 +285,20 @@ def test_a_name_without_schema_is_never_one_of_sluices_own(consumer, topics,
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace"
         " = 'sluice'::regnamespace AND EXISTS (SELECT FROM pg_attribute"
         " WHERE attrelid = pg_class.oid AND attname = 'body')") == []
+
+
+def test_nor_are_the_offsets_that_it_has(consumer, topics, database):
+    """In that role's session "audit" would name sluice.audit."""
+    path = (f"{database.conninfo}"
+            " options='-c search_path=\\\"$user\\\",public'")
+    topic = topics.create()
+    for round_, spelling in enumerate(["public.audit", "audit"], 1):
+        topics.produce(topic, [value(n) for n in range(round_ * 10 - 10,
+                                                       round_ * 10)])
+        daemon = consumer({**CONFIG, "topic": topic, "table": spelling},
+                          conninfo=path)
+        wait_accounted(database, round_ * 10)
+        daemon.stop()
+        daemon.verify()
+    assert database.try_count("public.audit") == 20
+    assert names(database) == [("public.audit",)]
