@@ -38,7 +38,8 @@ typedef struct {
     char          reason[PG_REASON];
     char          constraint[64];
     char          function[64];    /* of the server's source */
-    char          context[1024];
+    bool          in_copy;         /* its context has one line: no function
+                                      and no trigger was at work */
 } pg_reply_t;
 
 

@@ -39,7 +39,6 @@ pg_take(pg_reply_t *reply, PGresult *res)
 static void
 pg_take_error(pg_reply_t *reply, const PGresult *res)
 {
-    char        *end;
     const char  *s;
 
     s = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -55,16 +54,7 @@ pg_take_error(pg_reply_t *reply, const PGresult *res)
             PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION));
 
     s = PQresultErrorField(res, PG_DIAG_CONTEXT);
-
-    /* whole lines only: half a number names another line */
-
-    if (s && (size_t) snprintf(reply->context, sizeof(reply->context), "%s",
-                               s)
-             >= sizeof(reply->context))
-    {
-        end = strrchr(reply->context, '\n');
-        *(end ? end : reply->context) = '\0';
-    }
+    reply->in_copy = s && strchr(s, '\n') == NULL;
 }
 
 

@@ -10,6 +10,8 @@ typedef struct {
     const char         *prefix;    /* of the SQLSTATE: a class or a code */
     sqlstate_action_t   action;
     bool                row;       /* a row may be the cause */
+    unsigned            tries;     /* before fewer records are read; 0: their
+                                      number is no cause */
 } sqlstate_rule_t;
 
 
@@ -24,36 +26,38 @@ static bool sqlstate_no_partition(const char *state, const char *constraint);
  * transaction like any other.
  */
 static const sqlstate_rule_t  sqlstate_rules[] = {
-    { "SL001", SQLSTATE_FENCED, false },
-    { "SL",    SQLSTATE_HOLD, false },
-    { "08",    SQLSTATE_RECONNECT, false },
-    { "22",    SQLSTATE_ROW, true },
+    { "SL001", SQLSTATE_FENCED, false, 0 },
+    { "SL",    SQLSTATE_HOLD, false, 0 },
+    { "08",    SQLSTATE_RECONNECT, false, 0 },
+    { "22",    SQLSTATE_ROW, true, 0 },
     /* the row referred to may yet come */
-    { "23503", SQLSTATE_ROW_LATER, true },
-    { "23",    SQLSTATE_ROW, true },
+    { "23503", SQLSTATE_ROW_LATER, true, 0 },
+    { "23",    SQLSTATE_ROW, true, 0 },
     /* read only: the primary moved */
-    { "25006", SQLSTATE_RECONNECT, false },
-    { "25",    SQLSTATE_RETRY, false },
+    { "25006", SQLSTATE_RECONNECT, false, 0 },
+    { "25",    SQLSTATE_RETRY, false, 0 },
     /* a savepoint that the last string was to make */
-    { "3B",    SQLSTATE_RETRY, false },
-    { "40",    SQLSTATE_RETRY, false },
-    { "44",    SQLSTATE_ROW, true },
-    { "53",    SQLSTATE_RETRY, true },
-    { "54",    SQLSTATE_ROW, true },
+    { "3B",    SQLSTATE_RETRY, false, 0 },
+    { "40",    SQLSTATE_RETRY, false, 0 },
+    { "44",    SQLSTATE_ROW, true, 0 },
+    { "53",    SQLSTATE_RETRY, true, 3 },
+    { "54",    SQLSTATE_ROW, true, 0 },
     /* a lock that somebody holds */
-    { "55P03", SQLSTATE_RETRY, false },
-    { "55",    SQLSTATE_RETRY, true },
-    { "57P",   SQLSTATE_RECONNECT, false },
-    { "57",    SQLSTATE_RETRY, true },
-    { "58",    SQLSTATE_RETRY, true },
-    { "P0",    SQLSTATE_ROW, true },
-    { "XX",    SQLSTATE_RETRY, true },
-    { "28",    SQLSTATE_HOLD, false },
-    { "3D",    SQLSTATE_HOLD, false },
-    { "3F",    SQLSTATE_HOLD, false },
-    { "42501", SQLSTATE_HOLD, false },
-    { "42P01", SQLSTATE_HOLD, false },
-    { "",      SQLSTATE_HOLD, true }
+    { "55P03", SQLSTATE_RETRY, false, 0 },
+    { "55",    SQLSTATE_RETRY, true, 0 },
+    { "57P",   SQLSTATE_RECONNECT, false, 0 },
+    /* the try took a minute */
+    { "57014", SQLSTATE_RETRY, true, 1 },
+    { "57",    SQLSTATE_RETRY, true, 0 },
+    { "58",    SQLSTATE_RETRY, true, 0 },
+    { "P0",    SQLSTATE_ROW, true, 0 },
+    { "XX",    SQLSTATE_RETRY, true, 0 },
+    { "28",    SQLSTATE_HOLD, false, 0 },
+    { "3D",    SQLSTATE_HOLD, false, 0 },
+    { "3F",    SQLSTATE_HOLD, false, 0 },
+    { "42501", SQLSTATE_HOLD, false, 0 },
+    { "42P01", SQLSTATE_HOLD, false, 0 },
+    { "",      SQLSTATE_HOLD, true, 0 }
 };
 
 
@@ -105,49 +109,28 @@ sqlstate_action(const char *state, const char *constraint,
 }
 
 
-bool
-sqlstate_may_be_row(const char *state, const char *constraint)
-{
-    return sqlstate_rule(state)->row
-           && !sqlstate_no_partition(state, constraint);
-}
-
-
-bool
-sqlstate_is_size(const char *state)
-{
-    return strncmp(state, "53", 2) == 0 || strcmp(state, "57014") == 0;
-}
-
-
 /*
  * Some types report a wrong value in class 42: a tsquery, or a regclass whose
- * name does not exist.  COPY then names the column on the first line of the
- * context.  A missing grant is not a value's fault.
+ * name does not exist.  The context has one line then, that of COPY.  An error
+ * of what a trigger or a function does has more.
  */
 
-static bool
-sqlstate_of_value(const pg_reply_t *reply)
+bool
+sqlstate_may_be_row(const pg_reply_t *reply)
 {
-    const char  *p;
-
-    if (strncmp(reply->sqlstate, "42", 2) != 0
-        || strcmp(reply->sqlstate, "42501") == 0
-        || strncmp(reply->context, "COPY ", 5) != 0)
-    {
+    if (sqlstate_no_partition(reply->sqlstate, reply->constraint)) {
         return false;
     }
 
-    p = strstr(reply->context, ", line ");
+    return sqlstate_rule(reply->sqlstate)->row
+           || (strcmp(reply->sqlstate, "42P01") == 0 && reply->in_copy);
+}
 
-    if (p == NULL) {
-        return false;
-    }
 
-    p += sizeof(", line ") - 1;
-    p += strspn(p, "0123456789");
-
-    return strncmp(p, ", column ", sizeof(", column ") - 1) == 0;
+unsigned
+sqlstate_tries(const char *state)
+{
+    return sqlstate_rule(state)->tries;
 }
 
 
@@ -162,10 +145,6 @@ sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply, const char *what)
     } else {
         outcome->action = sqlstate_action(reply->sqlstate, reply->constraint,
                                           reply->function);
-
-        if (outcome->action == SQLSTATE_HOLD && sqlstate_of_value(reply)) {
-            outcome->action = SQLSTATE_ROW;
-        }
     }
 
     if (outcome->action != SQLSTATE_OK) {

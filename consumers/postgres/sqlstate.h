@@ -46,10 +46,13 @@ sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
  * to look for that row.  It never is where a grant or a table is missing, a
  * lock is held or the server is going down.
  */
-bool sqlstate_may_be_row(const char *state, const char *constraint);
+bool sqlstate_may_be_row(const pg_reply_t *reply);
 
-/* Whether less work in one transaction may help: time, memory, locks, disk. */
-bool sqlstate_is_size(const char *state);
+/*
+ * Where less work in one transaction may help (time, memory, locks, disk): how
+ * many tries fail before fewer records are read at a time; else 0.
+ */
+unsigned sqlstate_tries(const char *state);
 
 /* The outcome of a query; "what", "could not do this", begins the reason. */
 void sqlstate_outcome(outcome_t *outcome, const pg_reply_t *reply,

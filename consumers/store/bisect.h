@@ -24,35 +24,15 @@ typedef struct {
     size_t        step;        /* rows of a part, at most */
     size_t        last;        /* the bad row found last, or BISECT_NONE */
     unsigned      found;       /* bad rows */
-
-    /* the row that a plain COPY's error named, or BISECT_NONE */
-    size_t        hint;
-    unsigned      hint_target;
-    char          hint_state[6];
-    char          hint_constraint[64];
 } bisect_t;
 
 
 /*
- * The row of "rows" that the reply names for certain, or BISECT_NONE.
- * "relation" is the table's name in the error context of a COPY.
+ * Begins with the whole batch.  A row of table "blamed" is at fault; with
+ * "ntargets" it may be any table's, or none.
  */
-size_t bisect_named(const batch_t *batch, const batch_span_t *rows,
-    const char *relation, const pg_reply_t *reply);
-
-/* Keeps the row that the error of a plain COPY named, or BISECT_NONE. */
-void bisect_hint(bisect_t *bisect, unsigned target, size_t row,
-    const pg_reply_t *reply);
-
-/*
- * Begins with the whole batch.  The error came at the COPY of "failed"; with
- * NULL at COMMIT, where it may be any row's.  "row" is the row that was named,
- * or BISECT_NONE.  "sure": a row of "failed" is at fault for certain.
- * Returns -1 when memory is short.
- */
-int bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
-    const batch_span_t *failed, size_t row, bool sure,
-    const pg_reply_t *reply);
+void bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
+    unsigned blamed);
 
 /* Takes the next rows to try into bisect->part; false: none are left. */
 bool bisect_next(bisect_t *bisect, const batch_t *batch);
@@ -61,21 +41,12 @@ bool bisect_next(bisect_t *bisect, const batch_t *batch);
 void bisect_passed(bisect_t *bisect);
 
 /*
- * The rows of bisect->part were not copied.  "row", unless it is BISECT_NONE,
- * is the one at fault and becomes a dead letter.  Returns -1 when memory is
- * short.
+ * The rows of bisect->part were not copied.  If it is one row, that row is at
+ * fault, becomes a dead letter and is put into "row"; else "row" is
+ * BISECT_NONE.  Returns -1 when memory is short.
  */
-int bisect_failed(bisect_t *bisect, batch_t *batch, size_t row,
-    const pg_reply_t *reply);
-
-/*
- * The line of a COPY that an error context names; 0 if it names none beyond
- * doubt, as a client's bytes may look like a name.  A line number with nothing
- * behind it is the last line read: only with "last", as for a constraint, is
- * that line at fault.
- */
-uint64_t bisect_context_line(const char *relation, const char *context,
-    bool last);
+int bisect_failed(bisect_t *bisect, batch_t *batch, const pg_reply_t *reply,
+    size_t *row);
 
 
 #endif

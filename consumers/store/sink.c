@@ -228,7 +228,6 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     sink->careful = false;
     sink->looked = false;
     sink->not_plain = false;
-    sink->bisect.hint = BISECT_NONE;
     sink->seen_tries = 0;
 
     batch_forget_faults(batch);
@@ -415,7 +414,8 @@ sink_on_commit(sink_t *sink, const pg_reply_t *reply)
     case SQLSTATE_ROW:
         /* a constraint that is checked at the end of the transaction */
         return sink->looked ? sink_stop(sink, SQLSTATE_HOLD, reply->reason)
-                            : sink_look(sink, reply, NULL);
+                            : sink_look(sink, reply, sink->ntables == 1
+                                        ? 0 : sink->ntables);
 
     default:
         return SINK_ROLLBACK;

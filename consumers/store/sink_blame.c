@@ -17,17 +17,17 @@
 #include "store/sink_impl.h"
 
 
-#define SINK_TRIES   2        /* as they are, of a batch that may go later */
+#define SINK_TRIES   3        /* the one after which a row is looked for */
 #define SINK_PROOFS  3        /* searches in which a row has to fail */
-#define SINK_LOOKS   6        /* tries, with a search in some of them */
+#define SINK_LOOKS   7        /* tries, with a search in some of them */
 #define SINK_VAIN    30000    /* ms until rows that all failed are searched
                                  again */
 
 
 static bool sink_may_look(const sink_t *sink, const pg_reply_t *reply,
     sqlstate_action_t action);
-static sqlstate_action_t sink_other_way(sink_t *sink, const pg_reply_t *reply,
-    sqlstate_action_t action);
+static sqlstate_action_t sink_other_way(const sink_t *sink,
+    const pg_reply_t *reply, sqlstate_action_t action);
 static bool sink_may_look_for_size(const sink_t *sink);
 
 
@@ -56,9 +56,12 @@ static bool
 sink_may_look(const sink_t *sink, const pg_reply_t *reply,
     sqlstate_action_t action)
 {
-    if (!sqlstate_may_be_row(reply->sqlstate, reply->constraint)
-        || (sqlstate_is_size(reply->sqlstate)
-            && !sink_may_look_for_size(sink)))
+    unsigned  tries;
+
+    tries = sqlstate_tries(reply->sqlstate);
+
+    if (!sqlstate_may_be_row(reply)
+        || (tries && !sink_may_look_for_size(sink)))
     {
         return false;
     }
@@ -82,8 +85,8 @@ sink_may_look(const sink_t *sink, const pg_reply_t *reply,
         return false;
     }
 
-    return action == SQLSTATE_HOLD || sink->failures >= SINK_TRIES
-           || strcmp(reply->sqlstate, "57014") == 0;
+    return action == SQLSTATE_HOLD
+           || sink->failures + 1 >= (tries ? tries : SINK_TRIES);
 }
 
 
@@ -110,28 +113,20 @@ sink_may_look_for_size(const sink_t *sink)
 /* "failures" counts the one under way. */
 
 static sqlstate_action_t
-sink_other_way(sink_t *sink, const pg_reply_t *reply,
+sink_other_way(const sink_t *sink, const pg_reply_t *reply,
     sqlstate_action_t action)
 {
-    bool  many;
+    bool      many;
+    unsigned  tries;
 
     many = batch_records(sink->batch) > 1;
+    tries = sqlstate_tries(reply->sqlstate);
 
-    if (action != SQLSTATE_RETRY) {
-        return action;
+    if (!many || tries == 0) {
+        tries = SINK_LOOKS;
     }
 
-    /* its try took a minute */
-
-    if (strcmp(reply->sqlstate, "57014") == 0 && many) {
-        return SQLSTATE_SMALLER;
-    }
-
-    if (sqlstate_is_size(reply->sqlstate) && many) {
-        return sink->failures > SINK_TRIES ? SQLSTATE_SMALLER : action;
-    }
-
-    if (sink->failures <= SINK_LOOKS) {
+    if (action != SQLSTATE_RETRY || sink->failures < tries) {
         return action;
     }
 
@@ -139,8 +134,7 @@ sink_other_way(sink_t *sink, const pg_reply_t *reply,
         return SQLSTATE_SMALLER;
     }
 
-    return sqlstate_may_be_row(reply->sqlstate, reply->constraint)
-           ? SQLSTATE_HOLD : action;
+    return sqlstate_may_be_row(reply) ? SQLSTATE_HOLD : action;
 }
 
 
@@ -160,7 +154,6 @@ sink_look_anew(sink_t *sink)
 bool
 sink_suspect(sink_t *sink, size_t row, const pg_reply_t *reply)
 {
-    bool                  alone;
     size_t                i;
     sink_suspect_t       *suspect;
     const batch_row_t    *r;
@@ -170,13 +163,8 @@ sink_suspect(sink_t *sink, size_t row, const pg_reply_t *reply)
         return true;
     }
 
-    /* without a line number from COPY, its span had no other row */
-
-    alone = batch_line(sink->batch, &sink->span, 1) == sink->span.end;
-
     if (sink->nnow == SINK_SUSPECTS
-        || (alone && sink->nnow == 2
-            && !sink->tables[sink->now[0].target].passed))
+        || (sink->nnow == 2 && !sink->tables[sink->now[0].target].passed))
     {
         return false;
     }
@@ -221,6 +209,12 @@ sink_looked(sink_t *sink)
         proved &= sink->now[i].proofs >= SINK_PROOFS;
     }
 
+    for (i = 0; i < sink->ntables && sink->bisect.found == 0; i++) {
+        if (sink->tables[i].passed) {
+            sink->tables[i].lines_for = SINK_DETOUR;
+        }
+    }
+
     memcpy(sink->before, sink->now, sizeof(sink->now));
     sink->nbefore = sink->nnow;
 
@@ -239,10 +233,17 @@ sink_looked(sink_t *sink)
 sink_state_t
 sink_in_vain(sink_t *sink)
 {
+    sink->failures++;
+
+    /* of fewer records, fewer are suspect */
+
+    if (sink->nnow == SINK_SUSPECTS && batch_records(sink->batch) > 1) {
+        return sink_stop(sink, SQLSTATE_SMALLER, sink->doubted.reason);
+    }
+
     sink->nbefore = 0;
     sink->vain_rows = sink->batch->nrows;
     sink->vain_until = clock_ms() + SINK_VAIN;
-    sink->failures++;
 
     return sink_stop(sink, SQLSTATE_HOLD, sink->doubted.reason);
 }

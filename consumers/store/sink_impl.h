@@ -15,6 +15,12 @@
 
 #define SINK_SUSPECTS  16    /* of one batch, at most */
 
+/*
+ * Batches of a table that go another way: through a temporary table after one
+ * with a known key, as lines after one whose rows are fine but not as tuples.
+ */
+#define SINK_DETOUR  100
+
 /* "too many records are bad" shows so many, and so much of each reason. */
 #define SINK_EXAMPLES  3
 #define SINK_EXAMPLE   100   /* bytes */
@@ -42,6 +48,7 @@ typedef struct {
     statements_t   sql;
     tuples_t      *tuples;       /* NULL: rows are sent as lines */
     unsigned       stage_for;    /* batches more that are not copied plainly */
+    unsigned       lines_for;    /* and more that are sent as lines */
     bool           passed;       /* a part of it did, in this search */
 } sink_table_t;
 
@@ -132,9 +139,12 @@ sink_state_t sink_on_table(sink_t *sink, const pg_reply_t *reply);
 sink_state_t sink_copy_part(sink_t *sink);
 sink_state_t sink_on_part(sink_t *sink, const pg_reply_t *reply);
 
-/* Begins to look for bad rows; "failed" is bisect_begin()'s. */
+/*
+ * Begins to look for bad rows: those of a table, or of any if "target" is
+ * sink->ntables.
+ */
 sink_state_t sink_look(sink_t *sink, const pg_reply_t *reply,
-    const batch_span_t *failed);
+    unsigned target);
 
 /* sink_blame.c */
 
@@ -149,7 +159,7 @@ void sink_look_anew(sink_t *sink);
 
 /*
  * Notes a row that failed alone.  Returns false where the search can end: all
- * rows fail, or too many do.  sink_in_vain() ends it then.
+ * rows fail, or more than SINK_SUSPECTS do.  sink_in_vain() ends it then.
  */
 bool sink_suspect(sink_t *sink, size_t row, const pg_reply_t *reply);
 

@@ -12,15 +12,12 @@
 #include "store/sink_impl.h"
 
 
-#define SINK_STAGED  100    /* batches after one with a known key */
-
 #define SINK_SWEEP   64     /* bad rows between two sweeps */
 
 
 static bool sink_deletes(const sink_t *sink);
 static sink_state_t sink_copy(sink_t *sink);
 static bool sink_is_plain(sink_t *sink, const pg_reply_t *reply);
-static size_t sink_named(const sink_t *sink, const pg_reply_t *reply);
 static void sink_sweep(sink_t *sink);
 
 
@@ -50,6 +47,8 @@ sink_copy_table(sink_t *sink)
         table->stage_for -= table->stage_for != 0;
         statements_add(&table->sql, STATEMENT_STAGE, &sink->sql);
     }
+
+    table->lines_for -= table->lines_for != 0;
 
     return sink_copy(sink);
 }
@@ -88,9 +87,9 @@ sink_copy(sink_t *sink)
 
     table = &sink->tables[sink->span.target];
 
-    /* lines, while a bad row is looked for: errors name their numbers */
+    /* a row that COPY refuses as a tuple may be fine as a line */
 
-    sink->tuples = sink->careful ? NULL : table->tuples;
+    sink->tuples = sink->careful || table->lines_for ? NULL : table->tuples;
     sink->staged = table->sql.staged && !sink->plain;
 
     if (sink->plain) {
@@ -141,7 +140,7 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
         return SINK_ROWS;
 
     case SQLSTATE_ROW:
-        return sink_look(sink, reply, &sink->span);
+        return sink_look(sink, reply, sink->span.target);
 
     default:
         return SINK_ROLLBACK;
@@ -169,7 +168,7 @@ sink_is_plain(sink_t *sink, const pg_reply_t *reply)
         return true;
     }
 
-    sink->tables[sink->span.target].stage_for = SINK_STAGED;
+    sink->tables[sink->span.target].stage_for = SINK_DETOUR;
 
     /* a known key would have been an error first */
 
@@ -184,39 +183,15 @@ sink_is_plain(sink_t *sink, const pg_reply_t *reply)
         return true;
     }
 
-    bisect_hint(&sink->bisect, sink->span.target, sink_named(sink, reply),
-                reply);
     sink->not_plain = true;
 
     return false;
 }
 
 
-static size_t
-sink_named(const sink_t *sink, const pg_reply_t *reply)
-{
-    const char  *relation;
-
-    relation = sink->plain
-               ? sink->conf->targets[sink->span.target]->table_name
-               : sink->tables[sink->span.target].sql.relation;
-
-    return bisect_named(sink->batch, &sink->span, relation, reply);
-}
-
-
 sink_state_t
-sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
+sink_look(sink_t *sink, const pg_reply_t *reply, unsigned target)
 {
-    bool    sure;
-    size_t  row;
-
-    row = failed ? sink_named(sink, reply) : BISECT_NONE;
-
-    /* a row that COPY refuses as a tuple may be fine as a line */
-    sure = !sink->doubt && (failed == NULL || sink->tuples == NULL
-                            || strstr(reply->context, "COPY ") == NULL);
-
     log_debug("batch: a row is at fault: %s (%s)", reply->reason,
               reply->sqlstate);
 
@@ -225,20 +200,8 @@ sink_look(sink_t *sink, const pg_reply_t *reply, const batch_span_t *failed)
     sink->plain = false;
     sink_look_anew(sink);
 
-    if (bisect_begin(&sink->bisect, sink->batch, sink->ntables, failed, row,
-                     sure, reply)
-        == -1)
-    {
-        return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
-    }
-
-    if (row != BISECT_NONE && !sink_suspect(sink, row, reply)) {
-        return sink_in_vain(sink);
-    }
-
-    if (row != BISECT_NONE && sink_too_many(sink)) {
-        return sink_stop_many(sink);
-    }
+    bisect_begin(&sink->bisect, sink->batch, sink->ntables,
+                 sink->doubt ? sink->ntables : target);
 
     return SINK_BEGIN;
 }
@@ -320,18 +283,15 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
         return SINK_ROLLBACK;
     }
 
-    row = sink_named(sink, reply);
-    log_debug("batch: rows %zu to %zu not copied, %s is at fault: %s (%s)",
-              sink->span.first, sink->span.end - 1,
-              row == BISECT_NONE ? "one" : "a named one", reply->reason,
-              reply->sqlstate);
+    log_debug("batch: rows %zu to %zu not copied: %s (%s)", sink->span.first,
+              sink->span.end - 1, reply->reason, reply->sqlstate);
     buf_addf(&sink->sql, "ROLLBACK TO sluice%u;", sink->savepoint);
 
     if (sink->bisect.found % SINK_SWEEP == SINK_SWEEP - 1) {
         sink_sweep(sink);
     }
 
-    if (bisect_failed(&sink->bisect, sink->batch, row, reply) == -1) {
+    if (bisect_failed(&sink->bisect, sink->batch, reply, &row) == -1) {
         return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
     }
 

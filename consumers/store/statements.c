@@ -75,13 +75,8 @@ statements_prepare(statements_t *statements, const target_t *target,
     statements->staged = conf->mode != CONF_MODE_APPEND || target->by_insert;
     statements->gone = conf->mode == CONF_MODE_UPSERT_DELETE;
 
-    if (statements->staged) {
-        snprintf(statements->relation, sizeof(statements->relation),
-                 STATEMENTS_STAGE "%u", number);
-    } else {
-        snprintf(statements->relation, sizeof(statements->relation), "%s",
-                 conf->table_name);
-    }
+    snprintf(statements->relation, sizeof(statements->relation),
+             STATEMENTS_STAGE "%u", number);
 
     for (i = 0; i < STATEMENTS; i++) {
         statements->sql[i].len = 0;
@@ -276,7 +271,7 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 /*
  * Columns have the table's types.  work_mem is raised so that a batch of usual
  * size is sorted in memory.  Two null keys are equal in ORDER BY and different
- * in the table, so a null key is refused with its line.
+ * in the table, so a null key is refused.
  */
 
 static void

@@ -28,7 +28,7 @@ typedef enum {
 typedef struct {
     bool   staged;          /* rows go through a temporary table, */
     bool   gone;            /* which marks the rows that are tombstones */
-    char   relation[64];    /* as COPY's error context names it */
+    char   relation[64];    /* that temporary table */
     buf_t  sql[STATEMENTS];
 } statements_t;
 

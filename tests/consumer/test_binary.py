@@ -75,7 +75,6 @@ def test_other_types_go_as_text(consumer, topics, database, kind):
     ({"v": "boom"}, "boom is refused"),
 ])
 def test_a_bad_row_among_good_ones(consumer, topics, database, bad, reason):
-    """Found with two more COPYs, or three where the error names no line."""
     database.query(
         "CREATE TABLE t (off bigint, v varchar(5) NOT NULL"
         " CHECK (v <> 'no')" + ASKED + ";"
@@ -96,7 +95,8 @@ def test_a_bad_row_among_good_ones(consumer, topics, database, bad, reason):
     found = database.query('SELECT "offset", reason FROM sluice.dead_letters')
     assert len(found) == 1 and found[0][0] == 70
     assert reason in found[0][1]
-    assert daemon.metric("sluice_consumer_copies_total") <= 4
+    # by halves of halves, as lines
+    assert daemon.metric("sluice_consumer_copies_total") <= 1 + 7 + 2
 
 
 def test_an_offset_too_large_for_its_column(consumer, topics, database):

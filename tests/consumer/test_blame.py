@@ -45,6 +45,12 @@ def ready(daemon):
     return web.request(daemon.port, "GET", "/readyz", timeout=5)
 
 
+def ends_well(daemon):
+    daemon.wait_healthy()
+    daemon.stop()
+    daemon.verify()
+
+
 @pytest.mark.parametrize("state", ["XX000", "38000", "0A000", "55000",
                                    "42601", "58030"])
 def test_rows_that_fail_alone_become_dead_letters(consumer, topics, database,
@@ -58,9 +64,36 @@ def test_rows_that_fail_alone_become_dead_letters(consumer, topics, database,
     assert database.query("SELECT \"offset\", sqlstate FROM"
                           " sluice.dead_letters ORDER BY 1") \
         == [(n, state) for n in (3, 400, 401, 999)]
-    assert daemon.health()[0] == 200
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
+
+
+def test_more_rows_than_one_search_may_blame(consumer, topics, database):
+    """Fewer records are read until no more of them are suspect."""
+    table(database)
+    raises(database, "NEW.n % 20 = 0", "XX000")
+    topic = topics.create()
+    topics.produce(topic, values(1, 2000))
+    daemon = consumer({**CONFIG, "topic": topic})
+    wait_for(lambda: database.try_count("t") == 1900, 90, "the others")
+    assert database.query("SELECT count(*), min(sqlstate), max(sqlstate)"
+                          " FROM sluice.dead_letters") \
+        == [(99, "XX000", "XX000")]
+    ends_well(daemon)
+
+
+def test_rows_that_no_tuple_carries_go_as_lines(consumer, topics, database):
+    """Not with a search in each batch: the next ones are sent as lines."""
+    table(database)
+    raises(database, "current_query() LIKE '%FORMAT binary%'", "0A000")
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic})
+    for n in range(30):
+        topics.produce(topic, values(n, n + 1))
+        wait_for(lambda n=n: database.try_count("t") == n + 1, 20, "a row")
+    assert daemon.metric("sluice_consumer_batches_total") == 30
+    assert daemon.metric("sluice_consumer_copies_total") <= 30 + 2
+    assert database.try_count("sluice.dead_letters") == 0
+    ends_well(daemon)
 
 
 def test_a_table_that_takes_no_row_holds_and_loses_none(consumer, topics,
@@ -75,9 +108,7 @@ def test_a_table_that_takes_no_row_holds_and_loses_none(consumer, topics,
     database.query("DROP TRIGGER no ON t")
     wait_for(lambda: database.try_count("t") == 100, 30, "it goes on")
     assert database.try_count("sluice.dead_letters") == 0
-    daemon.wait_healthy()
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
 
 
 def test_a_lone_row_waits_for_a_neighbour(consumer, topics, database):
@@ -94,9 +125,7 @@ def test_a_lone_row_waits_for_a_neighbour(consumer, topics, database):
     wait_for(lambda: database.try_count("t") == 7, 60, "those behind")
     assert numbers(database) == [0, 1, 2, 3, 4, 6, 7]
     assert database.value("SELECT \"offset\" FROM sluice.dead_letters") == 5
-    daemon.wait_healthy()
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
 
 
 @pytest.mark.parametrize("state", ["57014", "53200"])
@@ -112,9 +141,7 @@ def test_more_than_a_transaction_can_have_is_halved(consumer, topics,
     assert numbers(database) == list(range(3000))
     assert database.try_count("sluice.dead_letters") == 0
     assert "records at a time" in daemon.log()
-    daemon.wait_healthy()
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
 
 
 @pytest.mark.parametrize("state", ["57014", "53200"])
@@ -128,8 +155,7 @@ def test_a_row_that_is_too_much_alone_is_found(consumer, topics, database,
     wait_for(lambda: database.try_count("t") == 99, 90, "the others")
     assert database.query("SELECT \"offset\", sqlstate FROM"
                           " sluice.dead_letters") == [(40, state)]
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
 
 
 def test_what_another_session_holds_up_is_no_rows_fault(consumer, topics,
@@ -145,8 +171,7 @@ def test_what_another_session_holds_up_is_no_rows_fault(consumer, topics,
     assert database.try_count("sluice.dead_letters") == 0
     database.query("DROP TRIGGER no ON t")
     wait_for(lambda: database.try_count("t") == 10, 30, "all")
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
 
 
 def test_a_role_that_may_only_read_holds(consumer, topics, database):
@@ -170,9 +195,7 @@ def test_a_role_that_may_only_read_holds(consumer, topics, database):
     database.query(f'ALTER ROLE "{role}" IN DATABASE "{database.name}"'
                    " RESET default_transaction_read_only")
     wait_for(lambda: database.try_count("t") == 10, 30, "it goes on")
-    daemon.wait_healthy()
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)
 
 
 def test_a_long_wait_is_told(consumer, topics, database):
@@ -190,5 +213,4 @@ def test_a_long_wait_is_told(consumer, topics, database):
     lock.close()
     wait_for(lambda: database.try_count("t") == 10, 30, "it goes on")
     wait_for(lambda: ready(daemon).status == 200, 10, "ready again")
-    daemon.stop()
-    daemon.verify()
+    ends_well(daemon)

@@ -149,7 +149,7 @@ def test_too_large_a_share_of_bad_records_holds(consumer, topics, database):
 
 
 def test_a_row_too_big_takes_no_other_row_with_it(consumer, topics, database):
-    """COPY's line is then the last one read, not the one at fault."""
+    """COPY fails behind it: rows are inserted by the thousand."""
     topic = topics.create()
     database.query("CREATE TABLE t (n integer, body text)")
     database.query("ALTER TABLE t ALTER body SET STORAGE PLAIN")

@@ -22,8 +22,8 @@
 typedef enum {
     SIM_GOOD = 0,
     SIM_NOT_JSON,       /* dead before any SQL */
-    SIM_BAD_LINE,       /* COPY names its line */
-    SIM_BAD_ROW,        /* COPY does not */
+    SIM_BAD_LINE,       /* COPY ends at it */
+    SIM_BAD_ROW,        /* it ends with COPY */
     SIM_BAD_LATER,      /* a deferred constraint, at COMMIT */
     SIM_ODD_ROW,        /* an error whose SQLSTATE blames no row */
     SIM_ODD_LATER,      /* likewise, at COMMIT */

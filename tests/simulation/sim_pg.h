@@ -46,7 +46,7 @@ struct pg_s {
 
 
 /* sim_postgres.c */
-void sim_fail(pg_t *pg, const char *sqlstate, const char *context);
+void sim_fail(pg_t *pg, const char *sqlstate);
 void sim_commit(pg_t *pg);
 void sim_roll_back(pg_t *pg);
 

@@ -200,7 +200,7 @@ sim_goes_on(pg_t *pg)
 
     default:
         sim_fail(pg, sim_faults[sim_random(sizeof(sim_faults)
-                                           / sizeof(sim_faults[0]))], "");
+                                           / sizeof(sim_faults[0]))]);
         if (pg->keep && pg->open) {
             pg->failed = true;
         } else {
@@ -232,7 +232,7 @@ sim_execute(pg_t *pg)
     if (sscanf(sql, "ROLLBACK TO sluice%u;%n", &savepoint, &n) == 1) {
 
         if (savepoint != pg->savepoint) {
-            sim_fail(pg, "3B001", "");
+            sim_fail(pg, "3B001");
             sim_roll_back(pg);
             return;
         }
@@ -322,7 +322,7 @@ sim_execute_rows(pg_t *pg, const char *sql)
         || (strlen(sql) > 7 && strcmp(sql + strlen(sql) - 7, ";COMMIT") == 0))
     {
         if (pg->later) {
-            sim_fail(pg, pg->later, "");
+            sim_fail(pg, pg->later);
             sim_roll_back(pg);
             return;
         }
@@ -336,14 +336,12 @@ sim_execute_rows(pg_t *pg, const char *sql)
 
 
 void
-sim_fail(pg_t *pg, const char *sqlstate, const char *context)
+sim_fail(pg_t *pg, const char *sqlstate)
 {
     (void) snprintf(pg->reply.sqlstate, sizeof(pg->reply.sqlstate), "%s",
                     sqlstate);
     (void) snprintf(pg->reply.reason, sizeof(pg->reply.reason),
                     "simulated %s", sqlstate);
-    (void) snprintf(pg->reply.context, sizeof(pg->reply.context), "%s",
-                    context);
 
     if (sqlstate[0] == '2' && sqlstate[1] == '3') {
         (void) snprintf(pg->reply.constraint, sizeof(pg->reply.constraint),
@@ -446,8 +444,6 @@ sim_odd_state(const sim_record_t *r)
 static void
 sim_copy_rows(pg_t *pg, const char *text)
 {
-    char                 context[64];
-    size_t               line;
     sim_row_t           *row;
     const char          *p, *bad, **at;
     const sim_record_t  *r;
@@ -455,7 +451,7 @@ sim_copy_rows(pg_t *pg, const char *text)
     bad = NULL;
     at = pg->immediate ? &bad : &pg->later;
 
-    for (line = 1, p = text; *p; p = strchr(p, '\n') + 1, line++) {
+    for (p = text; *p; p = strchr(p, '\n') + 1) {
 
         if (pg->nrows == SIM_PENDING) {
             sim_wrong("more rows than a batch may have");
@@ -478,9 +474,7 @@ sim_copy_rows(pg_t *pg, const char *text)
         switch (r->kind) {
 
         case SIM_BAD_LINE:
-            (void) snprintf(context, sizeof(context),
-                            "COPY sim, line %zu, column k: \"x\"", line);
-            sim_fail(pg, "22P02", context);
+            sim_fail(pg, "22P02");
             return;
 
         case SIM_BAD_ROW:
@@ -513,7 +507,7 @@ sim_copy_rows(pg_t *pg, const char *text)
     }
 
     if (bad) {
-        sim_fail(pg, bad, "");
+        sim_fail(pg, bad);
     }
 }
 

@@ -132,7 +132,7 @@ sim_guard(pg_t *pg, const char *sql)
         if (sim_where(pg, &p, &partition) == NULL
             && sim_raises(p, "IF NOT FOUND "))
         {
-            sim_fail(pg, "SL001", "");
+            sim_fail(pg, "SL001");
             return;
         }
     }
@@ -161,7 +161,7 @@ sim_guard(pg_t *pg, const char *sql)
         } else if (sim_raises(p, "GET DIAGNOSTICS n = ROW_COUNT;"
                                  "IF n <> 1 "))
         {
-            sim_fail(pg, "SL001", "");
+            sim_fail(pg, "SL001");
             return;
         }
     }
@@ -433,7 +433,7 @@ sim_claim(pg_t *pg)
 
     if (!sim_is_only_name(pg->sql)) {
         sim_say("server: the offsets have another name");
-        sim_fail(pg, "SL001", "");
+        sim_fail(pg, "SL001");
         sim_roll_back(pg);
         return;
     }

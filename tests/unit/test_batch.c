@@ -1,5 +1,7 @@
 /* Batches: bounds, ranges, gaps, faults; and what the sink derives of them. */
 
+#include <limits.h>
+
 #include "base/crc32.h"
 #include "store/batch.h"
 #include "store/bisect.h"
@@ -305,35 +307,96 @@ test_filtered(void)
 }
 
 
-static void
-test_context(void)
+/* Searches until all rows are known; returns how many parts were tried. */
+
+static unsigned
+search(bool (*is_bad)(size_t row, size_t place), size_t place,
+    unsigned blamed)
 {
-    size_t  i;
+    bool        bad;
+    size_t      i, row;
+    unsigned    tries;
+    bisect_t    bisect;
+    pg_reply_t  reply;
 
-    static const struct {
-        const char  *context;
-        uint64_t     line;
-        uint64_t     last;     /* where the last line read is at fault */
-    } cases[] = {
-        { "COPY post, line 3, column a: \"x\"", 3, 3 },
-        { "COPY post, line 7: \"a\tb\"", 7, 7 },
-        { "COPY post, line 12", 0, 12 },
-        { "PL/pgSQL function f() line 3 at RAISE\n"
-          "COPY post, line 4: \"x\"", 4, 4 },
-        { "COPY other, line 3: \"x\"", 0, 0 },
-        { "COPY posts, line 3: \"x\"", 0, 0 },
-        { "COPY post, line 0: \"x\"", 0, 0 },
-        { "COPY post, line 3x", 0, 0 },
-        { "", 0, 0 },
-        /* a client's bytes that look like a line */
-        { "COPY post, line 3, column a: \"x\nCOPY post, line 9: \"", 0, 0 }
-    };
+    memset(&reply, 0, sizeof(reply));
+    bisect_begin(&bisect, &batch, 1, blamed);
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        is(bisect_context_line("post", cases[i].context, false),
-           cases[i].line, cases[i].context);
-        is(bisect_context_line("post", cases[i].context, true), cases[i].last,
-           "and for a constraint");
+    for (tries = 0; bisect_next(&bisect, &batch); tries++) {
+
+        for (bad = false, i = bisect.part.first; i < bisect.part.end; i++) {
+            bad |= is_bad(i, place) && batch.rows[i].fault == 0;
+        }
+
+        if (!bad) {
+            bisect_passed(&bisect);
+
+        } else if (bisect_failed(&bisect, &batch, &reply, &row) == -1
+                   || (row != BISECT_NONE && !is_bad(row, place)))
+        {
+            return UINT_MAX;
+        }
+    }
+
+    for (i = 0; i < batch.nrows; i++) {
+        if ((batch.rows[i].fault != 0) != is_bad(i, place)) {
+            return UINT_MAX;
+        }
+    }
+
+    return tries;
+}
+
+
+static unsigned
+most(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+
+static bool
+one_is_bad(size_t row, size_t place)
+{
+    return row == place;
+}
+
+
+static bool
+some_are_bad(size_t row, size_t place)
+{
+    return (row * 2654435761u >> 7) % (place + 1) == 0;
+}
+
+
+static void
+test_search(void)
+{
+    size_t    i, n;
+    unsigned  r, sure, doubt, some;
+
+    for (n = 1; n <= 256; n *= 4) {
+
+        batch_init(&batch, n, 16 * 1024 * 1024, 20);
+        r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+
+        for (i = 0; i < n; i++) {
+            add(r, (int64_t) i, "v", "line\n");
+        }
+
+        for (sure = doubt = some = i = 0; i < n; i++) {
+            sure = most(sure, search(one_is_bad, i, 0));
+            doubt = most(doubt, search(one_is_bad, i, 1));
+            some = most(some, search(some_are_bad, i, 1));
+        }
+
+        /* n is 2 to the power of r */
+        for (r = 0; (size_t) 1 << r < n; r++) { /* void */ }
+
+        ok(sure <= r + 2, "a bad row of %zu is found in %u parts", n, sure);
+        ok(doubt <= r + 3, "where any may be, in %u", doubt);
+        ok(some <= n * 3, "any number of them in %u", some);
+        batch_free(&batch);
     }
 }
 
@@ -347,7 +410,7 @@ main(void)
     test_faults();
     test_window();
     test_filtered();
-    test_context();
+    test_search();
 
     /* zlib's crc32() of eight length bytes and "ab" */
     is(crc32_record("a", 1, "b", 1), 0x9b655367, "the stored CRC-32");

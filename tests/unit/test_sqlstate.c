@@ -1,6 +1,7 @@
 /* Whose fault each class of SQLSTATE is. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "postgres/sqlstate.h"
 #include "tap.h"
@@ -66,6 +67,20 @@ static const char *const  perhaps[] = {
 };
 
 
+static bool
+may_be_row(const char *state, const char *constraint, bool in_copy)
+{
+    pg_reply_t  reply;
+
+    memset(&reply, 0, sizeof(reply));
+    snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s", state);
+    snprintf(reply.constraint, sizeof(reply.constraint), "%s", constraint);
+    reply.in_copy = in_copy;
+
+    return sqlstate_may_be_row(&reply);
+}
+
+
 int
 main(void)
 {
@@ -78,15 +93,20 @@ main(void)
     }
 
     for (i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
-        is(sqlstate_may_be_row(never[i], "c"), 0, never[i]);
+        is(may_be_row(never[i], "c", false), 0, never[i]);
     }
 
     for (i = 0; i < sizeof(perhaps) / sizeof(perhaps[0]); i++) {
-        is(sqlstate_may_be_row(perhaps[i], "c"), 1, perhaps[i]);
+        is(may_be_row(perhaps[i], "c", false), 1, perhaps[i]);
     }
 
-    is(sqlstate_may_be_row("23514", ""), 0, "no partition for a row");
-    is(sqlstate_may_be_row("23514", "c"), 1, "a check that is violated");
+    is(may_be_row("23514", "", false), 0, "no partition for a row");
+    is(may_be_row("23514", "c", false), 1, "a check that is violated");
+    is(may_be_row("42P01", "", true), 1, "a value that names no table");
+
+    is(sqlstate_tries("57014"), 1, "a statement's time is not waited again");
+    is(sqlstate_tries("53200"), 3, "memory may be there at the next try");
+    is(sqlstate_tries("XX000"), 0, "fewer records are not the first cure");
 
     is(sqlstate_action(NULL, NULL, NULL), SQLSTATE_OK, "no SQLSTATE");
     is(sqlstate_action("", NULL, NULL), SQLSTATE_OK, "an empty one");
