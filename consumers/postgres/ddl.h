@@ -7,7 +7,10 @@
 #include "postgres/sql.h"
 
 
-#define DDL_VERSION  3    /* of the schema "sluice" */
+#define DDL_VERSION  4    /* of the schema "sluice" */
+
+/* The version since which a row of sluice.batches holds several gaps. */
+#define DDL_MERGED_GAPS  4
 
 
 /*

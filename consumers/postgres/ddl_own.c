@@ -10,17 +10,19 @@
 #define DDL_FUNCTION  " STABLE SET search_path = pg_catalog LANGUAGE "
 
 /*
- * The begin of verify's functions.  o: the stored offsets; b: all ranges; r:
- * ranges that follow each other, each with the end of the one before and the
- * start of the one behind; g: gaps inside of these; d: dead letters; dr: r,
- * with the number of dead letters in it, and of their offsets.
+ * The begin of verify's functions.  o: the stored offsets; b: all ranges, a
+ * row for each gap; r: ranges that follow each other, each with the end of the
+ * one before and the start of the one behind; g: gaps inside of these; d: dead
+ * letters; dr: r, with the number of dead letters in it, and of their offsets.
  */
 #define DDL_VERIFY                                                            \
     "WITH o AS MATERIALIZED (SELECT partition, next_offset, last_crc"         \
     " FROM sluice.offsets WHERE " DDL_OURS ")"                                \
-    ", b AS MATERIALIZED (SELECT partition, kind, first_offset AS f,"         \
-    " next_offset AS n, records, dead_letters, filtered, duplicates, rows"    \
-    " FROM sluice.batches WHERE " DDL_OURS ")"                                \
+    ", b AS MATERIALIZED (SELECT partition, kind, f, n, records,"             \
+    " dead_letters, filtered, duplicates, rows FROM sluice.batches, unnest("  \
+    "coalesce(holes[:][1:1], ARRAY[first_offset]),"                           \
+    " coalesce(holes[:][2:2], ARRAY[next_offset])) h (f, n)"                  \
+    " WHERE " DDL_OURS ")"                                                    \
     ", r AS MATERIALIZED (SELECT *, lag(n) OVER w AS before,"                 \
     " lead(f) OVER w AS behind FROM b WHERE kind <> 'gap'"                    \
     " WINDOW w AS (PARTITION BY partition ORDER BY f))"                       \
@@ -135,7 +137,13 @@ static const char  ddl_text[] =
     "CREATE INDEX IF NOT EXISTS batches_records ON sluice.batches"
     " (cluster_id, group_id, topic, partition, table_name, first_offset)"
     " WHERE kind = 'records';\n"
-    /* version 3: what "sluice-consumer verify" asks */
+    /*
+     * version 4: the gaps in a row of kind "gap", newest first, each with its
+     * first offset and the one behind it; null: the row is one gap
+     */
+    "ALTER TABLE sluice.batches ADD COLUMN IF NOT EXISTS holes bigint[]"
+    " CHECK (holes[1][2] = next_offset);\n"
+    /* what "sluice-consumer verify" asks */
     "CREATE OR REPLACE FUNCTION sluice.verify_summary(cluster_id text,"
     " group_id text, topic text, table_name text, dead_tables text[])"
     " RETURNS TABLE (partition integer, first_offset bigint,"
@@ -238,7 +246,7 @@ static const char  ddl_text[] =
     " WHERE q.c <> q.u OR q.u > rows + duplicates + dead_letters - dr.u"
     " OR (kind = 'records' AND $6 AND q.u < rows))"
     " SELECT partition, f, l, problem FROM x $$;\n"
-    "INSERT INTO sluice.meta (version) VALUES (3) ON CONFLICT (only_one)"
+    "INSERT INTO sluice.meta (version) VALUES (4) ON CONFLICT (only_one)"
     " DO UPDATE SET version=EXCLUDED.version"
     " WHERE meta.version < EXCLUDED.version;\n"
     DDL_COMMIT;

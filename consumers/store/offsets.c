@@ -19,6 +19,7 @@ struct offsets_s {
     const char        *owner;
     char              *cluster;
     char              *table;        /* the name that the offsets have */
+    int64_t            version;      /* of schema "sluice" */
     buf_t              key;          /* SQL, offsets_key() */
     buf_t              where;        /* SQL, offsets_where() */
 
@@ -119,6 +120,13 @@ offsets_set_cluster(offsets_t *o, const char *cluster)
     o->cluster = strdup(cluster);
 
     return o->cluster ? offsets_set_table(o, o->conf->table) : -1;
+}
+
+
+void
+offsets_set_version(offsets_t *o, int64_t version)
+{
+    o->version = version;
 }
 
 
@@ -257,6 +265,13 @@ offsets_table(const offsets_t *o)
 }
 
 
+int64_t
+offsets_version(const offsets_t *o)
+{
+    return o->version;
+}
+
+
 const char *
 offsets_key(const offsets_t *o)
 {
@@ -343,7 +358,8 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
 
     o->sql.len = 0;
     sql_begin(&o->sql, pg_path(pg));
-    buf_addf(&o->sql, "SELECT o.partition, k.name, k.wrong FROM (SELECT ");
+    buf_addf(&o->sql, "SELECT o.partition, k.name, k.wrong, (SELECT"
+             " max(version) FROM sluice.meta) FROM (SELECT ");
     offsets_name(o->conf, o->cluster, &o->sql);
     buf_addf(&o->sql, " AS name, ");
     offsets_doubt(o, &o->sql);
@@ -379,6 +395,7 @@ offsets_on_stored(void *data, const pg_reply_t *reply)
     }
 
     o->first = PQgetisnull(reply->rows, 0, 0);
+    o->version = sql_number(reply->rows, 0, 3);
     wrong = PQgetvalue(reply->rows, 0, 2);
 
     if (o->first && wrong[0]) {

@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "postgres/ddl.h"
 #include "postgres/sql.h"
 #include "store/offsets.h"
 
+
+#define OFFSETS_GAPS  100    /* of one row: 1.6 kB; 2 kB are compressed */
 
 #define OFFSETS_BOOK                                                          \
     "INSERT INTO sluice.batches AS b (cluster_id, group_id, topic,"           \
@@ -33,6 +36,7 @@ static void offsets_book(const offsets_t *o, const batch_range_t *range,
     buf_t *sql);
 static void offsets_gaps(const offsets_t *o, const batch_t *batch,
     buf_t *sql);
+static void offsets_gap_arrays(const batch_t *batch, buf_t *sql);
 static int offsets_compare(const void *a, const void *b);
 
 
@@ -118,23 +122,57 @@ offsets_book(const offsets_t *o, const batch_range_t *range, buf_t *sql)
 }
 
 
-/* One statement, however many gaps there are.  A variable is named "n". */
+/*
+ * One statement, however many gaps there are.  Those of a partition are
+ * counted in hundreds from the last one, so that the first of these parts is
+ * the one that may be smaller.  It goes into the newest row if there is room,
+ * the others become rows.  A variable is named "n".
+ */
 
 static void
 offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
+{
+    if (batch->ngaps == 0) {
+        return;
+    }
+
+    if (offsets_version(o) < DDL_MERGED_GAPS) {
+        buf_addf(sql, OFFSETS_BOOK " SELECT %s,p,'gap',f,t,0,0,0,0 FROM ",
+                 offsets_key(o));
+        offsets_gap_arrays(batch, sql);
+        buf_addf(sql, OFFSETS_AGAIN);
+        return;
+    }
+
+    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
+             " topic, table_name, partition, kind, first_offset, next_offset,"
+             " records, dead_letters, holes) SELECT %s,p,'gap',coalesce((SELECT"
+             " first_offset FROM (SELECT first_offset, holes FROM"
+             " sluice.batches WHERE %s AND partition=p AND kind='gap'"
+             " ORDER BY first_offset DESC LIMIT 1) l"
+             " WHERE array_length(holes, 1)+c<=%d),f),t,0,0,h"
+             " FROM (SELECT p, count(*) AS c, min(f) AS f, max(t) AS t,"
+             " array_agg(ARRAY[f, t] ORDER BY f DESC) AS h FROM (SELECT p, f,"
+             " t, (row_number() OVER (PARTITION BY p ORDER BY f DESC)-1)/%d"
+             " AS part FROM ", offsets_key(o), offsets_where(o), OFFSETS_GAPS,
+             OFFSETS_GAPS);
+    offsets_gap_arrays(batch, sql);
+    buf_addf(sql, ") g GROUP BY p, part) g ON CONFLICT (cluster_id, group_id,"
+             " topic, partition, table_name, first_offset, kind) DO UPDATE SET"
+             " next_offset=EXCLUDED.next_offset, holes=EXCLUDED.holes ||"
+             " b.holes, updated_at=now();");
+}
+
+
+static void
+offsets_gap_arrays(const batch_t *batch, buf_t *sql)
 {
     size_t              i, n;
     const batch_gap_t  *gaps;
 
     gaps = batch->gaps;
     n = batch->ngaps;
-
-    if (n == 0) {
-        return;
-    }
-
-    buf_addf(sql, OFFSETS_BOOK " SELECT %s,p,'gap',f,t,0,0,0,0 FROM unnest('{",
-             offsets_key(o));
+    buf_addf(sql, "unnest('{");
 
     for (i = 0; i < n; i++) {
         buf_addf(sql, "%s%d", i ? "," : "", gaps[i].partition);
@@ -152,7 +190,7 @@ offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
         buf_addf(sql, "%s%" PRId64, i ? "," : "", gaps[i].next);
     }
 
-    buf_addf(sql, "}'::bigint[]) g (p, f, t)" OFFSETS_AGAIN);
+    buf_addf(sql, "}'::bigint[]) g (p, f, t)");
 }
 
 

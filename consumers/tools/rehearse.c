@@ -535,6 +535,7 @@ rehearse_batch(tool_t *tool, const char *cluster)
 {
     int            rc;
     buf_t          sql;
+    int64_t        version;
     batch_t        batch;
     record_t       record;
     offsets_t     *offsets;
@@ -544,6 +545,11 @@ rehearse_batch(tool_t *tool, const char *cluster)
     memset(&dead, 0, sizeof(dead_table_t));
     memset(&record, 0, sizeof(record_t));
     batch_init(&batch, 1, 1, 0);
+
+    /* behind a gap */
+    record.offset = 1;
+    version = tool_number(tool_query(tool, "SELECT max(version)"
+                                     " FROM sluice.meta"));
     offsets = offsets_create(tool->conf, "");
     rc = -1;
 
@@ -558,6 +564,7 @@ rehearse_batch(tool_t *tool, const char *cluster)
                  " topic, partition, table_name) DO UPDATE SET"
                  " epoch=EXCLUDED.epoch RETURNING *;", offsets_key(offsets),
                  REHEARSE_PARTITION);
+        offsets_set_version(offsets, version);
         offsets_advance(offsets, &batch, &sql);
 
         if (!buf_failed(&sql)) {

@@ -86,25 +86,40 @@ const command_t  command_reset = {
     " OR l.partition = ANY (string_to_array($8, ',')::integer[]) ORDER BY 1"
 
 
+/* A range of our partition p. */
+#define RESET_RANGE                                                           \
+    "SELECT ctid AS id, kind AS k, first_offset AS first,"                    \
+    " next_offset AS next, holes FROM sluice.batches"                         \
+    " WHERE partition = p AND " TOOL_OURS
+
 /*
  * One statement: all its parts see what was stored before it.  plan has a row
  * for each partition: f is the stored offset (or null), t the new one.  b is
- * our ranges of these partitions, d our dead letters.  $7 is the plan, $8 the
- * target as given, $9 whether duplicates are allowed, $10 whether ranges are
- * removed, which is not done for another table.
+ * our ranges behind the target: those that begin there, and of each kind the
+ * last one before it, if that goes on behind it.  d is our dead letters.  $7 is
+ * the plan, $8 the target as given, $9 whether duplicates are allowed, $10
+ * whether ranges are removed, which is not done for another table.
  *
  * Ranges behind the target and their dead letters are removed, because their
  * records are read again.  A range around the target is cut: the counts of its
- * first part follow from its gaps and dead letters.  If filtered records or
- * duplicates were counted in it too, these counts cannot be divided; the range
- * becomes one of kind "reset", whose rows may be any of these.
+ * first part follow from the gaps and dead letters behind.  If filtered
+ * records or duplicates were counted in it too, these counts cannot be
+ * divided; the range becomes one of kind "reset", whose rows may be any of
+ * these.
  */
 static const char  reset_statement[] =
     "WITH plan AS (SELECT (e->>0)::integer AS p, (e->>1)::bigint AS f,"
     " (e->>2)::bigint AS t FROM jsonb_array_elements($7::jsonb) e)"
-    ", b AS MATERIALIZED (SELECT ctid AS id, p, t, kind AS k,"
-    " first_offset AS first, next_offset AS next FROM sluice.batches, plan"
-    " WHERE partition = p AND " TOOL_OURS ")"
+    ", b AS MATERIALIZED (SELECT p, t, x.* FROM plan, LATERAL ("
+    RESET_RANGE " AND first_offset >= t UNION ALL SELECT y.* FROM unnest("
+    "'{records,gap,skipped,reset}'::text[]) kinds (its), LATERAL ("
+    RESET_RANGE " AND first_offset < t AND kind = its"
+    " ORDER BY first_offset DESC LIMIT 1) y WHERE next > t) x)"
+    /* g: the gaps behind the target, or what of them is */
+    ", g AS MATERIALIZED (SELECT p, greatest(f, t) AS f, n FROM b, unnest("
+    "coalesce(holes[:][1:1], ARRAY[first]),"
+    " coalesce(holes[:][2:2], ARRAY[next])) h (f, n)"
+    " WHERE k = 'gap' AND n > t)"
     ", d AS MATERIALIZED (SELECT ctid AS id, p, t, \"offset\" AS o"
     " FROM sluice.dead_letters, plan WHERE partition = p AND " TOOL_DEAD ")"
     ", audited AS (INSERT INTO sluice.audit (action, cluster_id, group_id,"
@@ -113,23 +128,28 @@ static const char  reset_statement[] =
     " 'partitions', (SELECT jsonb_agg(jsonb_build_object('partition', p,"
     " 'from', f, 'to', t)) FROM plan),"
     " 'ranges', (SELECT jsonb_agg(to_jsonb(x)) FROM sluice.batches x JOIN b"
-    " ON x.ctid = id WHERE next > t),"
+    " ON x.ctid = id WHERE k <> 'gap'),"
+    " 'gaps', (SELECT count(*) FROM g),"
     " 'dead_letters', (SELECT count(*) FROM d WHERE o >= t)))"
     ", gone AS (DELETE FROM sluice.batches x USING b WHERE x.ctid = id"
     " AND first >= t AND $10::boolean)"
-    ", cut AS (UPDATE sluice.batches x SET next_offset = t FROM b"
-    " WHERE x.ctid = id AND first < t AND next > t"
-    " AND k IN ('gap', 'skipped') AND $10::boolean)"
+    ", cut AS (UPDATE sluice.batches x SET next_offset ="
+    " coalesce(left_over[1][2], t), holes = left_over FROM b, LATERAL (SELECT"
+    " array_agg(ARRAY[f, least(n, t)] ORDER BY f DESC) AS left_over FROM"
+    " unnest(b.holes[:][1:1], b.holes[:][2:2]) h (f, n) WHERE f < t) h"
+    " WHERE x.ctid = id AND first < t AND k IN ('gap', 'skipped')"
+    " AND $10::boolean)"
     ", parted AS (UPDATE sluice.batches x SET next_offset = t, filtered = 0,"
-    " duplicates = 0, dead_letters = bad, records = t - first - gaps,"
+    " duplicates = 0, dead_letters = bad,"
+    " records = records - (next - t - gaps),"
     " kind = CASE WHEN filtered + duplicates = 0 AND dead_letters = all_bad"
     " THEN kind ELSE 'reset' END FROM b,"
     " LATERAL (SELECT count(*) AS all_bad, count(*) FILTER (WHERE o < b.t)"
     " AS bad FROM d WHERE d.p = b.p AND o >= first AND o < next) c,"
-    " LATERAL (SELECT coalesce(sum(least(g.next, b.t) - g.first), 0) AS gaps"
-    " FROM b g WHERE g.k = 'gap' AND g.p = b.p AND g.first >= b.first"
-    " AND g.first < b.t) h WHERE x.ctid = b.id AND first < t AND next > t"
-    " AND k IN ('records', 'reset') AND $10::boolean)"
+    " LATERAL (SELECT coalesce(sum(g.n - g.f), 0) AS gaps FROM g"
+    " WHERE g.p = b.p AND g.f < b.next) h"
+    " WHERE x.ctid = b.id AND first < t AND k IN ('records', 'reset')"
+    " AND $10::boolean)"
     ", taken AS (DELETE FROM sluice.dead_letters x USING d"
     " WHERE x.ctid = d.id AND o >= t AND $10::boolean)"
     ", skipped AS (INSERT INTO sluice.batches (cluster_id, group_id, topic,"
@@ -182,7 +202,8 @@ reset_run(tool_t *tool)
 
     reset = (reset_t *) tool;
 
-    if ((reset->into && reset_into(reset, tool) == -1)
+    if (tool_version(tool, "offsets reset") == -1
+        || (reset->into && reset_into(reset, tool) == -1)
         || reset_alive(tool) != 0)
     {
         return -1;

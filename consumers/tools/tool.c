@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kafka/client.h"
+#include "postgres/ddl.h"
 #include "postgres/sql.h"
 #include "store/offsets.h"
 #include "tools/tool.h"
@@ -466,6 +467,26 @@ tool_script(tool_t *tool, const char *sql)
     }
 
     return tool_result(tool, PQexec(tool->conn, sql));
+}
+
+
+int
+tool_version(tool_t *tool, const char *command)
+{
+    int64_t  version;
+
+    version = tool_number(tool_query(tool, "SELECT max(version)"
+                                     " FROM sluice.meta"));
+
+    if (version >= 0 && version < DDL_VERSION) {
+        report_error("schema \"sluice\" is of version %d, and %s needs "
+                     "version %d: run \"sluice-consumer setup\", or start a "
+                     "daemon whose role owns the schema", (int) version,
+                     command, DDL_VERSION);
+        return -1;
+    }
+
+    return version == -1 ? -1 : 0;
 }
 
 

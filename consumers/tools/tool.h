@@ -139,6 +139,12 @@ int64_t tool_number(PGresult *res);
  */
 PGresult *tool_script(tool_t *tool, const char *sql);
 
+/*
+ * Whether schema "sluice" is of this program's version, which "command" needs.
+ * Returns 0 or -1.
+ */
+int tool_version(tool_t *tool, const char *command);
+
 /* The first column that is filled from there, or NULL. */
 const conf_column_t *tool_column(const conf_t *conf, conf_from_t from);
 

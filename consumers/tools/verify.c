@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "postgres/ddl.h"
 #include "postgres/sql.h"
 #include "tools/command.h"
 #include "tools/places.h"
@@ -18,7 +17,6 @@ typedef struct {
 
 
 static int verify_run(tool_t *tool);
-static int verify_version(tool_t *tool);
 static PGresult *verify_problems(verify_t *verify, tool_t *tool);
 static int verify_print(const verify_t *verify, const PGresult *problems,
     const PGresult *summary);
@@ -84,7 +82,7 @@ verify_run(tool_t *tool)
 
     /* the commits of daemons do not change this snapshot */
 
-    if (verify_version(tool) == -1
+    if (tool_version(tool, "verify") == -1
         || tool_done(tool_script(tool, "BEGIN ISOLATION LEVEL REPEATABLE READ"
                                  " READ ONLY")) == -1
         || places_find(&verify->places, tool) == -1)
@@ -114,28 +112,6 @@ verify_run(tool_t *tool)
     PQclear(summary);
 
     return rc;
-}
-
-
-/* verify needs the functions of its own version of schema sluice. */
-
-static int
-verify_version(tool_t *tool)
-{
-    int64_t  version;
-
-    version = tool_number(tool_query(tool, "SELECT max(version)"
-                                     " FROM sluice.meta"));
-
-    if (version >= 0 && version < DDL_VERSION) {
-        report_error("schema \"sluice\" is of version %d, and verify needs "
-                     "version %d: run \"sluice-consumer setup\", or start a "
-                     "daemon whose role owns the schema", (int) version,
-                     DDL_VERSION);
-        return -1;
-    }
-
-    return version == -1 ? -1 : 0;
 }
 
 

@@ -50,7 +50,9 @@ static const char  where_begin[] =
     " WHERE partition = p AND " TOOL_OURS ")"
     ", b AS (SELECT kind, rows, records, filtered, duplicates, updated_at"
     " FROM sluice.batches, me WHERE partition = p AND o >= first_offset"
-    " AND o < next_offset AND " TOOL_OURS
+    " AND o < next_offset AND (holes IS NULL OR EXISTS (SELECT FROM"
+    " unnest(holes[:][1:1], holes[:][2:2]) h (f, n) WHERE o >= f AND o < n))"
+    " AND " TOOL_OURS
     " ORDER BY kind = 'gap' DESC LIMIT 1)"
     ", d AS (SELECT id, sqlstate, reason FROM sluice.dead_letters, me"
     " WHERE partition = p AND \"offset\" = o AND " TOOL_DEAD
@@ -108,7 +110,9 @@ where_run(tool_t *tool)
 
     where = (where_t *) tool;
 
-    if (places_find(&places, tool) == -1) {
+    if (tool_version(tool, "where") == -1
+        || places_find(&places, tool) == -1)
+    {
         return -1;
     }
 

@@ -9,8 +9,8 @@ CONFIG = {
     "columns": {"id": {"path": "/id", "type": "integer"}},
 }
 
-# what a daemon of version 2 created
-VERSION_2 = """
+# what a daemon of version 3 created, but for the functions
+VERSION_3 = """
 CREATE SCHEMA sluice;
 CREATE TABLE sluice.meta (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
@@ -55,7 +55,10 @@ CREATE TABLE sluice.audit (
 CREATE TABLE sluice.seen (
     key bytea PRIMARY KEY, partition integer NOT NULL,
     "offset" bigint NOT NULL, expires_at timestamptz NOT NULL);
-INSERT INTO sluice.meta (version) VALUES (2);
+CREATE INDEX batches_records ON sluice.batches
+    (cluster_id, group_id, topic, partition, table_name, first_offset)
+    WHERE kind = 'records';
+INSERT INTO sluice.meta (version) VALUES (3);
 CREATE TABLE public.t (id integer);
 """
 
@@ -68,20 +71,20 @@ def counted(database):
 
 def test_tables_of_the_version_before_are_upgraded(
         consumer, topics, database):
-    database.query(VERSION_2)
+    database.query(VERSION_3)
     topic = topics.create()
     topics.produce(topic, ['{"id":1}', "bad", '{"id":2}'])
     daemon = consumer({**CONFIG, "topic": topic})
     wait_for(lambda: database.try_count("t") == 2, 20, "rows")
     daemon.stop()
-    assert database.value("SELECT version FROM sluice.meta") == 3
+    assert database.value("SELECT version FROM sluice.meta") == 4
     daemon.verify()
     assert database.query("SELECT records, dead_letters, filtered,"
                           " duplicates, rows FROM sluice.batches") \
         == [(3, 1, 0, 0, 2)]
     assert database.value("SELECT count(*) FROM sluice.audit") == 0
-    assert "was upgraded to version 3" in daemon.log()
-    # a daemon of version 2 goes on beside it: it names its own columns
+    assert "was upgraded to version 4" in daemon.log()
+    # a daemon of version 3 goes on beside it: it names its own columns
     database.query(
         "INSERT INTO sluice.batches (cluster_id, group_id, topic,"
         " table_name, partition, kind, first_offset, next_offset, records,"
@@ -96,7 +99,7 @@ def test_tables_of_the_version_before_are_upgraded(
 def test_a_role_that_is_no_owner_runs_with_the_version_before(
         consumer, topics, database):
     role = database.role()
-    database.query(VERSION_2)
+    database.query(VERSION_3)
     database.query(f"""
         GRANT USAGE ON SCHEMA sluice TO "{role}";
         GRANT SELECT ON sluice.meta TO "{role}";
@@ -109,9 +112,9 @@ def test_a_role_that_is_no_owner_runs_with_the_version_before(
                                                           role))
     wait_for(lambda: database.try_count("t") == 2, 20, "rows")
     daemon.stop()
-    assert database.value("SELECT version FROM sluice.meta") == 2
+    assert database.value("SELECT version FROM sluice.meta") == 3
     assert counted(database) == [(0, 3, "records", 3, 1)]
-    assert "may not upgrade it to version 3" in daemon.log()
+    assert "may not upgrade it to version 4" in daemon.log()
     # what the version before has no functions for
     code, said = daemon.run("verify")
     assert code == 1 and 'run "sluice-consumer setup"' in said, said
@@ -184,10 +187,10 @@ def test_verify_takes_one_pass_over_the_gaps(consumer, topics, database):
 
 
 @pytest.mark.parametrize("version, way_out", [
-    (1, "upgrade by one version at a time"), (9, "install a newer daemon")])
+    (2, "upgrade by one version at a time"), (9, "install a newer daemon")])
 def test_tables_of_a_version_far_away_hold(consumer, topics, database,
                                            version, way_out):
-    database.query(VERSION_2)
+    database.query(VERSION_3)
     database.query(f"UPDATE sluice.meta SET version = {version}")
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})

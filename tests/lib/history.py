@@ -20,6 +20,11 @@ import uuid
 from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 
+# sluice.batches with a row for each gap, from f to before n
+RANGES = """sluice.batches, unnest(
+    coalesce(holes[:][1:1], ARRAY[first_offset]),
+    coalesce(holes[:][2:2], ARRAY[next_offset])) h (f, n)"""
+
 
 @dataclasses.dataclass
 class Event:
@@ -299,9 +304,9 @@ def check_coverage(database, table, topic, group):
     assert not beyond, f"stored beyond the kept offset: {beyond[:3]}"
     for partition, next_offset in kept.items():
         ranges = database.query(
-            "SELECT first_offset, next_offset, kind, records, dead_letters"
-            " FROM sluice.batches WHERE topic = %s AND group_id = %s"
-            " AND partition = %s AND table_name = %s ORDER BY first_offset",
+            f"SELECT f, n, kind, records, dead_letters FROM {RANGES}"
+            " WHERE topic = %s AND group_id = %s AND partition = %s"
+            " AND table_name = %s ORDER BY f",
             topic, group, partition, table)
         gaps = set()
         for first, behind, kind, _, _ in ranges:

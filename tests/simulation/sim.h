@@ -68,6 +68,8 @@ typedef struct {
 
 typedef struct {
     bool     gap;
+    bool     merged;           /* into a row with others, */
+    int64_t  row;              /* which begins there */
     int32_t  partition;
     int64_t  first;
     int64_t  next;
@@ -132,6 +134,7 @@ typedef struct {
     bool          mended;         /* no row is odd any more */
     int64_t       closed;         /* ms, until when the table takes no row */
     const char   *closed_state;
+    int           version;        /* of schema "sluice" */
     int64_t       stored;         /* sum of the offsets, when it last grew */
     int64_t       stored_at;      /* ms, then */
     size_t        partitions;

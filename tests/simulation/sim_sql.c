@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "postgres/ddl.h"
 #include "sim_pg.h"
+
+
+#define SIM_GAPS  (SIM_PARTITIONS * SIM_RECORDS)    /* of one batch */
 
 
 static const char *
@@ -166,6 +170,11 @@ sim_guard(pg_t *pg, const char *sql)
         }
     }
 
+    if (strstr(sql, ", holes) ") && sim.version < DDL_MERGED_GAPS) {
+        sim_fail(pg, "42703");
+        return;
+    }
+
     free(pg->guard);
     pg->guard = strdup(sql);
 }
@@ -209,6 +218,10 @@ sim_book(const sim_range_t *range)
         if (r->partition == range->partition && r->first == range->first
             && r->gap == range->gap)
         {
+            if (range->merged) {
+                sim_wrong("partition %d: the gap at %" PRId64 " again",
+                          r->partition, r->first);
+            }
             r->next = range->next;
             r->records += range->records;
             r->dead += range->dead;
@@ -224,29 +237,100 @@ sim_book(const sim_range_t *range)
 }
 
 
-/* Gaps, as arrays of their partitions, first and next offsets. */
+/*
+ * The partition's newest row of gaps, if it has room for "n" more: here a row
+ * is full after a 25th of what the daemon puts into it.  -1: it has not.
+ */
+
+static int64_t
+sim_newest(int32_t partition, size_t n, size_t most)
+{
+    size_t              i, has;
+    const sim_range_t  *r, *newest;
+
+    newest = NULL;
+
+    for (i = 0; i < sim.db.nranges; i++) {
+        r = &sim.db.ranges[i];
+
+        if (r->gap && r->partition == partition
+            && (newest == NULL || r->first > newest->first))
+        {
+            newest = r;
+        }
+    }
+
+    if (newest == NULL || !newest->merged) {
+        return -1;
+    }
+
+    for (i = 0, has = 0; i < sim.db.nranges; i++) {
+        r = &sim.db.ranges[i];
+        has += r->merged && r->partition == partition && r->row == newest->row;
+    }
+
+    return has + n <= most / 25 ? newest->row : -1;
+}
+
+
+/* Gaps as rows that hold some each; they come in the order of offsets. */
 
 static void
-sim_gaps(const char *p)
+sim_merge(sim_range_t *gaps, size_t n, size_t most)
 {
-    int           i;
-    bool          more[3];
-    char         *end;
-    int64_t       number[3];
-    const char   *array[3];
-    sim_range_t   range;
+    size_t   i, k, own, part;
+    int64_t  row;
 
-    p = sim_skip(p, "p,''gap'',f,t,0,0,0,0 FROM unnest(");
+    for (i = 0; i < n; i++) {
+
+        if (gaps[i].merged) {
+            continue;
+        }
+
+        for (k = i, own = 0; k < n; k++) {
+            own += gaps[k].partition == gaps[i].partition && !gaps[k].merged;
+        }
+
+        /* what is over of whole rows is the first part */
+        part = (own - 1) % (most / 25) + 1;
+        row = sim_newest(gaps[i].partition, part, most);
+        row = row == -1 ? gaps[i].first : row;
+
+        for (k = i; part; k++) {
+            if (gaps[k].partition == gaps[i].partition) {
+                gaps[k].merged = true;
+                gaps[k].row = row;
+                sim_book(&gaps[k]);
+                part--;
+            }
+        }
+    }
+}
+
+
+/* Arrays of the gaps' partitions, first and next offsets. */
+
+static size_t
+sim_arrays(const char *p, sim_range_t *gaps, const char *behind)
+{
+    int          i;
+    bool         more[3];
+    char        *end;
+    size_t       n;
+    int64_t      number[3];
+    const char  *array[3];
 
     for (i = 0; i < 3; i++) {
         array[i] = p = sim_after(p ? p : "", "''{");
     }
 
-    if (p == NULL
-        || !sim_after(p, "}''::bigint[]) g (p, f, t) ON CONFLICT ("))
-    {
+    p = p ? sim_after(p, "}''::bigint[]) g (p, f, t)") : NULL;
+
+    if (p == NULL || !sim_skip(p, behind)) {
         sim_wrong("gaps that are not understood");
     }
+
+    n = 0;
 
     do {
         for (i = 0; i < 3; i++) {
@@ -255,35 +339,91 @@ sim_gaps(const char *p)
             array[i] = end + 1;
         }
 
-        if (more[0] != more[1] || more[1] != more[2]) {
-            sim_wrong("gaps whose arrays differ in length");
+        if (more[0] != more[1] || more[1] != more[2] || n == SIM_GAPS) {
+            sim_wrong("gaps whose arrays differ in length, or too many");
         }
 
-        memset(&range, 0, sizeof(sim_range_t));
-        range.gap = true;
-        range.partition = (int32_t) number[0];
-        range.first = number[1];
-        range.next = number[2];
-        sim_book(&range);
+        memset(&gaps[n], 0, sizeof(sim_range_t));
+        gaps[n].gap = true;
+        gaps[n].partition = (int32_t) number[0];
+        gaps[n].first = number[1];
+        gaps[n++].next = number[2];
     } while (more[0]);
+
+    return n;
+}
+
+
+/* Gaps, a row each. */
+
+static void
+sim_gaps(const char *p)
+{
+    size_t       i, n;
+    sim_range_t  gaps[SIM_GAPS];
+
+    n = sim_arrays(sim_skip(p, "p,''gap'',f,t,0,0,0,0 FROM unnest("), gaps,
+                   " ON CONFLICT (");
+
+    for (i = 0; i < n; i++) {
+        sim_book(&gaps[i]);
+    }
+}
+
+
+/* Gaps that are merged into rows. */
+
+static void
+sim_merged_gaps(const char *p)
+{
+    size_t       n, most[2];
+    sim_range_t  gaps[SIM_GAPS];
+
+    p = sim_skip(p, "p,''gap'',coalesce((SELECT first_offset FROM (SELECT"
+                 " first_offset, holes FROM sluice.batches WHERE ");
+    p = sim_after(p ? p : "", " AND partition=p AND kind=''gap'' ORDER BY"
+                  " first_offset DESC LIMIT 1) l"
+                  " WHERE array_length(holes, 1)+c");
+
+    if (p == NULL || sscanf(p, "<=%zu),f),t,0,0,h FROM", &most[0]) != 1
+        || (p = sim_after(p, "ORDER BY f DESC)-1)")) == NULL
+        || sscanf(p, "/%zu AS part FROM unnest(", &most[1]) != 1
+        || most[0] != most[1])
+    {
+        sim_wrong("merged gaps that are not understood");
+    }
+
+    n = sim_arrays(p, gaps, ") g GROUP BY p, part) g ON CONFLICT (cluster_id,"
+                   " group_id, topic, partition, table_name, first_offset,"
+                   " kind) DO UPDATE SET next_offset=EXCLUDED.next_offset,"
+                   " holes=EXCLUDED.holes || b.holes, updated_at=now();");
+    sim_merge(gaps, n, most[0]);
 }
 
 
 void
 sim_ranges(const char *sql)
 {
+    bool         merged;
     char         name[SIM_NAME];
-    const char  *p, *values;
+    const char  *p, *q, *values;
     sim_range_t  range;
 
     for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
 
-        p = sim_after(p, " duplicates) ");
+        q = sim_after(p, ") ");
+        merged = q && strncmp(q - 9, ", holes) ", 9) == 0;
+        p = q;
         values = p ? sim_skip(p, "VALUES (") : NULL;
         p = sim_name(sim_after(p, "''c'',''g'',''t'',''"), "'',", name);
 
         if (strcmp(name, sim.db.name) != 0) {
             sim_wrong("a range of another table: %.90s", p);
+        }
+
+        if (merged) {
+            sim_merged_gaps(p);
+            continue;
         }
 
         if (values == NULL) {
@@ -306,25 +446,26 @@ sim_ranges(const char *sql)
 }
 
 
-/* Partitions, the name of the table in them, and no doubt about it. */
+/* Partitions, the table's name in them, no doubt about it, and the version. */
 
 void
 sim_stored(pg_t *pg)
 {
     int           i, j, row;
-    char          text[2][SIM_NAME];
-    PGresAttDesc  columns[3];
+    char          text[2][SIM_NAME], version[SIM_NAME];
+    PGresAttDesc  columns[4];
 
     static char  column[] = "c";
 
     memset(columns, 0, sizeof(columns));
+    (void) snprintf(version, sizeof(version), "%d", sim.version);
 
-    for (j = 0; j < 3; j++) {
+    for (j = 0; j < 4; j++) {
         columns[j].name = column;
     }
 
     pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    (void) PQsetResultAttrs(pg->reply.rows, 3, columns);
+    (void) PQsetResultAttrs(pg->reply.rows, 4, columns);
     (void) sim_name(sim_after(pg->sql, " LIMIT 1), '"), "')", text[1]);
 
     if (sim.db.name[0]) {
@@ -345,7 +486,9 @@ sim_stored(pg_t *pg)
                                                     : (int) strlen(text[0]));
         (void) PQsetvalue(pg->reply.rows, row, 1, text[1],
                           (int) strlen(text[1]));
-        (void) PQsetvalue(pg->reply.rows, row++, 2, text[0], 0);
+        (void) PQsetvalue(pg->reply.rows, row, 2, text[0], 0);
+        (void) PQsetvalue(pg->reply.rows, row++, 3, version,
+                          (int) strlen(version));
     }
 }
 
