@@ -5,6 +5,7 @@
 
 
 #define NGX_KAFKA_VALUE_MAX      65536     /* bytes of a property_file */
+#define NGX_KAFKA_WAIT_MIN       100       /* ms, a broker waits for others */
 
 /* the version of librdkafka that repeats no nonce */
 #define NGX_KAFKA_SCRAM_FIXED    0x020601ff
@@ -123,6 +124,12 @@ static const char  *ngx_kafka_secrets[] = {
 static const ngx_kafka_setting_t  ngx_kafka_defaults[] = {
     { "client.id", "sluice" },
     { "linger.ms", "1" },
+    /*
+     * A broker handles the requests of a connection one after the other.  A
+     * second one on the way to it can only wait behind one that waits for a
+     * follower, and be acknowledged before that: without an offset for it.
+     */
+    { "max.in.flight", "1" },
     /* the default partitioner places keys apart from Java's */
     { "partitioner", "murmur2_random" },
     { "reconnect.backoff.max.ms", "1000" },
@@ -443,6 +450,7 @@ ngx_kafka_conf_build(ngx_kafka_conf_t *kcf, ngx_uint_t brokers, char *errstr,
     size_t size)
 {
     ngx_uint_t                  i;
+    char                        wait[NGX_TIME_T_LEN + 1];
     rd_kafka_conf_t            *conf;
     rd_kafka_conf_res_t         res;
     ngx_kafka_property_t       *prop;
@@ -455,6 +463,15 @@ ngx_kafka_conf_build(ngx_kafka_conf_t *kcf, ngx_uint_t brokers, char *errstr,
     for (set = ngx_kafka_defaults; res == RD_KAFKA_CONF_OK && set->name; set++)
     {
         res = rd_kafka_conf_set(conf, set->name, set->value, errstr, size);
+    }
+
+    if (res == RD_KAFKA_CONF_OK) {
+        /* how long a broker may let others of the connection wait */
+        (void) ngx_sprintf((u_char *) wait, "%M%Z",
+                           ngx_max(kcf->timeout / 10, NGX_KAFKA_WAIT_MIN));
+
+        res = rd_kafka_conf_set(conf, "request.timeout.ms", wait, errstr,
+                                size);
     }
 
     for (i = 0; res == RD_KAFKA_CONF_OK && i < kcf->properties.nelts; i++) {
