@@ -137,7 +137,7 @@ simulate_objects = $(patsubst %.c,$(OUT)/obj/%.o, \
 # of which the linker takes what is asked for
 $(OUT)/test/simulated.a: $(filter-out $(addprefix $(OUT)/obj/consumers/, \
     postgres/catalog.o kafka/lookup.o postgres/pg.o kafka/client.o \
-    store/unblock.o),$(library))
+    kafka/producer.o store/unblock.o),$(library))
 	@mkdir -p $(@D)
 	@rm -f $@
 	@ar qc $@ $^

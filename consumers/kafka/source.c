@@ -21,6 +21,8 @@ static void source_assign_none(source_t *source);
 static void source_take(source_t *source,
     rd_kafka_topic_partition_list_t *list);
 static void source_drop(source_t *source);
+static int64_t source_back(const source_t *source,
+    const source_partition_t *p);
 static int source_open_queue(source_t *source, source_partition_t *p);
 static void source_close_queue(source_partition_t *p);
 
@@ -270,11 +272,32 @@ source_close_queue(source_partition_t *p)
 }
 
 
+static int64_t
+source_back(const source_t *source, const source_partition_t *p)
+{
+    int64_t  back;
+
+    back = p->stored;
+
+    if (p->verify) {
+        back--;
+    }
+
+    if (p->verify && source->conf->receipts_topic) {
+        back -= SOURCE_BACK - 1;
+        back = back < p->run ? p->run : back;
+        back = back < p->begin ? p->begin : back;
+    }
+
+    return back;
+}
+
+
 void
 source_assign(source_t *source)
 {
     size_t                            i;
-    int64_t                           now, offset;
+    int64_t                           now;
     source_partition_t               *p;
     rd_kafka_resp_err_t               err;
     rd_kafka_topic_partition_list_t  *list;
@@ -292,6 +315,9 @@ source_assign(source_t *source)
 
         p->verify = p->has_last && p->stored > p->begin;
         p->same = false;
+        p->back = source_back(source, p);
+        p->oldest = -1;
+        p->newest = -1;
         p->expected = p->stored;
         p->told = p->stored;
         p->range = -1;
@@ -299,8 +325,6 @@ source_assign(source_t *source)
         p->past = false;
         p->silent = now;
         p->ready = true;
-        offset = p->verify ? p->stored - 1 : p->stored;
-
         if (p->has_last && !p->verify) {
             log_info("topic \"%s\", partition %d: the record before offset "
                      "%lld is gone by retention, so it could not be compared "
@@ -313,9 +337,9 @@ source_assign(source_t *source)
         }
 
         rd_kafka_topic_partition_list_add(list, source->conf->topic, p->id)
-            ->offset = offset;
+            ->offset = p->back;
         log_debug("topic \"%s\", partition %d: assigned at offset %lld",
-                  source->conf->topic, p->id, (long long) offset);
+                  source->conf->topic, p->id, (long long) p->back);
     }
 
     if (!source->status.reassign) {

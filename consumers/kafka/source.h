@@ -16,6 +16,7 @@
 
 
 #define SOURCE_REASON  512
+#define SOURCE_BACK    256
 
 
 typedef struct source_s  source_t;
@@ -45,6 +46,11 @@ typedef struct {
     bool               verify;      /* the record before "stored" comes first
                                        and is compared */
     bool               same;        /* it was, and is the one that was stored */
+    int64_t            back;        /* where reading began: at that record, or
+                                       before it for a receipt */
+    int64_t            oldest;      /* least and greatest timestamp of what was
+                                       read from there to "stored"; -1: none */
+    int64_t            newest;
     int64_t            silent;      /* clock_ms() of an assignment without an
                                        event so far; 0: one came */
     int                range;       /* in the batch being filled, or -1 */
@@ -95,7 +101,8 @@ source_partition_t *source_partitions(source_t *source, size_t *n);
 
 /*
  * Begins to read each partition at its "stored" offset, or one record before
- * it, which is compared.  Drops what was read ahead.  To be called after a
+ * it, which is compared; with receipts up to SOURCE_BACK records before it, for
+ * their timestamps.  Drops what was read ahead.  To be called after a
  * claim, and after "recheck": the topic may have been created again.
  */
 void source_assign(source_t *source);

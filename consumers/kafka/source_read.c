@@ -200,14 +200,28 @@ source_accept(source_t *source, source_partition_t *p,
 }
 
 
-/* True for a record to store, false for the record that was compared. */
+/* True for a record to store, false for one that was stored before. */
 
 static bool
 source_verify(source_t *source, source_partition_t *p,
     const rd_kafka_message_t *rkm)
 {
-    if (rkm->offset < p->expected - 1) {
+    int64_t  timestamp;
+
+    if (rkm->offset < p->back) {
         return true;
+    }
+
+    timestamp = rd_kafka_message_timestamp(rkm, NULL);
+
+    if (rkm->offset < p->expected && timestamp >= 0) {
+        p->newest = timestamp > p->newest ? timestamp : p->newest;
+        p->oldest = p->oldest == -1 || timestamp < p->oldest ? timestamp
+                                                             : p->oldest;
+    }
+
+    if (rkm->offset < p->expected - 1) {
+        return false;
     }
 
     p->verify = false;

@@ -7,6 +7,8 @@
 #define SLUICE_RECEIPT_H
 
 
+#include <sys/types.h>
+
 #include "conf/conf.h"
 #include "store/batch.h"
 

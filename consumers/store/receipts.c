@@ -16,7 +16,8 @@
 #define RECEIPTS_WELL   1000     /* ms without a dropped one */
 
 
-static void receipts_flush(receipts_t *receipts);
+static void receipts_produce(receipts_t *receipts, const char *text,
+    size_t len);
 static void receipts_make(receipts_t *receipts);
 static void receipts_on_made(void *data, rd_kafka_resp_err_t err,
     const char *reason);
@@ -85,7 +86,8 @@ receipts_destroy(receipts_t *receipts)
     producer_destroy(receipts->producer);
 
     for (i = 0; i < receipts->nowed; i++) {
-        free(receipts->owed[i].text);
+        free(receipts->owed[i].list);
+        free(receipts->owed[i].faults);
     }
 
     buf_free(&receipts->key);
@@ -202,7 +204,7 @@ receipts_send(receipts_t *receipts, const batch_t *batch)
 
 /* Sends the receipt that was begun. */
 
-static void
+void
 receipts_flush(receipts_t *receipts)
 {
     receipt_t  *receipt;
@@ -223,7 +225,7 @@ receipts_flush(receipts_t *receipts)
 }
 
 
-void
+static void
 receipts_produce(receipts_t *receipts, const char *text, size_t len)
 {
     char                 err[CONF_ERROR_MAX];

@@ -12,10 +12,12 @@
 
 /* What is to be told of a partition once its last record was compared. */
 typedef struct {
-    int32_t   partition;
-    int64_t   epoch;         /* of the claim */
-    char     *text;          /* of the receipt; NULL: it is sent */
-    size_t    len;
+    int32_t               partition;
+    int64_t               epoch;      /* of the claim */
+    int64_t               next;
+    receipt_exception_t  *list;       /* its dead letters; freed with them */
+    record_fault_t       *faults;
+    size_t                n;
 } receipts_owed_t;
 
 
@@ -44,8 +46,8 @@ struct receipts_s {
 };
 
 
-/* Produces a receipt, or drops it. */
-void receipts_produce(receipts_t *receipts, const char *text, size_t len);
+/* Sends the receipt that was begun, if there is one, or drops it. */
+void receipts_flush(receipts_t *receipts);
 
 /* Counts a dropped one, and logs the reason if it is another. */
 void receipts_drop(receipts_t *receipts, const char *fmt, ...)

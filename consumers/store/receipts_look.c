@@ -23,6 +23,8 @@ static int look_partition(receipts_t *receipts, const source_partition_t *p,
     const PGresult *res, int row, int rows);
 static void look_forget(receipts_t *receipts);
 static bool look_is_provable(const source_partition_t *p);
+static void look_tell(receipts_t *receipts, const receipts_owed_t *owed,
+    const source_partition_t *p);
 
 
 /*
@@ -127,7 +129,7 @@ look_places(source_t *source, buf_t *sql)
 static bool
 look_is_provable(const source_partition_t *p)
 {
-    return p->has_last && p->last_timestamp >= 0 && p->run < p->stored;
+    return p->has_last && p->run < p->stored;
 }
 
 
@@ -149,6 +151,7 @@ look_on_reply(void *data, const pg_reply_t *reply)
                   outcome.reason);
 
     } else if (look_take(receipts, reply->rows) == -1) {
+        look_forget(receipts);
         log_warnx("no receipts of what was stored before: out of memory");
     }
 
@@ -198,71 +201,34 @@ look_take(receipts_t *receipts, const PGresult *res)
 }
 
 
-/*
- * What came before the last record by Kafka's clock, or together with it: a
- * record of the same offset in a topic that is created again comes later.
- */
-
 static int
 look_partition(receipts_t *receipts, const source_partition_t *p,
     const PGresult *res, int row, int rows)
 {
     int                   i;
-    receipt_range_t       range;
-    record_fault_t       *faults;
     receipts_owed_t      *owed;
-    receipt_exception_t  *list;
+    receipt_exception_t  *e;
 
-    memset(&range, 0, sizeof(receipt_range_t));
-    range.partition = p->id;
-    range.epoch = p->epoch;
-    range.first = p->run;
-    range.next = p->stored;
-    range.known = INT64_MAX;
-    range.newest = p->last_timestamp;
-
-    list = calloc((size_t) rows, sizeof(receipt_exception_t));
-    faults = calloc((size_t) rows, sizeof(record_fault_t));
-
-    for (i = 0; list && faults && i < rows; i++) {
-
-        if (PQgetisnull(res, row + i, 1)) {
-            break;
-        }
-
-        list[i].fate = RECEIPT_DEAD;
-        list[i].first = sql_number(res, row + i, 1);
-        list[i].next = list[i].first + 1;
-        list[i].fault = &faults[i];
-        (void) record_fault(&faults[i], PQgetvalue(res, row + i, 2), "%s",
-                            PQgetvalue(res, row + i, 3));
-        range.n++;
-    }
-
-    range.list = list;
-    receipt_begin(&receipts->receipt, receipts->conf,
-                  offsets_cluster(receipts->offsets),
-                  offsets_table(receipts->offsets));
-    receipt_add(&receipts->receipt, &range, RECEIPT_EXCEPTIONS);
-
-    owed = &receipts->owed[receipts->nowed];
+    owed = &receipts->owed[receipts->nowed++];
     owed->partition = p->id;
     owed->epoch = p->epoch;
+    owed->next = p->stored;
+    owed->list = calloc((size_t) rows, sizeof(receipt_exception_t));
+    owed->faults = calloc((size_t) rows, sizeof(record_fault_t));
 
-    if (list && faults && receipt_end(&receipts->receipt) == 0) {
-        owed->len = receipts->receipt.text.len;
-        owed->text = malloc(owed->len);
-    }
-
-    free(list);
-    free(faults);
-
-    if (owed->text == NULL) {
+    if (owed->list == NULL || owed->faults == NULL) {
         return -1;
     }
 
-    memcpy(owed->text, receipts->receipt.text.data, owed->len);
-    receipts->nowed++;
+    for (i = 0; i < rows && !PQgetisnull(res, row + i, 1); i++) {
+        e = &owed->list[owed->n];
+        e->fate = RECEIPT_DEAD;
+        e->first = sql_number(res, row + i, 1);
+        e->next = e->first + 1;
+        e->fault = &owed->faults[owed->n++];
+        (void) record_fault(&owed->faults[i], PQgetvalue(res, row + i, 2),
+                            "%s", PQgetvalue(res, row + i, 3));
+    }
 
     return 0;
 }
@@ -271,12 +237,16 @@ look_partition(receipts_t *receipts, const source_partition_t *p,
 static void
 look_forget(receipts_t *receipts)
 {
-    while (receipts->nowed) {
-        free(receipts->owed[--receipts->nowed].text);
+    size_t  i;
+
+    for (i = 0; i < receipts->nowed; i++) {
+        free(receipts->owed[i].list);
+        free(receipts->owed[i].faults);
     }
 
     free(receipts->owed);
     receipts->owed = NULL;
+    receipts->nowed = 0;
 }
 
 
@@ -287,28 +257,61 @@ receipts_tell(receipts_t *receipts, source_t *source)
     receipts_owed_t     *owed;
     source_partition_t  *p;
 
-    if (receipts->nowed == 0) {
-        return;
-    }
-
     p = source_partitions(source, &n);
 
-    for (i = 0; i < receipts->nowed; i++) {
+    for (i = receipts->nowed; i--; ) {
         owed = &receipts->owed[i];
 
-        for (j = 0; owed->text && j < n; j++) {
+        for (j = 0; j < n; j++) {
             if (p[j].id == owed->partition && p[j].epoch == owed->epoch
                 && p[j].same)
             {
-                receipts_produce(receipts, owed->text, owed->len);
-                free(owed->text);
-                owed->text = NULL;
+                look_tell(receipts, owed, &p[j]);
+                free(owed->list);
+                free(owed->faults);
+                *owed = receipts->owed[--receipts->nowed];
+                break;
             }
         }
     }
+}
 
-    while (receipts->nowed && receipts->owed[receipts->nowed - 1].text == NULL)
-    {
-        receipts->nowed--;
+
+/*
+ * Only what was read again: its timestamps tell it from what a topic of the
+ * same name held, or may hold, at the same offsets.
+ */
+
+static void
+look_tell(receipts_t *receipts, const receipts_owed_t *owed,
+    const source_partition_t *p)
+{
+    size_t           skip;
+    receipt_range_t  range;
+
+    if (p->newest == -1 || p->back >= owed->next) {
+        return;
     }
+
+    for (skip = 0; skip < owed->n; skip++) {
+        if (owed->list[skip].first >= p->back) {
+            break;
+        }
+    }
+
+    range.partition = p->id;
+    range.epoch = p->epoch;
+    range.first = p->back;
+    range.next = owed->next;
+    range.known = INT64_MAX;
+    range.oldest = p->oldest;
+    range.newest = p->newest;
+    range.list = owed->list + skip;
+    range.n = owed->n - skip;
+
+    receipt_begin(&receipts->receipt, receipts->conf,
+                  offsets_cluster(receipts->offsets),
+                  offsets_table(receipts->offsets));
+    receipt_add(&receipts->receipt, &range, RECEIPT_EXCEPTIONS);
+    receipts_flush(receipts);
 }

@@ -15,6 +15,8 @@
 #define SIM_RECORDS     64      /* at most, of one partition */
 #define SIM_MEMBERS     12      /* daemons that ever live in one history */
 #define SIM_NAME        16      /* bytes of a spelling of the table */
+#define SIM_IDS         (SIM_PARTITIONS * SIM_RECORDS * 2 + 1)
+#define SIM_OFFSETS     512
 #define SIM_SESSION     500     /* ms a silent member stays in the group */
 
 
@@ -147,6 +149,9 @@ typedef struct {
     bool          resetting;      /* somebody wants to, daemons have to go */
     sim_db_t      db;
     sim_db_t      backup;
+    bool          was_row[SIM_IDS];    /* once committed, by id */
+    bool          was_dead[SIM_PARTITIONS][SIM_OFFSETS];
+    uint64_t      told;           /* records in receipts of all histories */
     bool          balancing;
     sim_member_t  members[SIM_MEMBERS];
     size_t        nmembers;
@@ -181,6 +186,9 @@ void sim_group_leave(sim_member_t *m);
 int64_t sim_kafka_due(const sim_member_t *m);
 const lookup_result_t *sim_lookup_result(lookup_t *lookup);
 int64_t sim_lookup_due(const lookup_t *lookup);
+
+/* sim_receipts.c: what is told was committed; notes what is. */
+void sim_committed(const pg_t *pg);
 
 /* sim_session.c: what came back from PostgreSQL is told to a daemon. */
 void sim_pg_io(pg_t *pg);

@@ -59,6 +59,8 @@ unsigned sim_locks(const char *sql);
 void sim_ranges(const char *sql);
 void sim_stored(pg_t *pg);
 void sim_claim(pg_t *pg);
+/* What the records stored last became, for receipts. */
+void sim_look(pg_t *pg);
 
 
 #endif

@@ -269,6 +269,11 @@ sim_execute(pg_t *pg)
         return;
     }
 
+    if (strstr(sql, " FROM sluice.dead_letters WHERE ")) {
+        sim_look(pg);
+        return;
+    }
+
     if (strstr(sql, "sim catalogue")) {
         return;
     }
@@ -394,6 +399,7 @@ sim_commit(pg_t *pg)
         sim_ranges(pg->guard);
     }
 
+    sim_committed(pg);
     sim_say("server: commits %zu rows, %zu dead letters", pg->nrows,
             pg->ndead);
 

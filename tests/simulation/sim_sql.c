@@ -634,3 +634,90 @@ sim_claim(pg_t *pg)
     sim_say("server: partitions %#x are claimed", mask);
     sim_commit(pg);
 }
+
+
+static void
+sim_look_row(pg_t *pg, int row, int64_t partition, int64_t offset)
+{
+    char  text[32];
+
+    (void) snprintf(text, sizeof(text), "%" PRId64, partition);
+    (void) PQsetvalue(pg->reply.rows, row, 0, text, (int) strlen(text));
+    (void) snprintf(text, sizeof(text), "%" PRId64, offset);
+    (void) PQsetvalue(pg->reply.rows, row, 1, text,
+                      offset == -1 ? -1 : (int) strlen(text));
+    (void) PQsetvalue(pg->reply.rows, row, 2, text, 5);
+    (void) PQsetvalue(pg->reply.rows, row, 3, text, 0);
+}
+
+
+/* A row for each dead letter of a range that is as it is asked for, or one. */
+
+void
+sim_look(pg_t *pg)
+{
+    int            len, partition, row, before;
+    char           name[SIM_NAME];
+    size_t         i, k;
+    int64_t        first, next;
+    const char    *p;
+    PGresAttDesc   columns[4];
+    const sim_row_t    *dead;
+    const sim_range_t  *r;
+
+    static char  column[] = "c";
+
+    memset(columns, 0, sizeof(columns));
+
+    for (i = 0; i < 4; i++) {
+        columns[i].name = column;
+    }
+
+    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    (void) PQsetResultAttrs(pg->reply.rows, 4, columns);
+    (void) sim_name(sim_after(sim_after(pg->sql, "JOIN d"),
+                              " AND table_name='"), "'", name);
+
+    p = sim_after(pg->sql, "JOIN (VALUES ");
+    row = 0;
+
+    while (sscanf(p, "(%d,%" SCNd64 ",%" SCNd64 ")%n", &partition, &first,
+                  &next, &len) == 3)
+    {
+        p += len + (p[len] == ',');
+
+        for (i = 0; i < sim.db.nranges; i++) {
+            r = &sim.db.ranges[i];
+
+            if (r->partition != partition || r->gap || r->first != first
+                || r->next != next || strcmp(name, sim.db.name) != 0)
+            {
+                continue;
+            }
+
+            for (k = 0, before = row; k < sim.db.ndead; k++) {
+                dead = &sim.db.dead[k];
+
+                if (dead->partition == partition && dead->offset >= first
+                    && dead->offset < next)
+                {
+                    sim_look_row(pg, row++, partition, dead->offset);
+                }
+            }
+
+            if (row - before != r->dead) {
+                sim_wrong("the books count other dead letters");
+            }
+
+            if (row == before) {
+                sim_look_row(pg, row++, partition, -1);
+            }
+        }
+    }
+
+    if (*p != ')') {
+        sim_wrong("stretches that are not understood: %.60s", p);
+    }
+
+    sim_roll_back(pg);
+}

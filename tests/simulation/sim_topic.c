@@ -115,7 +115,7 @@ sim_make_again(void)
     memcpy(sim.old, sim.logs, sizeof(sim.old));
     sim.made = true;
     sim.goal = 1 + sim_random((uint32_t) sim.goal);
-    sim.produce = sim.now + sim_random(200);
+    sim.produce = sim.now + 1 + sim_random(200);
 
     for (i = 0; i < sim.partitions; i++) {
         log = &sim.logs[i];

@@ -108,12 +108,15 @@ sim_start(const conf_t *conf)
     d->pg = pg_create(conf, d->owner, daemon_on_connected, d);
     d->targets = targets_create(conf);
     d->offsets = offsets_create(conf, d->owner);
+    d->receipts = receipts_create(conf, d->offsets);
     d->sink = sink_create(conf, d->offsets, NULL, NULL);
     d->prune = prune_create(conf, d->offsets);
     batch_init(&d->batches[0], (size_t) conf->batch_rows,
                (size_t) conf->batch_bytes, conf->batch_linger);
     batch_init(&d->batches[1], (size_t) conf->batch_rows,
                (size_t) conf->batch_bytes, conf->batch_linger);
+    d->batches[0].receipts = true;
+    d->batches[1].receipts = true;
     d->filling = &d->batches[0];
 
     sim.nmembers++;
@@ -134,6 +137,7 @@ sim_free(sim_member_t *m)
     source_destroy(d->source);
     lookup_destroy(d->lookup);
     sink_destroy(d->sink);
+    receipts_destroy(d->receipts);
     offsets_destroy(d->offsets);
     targets_destroy(d->targets);
     prune_destroy(d->prune);
@@ -430,6 +434,8 @@ sim_history(uint64_t seed, bool verbose)
     memset(&sim.db, 0, sizeof(sim_db_t));
     memset(sim.logs, 0, sizeof(sim.logs));
     memset(sim.old, 0, sizeof(sim.old));
+    memset(sim.was_row, 0, sizeof(sim.was_row));
+    memset(sim.was_dead, 0, sizeof(sim.was_dead));
     sim.random = seed * 0x2545f4914f6cdd1d + 1;
     sim.verbose = verbose;
     log_level = verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
@@ -480,7 +486,7 @@ static void
 sim_read_confs(void)
 {
     int          n;
-    char         text[600], err[CONF_ERROR_MAX];
+    char         text[640], err[CONF_ERROR_MAX];
     size_t       i;
 
     static const int  rows[] = { 1, 4, 15, 200 };
@@ -496,7 +502,8 @@ sim_read_confs(void)
                      "\"p\":{\"meta\":\"partition\",\"type\":\"integer\"},"
                      "\"o\":{\"meta\":\"offset\",\"type\":\"bigint\"}},"
                      "\"batch\":{\"rows\":%d,\"linger\":\"20ms\"},"
-                     "\"dead_letters\":{\"hold_above\":1}}", names[i % 2],
+                     "\"dead_letters\":{\"hold_above\":1},"
+                     "\"receipts\":{\"topic\":\"r\"}}", names[i % 2],
                      rows[i]);
         sim_confs[i] = conf_parse("sim", text, (size_t) n, err);
 
@@ -554,8 +561,8 @@ main(int argc, char **argv)
         sim_history(first + i, verbose);
     }
 
-    printf("%" PRIu64 " histories from seed %" PRIu64 ", each record once\n",
-           histories, first);
+    printf("%" PRIu64 " histories from seed %" PRIu64 ", each record once, "
+           "%" PRIu64 " told\n", histories, first, sim.told);
 
     for (i = 0; i < 4; i++) {
         conf_free(sim_confs[i]);
