@@ -18,7 +18,7 @@ PRODUCER = """
 TOPICS = ("events", "events-acme", "events-globex")
 
 
-def text(name, replaced):
+def text(name, replaced, producer=PRODUCER):
     """The file's text for Nginx(); replaced: pairs of what is written
     there, each at least once, and what the test has instead."""
     found = (FOLDER / f"{name}.conf").read_text()
@@ -28,7 +28,7 @@ def text(name, replaced):
     for old, new in replaced.items():
         assert old in found, f"{name}.conf has no {old}"
         found = found.replace(old, new)
-    return PRODUCER + found
+    return producer + found
 
 
 def values(topics, topic="events"):

@@ -4,6 +4,7 @@ refused ones are not."""
 import base64
 import http.client
 import http.server
+import pathlib
 import re
 import ssl
 import threading
@@ -97,13 +98,12 @@ def app():
 
 def test_every_example_is_tested_and_listed():
     names = {path.stem for path in FOLDER.glob("*.conf")}
-    text = open(__file__, encoding="utf-8").read() \
-        + (FOLDER.parents[1] / "tests" / "system" / "test_browser.py"
-           ).read_text()
+    text = "".join(path.read_text() for path in
+                   pathlib.Path(__file__).parent.glob("test_*.py"))
     index = (FOLDER.parent / "README.md").read_text()
     assert len(names) >= 8
     for name in names:
-        assert f'example("{name}"' in text, name
+        assert re.search(rf'(example|text)\("{name}"', text), name
         assert f"nginx/{name}.conf" in index, name
 
 

@@ -12,7 +12,7 @@ from tests.lib.env import MODULE, ROOT, free_port, wait_for
 
 DESCRIPTION = ROOT / "docs" / "openapi.yaml"
 EXAMPLE = ROOT / "nginx.conf.example"
-PUBLIC = "^/(api|topics|queued|testing)"
+PUBLIC = "^/(api|topics|stored|queued|testing)"
 OPERATOR = "^/(status|metrics|ready|live)$"
 CONFORM = ("status_code_conformance,content_type_conformance,"
            "response_headers_conformance,response_schema_conformance")
@@ -63,7 +63,7 @@ def stack(directory, topics):
         assert done.returncode == 0, done.stdout
         return types.SimpleNamespace(port=port, status=status)
 
-    topics.made.append("post")
+    topics.made += ["post", "sluice-receipts"]
     yield start
     done = command(script, "stop", home)
     assert done.returncode == 0, done.stdout
@@ -107,13 +107,19 @@ def test_its_post_is_the_schema_that_is_checked(description):
     assert said == checked
 
 
-def test_the_running_stack_agrees_with_it(venv, stack, kafka, directory):
-    running = stack(kafka.bootstrap)
+def test_the_running_stack_agrees_with_it(venv, stack, kafka, directory,
+                                          consumer, database):
+    running = stack(kafka.bootstrap, [
+        ("group=$kafka_topic", f"group=post@{database.name}")])
+    config = json.loads((ROOT / "examples/post/post.json").read_text())
+    for name in ("kafka", "postgres", "listen"):
+        del config[name]
+    consumer(config)
     wait_for(lambda: web.request(running.status, "GET", "/ready").status
              == 200, 15, "ready")
     done = schemathesis(venv, directory, running.port, PUBLIC)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"Tested: 10\b", done.stdout), done.stdout
+    assert re.search(r"Tested: 13\b", done.stdout), done.stdout
     done = schemathesis(venv, directory, running.status, OPERATOR,
                         "--exclude-checks", "unsupported_method")
     assert done.returncode == 0, done.stdout
@@ -129,7 +135,7 @@ def test_it_holds_while_no_broker_is_up(venv, stack, directory):
     done = schemathesis(venv, directory, running.port, PUBLIC, "--checks",
                         CONFORM, "--phases", "examples")
     assert done.returncode == 0, done.stdout
-    assert re.search(r"Tested: 8\b", done.stdout), done.stdout
+    assert re.search(r"Tested: 11\b", done.stdout), done.stdout
     done = schemathesis(venv, directory, running.status, OPERATOR,
                         "--checks", CONFORM)
     assert done.returncode == 0, done.stdout

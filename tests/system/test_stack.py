@@ -138,7 +138,8 @@ def test_stack_env_says_where_everything_is(stack):
             assert procs.alive(int(value)), name
     for name in ("NGINX_CONF", "CONSUMER_CONF", "CONSUMER_BIN", "MODULE"):
         assert pathlib.Path(env[name]).is_file(), name
-    for name in ("kafka", "postgres", "nginx", "consumer-post"):
+    for name in ("kafka", "postgres", "nginx", "consumer-post",
+                 "consumer-signup"):
         assert (pathlib.Path(env["LOG_DIR"]) / f"{name}.log").is_file()
 
     shell = subprocess.run(["sh", "-c", '. "$0" && echo "$HTTP_URL"',
@@ -187,6 +188,26 @@ def test_every_declared_topic_has_its_two_places(stack):
     wait_for(lambda: stack.posts("topic") and stack.posts("queued"), 20,
              "the rows")
     assert stack.post("/topics/other", {}).status == 404
+
+
+def test_an_answer_of_the_database(stack):
+    """The row is there when the 200 is; a constraint's words are the
+    client's."""
+    record = {"email": "eve@example.com", "name": "Eve"}
+    answer = stack.post("/stored/signup", record)
+    assert answer.status == 200 and answer.json["stored"] == "row"
+    assert stack.rows("SELECT name FROM signup WHERE email = %s",
+                      record["email"]) == [("Eve",)]
+    answer = stack.post("/stored/signup", record)
+    assert answer.status == 422 and answer.json["sqlstate"] == "23505"
+    assert "signup_pkey" in answer.json["reason"]
+    answer = stack.post("/stored/signup", {"email": "nowhere", "name": "x"})
+    assert answer.status == 422 and answer.json["sqlstate"] == "23514"
+    answer = stack.post("/stored/post", {"title": "stored", "content": "c"})
+    assert answer.status == 200 and answer.json["stored"] == "row"
+    assert stack.posts("stored") == [("stored", "c")]
+    assert stack.post("/stored/signup", {"email": "x"}).status == 422
+    assert stack.post("/stored/other", {}).status == 404
 
 
 def test_a_second_group_keeps_an_audit_of_the_same_topic(stack):
@@ -356,6 +377,8 @@ def test_run_without_a_terminal_shows_the_rows_and_ends(directory):
         assert done.code == 0, done.text
         assert re.search(r"^  200  .*success", done.text, re.M), done.text
         assert re.search(r"^ +\d+ \| Delivered +\| ", done.text, re.M)
+        assert re.search(r'^  200  .*"stored":"row"', done.text, re.M)
+        assert re.search(r'^  422  .*"sqlstate":"23505"', done.text, re.M)
         assert "PostgreSQL  psql postgresql://" in done.text
         assert processes_of(stack.build) == []
 
