@@ -144,8 +144,8 @@ def load():
     """Starts load that the test's end stops at the latest."""
     made = []
 
-    def make(*words, **more):
-        made.append(Load(*words, **more))
+    def make(*words, kind=Load, **more):
+        made.append(kind(*words, **more))
         return made[-1].start()
 
     yield make

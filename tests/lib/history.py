@@ -173,6 +173,9 @@ class Load:
         if writer is not None:
             writer.close()
 
+    def answered(self, events, status, answer):
+        settle(events, status, answer)
+
     async def _send(self, events, reader, writer):
         key = "" if self.batch else events[0].key
         path = self.path + (f"?key={key}" if key else "")
@@ -203,7 +206,7 @@ class Load:
             answer = json.loads(text)
         except ValueError:
             answer = None
-        settle(events, status, answer)
+        self.answered(events, status, answer)
         return names.get("connection", "").lower() != "close"
 
 
