@@ -193,7 +193,8 @@ typedef struct {
  * table of "route".
  */
 struct conf_s {
-    char             *table;              /* as written: the key of offsets */
+    char             *table;              /* the key of offsets, for people:
+                                             as written, or as in SQL */
     char             *table_schema;       /* NULL: found by search_path */
     char             *table_name;         /* NULL: "route" knows them all */
     bool              create_table;
@@ -271,6 +272,12 @@ const char *conf_property(const conf_t *conf, const char *name);
  * Freed by free().  NULL with the reason in "err", CONF_ERROR_MAX bytes.
  */
 char *conf_secret(const char *file, char *err);
+
+/*
+ * Whether it is NAME or SCHEMA.NAME as "table" takes them in a string.  "dot"
+ * is the dot between them, or NULL.
+ */
+bool conf_is_table(const char *s, const char **dot);
 
 /* Whether it is one of the key's columns. */
 bool conf_is_key(const conf_names_t *key, const char *name);

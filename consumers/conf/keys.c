@@ -62,13 +62,22 @@ const conf_key_t  conf_keys[] = {
              "files, and that of `{ \"file\": … }`, are read again for each "
              "connection." },
 
-    { "table", CONF_TEXT, ROUTE_TOO, .also_required = true,
-      .set = conf_set_table, .form = "`NAME` or `SCHEMA.NAME`",
+    { "table", CONF_CUSTOM, ROUTE_TOO, .also_required = true,
+      .set = conf_set_table,
+      .form = "`NAME`, `SCHEMA.NAME` or `[\"SCHEMA\", \"NAME\"]`",
+      .schema = "\"anyOf\": [ { \"type\": \"string\", \"pattern\": "
+                "\"^[^\\\"]+$\" }, { \"type\": \"array\", \"items\": { "
+                "\"type\": \"string\", \"minLength\": 1 }, \"minItems\": 1, "
+                "\"maxItems\": 2 }, { \"$ref\": \"#/$defs/file\" } ]",
       .example = "\"shop.orders\"",
-      .doc = "The table that takes the rows, named as in the catalogue. The "
-             "stored offsets are those of the table, with or without the "
-             "schema in its name. `table` and "
-             "`columns` are required unless `route` names every table." },
+      .doc = "The table that takes the rows, named as in the catalogue: "
+             "capitals and spaces stand as they are, and nothing is quoted. A "
+             "string is split at its first dot. A schema with a dot, a name "
+             "with a dot and without a schema, or a double quote need the "
+             "array, `[\"NAME\"]` or `[\"SCHEMA\", \"NAME\"]`. The stored "
+             "offsets are those of the table, however its name is spelled. "
+             "`table` and `columns` are required unless `route` names every "
+             "table." },
 
     { "create_table", CONF_BOOL, ROUTE_TOO, FIELD(create_table),
       .fallback = "false", .example = "true",

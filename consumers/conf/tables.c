@@ -13,6 +13,9 @@
 #define CONF_ROUTES_MAX      1024    /* values */
 
 
+static bool conf_is_name(const char *s, size_t len);
+static int conf_table_array(conf_reader_t *cr, uint32_t token, conf_t *conf);
+static int conf_table_key(conf_reader_t *cr, conf_t *conf);
 static int conf_column(conf_reader_t *cr, uint32_t token,
     conf_column_t *column);
 static int conf_transform(conf_reader_t *cr, const conf_key_t *key,
@@ -21,44 +24,152 @@ static int conf_route(conf_reader_t *cr, uint32_t name, conf_route_t *route);
 
 
 /*
- * NAME or SCHEMA.NAME, each exactly as in the catalogue: not folded to lower
- * case, not read as SQL.
+ * NAME, SCHEMA.NAME or an array of both, each exactly as in the catalogue: not
+ * folded to lower case, not read as SQL.
  */
 
 int
 conf_set_table(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)
 {
-    char    *dot;
-    size_t   schema, name;
-    conf_t  *conf = scope;
+    bool         array;
+    conf_t      *conf = scope;
+    const char  *dot;
 
-    conf->table = conf_string(cr, token);
-    dot = strchr(conf->table, '.');
-    conf->table_name = dot ? dot + 1 : conf->table;
-
-    schema = dot ? (size_t) (dot - conf->table) : 1;
-    name = strlen(conf->table_name);
-
-    if (schema < 1 || schema > CONF_NAME_LEN || name < 1
-        || name > CONF_NAME_LEN)
-    {
-        return conf_must(cr, key, token, "NAME or SCHEMA.NAME, names of 1 to "
-                         "63 bytes");
-    }
-
-    if (dot == NULL) {
-        return 0;
-    }
-
-    conf->table_schema = conf_copy(cr, conf->table, schema);
-    if (conf->table_schema == NULL) {
+    if (conf_resolve(cr, token) == -1) {
         return -1;
     }
 
-    return strcmp(conf->table_schema, "sluice") != 0
+    array = conf_type(cr, token) == JSON_ARRAY;
+
+    if (array ? conf_table_array(cr, token, conf) == -1
+              : !conf_is_table(conf_string(cr, token), &dot))
+    {
+        return conf_must(cr, key, token, "NAME, SCHEMA.NAME or [\"SCHEMA\", "
+                         "\"NAME\"], names of 1 to 63 bytes; quotes are part "
+                         "of a name, so in the array alone");
+    }
+
+    if (!array) {
+        conf->table = conf_string(cr, token);
+        conf->table_name = dot ? conf->table + (dot - conf->table) + 1
+                               : conf->table;
+        conf->table_schema = dot ? conf_copy(cr, conf->table,
+                                             (size_t) (dot - conf->table))
+                                 : NULL;
+
+        if (dot && conf->table_schema == NULL) {
+            return -1;
+        }
+
+    } else if (conf_table_key(cr, conf) == -1) {
+        return -1;
+    }
+
+    return conf->table_schema == NULL
+           || strcmp(conf->table_schema, "sluice") != 0
            ? 0 : conf_fail(cr, token, "\"table\" cannot be in schema "
                            "\"sluice\", which holds Sluice's own tables");
+}
+
+
+static bool
+conf_is_name(const char *s, size_t len)
+{
+    return len >= 1 && len <= CONF_NAME_LEN && s[0] != '\0';
+}
+
+
+bool
+conf_is_table(const char *s, const char **dot)
+{
+    const char  *name;
+
+    *dot = strchr(s, '.');
+    name = *dot ? *dot + 1 : s;
+
+    return strchr(s, '"') == NULL && conf_is_name(name, strlen(name))
+           && (*dot == NULL || conf_is_name(s, (size_t) (*dot - s)));
+}
+
+
+/* ["NAME"] or ["SCHEMA", "NAME"]. */
+
+static int
+conf_table_array(conf_reader_t *cr, uint32_t token, conf_t *conf)
+{
+    char      *name;
+    size_t     n;
+    uint32_t   i;
+
+    n = conf_count(cr, token);
+    conf->table_schema = NULL;
+    conf->table_name = NULL;
+
+    for (i = token + 1; n == 1 || n == 2; i = conf_next(cr, token, i)) {
+        name = conf_string(cr, i);
+
+        if (!conf_is_name(name, strlen(name))) {
+            return -1;
+        }
+
+        conf->table_schema = conf->table_name;
+        conf->table_name = name;
+
+        if (conf_next(cr, token, i) == 0) {
+            return 0;
+        }
+    }
+
+    return -1;
+}
+
+
+/*
+ * The key of an array's offsets is the string of the same table, if there is
+ * one.  Else it is written as in SQL, since no string begins with a quote.
+ */
+
+static int
+conf_table_key(conf_reader_t *cr, conf_t *conf)
+{
+    char        *p;
+    bool         quoted;
+    size_t       i;
+    const char  *s, *names[2];
+
+    names[0] = conf->table_schema;
+    names[1] = conf->table_name;
+    s = names[0] ? names[0] : names[1];
+    quoted = strchr(s, '.') != NULL || s[0] == '"';
+
+    conf->table = conf_alloc(cr, 4 * CONF_NAME_LEN + sizeof("\"\".\"\""));
+    if (conf->table == NULL) {
+        return -1;
+    }
+
+    for (p = conf->table, i = names[0] == NULL; i < 2; i++) {
+
+        if (p != conf->table) {
+            *p++ = '.';
+        }
+
+        if (quoted) {
+            *p++ = '"';
+        }
+
+        for (s = names[i]; *s; *p++ = *s++) {
+            if (quoted && *s == '"') {
+                *p++ = '"';
+            }
+        }
+
+        if (quoted) {
+            *p++ = '"';
+        }
+    }
+
+    return 0;
 }
 
 
@@ -94,8 +205,7 @@ conf_set_columns(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
         column->name = cr->words[name].text;
         column->token = name + 1;
 
-        n = strlen(column->name);
-        if (n < 1 || n > CONF_NAME_LEN) {
+        if (!conf_is_name(column->name, strlen(column->name))) {
             return conf_fail(cr, name, "a column's name must have 1 to %d "
                              "bytes",
                              CONF_NAME_LEN);

@@ -14,6 +14,21 @@
 #include "store/offsets.h"
 
 
+/*
+ * Names that are in sluice.offsets as a string of the configuration has them,
+ * or as SQL has them if no string can: "first" begins the string.
+ */
+#define OFFSETS_QUOTED(name)                                                  \
+    "'\"' || replace(" name "::text, '\"', '\"\"') || '\"'"
+#define OFFSETS_KEY(first, string, quoted)                                    \
+    "CASE WHEN strpos(" first ", '.') = 0 AND left(" first ", 1) <> '\"'"      \
+    " THEN " string " ELSE " quoted " END"
+
+/* The name without its schema. */
+#define OFFSETS_BARE                                                          \
+    OFFSETS_KEY("relname", "relname::text", OFFSETS_QUOTED("relname"))
+
+
 struct offsets_s {
     const conf_t      *conf;
     const char        *owner;
@@ -153,9 +168,9 @@ offsets_set_table(offsets_t *o, const char *table)
 
 
 /*
- * A name without a schema may have meant another table when it was stored, if
- * search_path holds another one of that name.  Then it is taken only where the
- * configuration has it.
+ * The keys of a table, as conf_set_table() makes them.  A name without a schema
+ * may have meant another table when it was stored, if search_path holds another
+ * one of that name.  Then it is taken only where the configuration has it.
  */
 
 void
@@ -164,13 +179,16 @@ offsets_names(const conf_t *conf, buf_t *sql)
     sql_format(sql, "SELECT %L", conf->table);
 
     if (conf->table_name) {
-        sql_format(sql, " UNION SELECT unnest(ARRAY[nspname || '.' || relname,"
+        sql_format(sql, " UNION SELECT unnest(ARRAY["
+                   OFFSETS_KEY("nspname", "nspname || '.' || relname",
+                               OFFSETS_QUOTED("nspname") " || '.' || "
+                               OFFSETS_QUOTED("relname")) ","
                    " CASE WHEN pg_table_is_visible(c.oid) AND NOT EXISTS"
                    " (SELECT FROM pg_catalog.pg_class x"
                    " JOIN pg_catalog.pg_namespace m ON m.oid = x.relnamespace"
                    " WHERE x.relname = c.relname AND x.oid <> c.oid"
                    " AND m.nspname = ANY (current_schemas(false)))"
-                   " THEN relname::text END]) FROM pg_catalog.pg_class c"
+                   " THEN " OFFSETS_BARE " END]) FROM pg_catalog.pg_class c"
                    " JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
                    " WHERE c.oid = to_regclass(%R)", conf);
     }
@@ -213,7 +231,7 @@ offsets_doubt(const offsets_t *o, buf_t *sql)
 
     sql_format(sql, "coalesce((SELECT CASE WHEN EXISTS (SELECT"
                " FROM sluice.offsets WHERE cluster_id=%L AND group_id=%L"
-               " AND topic=%L AND table_name=relname) AND"
+               " AND topic=%L AND table_name=" OFFSETS_BARE ") AND"
                " pg_table_is_visible(oid) THEN 'the offsets of table \"' ||"
                " relname || '\" may be its or those of another table of that"
                " name (\"offsets reset\" says where to go on)' ELSE ''"

@@ -68,7 +68,7 @@ repeat_check(tool_t *tool)
 int
 repeat_into(conf_t *conf, char *into, char **schema)
 {
-    char  *dot;
+    const char  *dot;
 
     *schema = NULL;
 
@@ -77,7 +77,11 @@ repeat_into(conf_t *conf, char *into, char **schema)
         return -1;
     }
 
-    dot = strchr(into, '.');
+    if (!conf_is_table(into, &dot)) {
+        report_error("--into takes NAME or SCHEMA.NAME, names of 1 to 63 "
+                     "bytes without quotes");
+        return -1;
+    }
 
     if (dot) {
         *schema = strndup(into, (size_t) (dot - into));
@@ -89,7 +93,7 @@ repeat_into(conf_t *conf, char *into, char **schema)
     }
 
     conf->table = into;
-    conf->table_name = dot ? dot + 1 : into;
+    conf->table_name = dot ? into + (dot - into) + 1 : into;
     conf->table_schema = *schema;
 
     return 0;

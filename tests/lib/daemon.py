@@ -45,8 +45,8 @@ class Daemon:
                 # another test's killed member would delay ours
                 database = re.search(r"dbname=(\S+)", conninfo)[1]
                 config["group"] += f"@{database}"
-                self.latest[database, str(config.get("topic")), config["group"],
-                            config.get("table")] = self
+                self.latest[database, str(config.get("topic")),
+                            config["group"], str(config.get("table"))] = self
             config = json.dumps(config, indent=4)
         self.file.write_text(config)
 

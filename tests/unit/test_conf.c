@@ -12,6 +12,9 @@
 
 #define HEAD  "{ \"topic\": \"t\", \"group\": \"g\", \"start\": \"earliest\",\n"
 #define KAFKA "\"kafka\": { \"bootstrap.servers\": \"b:1\" },\n"
+#define TABLE "f:1: \"table\" must be NAME, SCHEMA.NAME or " \
+              "[\"SCHEMA\", \"NAME\"], names of 1 to 63 bytes"
+#define X63   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define PG    "\"postgres\": \"dbname=x\", \"table\": \"t\",\n"
 #define COLS  "\"columns\": { \"a\": \"/a\" }"
 #define GOOD  HEAD KAFKA PG COLS
@@ -82,8 +85,23 @@ static const case_t  errors[] = {
     { "{ \"start\": \"yesterday\" }", "f:1: \"start\" must be \"earliest\", "
       "\"latest\" or a time such as \"2026-01-31T12:00:00Z\"" },
     { "{ \"table\": \"a.b.\" }", NULL },
-    { "{ \"table\": \".b\" }", "f:1: \"table\" must be NAME or SCHEMA.NAME, "
-      "names of 1 to 63 bytes" },
+    { "{ \"table\": \".b\" }", TABLE "; quotes are part of a name, so in the "
+      "array alone" },
+    { "{ \"table\": \"\\\"na.me\\\"\" }", TABLE },
+    { "{ \"table\": 1 }", TABLE },
+    { "{ \"table\": [] }", TABLE },
+    { "{ \"table\": [1] }", TABLE },
+    { "{ \"table\": [\"\"] }", TABLE },
+    { "{ \"table\": [\"\", \"a\"] }", TABLE },
+    { "{ \"table\": [\"a\", [\"b\"]] }", TABLE },
+    { "{ \"table\": [\"a\", \"b\", \"c\"] }", TABLE },
+    { "{ \"table\": [\"" X63 "x\"] }", TABLE },
+    { "{ \"table\": \"" X63 "x\" }", TABLE },
+    { "{ \"table\": \"" X63 "x.a\" }", TABLE },
+    { "{ \"table\": [\"" X63 "\", \"" X63 "\"] }", NULL },
+    { "{ \"table\": [\"sluice\", \"a\"] }", "f:1: \"table\" cannot be in "
+      "schema \"sluice\"" },
+    { "{ \"table\": [\"a\\u0000b\"] }", "f:1:15: NUL in a string" },
     { "{ \"columns\": {} }", "f:1: \"columns\" must be \"auto\" or an object "
       "with at least one column" },
     { "{ \"columns\": { \"a\":\n\"b\" } }",
@@ -253,7 +271,7 @@ test_good(void)
            "\"kafka\": { \"bootstrap.servers\": \"b\","
            " \"ssl.ca.location\": \"${CREDENTIALS_DIRECTORY}/ca\","
            " \"session.timeout.ms\": 6000, \"client.id\": \"${HOME}\" },"
-           "\"postgres\": \"dbname=x\", \"table\": \"shop.a\\\";drop\","
+           "\"postgres\": \"dbname=x\", \"table\": [\"shop\", \"a\\\";drop\"],"
            "\"columns\": { \"id\": { \"generated\": \"identity\" },"
            " \"n\": { \"path\": \"/n\", \"type\": \"NUMERIC(12,2)\","
            "  \"default\": 1.10 },"
@@ -279,6 +297,7 @@ test_good(void)
            "numbers are properties, too");
     is_str(conf->table_schema, "shop", "the schema");
     is_str(conf->table_name, "a\";drop", "the table, as it is");
+    is_str(conf->table, "shop.a\";drop", "and as a string");
     is(conf->columns[0].from, CONF_FROM_IDENTITY, "an identity column");
     is_str(conf->columns[1].fallback, "1.10", "a default keeps its digits");
     is(conf->columns[2].from, CONF_FROM_VALUE, "the raw value");
