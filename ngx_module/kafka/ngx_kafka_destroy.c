@@ -90,6 +90,10 @@ ngx_kafka_destroy_thread(void *arg)
         rd_kafka_topic_destroy(handle->receipts);
     }
 
+    if (handle->starts) {
+        rd_kafka_topic_partition_list_destroy(handle->starts);
+    }
+
     if (handle->cluster) {
         rd_kafka_mem_free(handle->rk, handle->cluster);
     }

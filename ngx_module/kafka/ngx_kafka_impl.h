@@ -82,6 +82,9 @@ typedef struct {
                                            known */
     rd_kafka_topic_t      *receipts;    /* that a reader reads, or NULL */
     int32_t                reading;     /* partitions of it */
+    int64_t                since;       /* ms since 1970: to read from there */
+    rd_kafka_topic_partition_list_t  *starts;   /* offsets of that time, NULL:
+                                           not known yet */
     uint64_t               sent;        /* ms, when the last Produce request
                                            was; atomic, 0: none was */
     ngx_kafka_spread_t     spread[1];   /* of each topic */
@@ -224,7 +227,10 @@ struct ngx_kafka_producer_s {
 
 /* ngx_kafka_look.c: metadata, by a call that blocks, from a thread */
 
-/* Begins to look: at the topic that a reader reads, else at all. */
+/*
+ * Begins to look: at the topic that a reader reads, and once for the offsets
+ * to read from; else at all topics.
+ */
 void ngx_kafka_look(ngx_kafka_client_t *client);
 
 /* Whether the thread is done; only then handle->metadata is set. */

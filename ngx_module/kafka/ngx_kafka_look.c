@@ -9,6 +9,7 @@
 
 
 static void *ngx_kafka_look_thread(void *arg);
+static void ngx_kafka_look_starts(ngx_kafka_handle_t *handle, int32_t n);
 
 
 void
@@ -53,14 +54,79 @@ ngx_kafka_look_thread(void *arg)
         handle->metadata = NULL;
     }
 
-    if (handle->receipts && handle->metadata && handle->cluster == NULL) {
-        handle->cluster = rd_kafka_clusterid(handle->rk,
-                                             NGX_KAFKA_LOOK_TIMEOUT);
+    if (handle->receipts && handle->metadata) {
+
+        if (handle->cluster == NULL) {
+            handle->cluster = rd_kafka_clusterid(handle->rk,
+                                                 NGX_KAFKA_LOOK_TIMEOUT);
+        }
+
+        if (handle->starts == NULL) {
+            ngx_kafka_look_starts(handle,
+                                  handle->metadata->topics[0].partition_cnt);
+        }
     }
 
     __atomic_store_n(&handle->seen, 1, __ATOMIC_RELEASE);
 
     return NULL;
+}
+
+
+/*
+ * Where nothing came since that time, it is the end.  The ends are asked for
+ * first: what comes meanwhile is then behind them.
+ */
+static void
+ngx_kafka_look_starts(ngx_kafka_handle_t *handle, int32_t n)
+{
+    int32_t                           i;
+    int64_t                           low, high;
+    const char                       *topic;
+    rd_kafka_topic_partition_list_t  *ends, *starts;
+
+    topic = rd_kafka_topic_name(handle->receipts);
+
+    ends = rd_kafka_topic_partition_list_new(n);
+    starts = rd_kafka_topic_partition_list_new(n);
+
+    for (i = 0; i < n; i++) {
+
+        if (rd_kafka_query_watermark_offsets(handle->rk, topic, i, &low, &high,
+                                             NGX_KAFKA_LOOK_TIMEOUT)
+            != RD_KAFKA_RESP_ERR_NO_ERROR)
+        {
+            goto failed;
+        }
+
+        rd_kafka_topic_partition_list_add(ends, topic, i)->offset = high;
+        rd_kafka_topic_partition_list_add(starts, topic, i)->offset
+                                                          = handle->since;
+    }
+
+    if (n == 0
+        || rd_kafka_offsets_for_times(handle->rk, starts,
+                                      NGX_KAFKA_LOOK_TIMEOUT)
+           != RD_KAFKA_RESP_ERR_NO_ERROR)
+    {
+        goto failed;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (starts->elems[i].err || starts->elems[i].offset < 0) {
+            starts->elems[i].offset = ends->elems[i].offset;
+        }
+    }
+
+    handle->starts = starts;
+    rd_kafka_topic_partition_list_destroy(ends);
+
+    return;
+
+failed:
+
+    rd_kafka_topic_partition_list_destroy(ends);
+    rd_kafka_topic_partition_list_destroy(starts);
 }
 
 

@@ -1,6 +1,6 @@
 /*
- * Reads all partitions of the topic of receipts, from their end and for no
- * group.  It looks at the topic again and again: partitions may be added, and
+ * Reads all partitions of the topic of receipts for no group, from where they
+ * ended when the oldest record that may wait was taken.  It looks at the topic again and again: partitions may be added, and
  * the topic may go and come back.
  */
 
@@ -26,8 +26,6 @@ struct ngx_kafka_reader_s {
     rd_kafka_queue_t      *queue;       /* of the client: what is fetched */
     u_char                *ended;       /* by partition: read up to its end */
     int32_t                ends;        /* partitions that are */
-    int32_t                known;       /* partitions there were at the last
-                                           look, -1: there was none */
     ngx_msec_t             next;        /* start, or look */
     ngx_msec_t             create;      /* ask again */
     ngx_msec_t             failed;      /* when fetching began to fail */
@@ -35,6 +33,7 @@ struct ngx_kafka_reader_s {
     rd_kafka_resp_err_t    fetched;     /* by the last fetch */
     rd_kafka_resp_err_t    told;        /* as logged */
     unsigned               failing:1;
+    unsigned               missing:1;   /* the topic, at the last look */
     json_doc_t             doc;
 };
 
@@ -83,7 +82,6 @@ ngx_kafka_reader_start(ngx_kafka_producer_t *kp, ngx_pool_t *pool)
     }
 
     reader->producer = kp;
-    reader->known = -1;
     reader->next = ngx_current_msec;
     reader->create = ngx_current_msec;
 
@@ -230,6 +228,7 @@ ngx_kafka_reader_leave(ngx_kafka_reader_t *reader)
 static void
 ngx_kafka_reader_look(ngx_kafka_reader_t *reader)
 {
+    ngx_time_t          *tp;
     ngx_kafka_handle_t  *handle;
 
     handle = reader->client->handle;
@@ -243,9 +242,17 @@ ngx_kafka_reader_look(ngx_kafka_reader_t *reader)
         return;
     }
 
-    if ((ngx_msec_int_t) (ngx_current_msec - reader->next) >= 0) {
-        ngx_kafka_look(reader->client);
+    if ((ngx_msec_int_t) (ngx_current_msec - reader->next) < 0) {
+        return;
     }
+
+    tp = ngx_timeofday();
+
+    handle->since = reader->missing
+                    ? 0 : (int64_t) tp->sec * 1000 + tp->msec
+                          - (int64_t) reader->producer->conf->receipts->longest;
+
+    ngx_kafka_look(reader->client);
 }
 
 
@@ -277,9 +284,16 @@ ngx_kafka_reader_looked(ngx_kafka_reader_t *reader)
                                                       : NGX_KAFKA_READER_LOOK);
 
     if (reader->looked == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        /* what comes to a topic made after this look is read whole */
-        reader->known = 0;
+        /* one that is made after this look is read whole */
+        reader->missing = 1;
         ngx_kafka_reader_create(reader);
+    }
+
+    if (reader->looked == RD_KAFKA_RESP_ERR_NO_ERROR
+        && handle->starts == NULL)
+    {
+        reader->looked = RD_KAFKA_RESP_ERR__TRANSPORT;
+        reader->next = ngx_current_msec + NGX_KAFKA_READER_SOON;
     }
 
     ngx_kafka_reader_tell(reader);
@@ -288,7 +302,7 @@ ngx_kafka_reader_looked(ngx_kafka_reader_t *reader)
         return;
     }
 
-    if (handle->reading && (reader->known == 0 || n < handle->reading)) {
+    if (handle->reading && (reader->missing || n < handle->reading)) {
         /* it is another one of this name */
         ngx_kafka_reader_leave(reader);
         reader->next = ngx_current_msec;
@@ -309,8 +323,9 @@ ngx_kafka_reader_assign(ngx_kafka_reader_t *reader, int32_t n)
 
     handle = reader->client->handle;
 
+    reader->missing = 0;
+
     if (n == handle->reading) {
-        reader->known = n;
         return;
     }
 
@@ -328,8 +343,10 @@ ngx_kafka_reader_assign(ngx_kafka_reader_t *reader, int32_t n)
 
     while (handle->reading < n) {
 
-        offset = reader->known >= 0 && handle->reading >= reader->known
-                 ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+        /* partitions that were added since are read whole */
+        offset = handle->reading < handle->starts->cnt
+                 ? handle->starts->elems[handle->reading].offset
+                 : RD_KAFKA_OFFSET_BEGINNING;
 
         if (rd_kafka_consume_start_queue(handle->receipts, handle->reading,
                                          offset, reader->queue)
@@ -349,8 +366,6 @@ ngx_kafka_reader_assign(ngx_kafka_reader_t *reader, int32_t n)
     ngx_log_debug2(NGX_LOG_DEBUG_CORE, reader->producer->log, 0,
                    "kafka receipts of \"%V\": %D partitions",
                    &reader->producer->conf->name, n);
-
-    reader->known = n;
 }
 
 
