@@ -15,9 +15,9 @@ from tests.lib.problem import assert_problem
 HTTP = """
     kafka_producer main {
         brokers        %%KAFKA%%;
-        timeout        3s;
+        timeout        2s;
         topic          %%TOPIC%% partitions=4 replication=1 create;
-        kafka_receipts %%RECEIPTS%% group=%%GROUP%% create;
+        kafka_receipts %%RECEIPTS%% group=%%GROUP%% %%CREATE%%;
     }
     kafka_drain_timeout 60s;
     kafka_max_records   5000;
@@ -70,15 +70,15 @@ class Way:
     """nginx, a topic, its receipts, a daemon and a table."""
 
     def __init__(self, nginx, consumer, kafka, topics, database, http=HTTP,
-                 table=TABLE, config=None, start=True, wait="4s",
-                 daemon=None, **more):
+                 table=TABLE, config=None, start=True, wait="3s",
+                 create="create", **more):
         self.topics, self.database = topics, database
         self.topic, self.receipts = topics.name(), topics.name()
         if table:
             database.query(table)
         more.setdefault("workers", 1)
         self.nginx = nginx(http, TOPIC=self.topic, RECEIPTS=self.receipts,
-                           GROUP=f"g@{database.name}", WAIT=wait,
+                           GROUP=f"g@{database.name}", WAIT=wait, CREATE=create,
                            KAFKA=kafka.bootstrap, **more)
         wait_for(lambda: topics.partitions(self.topic) == 4, 20, "the topic")
         whole = {**CONFIG, "topic": self.topic,
@@ -86,7 +86,7 @@ class Way:
         whole = {key: value for key, value in whole.items() if value}
         self.make = lambda **other: consumer(
             whole, broker=kafka, conninfo=database.conninfo, **other)
-        self.daemon = self.make(**(daemon or {})) if start else None
+        self.daemon = self.make() if start else None
         if start:
             self.ready()
 
