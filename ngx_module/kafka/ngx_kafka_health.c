@@ -109,7 +109,7 @@ ngx_kafka_producer_measure(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
     uint64_t    rate;
     ngx_msec_t  elapsed;
 
-    kp->sample += rec->charge;
+    kp->sample += rec->msg.charge;
 
     if ((ngx_msec_int_t) (rec->taken - kp->measured) >= 0) {
         kp->fresh = 1;

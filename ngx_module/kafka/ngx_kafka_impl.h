@@ -133,7 +133,6 @@ struct ngx_kafka_record_s {
     ngx_kafka_producer_t  *producer;
     ngx_kafka_message_t    msg;         /* its bytes only while parked */
     void                  *copy;        /* of them, owned, or NULL */
-    size_t                 charge;      /* bytes */
     ngx_msec_t             taken;       /* when it was parked, or handed over
                                            to librdkafka */
     int32_t                partition;   /* -1: not known yet; atomic */

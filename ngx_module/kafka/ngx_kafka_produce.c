@@ -40,8 +40,9 @@ ngx_kafka_admit(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     *admitted = 0;
 
     for (i = 0; i < n; i++) {
-        charge += ngx_kafka_message_size(&msg[i])
-                  + ngx_kafka_record_overhead(&msg[i]);
+        msg[i].charge = ngx_kafka_message_size(&msg[i])
+                        + ngx_kafka_record_overhead(&msg[i]);
+        charge += msg[i].charge;
     }
 
     if (charge > kp->conf->queue) {
@@ -222,7 +223,7 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     for (i = 0; i < n; i++) {
         if (msg[i].record) {
-            *admitted -= msg[i].record->charge;
+            *admitted -= msg[i].record->msg.charge;
             ngx_kafka_record_charge(msg[i].record);
             taken++;
         }
@@ -475,7 +476,7 @@ ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
                    rec->msg.topic);
 
     rec->parked = 1;
-    kp->idle += rec->charge;
+    kp->idle += rec->msg.charge;
     ngx_queue_insert_tail(&kp->parked, &rec->queue);
 
     return NGX_KAFKA_TAKEN;
@@ -507,7 +508,7 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
         ngx_queue_remove(q);
 
         rec->parked = 0;
-        kp->idle -= rec->charge;
+        kp->idle -= rec->msg.charge;
 
         /* brokers are not to blame for the wait */
         rec->taken = ngx_current_msec;

@@ -97,6 +97,8 @@ typedef struct {
     ngx_kafka_report_pt  handler;       /* NULL: nobody waits */
     void                *data;
 
+    size_t               charge;        /* bytes, set by ngx_kafka_admit() */
+
     /* set by ngx_kafka_produce() */
     ngx_kafka_record_t  *record;        /* NULL: librdkafka refused it */
     rd_kafka_resp_err_t  error;

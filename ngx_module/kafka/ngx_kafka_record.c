@@ -189,7 +189,6 @@ ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
     rec->producer = kp;
     rec->msg = *msg;
     rec->copy = NULL;
-    rec->charge = ngx_kafka_message_size(msg) + ngx_kafka_record_overhead(msg);
     rec->taken = ngx_current_msec;
     rec->partition = msg->partition;
     rec->parked = 0;
@@ -305,7 +304,7 @@ ngx_kafka_record_release(ngx_kafka_record_t *rec)
 
     kp = rec->producer;
 
-    kp->charged -= rec->charge;
+    kp->charged -= rec->msg.charge;
     kp->records--;
     kp->lanes[rec->msg.topic].records--;
 

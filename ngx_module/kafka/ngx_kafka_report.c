@@ -222,7 +222,7 @@ ngx_kafka_abandon(ngx_kafka_record_t *rec)
         return 1;
     }
 
-    rec->producer->idle -= rec->charge;
+    rec->producer->idle -= rec->msg.charge;
 
     ngx_kafka_report_count(rec, NGX_KAFKA_NOT_KEPT);
     ngx_kafka_record_release(rec);
@@ -241,7 +241,7 @@ ngx_kafka_report_count(ngx_kafka_record_t *rec, ngx_kafka_outcome_e outcome)
     counts = topic[rec->msg.topic].counts;
 
     if (outcome == NGX_KAFKA_KEPT) {
-        ngx_kafka_count_kept(counts, rec->charge
+        ngx_kafka_count_kept(counts, rec->msg.charge
                                      - ngx_kafka_record_overhead(&rec->msg),
                              ngx_current_msec - rec->taken);
         return;
