@@ -60,6 +60,12 @@ void offsets_name(const conf_t *conf, const char *cluster, buf_t *sql);
 void offsets_names(const conf_t *conf, buf_t *sql);
 
 /*
+ * Appends an expression of why it cannot be told which offsets are the
+ * table's; "": it can.
+ */
+void offsets_doubt(const conf_t *conf, const char *cluster, buf_t *sql);
+
+/*
  * Of this daemon's rows, in SQL: the literals of "cluster_id, group_id, topic,
  * table_name", and the condition that selects them.
  */

@@ -1,0 +1,84 @@
+/* The names that a table may have in sluice.offsets, as SQL. */
+
+#include "postgres/sql.h"
+#include "store/offsets.h"
+
+
+/*
+ * Names that are in sluice.offsets as a string of the configuration has them,
+ * or as SQL has them if no string can: "first" begins the string.
+ */
+#define OFFSETS_QUOTED(name)                                                  \
+    "'\"' || replace(" name "::text, '\"', '\"\"') || '\"'"
+#define OFFSETS_KEY(first, string, quoted)                                    \
+    "CASE WHEN strpos(" first ", '.') = 0 AND left(" first ", 1) <> '\"'"      \
+    " THEN " string " ELSE " quoted " END"
+
+/* The name without its schema. */
+#define OFFSETS_BARE                                                          \
+    OFFSETS_KEY("relname", "relname::text", OFFSETS_QUOTED("relname"))
+
+
+/*
+ * The keys of a table, as conf_set_table() makes them.  A name without a schema
+ * may have meant another table when it was stored, if search_path holds another
+ * one of that name.  Then it is taken only where the configuration has it.
+ */
+
+void
+offsets_names(const conf_t *conf, buf_t *sql)
+{
+    sql_format(sql, "SELECT %L", conf->table);
+
+    if (conf->table_name) {
+        sql_format(sql, " UNION SELECT unnest(ARRAY["
+                   OFFSETS_KEY("nspname", "nspname || '.' || relname",
+                               OFFSETS_QUOTED("nspname") " || '.' || "
+                               OFFSETS_QUOTED("relname")) ","
+                   " CASE WHEN pg_table_is_visible(c.oid) AND NOT EXISTS"
+                   " (SELECT FROM pg_catalog.pg_class x"
+                   " JOIN pg_catalog.pg_namespace m ON m.oid = x.relnamespace"
+                   " WHERE x.relname = c.relname AND x.oid <> c.oid"
+                   " AND m.nspname = ANY (current_schemas(false)))"
+                   " THEN " OFFSETS_BARE " END]) FROM pg_catalog.pg_class c"
+                   " JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
+                   " WHERE c.oid = to_regclass(%R)", conf);
+    }
+}
+
+
+/*
+ * Earlier versions took another spelling for another table: of several names
+ * the one that is the furthest on counts, so that no record is stored again.
+ */
+
+void
+offsets_name(const conf_t *conf, const char *cluster, buf_t *sql)
+{
+    sql_format(sql, "coalesce((SELECT table_name FROM sluice.offsets"
+               " WHERE cluster_id=%L AND group_id=%L AND topic=%L"
+               " AND table_name IN (", cluster, conf->group, conf->topic);
+    offsets_names(conf, sql);
+    sql_format(sql, ") GROUP BY table_name ORDER BY sum(next_offset) DESC,"
+               " table_name LIMIT 1), %L)", conf->table);
+}
+
+
+void
+offsets_doubt(const conf_t *conf, const char *cluster, buf_t *sql)
+{
+    if (conf->table_name == NULL) {
+        buf_addf(sql, "''");
+        return;
+    }
+
+    sql_format(sql, "coalesce((SELECT CASE WHEN EXISTS (SELECT"
+               " FROM sluice.offsets WHERE cluster_id=%L AND group_id=%L"
+               " AND topic=%L AND table_name=" OFFSETS_BARE ") AND"
+               " pg_table_is_visible(oid) THEN 'the offsets of table \"' ||"
+               " relname || '\" may be its or those of another table of that"
+               " name (\"offsets reset\" says where to go on)' ELSE ''"
+               " END FROM pg_catalog.pg_class WHERE oid = to_regclass(%R)),"
+               " 'it does not exist')", cluster, conf->group, conf->topic,
+               conf);
+}
