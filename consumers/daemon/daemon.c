@@ -404,7 +404,6 @@ daemon_exit(daemon_t *d)
     batch_free(&d->batches[0]);
     batch_free(&d->batches[1]);
     buf_free(&d->headers);
-    buf_free(&d->header_list);
     free(d->metrics.partitions);
     close(d->signals);
 

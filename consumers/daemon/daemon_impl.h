@@ -82,8 +82,7 @@ typedef struct {
     int64_t            wrote;          /* 1/8 ms, average time of storing */
     unsigned           growing;        /* batches since their size changed,
                                           while it is below "batch.rows" */
-    buf_t              headers;        /* of a record, as JSON */
-    buf_t              header_list;    /* the same as record_header_t */
+    buf_t              headers;        /* of a record: record_header_t */
 
     daemon_state_t     state;
     daemon_state_t     work;           /* what the connection does now */

@@ -72,7 +72,7 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
     }
 
     if (p->range == -1
-        || message_record(rkm, &d->headers, &d->header_list, &record) == -1)
+        || message_record(rkm, &d->headers, &record) == -1)
     {
         return -1;
     }

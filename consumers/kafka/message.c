@@ -2,19 +2,17 @@
 
 #include "base/crc32.h"
 #include "kafka/message.h"
-#include "record/headers.h"
 
 
-/* The headers of a message as a list, and as JSON text if it has any. */
+/* The headers of a message as a list. */
 
 static int
-message_headers(const rd_kafka_message_t *rkm, buf_t *text, buf_t *list)
+message_headers(const rd_kafka_message_t *rkm, buf_t *list)
 {
     size_t               i;
     record_header_t      header;
     rd_kafka_headers_t  *headers;
 
-    text->len = 0;
     list->len = 0;
 
     if (rd_kafka_message_headers(rkm, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -28,25 +26,21 @@ message_headers(const rd_kafka_message_t *rkm, buf_t *text, buf_t *list)
                 == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++)
     {
-        buf_add(list, (const char *) &header, sizeof(record_header_t));
+        if (buf_append(list, (const char *) &header, sizeof(record_header_t))
+            == -1)
+        {
+            return -1;
+        }
     }
 
-    if (buf_failed(list)) {
-        return -1;
-    }
-
-    return headers_write(text, (const record_header_t *) (const void *)
-                         list->data, i);
+    return 0;
 }
 
 
 int
-message_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
-    record_t *record)
+message_record(const rd_kafka_message_t *rkm, buf_t *list, record_t *record)
 {
-    if (message_headers(rkm, headers, list) == -1) {
-        buf_free(headers);
-        buf_free(list);
+    if (message_headers(rkm, list) == -1) {
         return -1;
     }
 
@@ -55,8 +49,8 @@ message_record(const rd_kafka_message_t *rkm, buf_t *headers, buf_t *list,
     record->key_len = rkm->key ? rkm->key_len : 0;
     record->value = rkm->payload;
     record->value_len = rkm->payload ? rkm->len : 0;
-    record->headers = headers->len ? headers->data : NULL;
-    record->headers_len = headers->len;
+    record->headers = NULL;
+    record->headers_len = 0;
     record->retry = NULL;
     record->offset = rkm->offset;
     record->timestamp = rd_kafka_message_timestamp(rkm, NULL);

@@ -12,12 +12,11 @@
 
 
 /*
- * Fills "record", which points into the message, and into "headers" (JSON
- * text) and "list" (record_header_t), whose contents are replaced.  Returns
- * -1 when memory is short.
+ * Fills "record", which points into the message and into "list", whose
+ * contents are replaced by its headers.  Returns -1 when memory is short.
  */
-int message_record(const rd_kafka_message_t *rkm, buf_t *headers,
-    buf_t *list, record_t *record);
+int message_record(const rd_kafka_message_t *rkm, buf_t *list,
+    record_t *record);
 
 /* Whether the message has this timestamp and CRC-32, of sluice.offsets. */
 bool message_is(const rd_kafka_message_t *rkm, int64_t timestamp,

@@ -1,4 +1,4 @@
-/* A record's headers: as a list, and as the JSON text that is stored. */
+/* A record's headers: as a list, packed, and as a dead letter's JSON text. */
 
 #include "base/text.h"
 #include "record/headers.h"
@@ -20,6 +20,72 @@ headers_find(const record_t *record, const char *name)
     }
 
     return NULL;
+}
+
+
+size_t
+headers_packed(const record_header_t *list, size_t n)
+{
+    size_t  i, len;
+
+    for (i = 0, len = 0; i < n; i++) {
+        len += sizeof(uint32_t) + strlen(list[i].name) + 1
+               + (list[i].value ? list[i].len : 0);
+    }
+
+    return len;
+}
+
+
+char *
+headers_pack(char *p, const record_header_t *list, size_t n)
+{
+    size_t    i, name;
+    uint32_t  len;
+
+    for (i = 0; i < n; i++) {
+        len = list[i].value ? (uint32_t) list[i].len : UINT32_MAX;
+        name = strlen(list[i].name) + 1;
+
+        memcpy(p, &len, sizeof(uint32_t));
+        p += sizeof(uint32_t);
+        memcpy(p, list[i].name, name);
+        p += name;
+
+        if (list[i].value) {
+            memcpy(p, list[i].value, len);
+            p += len;
+        }
+    }
+
+    return p;
+}
+
+
+int
+headers_unpack(buf_t *list, const char *packed, size_t len)
+{
+    uint32_t         n;
+    const char      *p;
+    record_header_t  header;
+
+    list->len = 0;
+
+    for (p = packed; p && p < packed + len; p += header.len) {
+        memcpy(&n, p, sizeof(uint32_t));
+        header.name = p + sizeof(uint32_t);
+        p = header.name + strlen(header.name) + 1;
+        header.value = n == UINT32_MAX ? NULL : p;
+        header.len = n == UINT32_MAX ? 0 : n;
+
+        if (buf_append(list, (const char *) &header, sizeof(record_header_t))
+            == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
 }
 
 

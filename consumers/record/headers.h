@@ -1,5 +1,6 @@
 /*
- * A record's headers: as a list, and as the JSON text that is stored.
+ * A record's headers: as a list, packed in a batch, and as the JSON text that
+ * is stored with a dead letter.
  *
  * The text is an array with an object for each header, as names may repeat:
  * {"name":"a","value":"b"}.  A null value is null; bytes that are no ASCII
@@ -17,6 +18,20 @@
 
 /* The header of that name, the last if there are several; NULL: none. */
 const record_header_t *headers_find(const record_t *record, const char *name);
+
+/*
+ * Packed are, header by header, the value's length (4 bytes of this machine,
+ * UINT32_MAX: null), the name with its NUL, and the value.  headers_pack()
+ * writes as many bytes as headers_packed() says and returns behind them.
+ */
+size_t headers_packed(const record_header_t *list, size_t n);
+char *headers_pack(char *p, const record_header_t *list, size_t n);
+
+/*
+ * Replaces "list" by a record_header_t for each of the packed headers, which
+ * it points into; NULL has none.  Returns -1 when memory is short.
+ */
+int headers_unpack(buf_t *list, const char *packed, size_t len);
 
 /* Appends the JSON text of "n" headers.  Returns -1 when memory is short. */
 int headers_write(buf_t *text, const record_header_t *list, size_t n);

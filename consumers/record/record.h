@@ -28,7 +28,8 @@ typedef struct {
     const char  *topic;
     const char  *key;          /* NULL: null */
     const char  *value;        /* NULL: null */
-    const char  *headers;      /* as JSON text (headers.h); NULL: none */
+    const char  *headers;      /* packed, of a record in a batch (headers.h);
+                                  NULL: none */
     const char  *retry;        /* hash of the client's idempotency key,
                                   RETRY_KEY_LEN bytes; NULL: none */
     size_t       key_len;

@@ -6,6 +6,7 @@
 
 #include "base/crc32.h"
 #include "base/text.h"
+#include "record/headers.h"
 #include "store/batch.h"
 
 
@@ -195,10 +196,11 @@ int
 batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
 {
     char         *raw;
-    size_t        len;
+    size_t        len, headers;
     batch_row_t  *row;
 
-    len = record->key_len + record->value_len + record->headers_len
+    headers = headers_packed(record->header, record->nheaders);
+    len = record->key_len + record->value_len + headers
           + (record->retry ? RETRY_KEY_LEN : 0);
 
     if (batch_room((void **) &batch->rows, batch->nrows, &batch->rows_size,
@@ -221,7 +223,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     row->key_len = record->key ? (uint32_t) record->key_len : BATCH_NULL;
     row->value_len = record->value ? (uint32_t) record->value_len
                                    : BATCH_NULL;
-    row->headers_len = (uint32_t) record->headers_len;
+    row->headers_len = (uint32_t) headers;
     row->range = range;
     row->fault = 0;
     row->target = 0;
@@ -232,7 +234,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     raw = batch->raw.data + batch->raw.len;
     raw = batch_put(raw, record->key, record->key_len);
     raw = batch_put(raw, record->value, record->value_len);
-    raw = batch_put(raw, record->headers, record->headers_len);
+    raw = headers_pack(raw, record->header, record->nheaders);
 
     if (record->retry) {
         memcpy(raw, record->retry, RETRY_KEY_LEN);

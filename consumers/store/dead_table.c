@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "record/headers.h"
 #include "row/copy.h"
 #include "store/dead_table.h"
 
@@ -11,8 +12,10 @@
 #define DEAD_TABLE_YEAR_10000  253402300800000    /* ms since 1970 */
 
 
-static int dead_table_letter(const dead_table_t *dead, const batch_t *batch,
+static int dead_table_letter(dead_table_t *dead, const batch_t *batch,
     const batch_row_t *row, buf_t *out);
+static int dead_table_headers(dead_table_t *dead, const record_t *record,
+    buf_t *out);
 static void dead_table_date(int64_t timestamp, buf_t *out);
 static int dead_table_text(const char *s, buf_t *out);
 static int dead_table_field(const char *s, size_t len, bool bytes,
@@ -44,11 +47,13 @@ dead_table_free(dead_table_t *dead)
 {
     buf_free(&dead->sql);
     buf_free(&dead->key);
+    buf_free(&dead->list);
+    buf_free(&dead->headers);
 }
 
 
 int
-dead_table_chunk(const dead_table_t *dead, const batch_t *batch, size_t *row,
+dead_table_chunk(dead_table_t *dead, const batch_t *batch, size_t *row,
     buf_t *out)
 {
     const batch_row_t  *r;
@@ -66,7 +71,7 @@ dead_table_chunk(const dead_table_t *dead, const batch_t *batch, size_t *row,
 
 
 static int
-dead_table_letter(const dead_table_t *dead, const batch_t *batch,
+dead_table_letter(dead_table_t *dead, const batch_t *batch,
     const batch_row_t *row, buf_t *out)
 {
     bool                   all;
@@ -95,9 +100,7 @@ dead_table_letter(const dead_table_t *dead, const batch_t *batch,
 
     if (dead_table_field(all ? record.key : NULL, record.key_len, true, out)
         == -1
-        || dead_table_field(all ? record.headers : NULL, record.headers_len,
-                            false, out)
-           == -1
+        || dead_table_headers(dead, &record, out) == -1
         || dead_table_field(all ? record.value : NULL, record.value_len, true,
                             out)
            == -1
@@ -110,6 +113,35 @@ dead_table_letter(const dead_table_t *dead, const batch_t *batch,
     buf_addf(out, all ? "\n" : "\tt\n");
 
     return buf_failed(out) ? -1 : 0;
+}
+
+
+/* As JSON; null where there is none, or where only the reason is stored. */
+
+static int
+dead_table_headers(dead_table_t *dead, const record_t *record, buf_t *out)
+{
+    dead->headers.len = 0;
+
+    if (record->headers == NULL || dead->conf->dead_store != CONF_STORE_ALL) {
+        return dead_table_field(NULL, 0, false, out);
+    }
+
+    if (headers_unpack(&dead->list, record->headers, record->headers_len)
+        == -1)
+    {
+        return -1;
+    }
+
+    if (headers_write(&dead->headers, (const record_header_t *) (const void *)
+                      dead->list.data,
+                      dead->list.len / sizeof(record_header_t)) == -1)
+    {
+        buf_free(&dead->headers);
+        return -1;
+    }
+
+    return dead_table_field(dead->headers.data, dead->headers.len, false, out);
 }
 
 

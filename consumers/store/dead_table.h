@@ -15,6 +15,8 @@ typedef struct {
     const conf_t  *conf;
     buf_t          sql;      /* the COPY */
     buf_t          key;      /* the fields that are the same in all */
+    buf_t          list;     /* a record's headers, */
+    buf_t          headers;  /* and the same as JSON */
 } dead_table_t;
 
 
@@ -36,8 +38,8 @@ void dead_table_free(dead_table_t *dead);
  * "row" behind them; appends nothing at the end.  Returns -1 when memory is
  * short.
  */
-int dead_table_chunk(const dead_table_t *dead, const batch_t *batch,
-    size_t *row, buf_t *out);
+int dead_table_chunk(dead_table_t *dead, const batch_t *batch, size_t *row,
+    buf_t *out);
 
 /*
  * Adds the records of the batch.  Returns -1 if a larger share of the window

@@ -24,9 +24,7 @@
 struct dead_topic_s {
     const conf_t        *conf;
     producer_t          *producer;    /* opened by the first dead letter */
-    json_doc_t           doc;
-    buf_t                list;        /* a record's headers, */
-    buf_t                bytes;       /* and what they point to */
+    buf_t                list;        /* a record's headers */
 
     const batch_t       *batch;       /* under way, or NULL */
     outcome_pt           done;
@@ -81,9 +79,7 @@ dead_topic_destroy(dead_topic_t *topic)
 
     topic->batch = NULL;
     producer_destroy(topic->producer);
-    json_doc_free(&topic->doc);
     buf_free(&topic->list);
-    buf_free(&topic->bytes);
     free(topic);
 }
 
@@ -239,15 +235,9 @@ dead_topic_headers(dead_topic_t *topic, const record_t *record,
     rd_kafka_headers_t    *headers;
     const record_header_t *own;
 
-    topic->list.len = 0;
-    topic->bytes.len = 0;
-
-    if (record->headers
-        && headers_read(&topic->doc, record->headers, record->headers_len,
-                        &topic->list, &topic->bytes) == -1)
+    if (headers_unpack(&topic->list, record->headers, record->headers_len)
+        == -1)
     {
-        buf_free(&topic->list);
-        buf_free(&topic->bytes);
         return NULL;
     }
 

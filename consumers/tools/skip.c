@@ -366,16 +366,15 @@ static int
 skip_fill(skip_t *skip, int64_t epoch, int64_t run)
 {
     int       rc, range;
-    buf_t     headers, list;
+    buf_t     headers;
     record_t  record;
 
     memset(&headers, 0, sizeof(buf_t));
-    memset(&list, 0, sizeof(buf_t));
     range = batch_range(&skip->batch, skip->rkm->partition, skip->stored,
                         epoch, run);
 
     rc = range == -1
-         || message_record(skip->rkm, &headers, &list, &record) == -1
+         || message_record(skip->rkm, &headers, &record) == -1
          || batch_add(&skip->batch, (unsigned) range, &record, 0) == -1
          || batch_fault(&skip->batch, 0, SKIP_STATE, SKIP_REASON) == -1
          ? -1 : 0;
@@ -385,7 +384,6 @@ skip_fill(skip_t *skip, int64_t epoch, int64_t run)
     }
 
     buf_free(&headers);
-    buf_free(&list);
 
     return rc;
 }

@@ -1,4 +1,6 @@
-/* Headers become JSON text, and the text becomes headers again. */
+/* Headers become JSON text or are packed, and become headers again. */
+
+#include <stdlib.h>
 
 #include "record/headers.h"
 #include "tap.h"
@@ -64,6 +66,42 @@ test_both_ways(void)
 
 
 static void
+test_packed(void)
+{
+    char                   *packed;
+    buf_t                   again;
+    size_t                  i, len;
+    const record_header_t  *h;
+
+    memset(&again, 0, sizeof(buf_t));
+    len = headers_packed(list, HEADERS);
+    packed = malloc(len);
+    ok(headers_pack(packed, list, HEADERS) == packed + len,
+       "as many bytes as foretold");
+
+    is(headers_unpack(&again, packed, len), 0, "unpacked");
+    is(again.len, sizeof(list), "as many");
+    h = (const record_header_t *) (const void *) again.data;
+
+    for (i = 0; i < HEADERS; i++) {
+        is_str(h[i].name, list[i].name, "a packed name");
+        ok(h[i].len == list[i].len
+           && (h[i].value == NULL) == (list[i].value == NULL)
+           && (h[i].value == NULL
+               || memcmp(h[i].value, list[i].value, h[i].len) == 0),
+           "its value");
+    }
+
+    is(headers_packed(NULL, 0), 0, "none take no bytes");
+    is(headers_unpack(&again, NULL, 0), 0, "none unpacked");
+    is(again.len, 0, "none");
+
+    buf_free(&again);
+    free(packed);
+}
+
+
+static void
 test_find(void)
 {
     record_t  record;
@@ -82,6 +120,7 @@ int
 main(void)
 {
     test_both_ways();
+    test_packed();
     test_find();
 
     return tap_done();
