@@ -8,7 +8,8 @@
  *   producer BROKERS TOPIC pace SECONDS RATE     so many a second, open loop
  *
  * FORM "schema" wraps events in the schema envelope of Kafka Connect's JSON
- * converter; "ids" gives each a header request-id.  Prints one line of JSON.
+ * converter; "ids" gives each a header request-id; "types" makes events of the
+ * common types.  Prints one line of JSON.
  */
 
 #include <librdkafka/rdkafka.h>
@@ -128,6 +129,19 @@ producer_event(char *buf, int64_t n, int schema)
 }
 
 
+/* One of the common types, as bench/rows.py knows it. */
+
+static size_t
+producer_types(char *buf, int64_t n)
+{
+    return (size_t) snprintf(buf, PRODUCER_EVENT,
+        "{\"id\": \"%08" PRIx64 "-0000-4000-8000-%012" PRIx64 "\", \"price\": %"
+        PRId64 ".%02" PRId64 ", \"ok\": %s, \"ratio\": 0.%09" PRId64 "}",
+        n * 2654435761 % 4294967296, n, n % 10000, n % 100,
+        n % 3 ? "true" : "false", n);
+}
+
+
 static int
 producer_wait(producer_t *p, int64_t until, int64_t total)
 {
@@ -230,13 +244,14 @@ producer_headers(producer_t *p, const char *event, size_t len, int64_t n)
 static int
 producer_fill(producer_t *p, int64_t count, double seconds, const char *form)
 {
-    int                 schema, ids;
+    int                 schema, ids, types;
     char                events[PRODUCER_BATCH][PRODUCER_EVENT];
     int64_t             i, n, sent, begun, end;
     rd_kafka_message_t  rkm[PRODUCER_BATCH];
 
     schema = form && strcmp(form, "schema") == 0;
     ids = form && strcmp(form, "ids") == 0;
+    types = form && strcmp(form, "types") == 0;
     begun = producer_clock();
     end = seconds > 0 ? begun + (int64_t) (seconds * 1e9) : INT64_MAX;
 
@@ -249,7 +264,8 @@ producer_fill(producer_t *p, int64_t count, double seconds, const char *form)
 
         for (i = 0; i < n; i++) {
             rkm[i].payload = events[i];
-            rkm[i].len = producer_event(events[i], sent + i, schema);
+            rkm[i].len = types ? producer_types(events[i], sent + i)
+                               : producer_event(events[i], sent + i, schema);
             if (ids && producer_headers(p, events[i], rkm[i].len, sent + i)) {
                 return -1;
             }

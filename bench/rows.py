@@ -37,6 +37,19 @@ UPDATE = """
 create table {0} (like known including all);
 insert into {0} select * from known
 """
+TYPES = """
+create table {0} (
+    id          uuid not null,
+    price       numeric(12,2) not null,
+    ok          boolean not null,
+    created_at  timestamptz not null,
+    ratio       double precision not null)
+"""
+COLUMNS = {
+    "title": {"path": "/title", "type": "text", "required": True},
+    "content": {"path": "/content", "type": "text", "required": True},
+    "created_at": {"meta": "timestamp"}}
+TYPES_COLUMNS = ("id", "price", "ok", "created_at", "ratio")
 UPSERT = """
 create table {0} (
     title       text primary key,
@@ -60,12 +73,28 @@ def copy_file(rows):
     return path
 
 
-def copy(postgres, path, rows):
-    postgres.make(TABLE, "copied")
+def types_file(rows):
+    """The same of the topic of common types; see producer_types()."""
+    path = HOME / "types.copy"
+    at = datetime.datetime.now(datetime.timezone.utc)
+    with open(path, "w", encoding="utf-8") as out:
+        for n in range(rows):
+            if n % 1000 == 0:
+                at += datetime.timedelta(milliseconds=1)
+                stamp = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "+00"
+            out.write(f"{n * 2654435761 % 4294967296:08x}-0000-4000-8000-"
+                      f"{n:012x}\t{n % 10000}.{n % 100:02}\t"
+                      f"{'t' if n % 3 else 'f'}\t{stamp}\t0.{n:09}\n")
+    return path
+
+
+def copy(postgres, path, rows, table=TABLE,
+         columns=("title", "content", "created_at")):
+    postgres.make(table, "copied")
     started = time.monotonic()
     subprocess.run(
         ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", postgres.url, "-c",
-         f"\\copy copied(title, content, created_at) from '{path}'"],
+         f"\\copy copied({', '.join(columns)}) from '{path}'"],
         check=True, timeout=120)
     seconds = time.monotonic() - started
     assert postgres.sql("select count(*) from copied") == str(rows)
@@ -84,12 +113,7 @@ class Consumer:
             "topic": topic, "group": group, "start": "earliest",
             "kafka": {"bootstrap.servers": kafka.bootstrap},
             "postgres": postgres.url, "table": "consumed",
-            "columns": {
-                "title": {"path": "/title", "type": "text", "required": True},
-                "content": {"path": "/content", "type": "text",
-                            "required": True},
-                "created_at": {"meta": "timestamp"},
-                **(columns or {})},
+            "columns": columns or COLUMNS,
             "listen": f"127.0.0.1:{self.port}", **more}, indent=2))
         self.process = servers.Process(
             [BUILD / "consumers/sluice-consumer", "--config", path,
@@ -150,7 +174,7 @@ def rate(found):
 
 
 def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
-            whole=True, idle=0, columns=None, **more):
+            whole=True, idle=0, columns=None, unique="title", **more):
     """One daemon, one fresh group and table."""
     postgres.make(table, "consumed")
     daemon = Consumer(kafka, postgres, topic, f"bench-{time.time_ns()}",
@@ -169,7 +193,7 @@ def consume(kafka, postgres, topic, rows, table=TABLE, seconds=120,
         daemon.stop()
     result["rate"] = rate(commits(postgres))
     if whole:
-        stored = postgres.sql("select count(*), count(distinct title) "
+        stored = postgres.sql(f"select count(*), count(distinct {unique}) "
                               "from consumed")
         if stored != f"{rows}|{rows}":
             raise SystemExit(f"bench: {stored} rows of {rows}: "
@@ -210,12 +234,14 @@ def consume_by_two(kafka, postgres, topic, rows):
 
 def measure(kafka, postgres, rounds, rows, peer=None):
     """{name: [a run a round]}; "peer" consumes from its own topic."""
-    for topic in ("rows", "rows_ids"):
+    for topic in ("rows", "rows_ids", "rows_types"):
         kafka.create(topic, PARTITIONS)
     kafka.produce("rows", "fill", rows)
     kafka.produce("rows_ids", "fill", rows, "ids")
+    kafka.produce("rows_types", "fill", rows, "types")
     say(f"bench: {rows:,} events are in Kafka")
     path = copy_file(rows)
+    types = types_file(rows)
 
     def run(*args, **more):
         return lambda: consume(kafka, postgres, *args, **more)
@@ -224,6 +250,11 @@ def measure(kafka, postgres, rounds, rows, peer=None):
         "copy": lambda: copy(postgres, path, rows),
         "consumer": run("rows", rows),
         "two daemons": lambda: consume_by_two(kafka, postgres, "rows", rows),
+        "copy types": lambda: copy(postgres, types, rows, TYPES,
+                                   TYPES_COLUMNS),
+        "types": run("rows_types", rows, TYPES, unique="id", columns={
+            name: {"meta": "timestamp"} if name == "created_at"
+            else f"/{name}" for name in TYPES_COLUMNS}),
         "upsert": run("rows_ids", rows, UPSERT, mode="upsert",
                       key=["title"]),
         "update": run("rows_ids", rows, UPDATE, mode="upsert",
@@ -311,11 +342,17 @@ def backlogs(kafka, postgres, most):
     return found
 
 
+def beside(name):
+    """The \\copy of the same rows."""
+    return "copy types" if name.endswith("types") else "copy"
+
+
 def summary(results, lengths):
     found = {}
     for name, runs in results.items():
-        if name not in ("copy", "connect"):
-            found[name.replace(" ", "_")] = ratio(runs, results["copy"])
+        if name not in ("copy", "copy types", "connect"):
+            found[name.replace(" ", "_")] = ratio(
+                runs, results.get(beside(name), runs))
     if "connect" in results:
         found["connect"] = ratio(results["consumer"], results["connect"])
     if lengths:
@@ -330,6 +367,8 @@ def table(results, by_size, lengths, rows):
     labels = {
         "copy": "psql `\\copy`", "consumer": "sluice-consumer",
         "two daemons": "two of them, two partitions each",
+        "copy types": "psql `\\copy` of uuid, numeric, boolean, timestamptz, "
+        "double precision", "types": "sluice-consumer of the same",
         "upsert": "mode `upsert` (primary key on text), new keys",
         "update": "the same, keys that are there",
         "dedupe": "dedupe by a header, no key known at first",
@@ -339,7 +378,7 @@ def table(results, by_size, lengths, rows):
              "| what | rows/s | of `\\copy` |", "| --- | ---: | ---: |"]
     for name, runs in results.items():
         lines.append(f"| {labels[name]} | {median(runs, 'rate'):,.0f} "
-                     f"| {ratio(runs, results['copy']):.2f} |")
+                     f"| {ratio(runs, results.get(beside(name), runs)):.2f} |")
     missing = [labels[name] for name in labels if name not in results]
     if missing:
         lines += ["", "Not measured: " + ", ".join(missing) + "."]

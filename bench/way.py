@@ -70,7 +70,8 @@ def measure(kafka, postgres, seconds):
         url = f"http://127.0.0.1:{port}/way"
         wrk(url, 16, 2)
         daemon = rows.Consumer(kafka, postgres, "way",
-                               f"way-{time.time_ns()}", columns=PLACE)
+                               f"way-{time.time_ns()}",
+                               columns={**rows.COLUMNS, **PLACE})
         warm = settled(kafka)
         daemon.wait(warm, 60)
         worst = watch(daemon)
