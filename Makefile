@@ -115,6 +115,12 @@ $(OUT)/test/schema: $(OUT)/obj/tests/oracle/schema.o \
 	@mkdir -p $(@D)
 	@$(link)
 
+# says which tuples are made of values; compared with PostgreSQL's text input
+$(OUT)/test/tuples: $(OUT)/obj/tests/oracle/tuples.o $(library)
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(link)
+
 # a mock cluster, for errors that no broker can be made to give
 $(OUT)/test/mock: $(OUT)/obj/tests/lib/mock.o
 	$(step) link $@
@@ -277,7 +283,7 @@ down: ## stop it; the data stays
 # Tests.
 
 programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema \
-    $(OUT)/test/faults.so $(OUT)/test/mock $(OUT)/test/simulate $(replays)
+    $(OUT)/test/tuples $(OUT)/test/faults.so $(OUT)/test/mock $(OUT)/test/simulate $(replays)
 
 check: ## unit tests and tests on real servers (T=NAME: one)
 	@stack/deps check

@@ -23,7 +23,9 @@ enum {
     TARGET_PLAIN,         /* 't': of its table: see target_query() */
     TARGET_DEFERRABLE,    /* 't': of its table, which "key" cannot be used of */
     TARGET_UNLOGGED,      /* 't': of its table, or of a partition */
-    TARGET_VERSION        /* of its table: see TARGET_VERSION_OF() */
+    TARGET_VERSION,       /* of its table: see TARGET_VERSION_OF() */
+    TARGET_RECEIVE,       /* the name of the C function; see target.h */
+    TARGET_ELEMENT        /* of an array's, in pg_type */
 };
 
 
@@ -86,6 +88,8 @@ target_free(target_t *target)
     free(target->types);
     free(target->table_types);
     free(target->oids);
+    free(target->receives);
+    free(target->elements);
     PQclear(target->rows);
     target_init(target, target->conf);
 }
@@ -140,6 +144,12 @@ target_query(buf_t *sql, const conf_t *conf)
     sql_format(sql, ", (SELECT EXISTS (SELECT FROM pg_catalog.pg_class"
                " WHERE relpersistence = 'u' AND oid IN " TARGET_TREE ")"
                " FROM to_regclass(%R) t), " TARGET_VERSION_OF("c.oid")
+               ", (SELECT p.prosrc FROM pg_catalog.pg_type y"
+               " JOIN pg_catalog.pg_proc p ON p.oid = y.typreceive"
+               " JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+               " AND l.lanname = 'internal'"
+               " WHERE y.oid = coalesce(f.oid, b.oid)),"
+               " coalesce(e.oid, 0)"
                " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute"
                " a ON a.attrelid = c.oid AND a.attnum > 0"
                " AND NOT a.attisdropped", conf);
@@ -249,8 +259,12 @@ target_room(target_t *target, const PGresult *rows)
     target->types = calloc(n, sizeof(char *));
     target->table_types = calloc(n, sizeof(char *));
     target->oids = calloc(n, sizeof(uint32_t));
+    target->receives = calloc(n, sizeof(char *));
+    target->elements = calloc(n, sizeof(uint32_t));
 
-    if (target->types && target->table_types && target->oids) {
+    if (target->types && target->table_types && target->oids
+        && target->receives && target->elements)
+    {
         return 0;
     }
 
@@ -294,6 +308,9 @@ target_find(target_t *target, char *reason, size_t size)
         target->types[i] = column->type ? column->type
                                         : target->table_types[i];
         target->oids[i] = (uint32_t) sql_number(rows, row, TARGET_TYPE_OID);
+        target->receives[i] = PQgetvalue(rows, row, TARGET_RECEIVE);
+        target->elements[i] = (uint32_t) sql_number(rows, row,
+                                                    TARGET_ELEMENT);
 
         if (rc == 0 && column->from != CONF_FROM_IDENTITY
             && target_is(rows, row, TARGET_FILLED))

@@ -36,6 +36,10 @@ typedef struct {
     const char          **table_types;    /* NULL: the table has no such
                                              column */
     uint32_t             *oids;           /* of the table's, in pg_type */
+    const char          **receives;       /* PostgreSQL's own function that
+                                             reads them, or the elements of
+                                             an array, in binary; "" */
+    uint32_t             *elements;       /* an array's; 0: no array */
     bool                  by_insert;      /* COPY refuses the table: a view,
                                              row-level security */
     bool                  plain;          /* COPY of rows with new keys does

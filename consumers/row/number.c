@@ -7,7 +7,6 @@
 #define ROW_DIGITS    41        /* of an integer, more than any type holds */
 
 
-static int row_exponent(const char *p, const char *end, long *exponent);
 static int row_scale(int64_t *n, long exponent);
 
 
@@ -68,9 +67,7 @@ row_unix(const char *s, size_t len, conf_epoch_t unit, int64_t *us)
 }
 
 
-/* The exponent behind the digits: nothing, or "e" and a number. */
-
-static int
+int
 row_exponent(const char *p, const char *end, long *exponent)
 {
     long  n;

@@ -98,6 +98,7 @@ struct sink_s {
     bool            plain;         /* into the table that others merge into */
     bool            not_plain;     /* no table of this batch */
     bool            no_memory;     /* its bytes were replaced */
+    bool            no_tuple;      /* so they were, for a value of a line */
     buf_t           chunk;
 
     int64_t         later_since;   /* ms, of the first SQLSTATE_ROW_LATER */

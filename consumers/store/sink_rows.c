@@ -17,6 +17,7 @@
 
 static bool sink_deletes(const sink_t *sink);
 static sink_state_t sink_copy(sink_t *sink);
+static bool sink_is_tuples(sink_t *sink, const pg_reply_t *reply);
 static bool sink_is_plain(sink_t *sink, const pg_reply_t *reply);
 static void sink_sweep(sink_t *sink);
 
@@ -118,6 +119,11 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
 
     table = sink->conf->targets[sink->span.target]->table;
 
+    if (!sink_is_tuples(sink, reply)) {
+        log_debug("batch: rows of \"%s\" are sent as text", table);
+        return SINK_BEGIN;
+    }
+
     if (sink->plain && !sink_is_plain(sink, reply)) {
         log_debug("batch: rows of \"%s\" need a temporary table: %s (%s)",
                   table, reply->reason, reply->sqlstate);
@@ -145,6 +151,33 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
     default:
         return SINK_ROLLBACK;
     }
+}
+
+
+/*
+ * A line that becomes no tuple may hold a value that PostgreSQL takes, in a
+ * spelling that few use.  The batch goes as lines then, and so do the next
+ * ones of that table, which may have more of them.
+ */
+
+static bool
+sink_is_tuples(sink_t *sink, const pg_reply_t *reply)
+{
+    outcome_t  outcome;
+
+    if (!sink->no_tuple) {
+        return true;
+    }
+
+    sink_outcome(sink, &outcome, reply, "");
+
+    if (outcome.action != SQLSTATE_ROW) {
+        return true;
+    }
+
+    sink->tables[sink->span.target].lines_for = SINK_DETOUR;
+
+    return false;
 }
 
 

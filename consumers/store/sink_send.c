@@ -45,6 +45,7 @@ sink_send(sink_t *sink, bool copy)
 {
     sink->row = sink->span.first;
     sink->no_memory = false;
+    sink->no_tuple = false;
 
     if (buf_failed(&sink->sql)) {
         memset(&sink->sql, 0, sizeof(buf_t));
@@ -63,9 +64,9 @@ sink_send(sink_t *sink, bool copy)
 
 
 /*
- * The next bytes of the state's COPY.  Where memory is short a text is sent
- * that PostgreSQL refuses, as it is neither a tuple nor a line of a table with
- * a number: nothing is stored.
+ * The next bytes of the state's COPY.  Where memory is short, or where a line
+ * becomes no tuple, a text is sent that PostgreSQL refuses, as it is neither a
+ * tuple nor a line of a table with a number: nothing is stored.
  */
 
 static size_t
@@ -101,10 +102,11 @@ sink_chunk(void *data, const char **chunk)
         break;
     }
 
-    if (rc == -1) {
-        sink->no_memory = true;
+    if (rc != 0) {
+        sink->no_memory = rc == -1;
+        sink->no_tuple = rc == 1;
         buf_free(out);
-        *chunk = SINK_MEMORY "\n";
+        *chunk = rc == -1 ? SINK_MEMORY "\n" : "a line is no tuple\n";
         return strlen(*chunk);
     }
 
@@ -197,8 +199,8 @@ sink_tuples(sink_t *sink, buf_t *out)
             rc = tuples_add(sink->tuples, line, row->text_len, out);
         }
 
-        if (rc == -1) {
-            return -1;
+        if (rc != 0) {
+            return rc;
         }
     }
 

@@ -15,7 +15,7 @@ typedef struct {
     catalog_t    *catalog;
     row_plan_t   *plan;
     tombstone_t  *tombstone;    /* NULL: a null value is no tombstone */
-    tuples_t      tuples;       /* no kinds: rows are sent as text */
+    tuples_t      tuples;       /* no columns: rows are sent as lines */
 } table_t;
 
 
@@ -286,7 +286,7 @@ targets_tuples(targets_t *targets, size_t target)
 
     tuples = &targets->list[target].tuples;
 
-    return tuples->kinds ? tuples : NULL;
+    return tuples->columns ? tuples : NULL;
 }
 
 

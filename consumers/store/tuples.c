@@ -1,48 +1,50 @@
 /* Turns lines of COPY's text format into tuples of its binary format. */
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "base/clock.h"
-#include "base/text.h"
 #include "store/tuples.h"
 
 
-#define TUPLES_EPOCH  10957    /* days from 1970-01-01 to 2000-01-01 */
+#define TUPLES_DIMENSIONS  6    /* of an array, PostgreSQL's MAXDIM */
 
 
-static type_kind_t tuples_kind(const conf_column_t *column, const char *type,
-    const char *table);
-static int tuples_begin(const tuples_t *tuples, size_t more, size_t len,
+/* An array that is read: PostgreSQL's manual, "Array Input". */
+typedef struct {
+    tuples_t       *tuples;
+    binary_kind_t   kind;
+    const char     *p;
+    const char     *end;
+    buf_t          *out;
+    int             ndims;                       /* 0: no element yet */
+    int32_t         sizes[TUPLES_DIMENSIONS];    /* -1: not known yet */
+} tuples_array_t;
+
+
+static int tuples_begin(const tuples_t *tuples, size_t more, buf_t *out);
+static int tuples_fields(tuples_t *tuples, const char *line, size_t len,
     buf_t *out);
-static void tuples_fields(tuples_t *tuples, const char *line, size_t len,
-    buf_t *out);
-static size_t tuples_field(tuples_t *tuples, type_kind_t kind, const char *s,
-    size_t len, char *out);
+static int tuples_field(tuples_t *tuples, const tuples_column_t *column,
+    const char *s, size_t len, buf_t *out);
 static size_t tuples_text(const char *s, size_t len, char *out);
-static size_t tuples_bytea(const char *s, size_t len, char *out);
-static size_t tuples_integer(const char *s, size_t len, size_t size,
-    char *out);
-static size_t tuples_time(tuples_t *tuples, const char *s, size_t len,
-    char *out);
-static const char *tuples_date(const char *s, const char *end,
-    int64_t *days);
-static void tuples_put(char *out, uint64_t n, size_t size);
+static int tuples_array(tuples_t *tuples, const tuples_column_t *column,
+    const char *s, size_t len, buf_t *out);
+static int tuples_elements(tuples_array_t *array, int depth);
+static int tuples_element(tuples_array_t *array);
 
 
 int
 tuples_prepare(tuples_t *tuples, const target_t *target)
 {
-    size_t       i;
-    type_kind_t  kind;
-    const char  *type, *table;
+    size_t            i;
+    tuples_column_t  *column;
 
     tuples_free(tuples);
 
-    tuples->kinds = calloc(target->ncolumns + 1, sizeof(type_kind_t));
+    tuples->columns = calloc(target->ncolumns + 1, sizeof(tuples_column_t));
 
-    if (tuples->kinds == NULL) {
+    if (tuples->columns == NULL) {
         return -1;
     }
 
@@ -52,16 +54,14 @@ tuples_prepare(tuples_t *tuples, const target_t *target)
             continue;
         }
 
-        type = target->types[i];
-        table = target->table_types[i];
-        kind = tuples_kind(&target->columns[i], type ? type : "text",
-                           table ? table : "");
-        if (kind == TYPE_OTHER) {
+        column = &tuples->columns[tuples->ncolumns++];
+        column->kind = binary_kind(target->receives[i]);
+        column->element = target->elements[i];
+
+        if (column->kind == BINARY_NONE) {
             tuples_free(tuples);
             return 0;
         }
-
-        tuples->kinds[tuples->ncolumns++] = kind;
     }
 
     return 1;
@@ -71,50 +71,18 @@ tuples_prepare(tuples_t *tuples, const target_t *target)
 void
 tuples_free(tuples_t *tuples)
 {
-    free(tuples->kinds);
+    free(tuples->columns);
+    buf_free(&tuples->array);
+    buf_free(&tuples->text);
     memset(tuples, 0, sizeof(tuples_t));
-}
-
-
-/*
- * Returns TYPE_OTHER for a type whose values PostgreSQL reads in more spellings
- * than are known here.  Of times only a record's timestamp is known, as
- * row_convert() writes it.
- */
-
-static type_kind_t
-tuples_kind(const conf_column_t *column, const char *type,
-    const char *table)
-{
-    type_kind_t  kind;
-
-    kind = type_kind(table);
-
-    if (kind == TYPE_TEXT || kind == TYPE_JSON) {
-        return kind == TYPE_JSON && strcmp(table, "jsonb") == 0 ? TYPE_JSON
-                                                                : TYPE_TEXT;
-    }
-
-    return kind == type_kind(type)
-           && (kind == TYPE_BYTEA
-               || (kind >= TYPE_SMALLINT && kind <= TYPE_BIGINT)
-               || (kind == TYPE_TIMESTAMPTZ
-                   && column->from == CONF_FROM_TIMESTAMP
-                   && column->fallback == NULL))
-           ? kind : TYPE_OTHER;
 }
 
 
 int
 tuples_add(tuples_t *tuples, const char *line, size_t len, buf_t *out)
 {
-    if (tuples_begin(tuples, 0, len, out) == -1) {
-        return -1;
-    }
-
-    tuples_fields(tuples, line, len, out);
-
-    return 0;
+    return tuples_begin(tuples, 0, out) == -1
+           ? -1 : tuples_fields(tuples, line, len, out);
 }
 
 
@@ -124,57 +92,48 @@ tuples_add_staged(tuples_t *tuples, int32_t place, const bool *gone,
 {
     char  *p;
 
-    if (tuples_begin(tuples, gone ? 2 : 1, len, out) == -1) {
+    if (tuples_begin(tuples, gone ? 2 : 1, out) == -1) {
         return -1;
     }
 
     p = out->data + out->len;
-    tuples_put(p, 4, 4);
-    tuples_put(p + 4, (uint32_t) place, 4);
+    binary_put_int(p, 4, 4);
+    binary_put_int(p + 4, (uint32_t) place, 4);
     out->len += 8;
 
     if (gone) {
-        tuples_put(p + 8, 1, 4);
+        binary_put_int(p + 8, 1, 4);
         p[12] = *gone;
         out->len += 5;
     }
 
-    tuples_fields(tuples, line, len, out);
-
-    return 0;
+    return tuples_fields(tuples, line, len, out);
 }
 
 
-/* Makes room and writes the number of fields: "more" before the line's. */
+/* Writes the number of fields, and makes room for "more" before the line's. */
 
 static int
-tuples_begin(const tuples_t *tuples, size_t more, size_t len, buf_t *out)
+tuples_begin(const tuples_t *tuples, size_t more, buf_t *out)
 {
-    size_t  n;
-
-    n = tuples->ncolumns + more;
-
-    /* a field grows by its length, to 9 bytes at most, and a version */
-
-    if (buf_reserve(out, 2 + len + n * 16) == -1) {
+    if (buf_reserve(out, 2 + more * 8) == -1) {
         return -1;
     }
 
-    tuples_put(out->data + out->len, n, 2);
+    binary_put_int(out->data + out->len, tuples->ncolumns + more, 2);
     out->len += 2;
 
     return 0;
 }
 
 
-static void
+static int
 tuples_fields(tuples_t *tuples, const char *line, size_t len, buf_t *out)
 {
-    char        *p;
-    size_t       i, n;
+    int          rc;
+    size_t       i, start;
     const char  *s, *end, *tab;
 
-    p = out->data + out->len;
     s = line;
     end = line + len - 1;
 
@@ -183,58 +142,68 @@ tuples_fields(tuples_t *tuples, const char *line, size_t len, buf_t *out)
                                        : NULL;
         tab = tab ? tab : end;
 
+        if (buf_reserve(out, 4) == -1) {
+            return -1;
+        }
+
+        start = out->len;
+        out->len += 4;
+
         if (tab - s == 2 && s[0] == '\\' && s[1] == 'N') {
-            tuples_put(p, UINT32_MAX, 4);
-            p += 4;
+            binary_put_int(out->data + start, UINT32_MAX, 4);
 
         } else {
-            n = tuples_field(tuples, tuples->kinds[i], s, (size_t) (tab - s),
-                             p + 4);
-            tuples_put(p, n, 4);
-            p += 4 + n;
+            rc = tuples_field(tuples, &tuples->columns[i], s,
+                              (size_t) (tab - s), out);
+            if (rc != 0) {
+                return rc;
+            }
+
+            binary_put_int(out->data + start, out->len - start - 4, 4);
         }
 
         s = tab < end ? tab + 1 : end;
     }
 
-    out->len = (size_t) (p - out->data);
+    return 0;
 }
 
 
-/* Returns the bytes written. */
-
-static size_t
-tuples_field(tuples_t *tuples, type_kind_t kind, const char *s, size_t len,
-    char *out)
+static int
+tuples_field(tuples_t *tuples, const tuples_column_t *column, const char *s,
+    size_t len, buf_t *out)
 {
-    switch (kind) {
+    if (column->element) {
+        return tuples_array(tuples, column, s, len, out);
+    }
 
-    case TYPE_JSON:
-        out[0] = 1;
-        return 1 + tuples_text(s, len, out + 1);
+    switch (column->kind) {
 
-    case TYPE_BYTEA:
-        return tuples_bytea(s, len, out);
+    case BINARY_TEXT:
+    case BINARY_JSONB:
+        if (buf_reserve(out, len + 1) == -1) {
+            return -1;
+        }
 
-    case TYPE_SMALLINT:
-        return tuples_integer(s, len, 2, out);
+        if (column->kind == BINARY_JSONB) {
+            out->data[out->len++] = 1;
+        }
 
-    case TYPE_INTEGER:
-        return tuples_integer(s, len, 4, out);
+        out->len += tuples_text(s, len, out->data + out->len);
+        return 0;
 
-    case TYPE_BIGINT:
-        return tuples_integer(s, len, 8, out);
-
-    case TYPE_TIMESTAMPTZ:
-        return tuples_time(tuples, s, len, out);
+    case BINARY_BYTEA:
+        /* two backslashes stand for one */
+        return len < 2 ? 1 : binary_put(BINARY_BYTEA, NULL, s + 1, len - 1,
+                                        out);
 
     default:
-        return tuples_text(s, len, out);
+        return binary_put(column->kind, &tuples->day, s, len, out);
     }
 }
 
 
-/* Takes back what copy_add_text() escaped. */
+/* Takes back what copy_add_text() escaped; returns the bytes written. */
 
 static size_t
 tuples_text(const char *s, size_t len, char *out)
@@ -267,118 +236,175 @@ tuples_text(const char *s, size_t len, char *out)
 }
 
 
-/* "\\x" and hexadecimal digits, as copy_add_bytea() writes them. */
-
-static size_t
-tuples_bytea(const char *s, size_t len, char *out)
-{
-    return len < 3 ? 0 : (size_t) (text_get_hex(out, s + 3, len - 3) - out);
-}
-
-
 /*
- * A value of a wrong form becomes one with a byte too many.  PostgreSQL
- * refuses that with 22P03; a byte too few is a breach of the protocol.
+ * array_recv(): the number of dimensions, whether there are nulls, the type of
+ * an element; of each dimension its size and first index; the elements.
  */
 
-static size_t
-tuples_refused(size_t size, char *out)
+static int
+tuples_array(tuples_t *tuples, const tuples_column_t *column, const char *s,
+    size_t len, buf_t *out)
 {
-    memset(out, 0, size + 1);
+    int             i, rc, ndims;
+    char           *head;
+    size_t          start;
+    tuples_array_t  array;
 
-    return size + 1;
-}
+    tuples->array.len = 0;
 
-
-static size_t
-tuples_integer(const char *s, size_t len, size_t size, char *out)
-{
-    int64_t  n;
-
-    if (text_get_int(s, len, size, &n) != 0) {
-        return tuples_refused(size, out);
+    if (buf_reserve(&tuples->array, len + 1) == -1) {
+        return -1;
     }
 
-    tuples_put(out, (uint64_t) n, size);
+    len = tuples_text(s, len, tuples->array.data);
 
-    return size;
-}
+    memset(&array, 0, sizeof(tuples_array_t));
+    array.tuples = tuples;
+    array.kind = column->kind;
+    array.p = tuples->array.data;
+    array.end = array.p + len;
+    array.out = out;
 
+    if (len == 2 && memcmp(array.p, "{}", 2) == 0) {
+        ndims = 0;
 
-/* Microseconds since 2000-01-01 of "2026-01-31 12:34:56.789+00". */
+    } else {
+        for (ndims = 0; (size_t) ndims < len && array.p[ndims] == '{';
+             ndims++) { /* void */ }
 
-static size_t
-tuples_time(tuples_t *tuples, const char *s, size_t len, char *out)
-{
-    size_t       date;
-    int64_t      us;
-    const char  *p, *end;
-
-    end = s + len;
-    p = memchr(s, ' ', len);
-    date = p ? (size_t) (p - s) : 0;
-
-    if (date == 0 || end - p != 16) {
-        return tuples_refused(8, out);
-    }
-
-    if (date != strlen(tuples->date) || memcmp(s, tuples->date, date) != 0) {
-
-        tuples->date[0] = '\0';
-
-        if (tuples_date(s, p, &tuples->days) != p) {
-            return tuples_refused(8, out);
-        }
-
-        if (date < sizeof(tuples->date)) {
-            memcpy(tuples->date, s, date);
-            tuples->date[date] = '\0';
+        if (ndims == 0 || ndims > TUPLES_DIMENSIONS) {
+            return 1;
         }
     }
 
-    p++;
-    us = ((p[0] - '0') * 10 + (p[1] - '0')) * 3600LL
-         + ((p[3] - '0') * 10 + (p[4] - '0')) * 60LL
-         + ((p[6] - '0') * 10 + (p[7] - '0'));
-    us = us * 1000 + (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
-    us = us * 1000 + (tuples->days - TUPLES_EPOCH) * 86400000000LL;
+    array.ndims = ndims;
+    start = out->len;
 
-    tuples_put(out, (uint64_t) us, 8);
+    if (buf_reserve(out, 12 + (size_t) ndims * 8) == -1) {
+        return -1;
+    }
 
-    return 8;
+    out->len += 12 + (size_t) ndims * 8;
+
+    for (i = 0; i < ndims; i++) {
+        array.sizes[i] = -1;
+    }
+
+    rc = ndims ? tuples_elements(&array, 0) : 0;
+
+    if (rc != 0 || (ndims && array.p != array.end)) {
+        return rc ? rc : 1;
+    }
+
+    head = out->data + start;
+    binary_put_int(head, (uint64_t) ndims, 4);
+    binary_put_int(head + 4, 1, 4);
+    binary_put_int(head + 8, column->element, 4);
+
+    for (i = 0; i < ndims; i++) {
+        binary_put_int(head + 12 + i * 8, (uint64_t) array.sizes[i], 4);
+        binary_put_int(head + 16 + i * 8, 1, 4);
+    }
+
+    return 0;
 }
 
 
-/* Days since 1970 of a date as clock_print() writes it; returns behind it. */
+/* One pair of braces; all of one depth have as many elements, or none has. */
 
-static const char *
-tuples_date(const char *s, const char *end, int64_t *days)
+static int
+tuples_elements(tuples_array_t *array, int depth)
 {
-    int      i;
-    int64_t  part[3];
+    int      rc;
+    int32_t  n;
 
-    for (i = 0; i < 3; i++) {
+    if (array->p == array->end || *array->p++ != '{') {
+        return 1;
+    }
 
-        for (part[i] = 0; s < end && *s >= '0' && *s <= '9'; s++) {
-            part[i] = part[i] * 10 + (*s - '0');
+    for (n = 1; ; n++) {
+        rc = depth + 1 < array->ndims ? tuples_elements(array, depth + 1)
+                                      : tuples_element(array);
+
+        if (rc != 0 || array->p == array->end) {
+            return rc ? rc : 1;
         }
 
-        if (i < 2 && (s == end || *s++ != '-')) {
-            return NULL;
+        if (*array->p++ != ',') {
+            break;
         }
     }
 
-    *days = clock_days(part[0], (int) part[1], (int) part[2]);
+    if (array->p[-1] != '}'
+        || (array->sizes[depth] != -1 && array->sizes[depth] != n))
+    {
+        return 1;
+    }
 
-    return s;
+    array->sizes[depth] = n;
+
+    return 0;
 }
 
 
-/* In network byte order. */
+/* In quotes, or bare: then without space, quotes and backslashes. */
 
-static void
-tuples_put(char *out, uint64_t n, size_t size)
+static int
+tuples_element(tuples_array_t *array)
 {
-    n = htobe64(n << (64 - 8 * size));
-    memcpy(out, &n, size);
+    int      rc;
+    char     c;
+    bool     quoted;
+    buf_t   *text, *out;
+    size_t   start;
+
+    text = &array->tuples->text;
+    out = array->out;
+    text->len = 0;
+    quoted = array->p < array->end && *array->p == '"';
+    array->p += quoted;
+
+    if (buf_reserve(text, (size_t) (array->end - array->p) + 1) == -1
+        || buf_reserve(out, 4) == -1)
+    {
+        return -1;
+    }
+
+    while (array->p < array->end) {
+        c = *array->p;
+
+        if (quoted ? c == '"' : c == ',' || c == '}') {
+            break;
+        }
+
+        if (quoted ? c == '\\' && ++array->p == array->end
+                   : strchr(" \t\n\v\f\r\"\\{", c) != NULL)
+        {
+            return 1;
+        }
+
+        text->data[text->len++] = *array->p++;
+    }
+
+    if (array->p == array->end || (!quoted && text->len == 0)) {
+        return 1;
+    }
+
+    array->p += quoted;
+    text->data[text->len] = '\0';
+    start = out->len;
+    out->len += 4;
+
+    if (!quoted && strcasecmp(text->data, "NULL") == 0) {
+        binary_put_int(out->data + start, UINT32_MAX, 4);
+        return 0;
+    }
+
+    rc = binary_put(array->kind, &array->tuples->day, text->data, text->len,
+                    out);
+    if (rc == 0) {
+        binary_put_int(out->data + start, out->len - start - 4, 4);
+    }
+
+    return rc;
 }

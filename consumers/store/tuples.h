@@ -12,16 +12,22 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "conf/types.h"
 #include "postgres/target.h"
+#include "row/binary.h"
 
 
 typedef struct {
-    type_kind_t  *kinds;         /* of the columns of a COPY, in order; text
-                                    is also that of json, but not of jsonb */
-    size_t        ncolumns;
-    char          date[16];      /* the date parsed last, and its days */
-    int64_t       days;          /* since 1970-01-01 */
+    binary_kind_t  kind;       /* of an array's elements, too */
+    uint32_t       element;    /* its type's OID; 0: no array */
+} tuples_column_t;
+
+
+typedef struct {
+    tuples_column_t  *columns;    /* of a COPY, in order */
+    size_t            ncolumns;
+    binary_day_t      day;
+    buf_t             array;      /* an array without COPY's escapes, */
+    buf_t             text;       /* and one of its elements */
 } tuples_t;
 
 
@@ -39,9 +45,9 @@ int tuples_prepare(tuples_t *tuples, const target_t *target);
 void tuples_free(tuples_t *tuples);
 
 /*
- * Appends the tuple of a line that ends with its line feed.  A value that is
- * not of its column's type becomes one that PostgreSQL refuses with an error
- * of class 22, as it would refuse the text.  Returns -1 when memory is short.
+ * Appends the tuple of a line that ends with its line feed.  Returns 0; 1,
+ * with a part of it appended, where a value is not surely one of its column's
+ * type: PostgreSQL has to judge the line; -1 when memory is short.
  */
 int tuples_add(tuples_t *tuples, const char *line, size_t len, buf_t *out);
 

@@ -56,8 +56,57 @@ def test_all_types_it_knows(consumer, topics, database):
                           "FROM t") == "1769862896.789000"
 
 
-@pytest.mark.parametrize("kind", ["numeric", "uuid", "timestamptz",
-                                  "boolean", "text[]", "real"])
+COMMON = {
+    "id": "uuid", "price": "numeric(10,2)", "much": "numeric", "ok": "boolean",
+    "at": "timestamptz(3)", "local": "timestamp", "day": "date",
+    "clock": "time", "ratio": "double precision", "rough": "real",
+    "mood": "mood", "tags": "text[]", "cells": "integer[]", "cents": "cents",
+    "docs": "jsonb[]", "money": "cents[]"}
+
+
+def test_the_common_types(consumer, topics, database):
+    """As by text: both tables have the same, one has a type more."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in COMMON.items())
+    database.query(
+        "CREATE TYPE mood AS ENUM ('sad', 'ok');"
+        "CREATE DOMAIN cents AS numeric(9,2) CHECK (value <> 7);"
+        f"CREATE TABLE t (off bigint, {columns}{ASKED};"
+        f"CREATE TABLE u (off bigint, more inet, {columns}{ASKED}")
+    values = [
+        {"id": "{00112233-4455-6677-8899-AABBCCDDEEFF}", "price": 1.005,
+         "much": "1e-20", "ok": True, "at": "2026-01-31T12:34:56.7895+01:00",
+         "local": "2026-01-31 12:34:56Z", "day": "20260131", "clock": "12:34",
+         "ratio": 4.9e-324, "rough": "NaN", "mood": "sad",
+         "tags": ["a\t\"b\\", None, ""], "cells": [[1, None], [3, 4]],
+         "cents": "7.50", "docs": [{"a": [1, "x"]}, None], "money": [1, 2.5]},
+        {"id": "00112233445566778899aabbccddeeff", "price": "-0",
+         "much": "-Infinity", "ok": "off", "at": "infinity",
+         "local": "2026-01-31 23:59:60", "day": "10000-02-29",
+         "clock": "24:00", "ratio": "-0", "rough": 1e-45, "mood": "ok",
+         "tags": [], "cells": "{7,NULL}", "cents": -1, "docs": "{}",
+         "money": []},
+        {}]
+    topic = topics.create()
+    topics.produce(topic, [json.dumps(value) for value in values])
+    for table in "t", "u":
+        consumer({
+            "topic": topic, "group": table, "start": "earliest",
+            "table": table,
+            "columns": {"off": {"meta": "offset"},
+                        **{name: f"/{name}" for name in COMMON},
+                        **({"more": "/more"} if table == "u" else {})}})
+    for table, how in ("t", True), ("u", False):
+        wait_for(lambda: database.try_count(table) == len(values), 30, table)
+        assert database.value("SELECT bool_and(sql LIKE '%(FORMAT binary)%')"
+                              f" FROM {table}") == how
+    names = ", ".join(COMMON)
+    shown = [database.query(f"SELECT ({names})::text FROM {table}"
+                            " ORDER BY off") for table in "tu"]
+    assert shown[0] == shown[1]
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == 0
+
+
+@pytest.mark.parametrize("kind", ["inet", "interval", "point", "int4range"])
 def test_other_types_go_as_text(consumer, topics, database, kind):
     database.query(f"CREATE TABLE t (off bigint, v {kind}" + ASKED)
     topic = topics.create()
@@ -66,6 +115,65 @@ def test_other_types_go_as_text(consumer, topics, database, kind):
         "topic": topic, "group": "g", "start": "earliest", "table": "t",
         "columns": {"off": {"meta": "offset"}, "v": "/v"}})
     assert "(FORMAT binary)" not in stored(database, "t", 1)[0][2]
+
+
+UPSERT = {"mode": "upsert", "key": ["off"]}
+
+
+@pytest.mark.parametrize("kind, bad, sqlstate, reason", [
+    ("uuid", "x", "22P02", 'invalid input syntax for type uuid: "x"'),
+    ("numeric", "1e200000", "22003", "value overflows numeric format"),
+    ("double precision", "1e400", "22003",
+     '"1e400" is out of range for type double precision'),
+    ("mood", "glad", "22P02", 'invalid input value for enum mood: "glad"'),
+    ("five", "5x", "22P02", 'invalid input syntax for type integer: "5x"'),
+])
+@pytest.mark.parametrize("more", [{}, UPSERT], ids=["append", "upsert"])
+def test_a_value_of_no_sense(consumer, topics, database, kind, bad, sqlstate,
+                             reason, more):
+    """It is the dead letter that the text would be, and the rest is stored."""
+    database.query("CREATE TYPE mood AS ENUM ('sad');"
+                   "CREATE DOMAIN five AS integer CHECK (value > 5);"
+                   f"CREATE TABLE t (off bigint PRIMARY KEY, v {kind})")
+    topic = topics.create()
+    topics.produce(topic, [json.dumps({"v": bad} if number == 7 else {})
+                           for number in range(10)])
+    daemon = consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "dead_letters": {"hold_above": 1},
+        "batch": {"rows": 10, "linger": "1m"},
+        "columns": {"off": {"meta": "offset"},
+                    "v": {"path": "/v", "type": "text"}}, **more})
+    stored(database, "t", 9)
+    found = database.query('SELECT "offset", sqlstate, reason'
+                           ' FROM sluice.dead_letters')
+    assert [row[:2] for row in found] == [(7, sqlstate)]
+    assert reason in found[0][2]
+    # as a tuple, as lines, in halves
+    assert daemon.metric("sluice_consumer_copies_total") <= 1 + 2 + 4
+
+
+@pytest.mark.parametrize("kind, odd, shown", [
+    ("uuid", "0011-2233-4455-6677-8899-aabb-ccdd-eeff",
+     "00112233-4455-6677-8899-aabbccddeeff"),
+    ("double precision", "0x10", "16"), ("integer", " +5", "5"),
+    ("boolean", " yes ", "true"), ("timestamptz", "epoch",
+                                   "1970-01-01 00:00:00+00"),
+    ("integer[]", "[2:3]={1, 2}", "[2:3]={1,2}")])
+def test_a_spelling_that_few_use(consumer, topics, database, kind, odd,
+                                 shown):
+    database.query(f"CREATE TABLE t (off bigint, v {kind})")
+    topic = topics.create()
+    topics.produce(topic, [json.dumps({"v": odd})] * 3 + ["{}"])
+    consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "columns": {"off": {"meta": "offset"},
+                    "v": {"path": "/v", "type": "text"}}})
+    rows = stored(database, "t", 4)
+    database.query("SET TimeZone = 'UTC'")
+    assert database.value("SELECT v::text FROM t WHERE off = 1") == shown
+    assert rows[3][1] is None
+    assert database.value("SELECT count(*) FROM sluice.dead_letters") == 0
 
 
 @pytest.mark.parametrize("bad, reason", [

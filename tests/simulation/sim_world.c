@@ -131,7 +131,7 @@ struct catalog_s {
 };
 
 
-/* Of no type in the table that tuples are made for: sim_copy() reads lines. */
+/* Of no type that tuples are made for: sim_copy() reads lines. */
 
 catalog_t *
 catalog_create(const conf_t *conf)
@@ -141,6 +141,8 @@ catalog_create(const conf_t *conf)
     static const char  *types[] = { "bigint", "text", "integer", "bigint" };
     static const char  *table_types[sizeof(types) / sizeof(types[0])];
     static uint32_t     oids[sizeof(types) / sizeof(types[0])];
+    static const char  *receives[sizeof(types) / sizeof(types[0])];
+    static uint32_t     elements[sizeof(types) / sizeof(types[0])];
 
     catalog = calloc(1, sizeof(catalog_t));
     if (catalog) {
@@ -149,6 +151,8 @@ catalog_create(const conf_t *conf)
         catalog->target.types = types;
         catalog->target.table_types = table_types;
         catalog->target.oids = oids;
+        catalog->target.receives = receives;
+        catalog->target.elements = elements;
     }
 
     return catalog;

@@ -1,0 +1,476 @@
+/*
+ * The text of a value becomes what its type's binary input reads: the format
+ * of the type's receive function in PostgreSQL's src/backend/utils/adt.  It is
+ * not a check: a text that is not surely understood is left to PostgreSQL.
+ */
+
+#include <ctype.h>
+#include <endian.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/text.h"
+#include "row/binary.h"
+#include "row/number.h"
+
+
+/* src/backend/utils/adt/numeric.c */
+#define NUMERIC_MINUS   0x4000
+#define NUMERIC_NAN     0xc000
+#define NUMERIC_PINF    0xd000
+#define NUMERIC_NINF    0xf000
+#define NUMERIC_SCALE   16383     /* of digits behind the point, at most */
+#define NUMERIC_WEIGHT  131071    /* power of ten of the first digit */
+
+
+typedef struct {
+    const char  *word;
+    uint16_t     sign;        /* of a numeric */
+    double       number;
+} binary_word_t;
+
+
+static int binary_bytea(const char *s, size_t len, buf_t *out);
+static int binary_boolean(const char *s, size_t len, buf_t *out);
+static int binary_integer(const char *s, size_t len, size_t size,
+    buf_t *out);
+static int binary_float(const char *s, size_t len, size_t size, buf_t *out);
+static int binary_numeric(const char *s, size_t len, buf_t *out);
+static void binary_numeric_digits(const char *first, const char *last,
+    long power, size_t scale, bool negative, buf_t *out);
+static int binary_uuid(const char *s, size_t len, buf_t *out);
+
+
+binary_kind_t
+binary_kind(const char *receive)
+{
+    size_t  i;
+
+    static const struct {
+        const char     *name;
+        binary_kind_t   kind;
+    } receives[] = {
+        { "textrecv",         BINARY_TEXT },
+        { "varcharrecv",      BINARY_TEXT },
+        { "bpcharrecv",       BINARY_TEXT },
+        { "enum_recv",        BINARY_TEXT },
+        { "json_recv",        BINARY_TEXT },
+        { "jsonb_recv",       BINARY_JSONB },
+        { "bytearecv",        BINARY_BYTEA },
+        { "boolrecv",         BINARY_BOOLEAN },
+        { "int2recv",         BINARY_SMALLINT },
+        { "int4recv",         BINARY_INTEGER },
+        { "int8recv",         BINARY_BIGINT },
+        { "float4recv",       BINARY_REAL },
+        { "float8recv",       BINARY_DOUBLE },
+        { "numeric_recv",     BINARY_NUMERIC },
+        { "uuid_recv",        BINARY_UUID },
+        { "timestamptz_recv", BINARY_TIMESTAMPTZ },
+        { "timestamp_recv",   BINARY_TIMESTAMP },
+        { "date_recv",        BINARY_DATE },
+        { "time_recv",        BINARY_TIME }
+    };
+
+    for (i = 0; receive && i < sizeof(receives) / sizeof(receives[0]); i++) {
+        if (strcmp(receive, receives[i].name) == 0) {
+            return receives[i].kind;
+        }
+    }
+
+    return BINARY_NONE;
+}
+
+
+void
+binary_put_int(char *p, uint64_t n, size_t size)
+{
+    n = htobe64(n << (64 - 8 * size));
+    memcpy(p, &n, size);
+}
+
+
+static int
+binary_add_int(uint64_t n, size_t size, buf_t *out)
+{
+    if (buf_reserve(out, 8) == -1) {
+        return -1;
+    }
+
+    binary_put_int(out->data + out->len, n, size);
+    out->len += size;
+
+    return 0;
+}
+
+
+int
+binary_put(binary_kind_t kind, binary_day_t *day, const char *s, size_t len,
+    buf_t *out)
+{
+    int64_t  n;
+
+    static const type_kind_t  times[] = {
+        [BINARY_TIMESTAMPTZ] = TYPE_TIMESTAMPTZ,
+        [BINARY_TIMESTAMP] = TYPE_TIMESTAMP,
+        [BINARY_DATE] = TYPE_DATE,
+        [BINARY_TIME] = TYPE_TIME
+    };
+
+    switch (kind) {
+
+    case BINARY_TEXT:
+        return buf_append(out, s, len);
+
+    case BINARY_JSONB:
+        /* the format's version */
+        return buf_append(out, "\1", 1) == -1 ? -1 : buf_append(out, s, len);
+
+    case BINARY_BYTEA:
+        return binary_bytea(s, len, out);
+
+    case BINARY_BOOLEAN:
+        return binary_boolean(s, len, out);
+
+    case BINARY_SMALLINT:
+        return binary_integer(s, len, 2, out);
+
+    case BINARY_INTEGER:
+        return binary_integer(s, len, 4, out);
+
+    case BINARY_BIGINT:
+        return binary_integer(s, len, 8, out);
+
+    case BINARY_REAL:
+        return binary_float(s, len, 4, out);
+
+    case BINARY_DOUBLE:
+        return binary_float(s, len, 8, out);
+
+    case BINARY_NUMERIC:
+        return binary_numeric(s, len, out);
+
+    case BINARY_UUID:
+        return binary_uuid(s, len, out);
+
+    case BINARY_TIMESTAMPTZ:
+    case BINARY_TIMESTAMP:
+    case BINARY_DATE:
+    case BINARY_TIME:
+        return binary_time(times[kind], day, s, len, &n)
+               ? 1 : binary_add_int((uint64_t) n, kind == BINARY_DATE ? 4 : 8,
+                                    out);
+
+    default:
+        return 1;
+    }
+}
+
+
+/* "\x" and two digits a byte; the escape form has no such beginning. */
+
+static int
+binary_bytea(const char *s, size_t len, buf_t *out)
+{
+    size_t  i;
+
+    if (len < 2 || len % 2 || s[0] != '\\' || s[1] != 'x') {
+        return 1;
+    }
+
+    for (i = 2; i < len; i++) {
+        if (!isxdigit((unsigned char) s[i])) {
+            return 1;
+        }
+    }
+
+    if (buf_reserve(out, len) == -1) {
+        return -1;
+    }
+
+    out->len = (size_t) (text_get_hex(out->data + out->len, s + 2, len - 2)
+                         - out->data);
+
+    return 0;
+}
+
+
+/* parse_bool_with_len(): words may be cut where they stay one. */
+
+static int
+binary_boolean(const char *s, size_t len, buf_t *out)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *word;
+        size_t       least;
+        char         value;
+    } words[] = {
+        { "true", 1, 1 }, { "false", 1, 0 }, { "yes", 1, 1 }, { "no", 1, 0 },
+        { "on", 2, 1 }, { "off", 2, 0 }, { "1", 1, 1 }, { "0", 1, 0 }
+    };
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (len >= words[i].least && len <= strlen(words[i].word)
+            && strncasecmp(s, words[i].word, len) == 0)
+        {
+            return buf_append(out, &words[i].value, 1);
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+binary_integer(const char *s, size_t len, size_t size, buf_t *out)
+{
+    int64_t  n;
+
+    return text_get_int(s, len, size, &n)
+           ? 1 : binary_add_int((uint64_t) n, size, out);
+}
+
+
+/* What is no number to the types of numbers, or NULL. */
+
+static const binary_word_t *
+binary_word(const char *s, size_t len)
+{
+    size_t  i;
+
+    static const binary_word_t  words[] = {
+        { "nan",       NUMERIC_NAN,  NAN },
+        { "infinity",  NUMERIC_PINF, INFINITY },
+        { "+infinity", NUMERIC_PINF, INFINITY },
+        { "-infinity", NUMERIC_NINF, -INFINITY },
+        { "inf",       NUMERIC_PINF, INFINITY },
+        { "+inf",      NUMERIC_PINF, INFINITY },
+        { "-inf",      NUMERIC_NINF, -INFINITY }
+    };
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (len == strlen(words[i].word)
+            && strncasecmp(s, words[i].word, len) == 0)
+        {
+            return &words[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Read as float8in() and float4in() read it, by strtod() and strtof(): the
+ * nearest number, and none where that is beyond the type.
+ */
+
+static int
+binary_float(const char *s, size_t len, size_t size, buf_t *out)
+{
+    char                 *end;
+    float                 f;
+    double                d;
+    size_t                i;
+    uint32_t              bits;
+    uint64_t              more;
+    const binary_word_t  *word;
+
+    for (i = 0; i < len; i++) {
+        if ((s[i] < '0' || s[i] > '9') && s[i] != '.' && s[i] != '-'
+            && s[i] != '+' && s[i] != 'e' && s[i] != 'E')
+        {
+            break;
+        }
+    }
+
+    word = i < len ? binary_word(s, len) : NULL;
+    end = NULL;
+    errno = 0;
+
+    if (i < len) {
+        if (word == NULL) {
+            return 1;
+        }
+
+        d = word->number;
+        f = (float) d;
+
+    } else if (size == 4) {
+        d = f = strtof(s, &end);
+
+    } else {
+        d = strtod(s, &end);
+        f = 0;
+    }
+
+    if (word == NULL && (len == 0 || end != s + len
+                         || (errno && (d == 0 || isinf(d)))))
+    {
+        return 1;
+    }
+
+    memcpy(&bits, &f, 4);
+    memcpy(&more, &d, 8);
+
+    return binary_add_int(size == 4 ? bits : more, size, out);
+}
+
+
+/*
+ * numeric_recv(): the number of digits, the weight of the first, the sign and
+ * the scale; then digits of base 10,000 without zeros at either end.
+ */
+
+static int
+binary_numeric(const char *s, size_t len, buf_t *out)
+{
+    bool                  negative;
+    long                  exponent, power, scale;
+    const char           *p, *end, *first, *last, *point;
+    const binary_word_t  *word;
+
+    end = s + len;
+    negative = len && *s == '-';
+    first = s + (len && (*s == '-' || *s == '+'));
+    point = NULL;
+
+    for (p = first; p < end; p++) {
+        if (*p == '.' && point == NULL) {
+            point = p;
+        } else if (*p < '0' || *p > '9') {
+            break;
+        }
+    }
+
+    last = p;
+
+    if (last - first == (point != NULL)) {
+        word = binary_word(s, len);
+
+        return word ? binary_add_int((uint64_t) word->sign << 16, 8, out) : 1;
+    }
+
+    if (p < end && ((*p != 'e' && *p != 'E')
+                    || row_exponent(p, end, &exponent) == -1))
+    {
+        return 1;
+    }
+
+    exponent = p < end ? exponent : 0;
+    scale = (point ? last - point - 1 : 0) - exponent;
+    scale = scale > 0 ? scale : 0;
+    power = (point ? point : last) - first - 1 + exponent;
+
+    while (first < last && (*first == '0' || *first == '.')) {
+        power -= *first++ == '0';
+    }
+
+    while (last > first && (last[-1] == '0' || last[-1] == '.')) {
+        last--;
+    }
+
+    if (power > NUMERIC_WEIGHT || scale > NUMERIC_SCALE) {
+        return 1;
+    }
+
+    if (buf_reserve(out, (size_t) (last - first) / 2 + 16) == -1) {
+        return -1;
+    }
+
+    binary_numeric_digits(first, last, power, (size_t) scale, negative, out);
+
+    return 0;
+}
+
+
+/* "power" is the first digit's; the room is there. */
+
+static void
+binary_numeric_digits(const char *first, const char *last, long power,
+    size_t scale, bool negative, buf_t *out)
+{
+    char        *head, *p;
+    long         at, weight;
+    unsigned     digit;
+    const char  *s;
+
+    head = out->data + out->len;
+    p = head + 8;
+
+    /* rounded down, of negative powers too */
+    weight = power >= 0 ? power / 4 : -((3 - power) / 4);
+    at = 3 - (power - weight * 4);
+    digit = 0;
+
+    for (s = first; s < last; s++) {
+        if (*s == '.') {
+            continue;
+        }
+
+        digit = digit * 10 + (unsigned) (*s - '0');
+
+        if (++at == 4) {
+            binary_put_int(p, digit, 2);
+            p += 2;
+            at = 0;
+            digit = 0;
+        }
+    }
+
+    if (digit) {
+        for ( /* void */ ; at < 4; at++) {
+            digit *= 10;
+        }
+
+        binary_put_int(p, digit, 2);
+        p += 2;
+    }
+
+    binary_put_int(head, (uint64_t) (p - head - 8) / 2, 2);
+    binary_put_int(head + 2, first < last ? (uint64_t) weight : 0, 2);
+    binary_put_int(head + 4, negative && first < last ? NUMERIC_MINUS : 0, 2);
+    binary_put_int(head + 6, scale, 2);
+    out->len += (size_t) (p - head);
+}
+
+
+/* string_to_uuid(): braces, and a hyphen behind each four digits. */
+
+static int
+binary_uuid(const char *s, size_t len, buf_t *out)
+{
+    char    digits[32];
+    bool    braces;
+    size_t  i;
+
+    braces = len > 2 && s[0] == '{' && s[len - 1] == '}';
+    s += braces;
+    len -= braces ? 2 : 0;
+
+    for (i = 0; i < 32; i++, s++, len--) {
+
+        if (i && i % 4 == 0 && len && *s == '-') {
+            s++;
+            len--;
+        }
+
+        if (len == 0 || !isxdigit((unsigned char) *s)) {
+            return 1;
+        }
+
+        digits[i] = *s;
+    }
+
+    if (buf_reserve(out, 16) == -1) {
+        return -1;
+    }
+
+    (void) text_get_hex(out->data + out->len, digits, sizeof(digits));
+    out->len += 16;
+
+    return len != 0;
+}

@@ -1,0 +1,50 @@
+/* The text of a value becomes what its type's binary input reads. */
+
+#ifndef SLUICE_BINARY_H
+#define SLUICE_BINARY_H
+
+
+#include "row/binary_time.h"
+
+
+typedef enum {
+    BINARY_NONE = 0,    /* the text alone is known */
+    BINARY_TEXT,
+    BINARY_JSONB,
+    BINARY_BYTEA,
+    BINARY_BOOLEAN,
+    BINARY_SMALLINT,
+    BINARY_INTEGER,
+    BINARY_BIGINT,
+    BINARY_REAL,
+    BINARY_DOUBLE,
+    BINARY_NUMERIC,
+    BINARY_UUID,
+    BINARY_TIMESTAMPTZ,
+    BINARY_TIMESTAMP,
+    BINARY_DATE,
+    BINARY_TIME
+} binary_kind_t;
+
+
+/*
+ * What a function of PostgreSQL's own reads, by its name (pg_proc.prosrc of
+ * pg_type.typreceive); NULL: BINARY_NONE.
+ */
+binary_kind_t binary_kind(const char *receive);
+
+/*
+ * Appends the bytes that such a function makes the same value of as the type's
+ * text input makes of "s".  No digit, letter or point may follow the text, and
+ * its buffer may not end there.  Returns 0; 1, with a part of the bytes
+ * appended, where the type may refuse the text, or take it for what depends on
+ * the session; -1 when memory is short.
+ */
+int binary_put(binary_kind_t kind, binary_day_t *day, const char *s,
+    size_t len, buf_t *out);
+
+/* Writes the low "size" bytes of "n" in network byte order. */
+void binary_put_int(char *p, uint64_t n, size_t size);
+
+
+#endif

@@ -1,0 +1,296 @@
+"""The tuples of generated values against PostgreSQL's own text input: both
+store the same bytes, or both are refused with the same SQLSTATE.
+
+SLUICE_SEED=N repeats a run, SLUICE_VALUES=N makes it longer."""
+
+import io
+import os
+import random
+import string
+import subprocess
+
+import psycopg2
+import pytest
+
+from tests.lib.env import BUILD
+
+SEED = int(os.environ.get("SLUICE_SEED", "20261130"))
+VALUES = int(os.environ.get("SLUICE_VALUES", "120"))    # generated, a type
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+PREPARE = """
+CREATE TYPE mood AS ENUM ('sad', 'a "b"', '');
+CREATE DOMAIN positive AS integer CHECK (value > 5);
+CREATE DOMAIN cents AS numeric(10,2) CHECK (value <> 7);
+CREATE DOMAIN name5 AS varchar(5);
+CREATE DOMAIN two AS integer[] CHECK (cardinality(value) <= 2);
+"""
+# what the daemon asks of the catalogue, of one type
+ASK = """
+WITH RECURSIVE b(oid) AS (SELECT %s::regtype::oid UNION
+    SELECT typbasetype FROM b JOIN pg_type USING (oid) WHERE typtype = 'd'),
+a AS (SELECT coalesce(e.oid, 0) AS element, coalesce(e.oid, t.oid) AS oid
+    FROM b JOIN pg_type t USING (oid) LEFT JOIN pg_type e
+    ON e.oid = t.typelem AND e.typarray = t.oid WHERE t.typtype <> 'd'),
+c(oid, element) AS (SELECT oid, element FROM a UNION
+    SELECT typbasetype, element FROM c JOIN pg_type USING (oid)
+    WHERE typtype = 'd')
+SELECT p.prosrc, element FROM c JOIN pg_type t USING (oid)
+    JOIN pg_proc p ON p.oid = t.typreceive WHERE typtype <> 'd'
+"""
+
+NUMBERS = ["0", "-0", "+0", "0.0", "-0.00", "00012.500", ".5", "5.", ".", "-",
+           "", "1e5", "1E-5", "1e+5", "1e", "1e+", "-1.5e3", "NaN", "nan",
+           "-nan", "+nan", "nan(1)", "Infinity", "-infinity", "inf", "+inf",
+           "+Infinity", "infinit", "1_000", "0x1F", "0b1", "0o7", " 1", "1 ",
+           "1,5", "1.2.3", "--1", "1e1e1", "99999999.99", "99999999.995",
+           "-99999999.995", "100000000", "0.005", "0.0049999", "7.001",
+           "4.9e-324", "2.4703282292062327e-324", "2e-324", "1e-400",
+           "1.7976931348623157e308", "1.7976931348623159e308", "1e400",
+           "3.4028235e38", "3.4028236e38", "1e-45", "7e-46", "1.4e-45",
+           "16777217", "9007199254740993", "0.1", "0.30000000000000004",
+           "9" * 131072, "9" * 131073, "1e131071", "1e131072", "-1e131071",
+           "0." + "0" * 16382 + "1", "0." + "0" * 16383 + "1", "1e-16383",
+           "1e-16384", "0e-16384", "0e20000", "1e100000", "1e99999999999",
+           "0." + "1" * 20000, "123456789" * 30 + "." + "987654321" * 30,
+           "1" + "0" * 100, "1" + "0" * 100 + "e-100", "10000", "9999",
+           "0.0001", "0.00001", "1000000000000.00000001", "2147483648",
+           "-2147483648", "32768", "-32768", "9223372036854775807",
+           "9223372036854775808", "-9223372036854775808", "007", "+5", "6"]
+CLOCKS = ["00:00:00", "12:34", "12:34:56", "12:34:56.7", "12:34:56.123456",
+          "12:34:56.1234565", "12:34:56.1234564999", "12:34:56.999999999",
+          "23:59:59.9999999", "23:59:60", "23:59:60.5", "12:00:60", "24:00:00",
+          "24:00:00.0", "24:00:00.1", "24:00:01", "24:01", "25:00:00",
+          "12:60:00", "12:00:61", "1:2:3", "12", "123456", "12:34:56.",
+          "12:34:56,5", "04:05 PM", "040506", "12:34:5", "12::34"]
+DATES = ["2000-01-01", "1999-12-31", "2024-02-29", "2023-02-29", "1900-02-29",
+         "2000-02-29", "0001-01-01", "0000-01-01", "9999-12-31", "10000-01-01",
+         "12024-02-29", "294276-12-31", "294277-01-01", "999999-12-31",
+         "5874897-12-31", "5874898-01-01", "4714-11-24", "4714-11-23",
+         "4714-10-31", "4713-01-01", "0044-03-15", "0005-02-29", "1582-10-10",
+         "2024-13-01", "2024-00-01", "2024-01-00", "2024-04-31", "24-01-02",
+         "2024-1-2", "20240102", "2024/01/02", "1/8/1999", "Jan 8, 1999",
+         "08.01.1999", "2024-W01-1", "2024.123", "J2451187", "1970-01-01"]
+WORDS = ["infinity", "-infinity", "+infinity", "Infinity", "inf", "now",
+         "today", "epoch", "allballs", "", "x", "infinity ", "-infinit",
+         "infinity BC"]
+ZONES = ["Z", "z", "+00", "-00", "+01", "-0130", "+01:30", "+05:30:15",
+         "+15:59", "+15:59:59", "-15:59:59", "+16", "+1", "+0:30", "+01:60",
+         " UTC", " +02", " America/New_York", "America/New_York", " EST",
+         " PST8PDT", "+01 BC", "Z BC", "", " BC"]
+UUIDS = ["00112233-4455-6677-8899-aabbccddeeff",
+         "00112233-4455-6677-8899-AABBCCDDEEFF",
+         "00112233445566778899aabbccddeeff",
+         "{00112233-4455-6677-8899-aabbccddeeff}",
+         "{00112233445566778899aabbccddeeff}",
+         "{00112233-4455-6677-8899-aabbccddeeff",
+         "00112233-4455-6677-8899-aabbccddeeff}",
+         "0011-2233-4455-6677-8899-aabb-ccdd-eeff",
+         "001-12233445566778899aabbccddeeff",
+         "00112233-4455-6677-8899-aabbccddeef",
+         "00112233-4455-6677-8899-aabbccddeefff",
+         "00112233--4455-6677-8899-aabbccddeeff",
+         "-00112233445566778899aabbccddeeff",
+         "00112233445566778899aabbccddeeff-", "{}", "", "x" * 32,
+         " 00112233445566778899aabbccddeeff", "{-}", "{", "}"]
+BOOLEANS = ["t", "tr", "tru", "true", "TRUE", "True", "truee", "f", "fa",
+            "fals", "false", "y", "yes", "yess", "n", "no", "on", "o", "of",
+            "off", "offf", "1", "0", "2", "10", "", " t", "t ", "N", "ON"]
+JSON = ["{}", "null", '""', '"a\\u0000b"', '"\\u0000"', '{"a":1,"a":2}',
+        '{"b":1,"a":[1.0,1e3,-0,true]}', '"\\ud83d\\ude00"', '"\\ud83d"',
+        "", "{", "1 2", '{"a":1e400}', "[1,2", ' {"a" : 1 } ', '"\t"', "NaN",
+        '"\\u00e9é"', "1e131072", "[" * 50 + "]" * 50, "01"]
+TEXTS = ["", "a", "five5", "sixsix", "six   ", "      ", "é" * 5, "é" * 6,
+         "\\N", "\\.", "a\tb\n\\c\r\b\f\v", "sad", "SAD", 'a "b"', "😀"]
+BYTES = ["\\x", "\\x00", "\\xff00", "\\x0", "\\x0g", "\\xFF", "\\x 00",
+         "\\X00", "abc", "\\001", "\\\\", "", "\\x00ff5c"]
+ARRAYS = ["{}", "{ }", "{}x", "", "{1}", "{1,2}", "{1,NULL}", "{1,null}",
+          '{"1","2"}', '{"NULL"}', "{1,}", "{,1}", "{{1},{2}}", "{{1,2},{3}}",
+          "{{1},2}", "{1,{2}}", "{{}}", "{{},{}}", "{{1},{}}", "{1", "1}",
+          "{{{{{{1}}}}}}", "{{{{{{{1}}}}}}}", "[2:3]={1,2}", "{ 1 , 2 }",
+          "{NULL,NULL}", '{"a\\"b","\\\\"}', "{a b}", "{a\\,b}", '{""}',
+          '{"{}"}', "{1,2,3}", "{7}", '{"a,b"}', "{x", '{"x', '{"x"y}',
+          "{1;2}", '{"2024-01-02 03:04:05+00"}', '{"{\\"a\\":1}"}', "{sad}",
+          '{" 1"}', "{1.5,NaN}", "{t,f}"]
+
+
+def numbers(rng):
+    digits = "".join(rng.choice(string.digits) for _ in
+                     range(rng.choice([1, 2, 3, 8, 17, 40])))
+    if rng.random() < 0.6:
+        at = rng.randrange(len(digits) + 1)
+        digits = digits[:at] + "." + digits[at:]
+    if rng.random() < 0.3:
+        digits += rng.choice("eE") + str(rng.randrange(-330, 330))
+    return rng.choice(["", "-", "-", "+"]) + digits
+
+
+def clocks(rng):
+    text = rng.choice(CLOCKS)
+    if rng.random() < 0.7:
+        text = (f"{rng.randrange(24):02}:{rng.randrange(60):02}:"
+                f"{rng.randrange(60):02}")
+        if rng.random() < 0.7:
+            text += "." + "".join(rng.choice(string.digits) for _ in
+                                  range(rng.randrange(1, 11)))
+    return text
+
+
+def dates(rng):
+    text = rng.choice(DATES)
+    if rng.random() < 0.6:
+        text = (f"{rng.choice([1, 99, 1970, 2026, 9999, 20000, 294276]):04}-"
+                f"{rng.randrange(1, 13):02}-{rng.randrange(1, 31):02}")
+    return text + (" BC" if rng.random() < 0.1 else "")
+
+
+def times(rng):
+    date = rng.choice(DATES) if rng.random() < 0.4 else dates(rng)
+    clock = rng.choice(["T", " ", "t", "  "] if rng.random() < 0.3
+                       else ["T", " "]) + clocks(rng)
+    return date + (clock + rng.choice(ZONES) if rng.random() < 0.9 else "")
+
+
+def texts(rng):
+    return "".join(rng.choice('ab é"\\,{}\t\n😀') for _ in
+                   range(rng.randrange(8)))
+
+
+def arrays(rng):
+    def element():
+        kind = rng.random()
+        if kind < 0.1:
+            return "NULL"
+        text = rng.choice([str(rng.randrange(-9, 99)), "1.50", "t", "a b",
+                           'q"\\', "2024-01-02 03:04:05Z", ""])
+        if kind < 0.4:
+            return text
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    def some(depth):
+        if depth == 0:
+            return element()
+        return "{" + ",".join(some(depth - 1) for _ in range(size)) + "}"
+
+    size = rng.randrange(1, 4)
+    return some(rng.randrange(1, 4))
+
+
+TYPES = {
+    "uuid": (UUIDS, None), "boolean": (BOOLEANS, None),
+    **{name: (NUMBERS, numbers) for name in (
+        "numeric", "numeric(10,2)", "numeric(3,0)", "numeric(20,15)", "cents",
+        "real", "double precision", "smallint", "integer", "bigint",
+        "positive")},
+    "timestamptz": (WORDS, times), "timestamptz(3)": (WORDS, times),
+    "timestamp": (WORDS, times), "timestamp(0)": (WORDS, times),
+    "date": (WORDS + DATES, dates), "time": (WORDS + CLOCKS, clocks),
+    "time(2)": (CLOCKS, clocks),
+    "jsonb": (JSON, None), "json": (JSON, None),
+    **{name: (TEXTS, texts) for name in (
+        "text", "varchar(5)", "char(5)", "name5", "mood")},
+    "bytea": (BYTES, None),
+    **{name: (ARRAYS, arrays) for name in (
+        "integer[]", "smallint[]", "bigint[]", "text[]", "varchar(3)[]",
+        "numeric(6,1)[]", "boolean[]", "timestamptz[]", "jsonb[]", "json[]",
+        "positive[]", "two", "mood[]", "real[]", "double precision[]",
+        "bytea[]", "uuid[]", "date[]", "name5[]")},
+}
+
+
+def escaped(text):
+    for plain, letter in ("\\\\", "\bb", "\tt", "\nn", "\vv", "\ff", "\rr"):
+        text = text.replace(plain, "\\" + letter)
+    return text
+
+
+class Tables:
+    """Two tables of one column, filled by text and by tuples."""
+
+    def __init__(self, connection, kind):
+        self.cursor = connection.cursor()
+        for table in "by_text", "by_tuples":
+            self.cursor.execute(f"CREATE TABLE {table} (n serial, v {kind})")
+
+    def copy(self, table, data, how=""):
+        """The SQLSTATE, or None."""
+        self.cursor.execute("SAVEPOINT s")
+        try:
+            self.cursor.copy_expert(f"COPY {table} (v) FROM STDIN {how}",
+                                    io.BytesIO(data))
+        except psycopg2.Error as error:
+            self.cursor.execute("ROLLBACK TO s")
+            return error.pgcode
+        self.cursor.execute("RELEASE s")
+        return None
+
+    def last(self, table):
+        """The last row's value, as PostgreSQL keeps and as it shows it."""
+        out = io.BytesIO()
+        self.cursor.copy_expert(
+            f"COPY (SELECT v, v::text, pg_column_size(v) FROM {table}"
+            " ORDER BY n DESC LIMIT 1) TO STDOUT (FORMAT binary)", out)
+        return out.getvalue()
+
+    def compare(self, field, row, told):
+        wrong = self.copy("by_text", f"{field}\n".encode())
+        assert self.copy("by_tuples", HEADER + row + b"\xff\xff",
+                         "(FORMAT binary)") == wrong, told
+        if wrong is None:
+            assert self.last("by_tuples") == self.last("by_text"), told
+
+
+def tuples_of(receive, element, fields):
+    made = subprocess.run(
+        [BUILD / "test/tuples"], check=True, stdout=subprocess.PIPE,
+        input="".join(f"{receive}\t{element}\t{field}\n"
+                      for field in fields).encode()).stdout.decode().split()
+    assert len(made) == len(fields)
+    return [None if one == "text" else bytes.fromhex(one) for one in made]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_same_as_by_text(database, kind):
+    """Whatever the session's settings make of the text."""
+    usual, generate = TYPES[kind]
+    rng = random.Random(f"{SEED} {kind}")
+    values = usual + [generate(rng) for _ in range(VALUES if generate else 0)]
+    fields = [escaped(value) for value in values]
+    database.query(PREPARE)
+    made = tuples_of(*database.query(ASK, kind)[0], fields)
+    connection = psycopg2.connect(database.conninfo)
+    try:
+        tables = Tables(connection, kind)
+        for style, zone in ("ISO, MDY", "UTC"), ("German", "Asia/Kolkata"):
+            tables.cursor.execute(f"SET DateStyle = '{style}'")
+            tables.cursor.execute(f"SET TimeZone = '{zone}'")
+            for value, field, row in zip(values, fields, made):
+                if row is not None:
+                    tables.compare(field, row, f"{kind}, {value[:80]!r}, "
+                                   f"seed {SEED}")
+    finally:
+        connection.close()
+
+
+# as the daemon writes values, or as many write them: none goes as text
+USUAL = {
+    "uuid": UUIDS[:5], "boolean": ["true", "false", "t", "f", "1", "0"],
+    "numeric": ["0", "1.50", "-12345.678", "1e-7", "NaN", "9" * 1000],
+    "real": ["1.5", "1e-45", "NaN"],
+    "double precision": ["1.5", "4.9e-324", "-0", "Infinity"],
+    "timestamptz": ["2026-01-31 12:34:56.789+00", "2026-01-31T12:34:56Z",
+                    "2026-01-31T12:34:56.123456789+05:30", "infinity",
+                    "0044-03-15 12:00:00+00 BC", "294276-12-31 23:59:59Z"],
+    "timestamp": ["2026-01-31 12:34:56.789", "-infinity"],
+    "date": ["2026-01-31", "0044-03-15 BC"], "time": ["12:34:56.789"],
+    "integer[]": ['{"1",NULL,"3"}', "{}"], "text[]": ['{"a \\"b\\"","NULL"}'],
+    "jsonb[]": ['{"{\\"a\\":[1,2]}","null"}'], "mood": ["sad"],
+    "cents": ["7.50"], "positive[]": ['{"6","7"}'],
+}
+
+
+@pytest.mark.parametrize("kind", USUAL)
+def test_usual_values_become_tuples(database, kind):
+    database.query(PREPARE)
+    fields = [escaped(value) for value in USUAL[kind]]
+    made = tuples_of(*database.query(ASK, kind)[0], fields)
+    assert [f for f, row in zip(fields, made) if row is None] == []
