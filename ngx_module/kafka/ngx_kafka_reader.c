@@ -1,7 +1,8 @@
 /*
  * Reads all partitions of the topic of receipts for no group, from where they
- * ended when the oldest record that may wait was taken.  It looks at the topic again and again: partitions may be added, and
- * the topic may go and come back.
+ * ended when the oldest record that may wait was taken.  It looks at the topic
+ * again and again: partitions may be added, and the topic may go and come
+ * back.
  */
 
 #include "kafka/ngx_kafka_impl.h"
