@@ -645,6 +645,11 @@ ngx_kafka_client_log(const rd_kafka_t *rk, int level, const char *fac,
         return;
     }
 
+    if (client->reader && ngx_strcmp(fac, "CONFWARN") == 0) {
+        /* a consumer with the block's properties of producers */
+        return;
+    }
+
     kp = client->producer;
 
     if (client->log_second != ngx_time()) {

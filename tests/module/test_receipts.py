@@ -759,3 +759,158 @@ def test_memory_of_a_waiting_request(stored):
         client.close()
     print(f"a waiting request: {each:.0f} bytes, delayed by nginx {base:.0f}")
     assert each - base < 4096
+
+
+MORE = CONF.replace("location = /live", """
+        location = /events {
+            kafka_pass   main;
+            kafka_topic  %%TOPIC%%;
+            kafka_format cloudevents;
+            kafka_ack    stored;
+        }
+        location = /fixed {
+            kafka_pass     main;
+            kafka_topic    %%TOPIC%%;
+            kafka_ack      stored;
+            kafka_response '{"done":"$kafka_stored"}';
+        }
+        location = /pages {
+            kafka_pass             main;
+            kafka_topic            %%TOPIC%%;
+            kafka_ack              stored;
+            kafka_intercept_errors on;
+            error_page 422 = /refused;
+        }
+        location = /refused {
+            return 409 "$kafka_error $kafka_stored $kafka_status";
+        }
+        location = /letters {
+            kafka_pass    main;
+            kafka_topic   %%TOPIC%%;
+            kafka_format  ndjson;
+            kafka_ack     stored;
+            kafka_invalid dead_letter %%DEAD%%;
+        }
+        location = /mirrored {
+            mirror      /copy;
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+        }
+        location = /copy {
+            internal;
+            kafka_pass  main;
+            kafka_topic %%TOPIC%%;
+            kafka_ack   stored;
+        }
+        location = /live""")
+MORE = MORE.replace("topic   %%TOPIC%%;", "topic   %%TOPIC%%; topic %%DEAD%%;",
+                    1)
+
+
+@pytest.fixture
+def more(stored, topics):
+    return stored(MORE, DEAD=topics.create())
+
+
+def event(number):
+    return {"specversion": "1.0", "id": str(number), "source": "/s",
+            "type": "t", "data": {}}
+
+
+@pytest.mark.parametrize("kind, headers, body", [
+    ("binary", {"Content-Type": "application/json", "ce-specversion": "1.0",
+                "ce-id": "1", "ce-source": "/s", "ce-type": "t"}, b"{}"),
+    ("structured", {"Content-Type": "application/cloudevents+json"},
+     json.dumps(event(1)).encode()),
+    ("batched", {"Content-Type": "application/cloudevents-batch+json"},
+     json.dumps([event(1), event(2)]).encode())])
+def test_events_are_answered_as_other_records(more, kind, headers, body):
+    post = more.post("/events", body, headers)
+    more.waiting(2 if kind == "batched" else 1)
+    more.row(0, 2, exceptions=[DEAD])
+    problem = assert_problem(post.result(), 422, "dead-letter", "not-a-row")
+    if kind == "batched":
+        assert [one["status"] for one in problem["results"]] == [422, 200]
+    else:
+        assert problem["sqlstate"] == "23505"
+
+
+def test_a_response_of_ones_own(more):
+    post = more.post("/fixed")
+    more.waiting()
+    more.row()
+    answer = post.result()
+    assert (answer.status, answer.json) == (200, {"done": "row"})
+
+
+def test_an_error_page_of_ones_own(more):
+    post = more.post("/pages")
+    more.waiting()
+    more.row(exceptions=[DEAD])
+    answer = post.result()
+    assert answer.status == 409
+    assert answer.body == b"not-a-row dead-letter dead-letter"
+
+
+def test_dead_letters_of_the_module_are_answered_when_they_are_kept(more):
+    post = more.post("/letters", b'{"n":1}\nno json\n')
+    more.waiting(1)
+    more.row()
+    answer = post.result()
+    assert answer.status == 200
+    row, letter = answer.json["results"]
+    assert row["stored"] == "row"
+    assert "stored" not in letter and letter["persisted"] == "yes"
+
+
+def test_a_copy_of_a_request_waits_beside_it(more):
+    post = more.post("/mirrored")
+    more.waiting(1)
+    more.row(0, 2)
+    more.waiting(0)
+    answer = post.result()
+    assert answer.status == 200
+    assert "stored" not in answer.json and answer.json["offset"] in (0, 1)
+
+
+def test_status_and_metrics(more):
+    for offset, exceptions in enumerate(
+            ([], [DEAD], [{"offset": 2, "stored": "filtered"}])):
+        post = more.post()
+        more.waiting()
+        more.row(offset, offset + 1, exceptions=[
+            {**one, "offset": offset} for one in exceptions])
+        post.result()
+    status = more.server.get("/status").json["producers"][0]
+    topic = [one for one in status["topics"] if one["name"] == more.topic][0]
+    assert topic["requests"] == {"stored": 2, "not-a-row": 1}
+    stored = topic["stored"]
+    assert {name: stored[name] for name in (
+        "row", "filtered", "duplicate", "dead_letter", "pending")} == {
+        "row": 1, "filtered": 1, "duplicate": 0, "dead_letter": 1,
+        "pending": 0}
+    assert sum(stored["latency"]["counts"]) == 3
+    assert status["receipts"] == {
+        "topic": more.name, "reading": 1, "waiting": 0, "read": 3, "other": 0,
+        "unreadable": 0, "forgotten": 0}
+    text = more.server.get("/metrics").body.decode()
+    label = f'{{producer="main",topic="{more.topic}"'
+    for line in (
+            f'sluice_http_records_stored_total{label},stored="row"}} 1',
+            f'sluice_http_records_stored_total{label},stored="pending"}} 0',
+            f'sluice_http_stored_latency_seconds_count{label}}} 3',
+            'sluice_http_receipts_total{producer="main",result="read"} 3',
+            'sluice_http_receipts_reading_workers{producer="main"} 1'):
+        assert line in text.splitlines(), line
+
+
+def test_ranges_are_remembered_within_bounds(stored):
+    """What had no room is pending, never guessed."""
+    receipts = stored(wait="3s", producer="property linger.ms 700;")
+    receipts.send(group="another")      # its producer is connected
+    post = receipts.post()
+    time.sleep(0.1)
+    receipts.send(*[{"partition": 0, "first": first, "next": first + 1}
+                    for first in range(300)])
+    assert post.result().json["stored"] == "pending"
+    assert receipts.state()["forgotten"] == 300 - 256
