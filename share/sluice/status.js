@@ -178,7 +178,7 @@ function showTopics(status, old, last, rate) {
         t.replication || NONE, t.min_insync_replicas || NONE]);
       if (t.warning) warnings.push(`${name}: ${t.warning}`);
       for (const [code, n] of Object.entries(t.requests)) {
-        if (['kept', 'queued'].includes(code)) continue;
+        if (['kept', 'queued', 'stored'].includes(code)) continue;
         const e = errors.get(code) || [0, 0];
         e[0] += n;
         e[1] += o ? o.requests[code] || 0 : 0;
@@ -223,7 +223,7 @@ function showTiles(status, last, rate, counts, bytes) {
 function showProducers(status) {
   const many = status.producers.length > 1;
 
-  table('producers', ['producer', 'connected', 'queue', 'waiting',
+  table('producers', ['producer', 'connected', 'queue', 'waiting', 'receipts',
                       'rebuilt', 'not started', 'unreported'],
         status.producers.map(p => [
           p.name,
@@ -231,6 +231,9 @@ function showProducers(status) {
            p.connected < p.workers ? 'bad' : 'good'],
           `${octets(p.queued_bytes)} of ${octets(p.queue * p.workers)}`,
           number(p.in_flight),
+          p.receipts ? [`${p.receipts.reading} of ${p.workers}`,
+                        p.receipts.reading < p.workers ? 'warn' : 'good']
+            : NONE,
           number(Object.values(p.rebuilds).reduce((a, n) => a + n)),
           number(p.start_failures), number(p.unreported)]));
   table('brokers', ['broker', 'address', 'connected', 'round trip', '99 %'],
