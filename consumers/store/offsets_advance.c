@@ -31,9 +31,9 @@
 
 
 static void offsets_move(const offsets_t *o, const batch_t *batch,
-    const batch_range_t *range, buf_t *sql);
-static void offsets_book(const offsets_t *o, const batch_range_t *range,
-    buf_t *sql);
+    const batch_range_t **ranges, buf_t *sql);
+static void offsets_book(const offsets_t *o, const batch_range_t **ranges,
+    size_t n, buf_t *sql);
 static void offsets_gaps(const offsets_t *o, const batch_t *batch,
     buf_t *sql);
 static void offsets_gap_arrays(const batch_t *batch, buf_t *sql);
@@ -60,11 +60,8 @@ offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
         qsort(order, n, sizeof(batch_range_t *), offsets_compare);
 
         buf_addf(&block, "DECLARE n bigint;BEGIN ");
-
-        for (i = 0; i < n; i++) {
-            offsets_move(o, batch, order[i], &block);
-        }
-
+        offsets_move(o, batch, order, &block);
+        offsets_book(o, order, n, &block);
         offsets_gaps(o, batch, &block);
         buf_addf(&block, "END");
     }
@@ -89,36 +86,73 @@ offsets_compare(const void *a, const void *b)
 }
 
 
+/*
+ * One statement for all partitions.  It may take them in any order, so several
+ * are locked in theirs before.  A variable is named "n".
+ */
+
 static void
 offsets_move(const offsets_t *o, const batch_t *batch,
-    const batch_range_t *range, buf_t *sql)
+    const batch_range_t **ranges, buf_t *sql)
 {
-    buf_addf(sql, "UPDATE sluice.offsets SET next_offset=%" PRId64
-             ",last_timestamp=%" PRId64 ",last_crc=%" PRIu32
-             ",updated_at=now() WHERE %s AND partition=%d"
-             " AND next_offset=%" PRId64
-             " AND epoch=%" PRId64 ";GET DIAGNOSTICS n = ROW_COUNT;"
-             "IF n <> 1 THEN RAISE EXCEPTION 'partition %d is no longer at "
-             "offset %" PRId64 " in epoch %" PRId64 "' USING ERRCODE="
-             "'SL001';END IF;", range->next, range->last_timestamp,
-             batch_last_crc(batch, range), offsets_where(o),
-             range->partition, range->expected, range->epoch,
-             range->partition, range->expected, range->epoch);
+    size_t                i, n;
+    const batch_range_t  *range;
 
-    offsets_book(o, range, sql);
+    n = batch->nranges;
+
+    if (n > 1) {
+        buf_addf(sql, "PERFORM partition FROM sluice.offsets WHERE %s"
+                 " AND partition IN (", offsets_where(o));
+
+        for (i = 0; i < n; i++) {
+            buf_addf(sql, "%s%d", i ? "," : "", ranges[i]->partition);
+        }
+
+        buf_addf(sql, ") ORDER BY partition FOR UPDATE;");
+    }
+
+    buf_addf(sql, "UPDATE sluice.offsets SET next_offset=next,"
+             "last_timestamp=stamp,last_crc=crc,updated_at=now()"
+             " FROM (VALUES ");
+
+    for (i = 0; i < n; i++) {
+        range = ranges[i];
+        buf_addf(sql, "%s(%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+                 ",%" PRIu32 ")", i ? "," : "", range->partition,
+                 range->expected, range->epoch, range->next,
+                 range->last_timestamp, batch_last_crc(batch, range));
+    }
+
+    buf_addf(sql, ") v (p,was,epoch,next,stamp,crc) WHERE %s AND partition=p"
+             " AND next_offset=was AND offsets.epoch=v.epoch;"
+             "GET DIAGNOSTICS n = ROW_COUNT;IF n <> %zu THEN RAISE EXCEPTION"
+             " '%% of %zu partitions are no longer at the offset or in the"
+             " epoch of this daemon', %zu - n USING ERRCODE='SL001';END IF;",
+             offsets_where(o), n, n, n);
 }
 
 
-/* Adds a range to sluice.batches, or to the row that it continues. */
+/* Adds ranges to sluice.batches, or to the rows that they continue. */
 
 static void
-offsets_book(const offsets_t *o, const batch_range_t *range, buf_t *sql)
+offsets_book(const offsets_t *o, const batch_range_t **ranges, size_t n,
+    buf_t *sql)
 {
-    buf_addf(sql, OFFSETS_BOOK " VALUES (%s,%d,'records',%" PRId64 ",%" PRId64
-             ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ")"
-             OFFSETS_AGAIN, offsets_key(o), range->partition, range->run,
-             range->next, range->records, range->dead, range->filtered,
-             range->duplicates);
+    size_t                i;
+    const batch_range_t  *range;
+
+    buf_addf(sql, OFFSETS_BOOK " VALUES ");
+
+    for (i = 0; i < n; i++) {
+        range = ranges[i];
+        buf_addf(sql, "%s(%s,%d,'records',%" PRId64 ",%" PRId64 ",%" PRId64
+                 ",%" PRId64 ",%" PRId64 ",%" PRId64 ")", i ? "," : "",
+                 offsets_key(o), range->partition, range->run, range->next,
+                 range->records, range->dead, range->filtered,
+                 range->duplicates);
+    }
+
+    buf_addf(sql, OFFSETS_AGAIN);
 }
 
 

@@ -10,6 +10,7 @@ from tests.lib.env import TEST_CONSUMER, loops, wait_for
 from tests.lib.history import check_coverage
 from tests.lib.numbered import CONFIG, Sender, check, value
 
+
 def test_a_restart_goes_on_where_it_was(consumer, topics, database):
     topic = topics.create(partitions=3)
     daemon = consumer({**CONFIG, "topic": topic})
@@ -21,6 +22,28 @@ def test_a_restart_goes_on_where_it_was(consumer, topics, database):
         daemon.stop()
         daemon.start()
     check(database, topic, loops(3, 20) * 100)
+
+
+def test_one_of_several_partitions_has_moved(consumer, topics, database):
+    """A batch of four waits for the second one's offset, and finds it claimed
+    by another: nothing of the batch is stored, and then all once."""
+    topic = topics.create(partitions=4)
+    daemon = consumer({**CONFIG, "topic": topic,
+                       "batch": {"rows": 500, "linger": "1s"}})
+    wait_for(lambda: database.try_count("sluice.offsets") == 4, 20, "a claim")
+    daemon.wait_log("partition 3: at offset 0")
+    other = database.begin("UPDATE sluice.offsets SET epoch = epoch + 1"
+                           " WHERE partition = 1")
+    topics.produce(topic, [(None, value(n), 3 - n % 4) for n in range(400)])
+    wait_for(database.waits, 20, "the batch waits")
+    # they are locked in one order, so that no two daemons wait for each other
+    free = database.query("SELECT partition FROM sluice.offsets"
+                          " ORDER BY 1 FOR UPDATE SKIP LOCKED")
+    other.commit()
+    other.close()
+    assert free == [(2,), (3,)]
+    daemon.wait_log("[1-4] of [1-4] partitions are no longer at the offset")
+    check(database, topic, 400)
 
 
 def test_sigterm_flushes_what_was_read_and_exits_0(consumer, topics,

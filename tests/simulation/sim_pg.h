@@ -50,13 +50,21 @@ void sim_fail(pg_t *pg, const char *sqlstate);
 void sim_commit(pg_t *pg);
 void sim_roll_back(pg_t *pg);
 
-/* sim_sql.c */
+/*
+ * sim_sql.c: what follows a word in a text or, with skip, at its begin; NULL:
+ * it is not there.  sim_name() takes a table's name off, up to "quote".
+ */
+const char *sim_after(const char *sql, const char *word);
+const char *sim_skip(const char *p, const char *word);
+const char *sim_name(const char *p, const char *quote, char *name);
 
 /* The block that asks for the epoch, or the one that moves the offsets. */
 void sim_guard(pg_t *pg, const char *sql);
 /* The partitions whose offsets a query locks. */
 unsigned sim_locks(const char *sql);
 void sim_ranges(const char *sql);
+
+/* sim_claim.c */
 void sim_stored(pg_t *pg);
 void sim_claim(pg_t *pg);
 /* What the records stored last became, for receipts. */

@@ -1,4 +1,4 @@
-/* The statements about offsets and ranges, as the daemon words them. */
+/* The end of a transaction, offsets and ranges, as the daemon words it. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,10 +9,14 @@
 #include "sim_pg.h"
 
 
+#define SIM_MOVE                                                              \
+    "UPDATE sluice.offsets SET next_offset=next,last_timestamp=stamp,"        \
+    "last_crc=crc,updated_at=now() FROM (VALUES "
+
 #define SIM_GAPS  (SIM_PARTITIONS * SIM_RECORDS)    /* of one batch */
 
 
-static const char *
+const char *
 sim_after(const char *sql, const char *word)
 {
     const char  *p;
@@ -23,7 +27,7 @@ sim_after(const char *sql, const char *word)
 }
 
 
-static const char *
+const char *
 sim_skip(const char *p, const char *word)
 {
     size_t  len;
@@ -36,7 +40,7 @@ sim_skip(const char *p, const char *word)
 
 /* The name of the table in a key that is cut at it; gives what follows. */
 
-static const char *
+const char *
 sim_name(const char *p, const char *quote, char *name)
 {
     const char  *end;
@@ -123,13 +127,91 @@ sim_raises(const char *sql, const char *condition)
 }
 
 
+/* The next partition that an update has in its VALUES; NULL: no more. */
+
+static const char *
+sim_moved(const char *p, int *partition, int64_t *was, int64_t *epoch,
+    sim_offset_t *o)
+{
+    int  len;
+
+    if (*p == ')') {
+        return NULL;
+    }
+
+    p += *p == ',';
+    o->stored = true;
+    o->has_last = true;
+
+    if (sscanf(p, "(%d,%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64
+               ",%" SCNd64 ")%n", partition, was, epoch, &o->next,
+               &o->timestamp, &o->crc, &len)
+        != 6)
+    {
+        sim_wrong("an update of offsets that is not understood: %.90s", p);
+    }
+
+    return p + len;
+}
+
+
+/* Offsets move only from where the daemon asks for them.  False: SL001. */
+
+static bool
+sim_move(pg_t *pg, const char *values)
+{
+    int            all, moved, partition;
+    bool           offsets, epochs;
+    char           name[SIM_NAME], condition[64];
+    int64_t        was, epoch;
+    const char    *p, *q;
+    sim_offset_t   to, *o;
+
+    p = sim_after(values, ") v (p,was,epoch,next,stamp,crc) WHERE ");
+    p = sim_name(sim_after(p ? p : "", " AND table_name=''"), "''", name);
+    p = sim_skip(p, " AND partition=p");
+    offsets = p && (q = sim_skip(p, " AND next_offset=was")) && (p = q);
+    epochs = p && (q = sim_skip(p, " AND offsets.epoch=v.epoch")) && (p = q);
+
+    if (p == NULL || *p++ != ';') {
+        sim_wrong("a condition that is not understood: %.90s", values);
+    }
+
+    all = 0;
+    moved = 0;
+
+    for (q = values; (q = sim_moved(q, &partition, &was, &epoch, &to)); ) {
+        all++;
+        o = pg->locked & 1u << partition ? &pg->moved[partition]
+                                         : &sim.db.offsets[partition];
+
+        if (!o->stored || (offsets && o->next != was)
+            || (epochs && o->epoch != epoch) || strcmp(name, sim.db.name) != 0)
+        {
+            sim_say("server: partition %d is at %" PRId64 " in epoch %" PRId64
+                    ", not at %" PRId64 " in %" PRId64, partition, o->next,
+                    o->epoch, was, epoch);
+            continue;
+        }
+
+        to.epoch = o->epoch;
+        pg->moved[partition] = to;
+        pg->locked |= 1u << partition;
+        moved++;
+    }
+
+    (void) snprintf(condition, sizeof(condition), "GET DIAGNOSTICS n ="
+                    " ROW_COUNT;IF n <> %d ", all);
+
+    return moved == all || !sim_raises(p, condition);
+}
+
+
 void
 sim_guard(pg_t *pg, const char *sql)
 {
-    int            partition;
-    int64_t        next, timestamp, crc;
-    const char    *p;
-    sim_offset_t  *o;
+    int          partition;
+    const char  *p;
 
     for (p = sql; (p = sim_after(p, "PERFORM 1 FROM sluice.offsets")); ) {
 
@@ -141,33 +223,11 @@ sim_guard(pg_t *pg, const char *sql)
         }
     }
 
-    for (p = sql; (p = sim_after(p, "UPDATE sluice.offsets SET ")); ) {
+    p = sim_after(sql, SIM_MOVE);
 
-        if (sscanf(p, "next_offset=%" SCNd64 ",last_timestamp=%" SCNd64
-                   ",last_crc=%" SCNd64, &next, &timestamp, &crc) != 3)
-        {
-            sim_wrong("an update of offsets that is not understood: %.90s",
-                      p);
-        }
-
-        o = sim_where(pg, &p, &partition);
-
-        if (o) {
-            pg->moved[partition] = *o;
-            pg->locked |= 1u << partition;
-
-            o = &pg->moved[partition];
-            o->next = next;
-            o->has_last = true;
-            o->timestamp = timestamp;
-            o->crc = crc;
-
-        } else if (sim_raises(p, "GET DIAGNOSTICS n = ROW_COUNT;"
-                                 "IF n <> 1 "))
-        {
-            sim_fail(pg, "SL001");
-            return;
-        }
+    if (p && !sim_move(pg, p)) {
+        sim_fail(pg, "SL001");
+        return;
     }
 
     if (strstr(sql, ", holes) ") && sim.version < DDL_MERGED_GAPS) {
@@ -183,15 +243,18 @@ sim_guard(pg_t *pg, const char *sql)
 unsigned
 sim_locks(const char *sql)
 {
-    char         name[SIM_NAME];
-    unsigned     mask;
-    const char  *p;
+    int            partition;
+    char           name[SIM_NAME];
+    int64_t        was, epoch;
+    unsigned       mask;
+    const char    *p;
+    sim_offset_t   to;
 
     mask = 0;
+    p = sim_after(sql, SIM_MOVE);
 
-    for (p = sql; (p = sim_after(p, "UPDATE sluice.offsets SET ")); ) {
-        p = sim_after(p, " AND partition=");
-        mask |= 1u << strtol(p, NULL, 10);
+    while (p && (p = sim_moved(p, &partition, &was, &epoch, &to))) {
+        mask |= 1u << partition;
     }
 
     p = strstr(sql, "WITH claimed AS");
@@ -401,238 +464,62 @@ sim_merged_gaps(const char *p)
 }
 
 
-void
-sim_ranges(const char *sql)
+/* Ranges of records, each behind the key that begins it. */
+
+static void
+sim_records(const char *p)
 {
-    bool         merged;
     char         name[SIM_NAME];
-    const char  *p, *q, *values;
     sim_range_t  range;
 
-    for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
-
-        q = sim_after(p, ") ");
-        merged = q && strncmp(q - 9, ", holes) ", 9) == 0;
-        p = q;
-        values = p ? sim_skip(p, "VALUES (") : NULL;
-        p = sim_name(sim_after(p, "''c'',''g'',''t'',''"), "'',", name);
-
-        if (strcmp(name, sim.db.name) != 0) {
-            sim_wrong("a range of another table: %.90s", p);
-        }
-
-        if (merged) {
-            sim_merged_gaps(p);
-            continue;
-        }
-
-        if (values == NULL) {
-            sim_gaps(p);
-            continue;
-        }
-
+    do {
+        p = p ? sim_skip(p, "(''c'',''g'',''t'',''") : NULL;
+        p = sim_name(p, "'',", name);
         memset(&range, 0, sizeof(sim_range_t));
 
-        if (sscanf(p, "%d,''records'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
-                   ",%" SCNd64, &range.partition, &range.first, &range.next,
-                   &range.records, &range.dead)
-            != 5)
+        if (strcmp(name, sim.db.name) != 0
+            || sscanf(p, "%d,''records'',%" SCNd64 ",%" SCNd64 ",%" SCNd64
+                      ",%" SCNd64, &range.partition, &range.first,
+                      &range.next, &range.records, &range.dead)
+               != 5)
         {
             sim_wrong("a range that is not understood: %.90s", p);
         }
 
         sim_book(&range);
-    }
+        p = sim_after(p, ")");
+    } while (*p++ == ',');
 }
 
-
-/* Partitions, the table's name in them, no doubt about it, and the version. */
 
 void
-sim_stored(pg_t *pg)
-{
-    int           i, j, row;
-    char          text[2][SIM_NAME], version[SIM_NAME];
-    PGresAttDesc  columns[4];
-
-    static char  column[] = "c";
-
-    memset(columns, 0, sizeof(columns));
-    (void) snprintf(version, sizeof(version), "%d", sim.version);
-
-    for (j = 0; j < 4; j++) {
-        columns[j].name = column;
-    }
-
-    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    (void) PQsetResultAttrs(pg->reply.rows, 4, columns);
-    (void) sim_name(sim_after(pg->sql, " LIMIT 1), '"), "')", text[1]);
-
-    if (sim.db.name[0]) {
-        (void) snprintf(text[1], SIM_NAME, "%s", sim.db.name);
-    }
-
-    for (i = 0, row = 0; i <= (int) sim.partitions; i++) {
-
-        if (i == (int) sim.partitions ? row != 0
-                                      : !sim.db.offsets[i].stored)
-        {
-            continue;
-        }
-
-        (void) snprintf(text[0], SIM_NAME, "%d", i);
-        (void) PQsetvalue(pg->reply.rows, row, 0, text[0],
-                          i == (int) sim.partitions ? -1
-                                                    : (int) strlen(text[0]));
-        (void) PQsetvalue(pg->reply.rows, row, 1, text[1],
-                          (int) strlen(text[1]));
-        (void) PQsetvalue(pg->reply.rows, row, 2, text[0], 0);
-        (void) PQsetvalue(pg->reply.rows, row++, 3, version,
-                          (int) strlen(version));
-    }
-}
-
-
-/* Rows of VALUES (keys, partition, offset, epoch, and its owner). */
-
-static void
-sim_insert(const char *from, const char *end, bool raise, unsigned *mask)
-{
-    int            partition;
-    char           name[SIM_NAME];
-    int64_t        next, epoch;
-    const char    *p;
-    sim_offset_t  *o;
-
-    for (p = from; (p = sim_after(p, "('c','g','t','")) && p < end; ) {
-
-        p = sim_name(p, "',", name);
-
-        if (sim.db.name[0] && strcmp(name, sim.db.name) != 0) {
-            sim_wrong("offsets under the names %s and %s", sim.db.name, name);
-        }
-
-        (void) snprintf(sim.db.name, SIM_NAME, "%s", name);
-
-        if (sscanf(p, "%d,%" SCNd64 ",%" SCNd64, &partition, &next, &epoch)
-            != 3)
-        {
-            sim_wrong("an offset that is not understood: %.60s", p);
-        }
-
-        o = &sim.db.offsets[partition];
-        *mask |= 1u << partition;
-
-        if (!o->stored) {
-            o->stored = true;
-            o->has_last = false;
-            o->next = next;
-            o->epoch = epoch;
-
-        } else if (raise) {
-            o->epoch++;
-        }
-    }
-}
-
-
-/* Whether a daemon that asks for it may store its name. */
-
-static bool
-sim_is_only_name(const char *sql)
+sim_ranges(const char *sql)
 {
     char         name[SIM_NAME];
-    const char  *p;
+    const char  *p, *select;
 
-    p = strstr(sql, "IF EXISTS (SELECT FROM sluice.offsets WHERE ");
-    p = p ? sim_after(p, " AND table_name<>''") : NULL;
+    for (p = sql; (p = sim_after(p, "INSERT INTO sluice.batches")); ) {
 
-    if (p == NULL || sim.db.name[0] == '\0') {
-        return true;
-    }
+        p = sim_after(p, ") ");
+        select = p ? sim_skip(p, "SELECT ''c'',''g'',''t'',''") : NULL;
 
-    (void) sim_name(p, "''", name);
-
-    return strcmp(name, sim.db.name) == 0;
-}
-
-
-void
-sim_claim(pg_t *pg)
-{
-    int                  i, j, row;
-    char                 text[6][32];
-    size_t               k;
-    int64_t              run;
-    unsigned             mask;
-    const char          *with;
-    sim_offset_t        *o;
-    const sim_range_t   *r;
-    PGresAttDesc         columns[6];
-
-    static char  name[] = "c";
-
-    with = strstr(pg->sql, "WITH claimed AS");
-
-    if (!sim_is_only_name(pg->sql)) {
-        sim_say("server: the offsets have another name");
-        sim_fail(pg, "SL001");
-        sim_roll_back(pg);
-        return;
-    }
-
-    mask = 0;
-    sim_insert(pg->sql, with, false, &mask);
-    mask = 0;
-    sim_insert(with, pg->sql + strlen(pg->sql), true, &mask);
-
-    memset(columns, 0, sizeof(columns));
-    for (j = 0; j < 6; j++) {
-        columns[j].name = name;
-    }
-
-    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    (void) PQsetResultAttrs(pg->reply.rows, 6, columns);
-
-    for (i = 0, row = 0; i < (int) sim.partitions; i++) {
-
-        if ((mask & 1u << i) == 0) {
+        if (select == NULL) {
+            sim_records(sim_skip(p ? p : "", "VALUES "));
             continue;
         }
 
-        o = &sim.db.offsets[i];
-        run = -1;
+        select = sim_name(select, "'',", name);
 
-        for (k = 0; k < sim.db.nranges; k++) {
-            r = &sim.db.ranges[k];
-            if (r->partition == i && !r->gap && r->next == o->next
-                && r->first > run)
-            {
-                run = r->first;
-            }
+        if (strcmp(name, sim.db.name) != 0) {
+            sim_wrong("gaps of another table: %.90s", p);
         }
 
-        (void) snprintf(text[0], 32, "%d", i);
-        (void) snprintf(text[1], 32, "%" PRId64, o->next);
-        (void) snprintf(text[2], 32, "%" PRId64, o->epoch);
-        (void) snprintf(text[3], 32, "%" PRId64, o->timestamp);
-        (void) snprintf(text[4], 32, "%" PRId64, o->crc);
-        (void) snprintf(text[5], 32, "%" PRId64, run);
-
-        for (j = 0; j < 6; j++) {
-            if ((j == 3 || j == 4) ? !o->has_last : j == 5 && run == -1) {
-                (void) PQsetvalue(pg->reply.rows, row, j, NULL, -1);
-            } else {
-                (void) PQsetvalue(pg->reply.rows, row, j, text[j],
-                                  (int) strlen(text[j]));
-            }
+        if (strncmp(p - 9, ", holes) ", 9) == 0) {
+            sim_merged_gaps(select);
+        } else {
+            sim_gaps(select);
         }
-
-        row++;
     }
-
-    sim_say("server: partitions %#x are claimed", mask);
-    sim_commit(pg);
 }
 
 
