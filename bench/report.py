@@ -3,6 +3,7 @@
 import answers
 import plot
 import rows
+import stored
 import way
 
 START, END = "<!-- measured: written by bench/run -->", "<!-- measured -->"
@@ -54,11 +55,23 @@ GOALS = (
     ("way", "rate", "the whole way, POST → 200 → committed row, /s", 75000,
      True, "{:,.0f}"),
     ("way", "lag_s", "its lag at the end, s", 1, False, "{:.2f}"),
+    *(("stored", f"beyond_{linger}", "POST → committed row → 200, one "
+       f"connection, p50 beyond `batch.linger` of {linger} ms, ms", 15, False,
+       "{:.1f}") for linger in stored.LINGERS),
+    ("stored", "not_told", "stored, answers that did not tell", 0, False,
+     "{:,.0f}"),
+    ("stored", "delivered", "delivered with receipts on, of off", 0.97, True,
+     "{:.2f}"),
+    ("stored", "rows", "one daemon with receipts on, of off", 0.97, True,
+     "{:.2f}"),
+    ("stored", "waiting_kb", "memory of a request that waits for its row, "
+     "KiB", 4, False, "{:.1f}"),
 )
 
 # of these the README shows a line each
 SHOWN = {"delivered_256", "delivered_1000", "queued_64", "batch_records",
-         "express_256", "consumer", "connect", "rss_mb", "p99_ms", "rate"}
+         "express_256", "consumer", "connect", "rss_mb", "p99_ms", "rate",
+         "beyond_5"}
 
 
 def summaries(data):
@@ -67,6 +80,8 @@ def summaries(data):
         found["answers"] = answers.summary(data["answers"])
     if data.get("rows"):
         found["rows"] = rows.summary(data["rows"], data.get("backlogs"))
+    if data.get("stored"):
+        found["stored"] = stored.summary(data["stored"])
     for name in ("way", "late"):
         if data.get(name):
             found[name] = data[name]
@@ -107,6 +122,9 @@ def markdown(data):
     if data.get("way") or data.get("late"):
         lines += ["", "## The whole way", "", *pictures(data, "way"), "",
                   *way.table(data.get("way"), data.get("late"))]
+    if data.get("stored"):
+        lines += ["", "## Until it is a row", "",
+                  *stored.table(data["stored"])]
     for reason in data.get("failed", ()):
         lines += ["", f"Not measured: {reason}"]
     return "\n".join(lines) + "\n"
