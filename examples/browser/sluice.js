@@ -28,7 +28,9 @@ const DEFAULTS = {
   headers: {},
   // Called with (record, fate): { kept: true } after a 200, or { kept:
   // "queued" } (202), false (refused, or given up) or "possibly", with the
-  // status and the server's problem where there is one.
+  // status and the server's problem where there is one.  Where the server
+  // waits for the row (kafka_ack stored) also "dead-letter": the database
+  // refused it; and stored: "row", "filtered", "duplicate" or "pending".
   onFate: () => {},
 };
 
@@ -185,19 +187,22 @@ export class Sluice {
       const own = told.results?.find((one, at) => (one.index ?? at) === index);
       const code = own?.status ?? status;
       if (code >= 200 && code < 300) {
-        const kept = code === 202 ? "queued" : true;
-        return this.#done(entry, { kept, status: code });
+        const { stored } = own ?? told;
+        const kept = code === 202 && !stored ? "queued" : true;
+        return this.#done(entry, { kept, status: code, stored });
       }
       // an answer without "persisted" is not the module's: a 4xx produced
       // nothing, a 5xx may have
       const persisted = own?.persisted ?? told.persisted
         ?? (code >= 400 && code < 500 ? "no" : "possibly");
-      const retry = persisted !== "no" ? this.#set.idempotency
+      const retry = persisted === "dead-letter" ? false
+        : persisted !== "no" ? this.#set.idempotency
         : split || after !== null || (own ? code >= 500 : !!told.results);
       if (retry && entry.attempts < this.#set.attempts) {
         again.push(entry);
       } else {
-        const kept = persisted === "no" ? false : "possibly";
+        const kept = persisted === "no" ? false
+          : persisted === "dead-letter" ? persisted : "possibly";
         this.#done(entry, { kept, status: code, problem: own ?? told, reason });
       }
     });

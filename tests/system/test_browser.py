@@ -219,6 +219,51 @@ def test_a_bad_record_of_a_batch_costs_the_others_nothing(
     assert [one["n"] for one in found(event_topics, 3)] == [1, 3, 5]
 
 
+STORED = """
+    const refused = { status: 422, persisted: "dead-letter",
+        sqlstate: "23505", reason: "duplicate key" };
+    const answers = [[200, { stored: "row" }], [422, refused],
+        [202, { stored: "pending", persisted: "yes" }],
+        [207, { results: [{ status: 200, stored: "duplicate" }, refused] }]];
+    let asked = 0;
+    globalThis.fetch = async () => {
+        const [status, answer] = answers[asked++];
+        return new Response(JSON.stringify(answer), { status,
+            headers: { "Content-Type": "application/json" } });
+    };
+    const { Sluice } = await import("/sluice.js");
+    const fates = [];
+    const onFate = (record, { kept, stored, problem }) => fates.push(
+        [record.n, kept, stored ?? problem.sqlstate]);
+    const sluice = new Sluice(args[0], { onFate, ...args[1] });
+"""
+
+
+@pytest.mark.parametrize("idempotency", [True, False])
+def test_what_the_database_refused_is_not_sent_again(serve, chromium,
+                                                     idempotency):
+    """Answers of kafka_ack stored, as the module words them."""
+    server = serve()
+    chromium.open(f"{server.origin}/empty.html")
+    fates, asked = chromium.run(STORED + """
+        for (const n of [0, 1, 2]) {
+            sluice.push({ n });
+            await sluice.flush();
+        }
+        if (!args[1].idempotency) {
+            sluice.push({ n: 3 });
+            sluice.push({ n: 4 });
+        }
+        await sluice.close();
+        return [fates, asked];
+    """, server.events, {"idempotency": idempotency})
+    assert fates[:3] == [[0, True, "row"], [1, "dead-letter", "23505"],
+                         [2, True, "pending"]]
+    assert fates[3:] == ([] if idempotency else [
+        [3, True, "duplicate"], [4, "dead-letter", "23505"]])
+    assert asked == (3 if idempotency else 4)
+
+
 def test_a_batch_that_is_too_large_is_divided(serve, chromium, event_topics):
     server = serve({"client_max_body_size  1m": "client_max_body_size  1k"})
     chromium.open(f"{server.origin}/empty.html")
