@@ -17,6 +17,7 @@
 
 static int batch_advance(batch_t *batch, batch_range_t *range,
     const record_t *record);
+static void batch_note(batch_range_t *range, int64_t timestamp);
 static void batch_leave(batch_t *batch, unsigned range, int64_t offset);
 static int batch_room(void **array, size_t n, size_t *size, size_t element);
 static void batch_trim(buf_t *buf, size_t max);
@@ -167,17 +168,28 @@ batch_advance(batch_t *batch, batch_range_t *range, const record_t *record)
     range->last_timestamp = record->timestamp;
     range->records++;
 
-    if (record->timestamp > range->newest) {
-        range->newest = record->timestamp;
-    }
-
-    if (record->timestamp >= 0
-        && (record->timestamp < range->oldest || range->oldest == -1))
-    {
-        range->oldest = record->timestamp;
+    if (batch->receipts) {
+        batch_note(range, record->timestamp);
     }
 
     return 0;
+}
+
+
+/* Keeps the least and the greatest timestamp. */
+
+static void
+batch_note(batch_range_t *range, int64_t timestamp)
+{
+    if (timestamp > range->newest) {
+        range->newest = timestamp;
+    }
+
+    if (timestamp >= 0
+        && (timestamp < range->oldest || range->oldest == -1))
+    {
+        range->oldest = timestamp;
+    }
 }
 
 

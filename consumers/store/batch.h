@@ -62,8 +62,8 @@ typedef struct {
     int64_t   filtered;        /* left out by "where" or "route", */
     int64_t   duplicates;      /* retries that take no effect */
     int64_t   last_timestamp;  /* of its last record */
-    int64_t   oldest;          /* least timestamp of its records; -1: none
-                                  has one */
+    int64_t   oldest;          /* with "receipts": least timestamp of its
+                                  records; -1: none has one */
     int64_t   newest;          /* greatest one; likewise */
     int64_t   known;           /* from this offset on "left" is not whole;
                                   INT64_MAX: it is */
@@ -115,8 +115,9 @@ typedef struct {
     size_t           ngaps;
     size_t           gaps_size;
 
-    bool             receipts;      /* which records are left out is kept, */
-    batch_left_t    *left;          /* in runs, BATCH_LEFT at most */
+    bool             receipts;      /* what they need is kept: timestamps, */
+    batch_left_t    *left;          /* and the runs of records left out,
+                                       BATCH_LEFT at most */
     size_t           nleft;
     size_t           left_size;
 

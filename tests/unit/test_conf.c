@@ -51,6 +51,8 @@ static const case_t  errors[] = {
       "f:5: \"dead_letters.hold_above\" must be a share between 0 and 1" },
     { GOOD ",\n\"dead_letters\": { \"topic\": 1 } }",
       "f:5: \"dead_letters.topic\" must be a string" },
+    { GOOD ",\n\"receipts\": {} }",
+      "f:5: key \"receipts.topic\" is missing" },
     { GOOD ",\n\"create_table\": \"yes\" }",
       "f:5: \"create_table\" must be true or false" },
     { GOOD ",\n\"listen\": \"9465\" }",
