@@ -272,24 +272,26 @@ source_close_queue(source_partition_t *p)
 }
 
 
+/* Where to begin to read a partition. */
+
 static int64_t
 source_back(const source_t *source, const source_partition_t *p)
 {
-    int64_t  back;
+    int64_t  back, first;
 
-    back = p->stored;
-
-    if (p->verify) {
-        back--;
+    if (!p->verify) {
+        return p->stored;
     }
 
-    if (p->verify && source->conf->receipts_topic) {
-        back -= SOURCE_BACK - 1;
-        back = back < p->run ? p->run : back;
-        back = back < p->begin ? p->begin : back;
+    first = p->run > p->begin ? p->run : p->begin;
+
+    if (source->conf->receipts_topic == NULL || first >= p->stored) {
+        return p->stored - 1;
     }
 
-    return back;
+    back = p->stored - SOURCE_BACK;
+
+    return back > first ? back : first;
 }
 
 
@@ -325,6 +327,7 @@ source_assign(source_t *source)
         p->past = false;
         p->silent = now;
         p->ready = true;
+
         if (p->has_last && !p->verify) {
             log_info("topic \"%s\", partition %d: the record before offset "
                      "%lld is gone by retention, so it could not be compared "

@@ -380,6 +380,33 @@ def test_what_the_tables_do_not_prove_is_not_told(consumer, topics, database,
         == ([] if first is None else later and [first])
 
 
+def test_a_skipped_record_is_told_by_the_claim(consumer, topics, database):
+    """The subcommand sends none; the daemon that claims behind it does."""
+    database.query(TABLE)
+    database.query("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE='XX000'; END"
+                   "$$; CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW"
+                   " WHEN (NEW.id = 3) EXECUTE FUNCTION no()")
+    topic, receipts = topics.create(), topics.name()
+    topics.produce(topic, values(1, 2))
+    daemon = consumer({**CONFIG, "topic": topic,
+                       "receipts": {"topic": receipts}})
+    read(topics, receipts, topic, 2)
+    topics.produce(topic, values(3))
+    daemon.wait_held()
+    assert len(Receipts(topics, receipts, topic).told) == 2
+    code, said = daemon.run("skip", f"{topic}/0/2", "--to", "dead-letters")
+    assert code == 0, said
+    told = read(topics, receipts, topic, 3)
+    assert told.letters() == dead(database)
+    assert told.letters()[0][:3] == (0, 2, "SL003")
+    assert told.of("row") == rows(database)
+    topics.produce(topic, values(4))
+    told = read(topics, receipts, topic, 4)
+    assert told.of("row") == rows(database)
+    daemon.verify()
+
+
 def test_a_rebalance_tells_each_record(consumer, topics, database):
     """Two daemons, one of them leaves."""
     database.query(TABLE)
