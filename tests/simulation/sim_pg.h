@@ -67,7 +67,8 @@ void sim_ranges(const char *sql);
 /* sim_claim.c */
 void sim_stored(pg_t *pg);
 void sim_claim(pg_t *pg);
-/* What the records stored last became, for receipts. */
+
+/* sim_receipts.c: what the records stored last became. */
 void sim_look(pg_t *pg);
 
 

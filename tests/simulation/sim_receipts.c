@@ -5,7 +5,9 @@
 
 #include <cJSON.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kafka/producer.h"
 #include "sim_pg.h"
@@ -237,4 +239,92 @@ sim_committed(const pg_t *pg)
     for (i = 0; i < pg->ndead; i++) {
         sim.was_dead[pg->dead[i].partition][pg->dead[i].offset] = true;
     }
+}
+
+
+static void
+sim_look_row(pg_t *pg, int row, int64_t partition, int64_t offset)
+{
+    char  text[32];
+
+    static char  state[] = "23505", reason[] = "simulated";
+
+    (void) snprintf(text, sizeof(text), "%" PRId64, partition);
+    (void) PQsetvalue(pg->reply.rows, row, 0, text, (int) strlen(text));
+    (void) snprintf(text, sizeof(text), "%" PRId64, offset);
+    (void) PQsetvalue(pg->reply.rows, row, 1, text,
+                      offset == -1 ? -1 : (int) strlen(text));
+    (void) PQsetvalue(pg->reply.rows, row, 2, state, (int) strlen(state));
+    (void) PQsetvalue(pg->reply.rows, row, 3, reason, (int) strlen(reason));
+}
+
+
+/* A row for each dead letter of a range that is as it is asked for, or one. */
+
+void
+sim_look(pg_t *pg)
+{
+    int                 len, partition, row, before;
+    char                name[SIM_NAME];
+    size_t              i, k;
+    int64_t             first, next;
+    const char         *p;
+    PGresAttDesc        columns[4];
+    const sim_row_t    *dead;
+    const sim_range_t  *r;
+
+    static char  column[] = "c";
+
+    memset(columns, 0, sizeof(columns));
+
+    for (i = 0; i < 4; i++) {
+        columns[i].name = column;
+    }
+
+    pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    (void) PQsetResultAttrs(pg->reply.rows, 4, columns);
+    (void) sim_name(sim_after(sim_after(pg->sql, "JOIN d"),
+                              " AND table_name='"), "'", name);
+    p = sim_after(pg->sql, "JOIN (VALUES ");
+    row = 0;
+
+    while (sscanf(p, "(%d,%" SCNd64 ",%" SCNd64 ")%n", &partition, &first,
+                  &next, &len) == 3)
+    {
+        p += len + (p[len] == ',');
+
+        for (i = 0; i < sim.db.nranges; i++) {
+            r = &sim.db.ranges[i];
+
+            if (r->partition != partition || r->gap || r->first != first
+                || r->next != next || strcmp(name, sim.db.name) != 0)
+            {
+                continue;
+            }
+
+            for (k = 0, before = row; k < sim.db.ndead; k++) {
+                dead = &sim.db.dead[k];
+
+                if (dead->partition == partition && dead->offset >= first
+                    && dead->offset < next)
+                {
+                    sim_look_row(pg, row++, partition, dead->offset);
+                }
+            }
+
+            if (row - before != r->dead) {
+                sim_wrong("the books count other dead letters");
+            }
+
+            if (row == before) {
+                sim_look_row(pg, row++, partition, -1);
+            }
+        }
+    }
+
+    if (*p != ')') {
+        sim_wrong("stretches that are not understood: %.60s", p);
+    }
+
+    sim_roll_back(pg);
 }
