@@ -34,6 +34,10 @@ HTTP = """
             kafka_pass main;
             kafka_key  $arg_key;
         }
+        location = /at {
+            kafka_pass      main;
+            kafka_timestamp $arg_ms;
+        }
         location = /batch {
             kafka_pass   main;
             kafka_format ndjson;

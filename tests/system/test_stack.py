@@ -367,7 +367,7 @@ def test_servers_given_by_the_caller_are_used(directory, kafka, database):
         stack.down()
         kafka.tool("org.apache.kafka.tools.TopicCommand",
                    "--bootstrap-server", kafka.bootstrap, "--delete",
-                   "--topic", "post")
+                   "--topic", "post|signup|sluice-receipts")
 
 
 def test_run_without_a_terminal_shows_the_rows_and_ends(directory):

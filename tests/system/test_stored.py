@@ -6,9 +6,10 @@ import time
 from concurrent import futures
 
 import pytest
+from confluent_kafka.admin import ConfigResource
 
 from tests.lib import web
-from tests.lib.env import bound, loops
+from tests.lib.env import bound, loops, wait_for
 from tests.lib.stored import Way
 from tests.lib.problem import assert_problem
 
@@ -217,6 +218,28 @@ def test_a_thousand_refusals_and_more(way):
             assert result["status"] == 202
             assert result["stored"] == "pending"
     assert sum(result["status"] == 422 for result in results) >= 1000
+
+
+def test_times_of_the_client_and_of_the_broker(way):
+    """A receipt names the times of its records, whoever gave them."""
+    one = way()
+    for when in (1, 1767225600000, 2):
+        answer = one.post({"id": f"at {when}"}, f"/at?ms={when}")
+        assert answer.status == 200, answer
+        assert answer.json["stored"] == "row"
+        assert answer.json["timestamp"] == when
+    one.topics.admin.alter_configs([ConfigResource("topic", one.topic, {
+        "message.timestamp.type": "LogAppendTime"})])[
+            ConfigResource("topic", one.topic)].result(20)
+
+    def appended():
+        answer = one.post({"id": f"id {time.monotonic()}"}, "/at?ms=1000")
+        assert answer.status == 200 and answer.json["stored"] == "row"
+        return answer.json["timestamp"] != 1000
+
+    wait_for(appended, 20, "the broker's time")
+    assert one.database.value(
+        "SELECT count(*) FROM sluice.batches WHERE kind = 'records'") > 0
 
 
 EVENT = {"specversion": "1.0", "source": "/shop", "type": "made"}
