@@ -126,12 +126,12 @@ typedef enum {
 typedef struct {
     ngx_http_kafka_ctx_t      *ctx;
     ngx_http_kafka_state_e     state;
+    unsigned                   dead:1;      /* to the dead-letter topic */
+    unsigned                   asked:1;     /* its receipt was asked for */
     ngx_kafka_record_t        *record;      /* while it is outstanding */
     ngx_kafka_wait_t          *wait;        /* while its receipt is */
     ngx_http_kafka_problem_t  *problem;     /* NULL: none */
-    unsigned                   dead:1;      /* to the dead-letter topic */
-    unsigned                   asked:1;     /* for its receipt: */
-    ngx_kafka_stored_e         stored;      /* what the receipt said */
+    ngx_kafka_stored_e         stored;      /* what its receipt said */
     int32_t                    partition;
     int64_t                    offset;
     int64_t                    timestamp;   /* ms since 1970 */

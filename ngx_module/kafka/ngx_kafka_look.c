@@ -61,7 +61,7 @@ ngx_kafka_look_thread(void *arg)
                                                  NGX_KAFKA_LOOK_TIMEOUT);
         }
 
-        if (handle->starts == NULL) {
+        if (handle->starts == NULL && handle->metadata->topic_cnt == 1) {
             ngx_kafka_look_starts(handle,
                                   handle->metadata->topics[0].partition_cnt);
         }

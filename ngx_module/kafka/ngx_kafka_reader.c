@@ -29,7 +29,8 @@ struct ngx_kafka_reader_s {
     int32_t                ends;        /* partitions that are */
     ngx_msec_t             next;        /* start, or look */
     ngx_msec_t             create;      /* ask again */
-    ngx_msec_t             failed;      /* when fetching began to fail */
+    ngx_msec_t             failed;      /* when fetching began to fail, */
+    ngx_msec_t             gone;        /* and the topic to be missing */
     rd_kafka_resp_err_t    looked;      /* by the last look */
     rd_kafka_resp_err_t    fetched;     /* by the last fetch */
     rd_kafka_resp_err_t    told;        /* as logged */
@@ -137,7 +138,7 @@ ngx_kafka_reader_serve(ngx_kafka_producer_t *kp)
     if (reader->client) {
         kp->conf->gauges->reading = reader->client->handle->reading > 0
                           && reader->ends == reader->client->handle->reading
-                          && reader->told == RD_KAFKA_RESP_ERR_NO_ERROR;
+                          && !reader->looked && !reader->fetched;
     }
 }
 
@@ -285,8 +286,12 @@ ngx_kafka_reader_looked(ngx_kafka_reader_t *reader)
                                                       : NGX_KAFKA_READER_LOOK);
 
     if (reader->looked == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        /* one that is made after this look is read whole */
-        reader->missing = 1;
+        if (!reader->missing) {
+            /* one that is made after this look is read whole */
+            reader->missing = 1;
+            reader->gone = ngx_current_msec;
+        }
+
         ngx_kafka_reader_create(reader);
     }
 
@@ -641,7 +646,12 @@ ngx_kafka_reader_tell(ngx_kafka_reader_t *reader)
     conf = reader->producer->conf->receipts;
     err = reader->looked ? reader->looked : reader->fetched;
 
-    if (err == reader->told) {
+    if (err == reader->told
+        || (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            && conf->topic.create
+            && ngx_current_msec - reader->gone < NGX_KAFKA_CREATE_AGAIN))
+    {
+        /* a topic that is being created is no trouble yet */
         return;
     }
 

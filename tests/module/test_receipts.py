@@ -526,6 +526,7 @@ def test_a_topic_that_is_created(stored, topics):
     resource = ConfigResource(ConfigResource.Type.TOPIC, receipts.name)
     config = topics.admin.describe_configs([resource])[resource].result(20)
     assert config["retention.ms"].value == "600000"
+    assert not said(receipts, NOT_READ)
     assert rows(receipts, 0, partition=2) == "row"
 
 
