@@ -9,11 +9,13 @@ from concurrent import futures
 
 import pytest
 
-from tests.lib.env import TEST_CONSUMER, loops, wait_for
+from tests.lib.env import LONG, TEST_CONSUMER, loops, wait_for
 from tests.lib.nginx import Daemon as Upgraded
 from tests.lib.stored import Way
 
 BAD = itertools.count()
+POINTS = ["before-copy", "before-commit", "after-commit"] + (
+    ["in-copy", "after-copy"] if LONG else [])
 
 
 def body(ident, key):
@@ -55,11 +57,11 @@ def test_a_stopped_daemon_leaves_answers_pending(way, ask):
     one.coverage()
 
 
-@pytest.mark.parametrize("point", ["before-copy", "before-commit",
-                                   "after-commit"])
+@pytest.mark.parametrize("point", POINTS)
 def test_a_daemon_killed_at_a_point(way, ask, point):
     one = way()
     asker = ask(one)
+    batches = ask(one, 2, path="/batch", batch=10)
     for turn in range(loops(1, 40)):
         one.daemon.kill()
         one.daemon.program = TEST_CONSUMER
@@ -68,7 +70,8 @@ def test_a_daemon_killed_at_a_point(way, ask, point):
         wait_for(lambda: not one.daemon.alive(), 30, f"its end {point}")
         one.daemon.start()
         asker.wait_ok(20)
-    one.check(asker.stop(), told=("ok", "dead"))
+        batches.wait_ok(20)
+    one.check(asker.stop() + batches.stop(), told=("ok", "dead"))
     one.coverage()
 
 
@@ -130,7 +133,7 @@ def test_daemons_that_join_and_leave(way, ask):
     one.coverage()
 
 
-def test_receipts_that_nobody_sends(way, ask, load):
+def test_receipts_that_nobody_sends(way, load):
     """Their topic is missing: what is kept is pending, and is stored."""
     one = way(start=False, config={"receipts": None}, create="")
     one.daemon = one.make()

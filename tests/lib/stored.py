@@ -7,7 +7,6 @@ import json
 
 import psycopg2
 
-from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 from tests.lib.history import Load, check_coverage, outcome_of
 from tests.lib.problem import assert_problem
@@ -73,7 +72,7 @@ TABLE = ("CREATE TABLE t (id text UNIQUE CHECK (id NOT LIKE 'bad%'),"
 class Way:
     """nginx, a topic, its receipts, a daemon and a table."""
 
-    def __init__(self, nginx, consumer, kafka, topics, database, http=HTTP,
+    def __init__(self, nginx, consumer, kafka, topics, database,
                  table=TABLE, config=None, start=True, wait="3s",
                  create="create", **more):
         self.topics, self.database = topics, database
@@ -81,7 +80,7 @@ class Way:
         if table:
             database.query(table)
         more.setdefault("workers", 1)
-        self.nginx = nginx(http, TOPIC=self.topic, RECEIPTS=self.receipts,
+        self.nginx = nginx(HTTP, TOPIC=self.topic, RECEIPTS=self.receipts,
                            GROUP=f"g@{database.name}", WAIT=wait, CREATE=create,
                            KAFKA=kafka.bootstrap, **more)
         wait_for(lambda: topics.partitions(self.topic) == 4, 20, "the topic")
@@ -98,7 +97,7 @@ class Way:
         return self.nginx.get("/status").json["producers"][0]["receipts"]
 
     def ready(self):
-        """Until receipts are read, and a record of each partition has one."""
+        """Until receipts are read, and a record has one."""
         workers = self.nginx.names["WORKERS"]
         wait_for(lambda: self.state()["reading"] == workers, 30,
                  "receipts are read")
@@ -161,8 +160,8 @@ class Way:
 
     def accounted(self):
         """Records that are rows or dead letters."""
-        return self.database.try_count("t") + (
-            self.database.try_count("sluice.dead_letters") or 0)
+        return self.database.try_count("t") \
+            + self.database.try_count("sluice.dead_letters")
 
     def coverage(self):
         check_coverage(self.database, "t", self.topic, "g")
