@@ -35,10 +35,11 @@ typedef struct {
     uint32_t  headers_len;     /* 0: none */
     uint32_t  range;           /* in ranges */
     uint32_t  fault;           /* in faults, from 1; 0: good */
+    uint32_t  next;            /* row of the same table; the sink's */
     uint16_t  target;          /* which table, by the configuration's order */
-    bool      tombstone;       /* its line has the key's columns only */
-    bool      retry;           /* it has an idempotency key */
-    bool      duplicate;       /* a client's retry, found by SQL */
+    bool      tombstone : 1;   /* its line has the key's columns only */
+    bool      retry : 1;       /* it has an idempotency key */
+    bool      duplicate : 1;   /* a client's retry, found by SQL */
 } batch_row_t;
 
 

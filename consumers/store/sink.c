@@ -22,6 +22,7 @@ static void sink_name_tables(const sink_t *sink, const char *from, char *to);
 static double sink_clock(void);
 static sink_state_t sink_begin(sink_t *sink);
 static sink_state_t sink_copy_dead(sink_t *sink);
+static void sink_list(sink_t *sink);
 static void sink_doubt(sink_t *sink);
 static sink_state_t sink_on_dead(sink_t *sink, const pg_reply_t *reply);
 static sink_state_t sink_produce_dead(sink_t *sink);
@@ -231,6 +232,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     sink->seen_tries = 0;
 
     batch_forget_faults(batch);
+    sink_list(sink);
     log_debug("batch: taken, with %zu rows (%zu cannot be stored) and %zu "
               "records left out", batch->nrows, batch->dead,
               batch->filtered);
@@ -239,6 +241,31 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
 
     sink->began = sink_clock();
     sink_step(sink, SINK_BEGIN);
+}
+
+
+/* Links the rows of each table: no table's rows are looked for among all. */
+
+static void
+sink_list(sink_t *sink)
+{
+    size_t         i;
+    batch_row_t   *row;
+    sink_table_t  *table;
+
+    for (i = 0; i < sink->ntables; i++) {
+        sink->tables[i].first = sink->batch->nrows;
+    }
+
+    for (i = sink->batch->nrows; i--; ) {
+        row = &sink->batch->rows[i];
+
+        if (row->target < sink->ntables) {
+            table = &sink->tables[row->target];
+            row->next = (uint32_t) table->first;
+            table->first = i;
+        }
+    }
 }
 
 
@@ -295,20 +322,21 @@ sink_copy_dead(sink_t *sink)
 static void
 sink_doubt(sink_t *sink)
 {
-    size_t              i;
-    unsigned            target;
-    const batch_row_t  *row;
+    size_t               row;
+    unsigned             i;
+    const batch_t       *batch = sink->batch;
+    const sink_table_t  *table;
 
-    for (target = 0; target < sink->ntables; target++) {
+    for (i = 0; i < sink->ntables; i++) {
+        table = &sink->tables[i];
+        row = table->first;
 
-        for (i = 0; i < sink->batch->nrows; i++) {
-            row = &sink->batch->rows[i];
+        while (row < batch->nrows && batch->rows[row].text_len) {
+            row = batch->rows[row].next;
+        }
 
-            if (row->text_len == 0 && row->target == target) {
-                statements_add(&sink->tables[target].sql, STATEMENT_SAME,
-                               &sink->sql);
-                break;
-            }
+        if (row < batch->nrows) {
+            statements_add(&table->sql, STATEMENT_SAME, &sink->sql);
         }
     }
 }

@@ -50,6 +50,7 @@ typedef struct {
     unsigned       stage_for;    /* batches more that are not copied plainly */
     unsigned       lines_for;    /* and more that are sent as lines */
     bool           passed;       /* a part of it did, in this search */
+    size_t         first;        /* its first row in the batch, or "nrows" */
 } sink_table_t;
 
 

@@ -15,6 +15,7 @@
 #define SINK_SWEEP   64     /* bad rows between two sweeps */
 
 
+static size_t sink_first(const sink_t *sink);
 static bool sink_deletes(const sink_t *sink);
 static sink_state_t sink_copy(sink_t *sink);
 static bool sink_is_tuples(sink_t *sink, const pg_reply_t *reply);
@@ -31,7 +32,7 @@ sink_copy_table(sink_t *sink)
     sink->span.end = sink->batch->nrows;
 
     while (sink->span.target < sink->ntables
-           && batch_line(sink->batch, &sink->span, 1) == sink->span.end)
+           && sink_first(sink) == sink->span.end)
     {
         sink->span.target++;
     }
@@ -55,6 +56,31 @@ sink_copy_table(sink_t *sink)
 }
 
 
+/* The first row to be stored of the span, or its end. */
+
+static size_t
+sink_first(const sink_t *sink)
+{
+    size_t               row;
+    const batch_row_t   *rows;
+    const batch_span_t  *span;
+
+    span = &sink->span;
+    rows = sink->batch->rows;
+    row = sink->tables[span->target].first;
+
+    if (row < span->first) {
+        row = span->first;
+    }
+
+    while (row < span->end && !batch_is_stored(&rows[row], span->target)) {
+        row = rows[row].target == span->target ? rows[row].next : row + 1;
+    }
+
+    return row < span->end ? row : span->end;
+}
+
+
 /* Whether the span has a tombstone. */
 
 static bool
@@ -67,7 +93,7 @@ sink_deletes(const sink_t *sink)
         return false;
     }
 
-    for (i = sink->span.first; i < sink->span.end; i++) {
+    for (i = sink_first(sink); i < sink->span.end; i = row->next) {
         row = &sink->batch->rows[i];
 
         if (row->tombstone && batch_is_stored(row, sink->span.target)) {
@@ -107,6 +133,7 @@ sink_copy(sink_t *sink)
     }
 
     sink->figures.copies++;
+    sink->span.first = sink_first(sink);
 
     return sink_send(sink, true);
 }

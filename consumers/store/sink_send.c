@@ -20,8 +20,8 @@
 static size_t sink_chunk(void *data, const char **chunk);
 static size_t sink_lines(sink_t *sink, const char **chunk);
 static int sink_tuples(sink_t *sink, buf_t *out);
-static int sink_staged_line(const sink_t *sink, const batch_row_t *row,
-    buf_t *out);
+static int sink_staged_line(const sink_t *sink, size_t place,
+    const batch_row_t *row, buf_t *out);
 
 
 /*
@@ -122,34 +122,33 @@ sink_chunk(void *data, const char **chunk)
 }
 
 
-/* The next lines without a gap; a row that is not stored makes one. */
+/* The next lines without a gap; a line that is not sent makes one. */
 
 static size_t
 sink_lines(sink_t *sink, const char **chunk)
 {
-    size_t              i, len;
+    size_t              i, len, text;
     const batch_t      *batch;
     const batch_row_t  *row;
 
     batch = sink->batch;
     len = 0;
+    text = 0;
 
-    for (i = sink->row; i < sink->span.end; i++) {
+    for (i = sink->row; i < sink->span.end; i = row->next) {
         row = &batch->rows[i];
 
-        if (row->text_len == 0) {
+        if (!batch_is_stored(row, sink->span.target)) {
             continue;
         }
 
-        if (!batch_is_stored(row, sink->span.target) || len >= BATCH_CHUNK) {
-            if (len) {
-                break;
-            }
-            continue;
+        if (len && (row->text != text + len || len >= BATCH_CHUNK)) {
+            break;
         }
 
         if (len == 0) {
-            *chunk = batch->text.data + row->text;
+            text = row->text;
+            *chunk = batch->text.data + text;
         }
 
         len += row->text_len;
@@ -167,7 +166,8 @@ static int
 sink_tuples(sink_t *sink, buf_t *out)
 {
     int                 rc;
-    bool                gone;
+    bool                gone, tombstone;
+    size_t              place;
     const char         *line;
     const batch_row_t  *row;
 
@@ -180,20 +180,23 @@ sink_tuples(sink_t *sink, buf_t *out)
     while (sink->row < sink->span.end && !buf_failed(out)
            && out->len < BATCH_CHUNK)
     {
-        row = &sink->batch->rows[sink->row++];
+        place = sink->row;
+        row = &sink->batch->rows[place];
+        sink->row = row->next;
 
         if (!batch_is_stored(row, sink->span.target)) {
             continue;
         }
 
         line = sink->batch->text.data + row->text;
+        tombstone = row->tombstone;
 
         if (sink->tuples == NULL) {
-            rc = sink_staged_line(sink, row, out);
+            rc = sink_staged_line(sink, place, row, out);
 
         } else if (sink->staged) {
-            rc = tuples_add_staged(sink->tuples, (int32_t) sink->row,
-                                   gone ? &row->tombstone : NULL, line,
+            rc = tuples_add_staged(sink->tuples, (int32_t) place,
+                                   gone ? &tombstone : NULL, line,
                                    row->text_len, out);
         } else {
             rc = tuples_add(sink->tuples, line, row->text_len, out);
@@ -211,7 +214,8 @@ sink_tuples(sink_t *sink, buf_t *out)
 /* A line behind the row's place and its kind. */
 
 static int
-sink_staged_line(const sink_t *sink, const batch_row_t *row, buf_t *out)
+sink_staged_line(const sink_t *sink, size_t place, const batch_row_t *row,
+    buf_t *out)
 {
     char  *p;
 
@@ -219,7 +223,7 @@ sink_staged_line(const sink_t *sink, const batch_row_t *row, buf_t *out)
         return -1;
     }
 
-    p = text_put_int(out->data + out->len, (int64_t) sink->row);
+    p = text_put_int(out->data + out->len, (int64_t) place);
     *p++ = '\t';
 
     if (sink->tables[sink->span.target].sql.gone) {

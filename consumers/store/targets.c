@@ -19,12 +19,22 @@ typedef struct {
 } table_t;
 
 
+/* A value of "route". */
+typedef struct {
+    size_t            value;        /* in "values" */
+    uint32_t          hash;
+    uint32_t          route;        /* from 1; 0: free */
+} targets_slot_t;
+
+
 struct targets_s {
     const conf_t     *conf;
     conf_column_t     route_column;  /* the value that "route" compares */
     row_plan_t       *route;         /* NULL: there is one table */
     buf_t             values;        /* of the routes, as COPY has them, each
                                         with a NUL */
+    targets_slot_t   *slots;         /* of their hashes; a power of two, */
+    size_t            nslots;        /* more than there are values */
     buf_t             value;
     table_t          *list;
     size_t            n;
@@ -41,6 +51,9 @@ struct targets_s {
 static void targets_on_prepared(void *data, const outcome_t *outcome);
 static int targets_plan(table_t *table, char *reason, size_t size);
 static int targets_plan_route(targets_t *targets, char *reason, size_t size);
+static int targets_hash_routes(targets_t *targets);
+static size_t targets_slot(const targets_t *targets, const char *value,
+    uint32_t *hash);
 static int targets_route(targets_t *targets, const record_t *record,
     uint16_t *target, record_fault_t *fault);
 static int targets_retry(targets_t *targets, record_t *record);
@@ -99,6 +112,7 @@ targets_destroy(targets_t *targets)
     row_plan_free(targets->route);
     buf_free(&targets->values);
     buf_free(&targets->value);
+    free(targets->slots);
     free(targets->list);
     free(targets);
 }
@@ -224,9 +238,7 @@ targets_plan(table_t *table, char *reason, size_t size)
 static int
 targets_plan_route(targets_t *targets, char *reason, size_t size)
 {
-    size_t         i;
     row_spec_t     spec;
-    const char    *value;
     const conf_t  *conf;
 
     static const char *const  types[] = { "text" };
@@ -237,17 +249,9 @@ targets_plan_route(targets_t *targets, char *reason, size_t size)
         return 0;
     }
 
-    targets->values.len = 0;
-
-    for (i = 0; i < conf->nroutes; i++) {
-        value = conf->routes[i].value;
-
-        if (copy_add_text(&targets->values, value, strlen(value)) == -1
-            || buf_append(&targets->values, "", 1) == -1)
-        {
-            snprintf(reason, size, "out of memory");
-            return -1;
-        }
+    if (targets_hash_routes(targets) == -1) {
+        snprintf(reason, size, "out of memory");
+        return -1;
     }
 
     targets->route_column.name = (char *) "route";
@@ -269,6 +273,78 @@ targets_plan_route(targets_t *targets, char *reason, size_t size)
     targets->route = row_plan_create(&spec, reason, size);
 
     return targets->route ? 0 : -1;
+}
+
+
+static int
+targets_hash_routes(targets_t *targets)
+{
+    size_t           i, start;
+    uint32_t         hash;
+    const char      *value;
+    const conf_t    *conf;
+    targets_slot_t  *slot;
+
+    conf = targets->conf;
+    targets->values.len = 0;
+    free(targets->slots);
+
+    for (targets->nslots = 2; targets->nslots < conf->nroutes * 2; ) {
+        targets->nslots *= 2;
+    }
+
+    targets->slots = calloc(targets->nslots, sizeof(targets_slot_t));
+    if (targets->slots == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < conf->nroutes; i++) {
+        start = targets->values.len;
+        value = conf->routes[i].value;
+
+        if (copy_add_text(&targets->values, value, strlen(value)) == -1
+            || buf_append(&targets->values, "", 1) == -1)
+        {
+            return -1;
+        }
+
+        slot = &targets->slots[targets_slot(targets, targets->values.data
+                                                     + start, &hash)];
+        slot->value = start;
+        slot->hash = hash;
+        slot->route = (uint32_t) i + 1;
+    }
+
+    return 0;
+}
+
+
+/* The slot that has the value, or the free one that it would take; FNV-1a. */
+
+static size_t
+targets_slot(const targets_t *targets, const char *value, uint32_t *hash)
+{
+    size_t                 i;
+    const char            *p;
+    const targets_slot_t  *slot;
+
+    *hash = 2166136261U;
+
+    for (p = value; *p; p++) {
+        *hash = (*hash ^ (unsigned char) *p) * 16777619U;
+    }
+
+    for (i = *hash; ; i++) {
+        i &= targets->nslots - 1;
+        slot = &targets->slots[i];
+
+        if (slot->route == 0
+            || (slot->hash == *hash
+                && strcmp(targets->values.data + slot->value, value) == 0))
+        {
+            return i;
+        }
+    }
 }
 
 
@@ -354,7 +430,8 @@ targets_route(targets_t *targets, const record_t *record, uint16_t *target,
 {
     int            rc;
     size_t         i;
-    const char    *value, *other;
+    uint32_t       hash, route;
+    const char    *value;
     const conf_t  *conf;
 
     conf = targets->conf;
@@ -368,15 +445,11 @@ targets_route(targets_t *targets, const record_t *record, uint16_t *target,
 
     targets->value.data[targets->value.len - 1] = '\0';
     value = targets->value.data;
-    other = targets->values.data;
+    route = targets->slots[targets_slot(targets, value, &hash)].route;
 
-    for (i = 0; i < conf->nroutes; i++) {
-        if (strcmp(other, value) == 0) {
-            *target = conf->routes[i].target;
-            return 0;
-        }
-
-        other += strlen(other) + 1;
+    if (route) {
+        *target = conf->routes[route - 1].target;
+        return 0;
     }
 
     switch (conf->route_default) {
