@@ -220,6 +220,18 @@ def test_a_thousand_refusals_and_more(way):
     assert sum(result["status"] == 422 for result in results) >= 1000
 
 
+@pytest.mark.parametrize("above, status", [(0.2, 202), (1, 200)])
+def test_one_clients_refusals_and_another_client(way, above, status):
+    """With the default share the daemon holds; 1 is for clients that wait."""
+    one = way(config={"dead_letters": {"hold_above": above}})
+    one.nginx.post("/batch", lines(*(f"bad {n}" for n in range(1000))))
+    if above < 1:
+        one.daemon.wait_held(reason="bad")
+    answer = one.post({"id": "another"})
+    assert answer.status == status, answer
+    assert answer.json["stored"] == ("row" if above == 1 else "pending")
+
+
 def test_times_of_the_client_and_of_the_broker(way):
     """A receipt names the times of its records, whoever gave them."""
     one = way()
