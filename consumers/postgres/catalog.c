@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "postgres/catalog.h"
 #include "postgres/ddl.h"
-#include "postgres/sql.h"
+#include "postgres/guard.h"
 
 
 struct catalog_s {
@@ -41,6 +41,7 @@ static void catalog_on_meta(void *data, const pg_reply_t *reply);
 static void catalog_on_version(void *data, const pg_reply_t *reply);
 static void catalog_on_schema(void *data, const pg_reply_t *reply);
 static void catalog_on_columns(void *data, const pg_reply_t *reply);
+static void catalog_on_owner(void *data, const pg_reply_t *reply);
 static void catalog_on_created(void *data, const pg_reply_t *reply);
 static void catalog_on_evolved(void *data, const pg_reply_t *reply);
 static void catalog_on_defaults(void *data, const pg_reply_t *reply);
@@ -91,8 +92,12 @@ catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     catalog->evolved = false;
 
     catalog->sql.len = 0;
-    buf_addf(&catalog->sql, "SELECT to_regclass('sluice.meta') IS NULL,"
-             " to_regclass('sluice.dead_letters') IS NULL, " SQL_PATH);
+    buf_addf(&catalog->sql, "BEGIN;SET LOCAL " SQL_PATH "SELECT why, CASE"
+             " WHEN why IS NULL THEN to_regclass('sluice.meta') IS NULL"
+             " OR to_regclass('sluice.dead_letters') IS NULL END FROM"
+             " (SELECT (");
+    guard_own(&catalog->sql, NULL);
+    buf_addf(&catalog->sql, ")) x(why);COMMIT");
     catalog_send(catalog, catalog_on_meta);
 }
 
@@ -174,14 +179,12 @@ catalog_on_meta(void *data, const pg_reply_t *reply)
         return;
     }
 
-    if (pg_pin(catalog->pg, PQgetvalue(reply->rows, 0, 2)) == -1) {
-        catalog_end(catalog, SQLSTATE_RETRY, "out of memory");
+    if (!PQgetisnull(reply->rows, 0, 0)) {
+        catalog_end(catalog, SQLSTATE_HOLD, PQgetvalue(reply->rows, 0, 0));
         return;
     }
 
-    if (PQgetvalue(reply->rows, 0, 0)[0] == 't'
-        || PQgetvalue(reply->rows, 0, 1)[0] == 't')
-    {
+    if (PQgetvalue(reply->rows, 0, 1)[0] == 't') {
         catalog->version = 0;
         catalog_make_schema(catalog);
         return;
@@ -276,7 +279,8 @@ catalog_ask_columns(catalog_t *catalog)
     /* a default is an expression with texts by the settings at hand */
 
     catalog->sql.len = 0;
-    sql_begin(&catalog->sql, pg_path(catalog->pg));
+    sql_begin(&catalog->sql);
+    target_begin(&catalog->sql, catalog->target.conf);
     target_query(&catalog->sql, catalog->target.conf);
     buf_addf(&catalog->sql, ";COMMIT");
     catalog_send(catalog, catalog_on_columns);
@@ -301,7 +305,8 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         && !catalog->created)
     {
         catalog->sql.len = 0;
-        sql_begin(&catalog->sql, pg_path(catalog->pg));
+        sql_begin(&catalog->sql);
+        sql_path(&catalog->sql);
         ddl_table(&catalog->sql, conf);
         buf_addf(&catalog->sql, ";COMMIT");
         catalog_send(catalog, catalog_on_created);
@@ -323,12 +328,36 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
 
     catalog->unlogged = catalog->target.unlogged;
 
-    if (conf->columns_auto) {
-        catalog_ask_defaults(catalog);
+    if (guard_is_needed(conf)) {
+        catalog->sql.len = 0;
+        buf_addf(&catalog->sql, "BEGIN;SET LOCAL " SQL_PATH "SELECT (");
+        guard_table(&catalog->sql, catalog->target.name, NULL);
+        buf_addf(&catalog->sql, ");COMMIT");
+        catalog_send(catalog, catalog_on_owner);
         return;
     }
 
-    catalog_end(catalog, SQLSTATE_OK, "");
+    catalog_ask_defaults(catalog);
+}
+
+
+static void
+catalog_on_owner(void *data, const pg_reply_t *reply)
+{
+    catalog_t  *catalog = data;
+
+    if (catalog_no_rows(catalog, reply, "could not read the table's owner")
+        == -1)
+    {
+        return;
+    }
+
+    if (!PQgetisnull(reply->rows, 0, 0)) {
+        catalog_end(catalog, SQLSTATE_HOLD, PQgetvalue(reply->rows, 0, 0));
+        return;
+    }
+
+    catalog_ask_defaults(catalog);
 }
 
 
@@ -374,11 +403,11 @@ catalog_evolve(catalog_t *catalog)
 
     sql = &catalog->sql;
     sql->len = 0;
-    buf_addf(sql, "BEGIN;SET LOCAL lock_timeout='10s';");
+    buf_addf(sql, "BEGIN;SET LOCAL lock_timeout='10s';SET LOCAL " SQL_PATH);
 
     for (i = 0; i < target->ncolumns; i++) {
         if (target->table_types[i] == NULL) {
-            ddl_add_column(sql, target->conf, &target->columns[i]);
+            ddl_add_column(sql, target->name, &target->columns[i]);
             buf_addf(sql, ";");
             catalog->evolved = true;
             log_info("table \"%s\" has no column \"%s\": adding it",
@@ -416,8 +445,14 @@ catalog_ask_defaults(catalog_t *catalog)
 {
     size_t  len;
 
+    if (!catalog->target.conf->columns_auto) {
+        catalog_end(catalog, SQLSTATE_OK, "");
+        return;
+    }
+
     catalog->sql.len = 0;
-    sql_begin(&catalog->sql, pg_path(catalog->pg));
+    sql_begin(&catalog->sql);
+    buf_addf(&catalog->sql, "SET LOCAL " SQL_PATH);
     len = catalog->sql.len;
     target_defaults_query(&catalog->sql, &catalog->target);
 

@@ -106,9 +106,9 @@ ddl_table(buf_t *sql, const conf_t *conf)
  */
 
 void
-ddl_add_column(buf_t *sql, const conf_t *conf, const conf_column_t *column)
+ddl_add_column(buf_t *sql, const char *name, const conf_column_t *column)
 {
-    sql_format(sql, "ALTER TABLE %T ADD COLUMN IF NOT EXISTS ", conf);
+    sql_format(sql, "ALTER TABLE %s ADD COLUMN IF NOT EXISTS ", name);
     ddl_column(sql, column);
 }
 
@@ -153,6 +153,7 @@ ddl_script(buf_t *sql, const conf_t *conf, const char *role)
 static void
 ddl_target(buf_t *sql, const conf_t *conf)
 {
+    buf_t   name;
     size_t  i;
 
     if (conf->create_table) {
@@ -164,10 +165,16 @@ ddl_target(buf_t *sql, const conf_t *conf)
         buf_addf(sql, ";\n");
     }
 
+    memset(&name, 0, sizeof(buf_t));
+    sql_format(&name, "%T", conf);
+
     for (i = 0; conf->evolve == CONF_EVOLVE_ADD && i < conf->ncolumns; i++) {
-        ddl_add_column(sql, conf, &conf->columns[i]);
+        ddl_add_column(sql, buf_failed(&name) ? "" : name.data,
+                       &conf->columns[i]);
         buf_addf(sql, ";\n");
     }
+
+    buf_free(&name);
 }
 
 
@@ -207,8 +214,9 @@ ddl_grants(buf_t *sql, const conf_t *conf, const char *role)
 
     if (temporary) {
         memset(&block, 0, sizeof(buf_t));
-        sql_format(&block, "BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE"
-                   " %%I TO %%I', current_database(), %L); END", role);
+        sql_format(&block, "BEGIN EXECUTE pg_catalog.format('GRANT TEMPORARY ON"
+                   " DATABASE %%I TO %%I', pg_catalog.current_database(), %L);"
+                   " END", role);
         sql_do(sql, &block);
         buf_addf(sql, ";\n");
     }

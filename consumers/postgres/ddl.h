@@ -29,9 +29,8 @@ const char *ddl_type(const conf_column_t *column);
 /* CREATE TABLE IF NOT EXISTS for the target. */
 void ddl_table(buf_t *sql, const conf_t *conf);
 
-/* ALTER TABLE that adds a column of the configuration to the target. */
-void ddl_add_column(buf_t *sql, const conf_t *conf,
-    const conf_column_t *column);
+/* ALTER TABLE that adds a column to the table "name", quoted. */
+void ddl_add_column(buf_t *sql, const char *name, const conf_column_t *column);
 
 /*
  * What an administrator runs for a daemon without the right to DDL: schema

@@ -1,13 +1,15 @@
 /* The DDL of schema "sluice": its tables and the functions of verify. */
 
 #include "postgres/ddl.h"
+#include "postgres/guard.h"
 
 
 #define DDL_OURS  "cluster_id = $1 AND group_id = $2 AND topic = $3"          \
                   " AND table_name = $4"
 
 /* The names in it do not depend on the caller's search_path. */
-#define DDL_FUNCTION  " STABLE SET search_path = pg_catalog LANGUAGE "
+#define DDL_FUNCTION                                                          \
+    " STABLE SET search_path = pg_catalog, pg_temp LANGUAGE "
 
 /*
  * The begin of verify's functions.  o: the stored offsets; b: all ranges, a
@@ -58,8 +60,12 @@
 static const char  ddl_text[] =
     DDL_BEGIN
     "SET LOCAL lock_timeout='10s';\n"
+    "SET LOCAL " SQL_PATH "\n"
     "SELECT pg_advisory_xact_lock(7306367246437938);\n"
     "CREATE SCHEMA IF NOT EXISTS sluice;\n"
+    "DO $sluice$DECLARE wrong text := (" GUARD_OWN("current_user") ");"
+    " BEGIN IF wrong IS NOT NULL THEN RAISE EXCEPTION '%', wrong"
+    " USING ERRCODE = 'SL004'; END IF; END$sluice$;\n"
     "CREATE TABLE IF NOT EXISTS sluice.meta ("
     " only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),"
     " version integer NOT NULL,"

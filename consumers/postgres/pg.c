@@ -39,7 +39,6 @@ struct pg_s {
     char           failure[6];    /* SQLSTATE of the last one */
 
     PGconn        *conn;
-    char          *path;          /* pg_pin() */
     pg_state_t     state;
     int64_t        deadline;      /* ms; of connecting, or of the query */
     bool           unflushed;     /* PQflush() returned 1 */
@@ -98,12 +97,10 @@ pg_close(pg_t *pg)
 {
     attempt_leave(pg->attempt);
     PQfinish(pg->conn);
-    free(pg->path);
     PQclear(pg->query.reply.rows);
     memset(&pg->query, 0, sizeof(pg_query_t));
 
     pg->conn = NULL;
-    pg->path = NULL;
     pg->state = PG_CLOSED;
     pg->deadline = 0;
     pg->unflushed = false;
@@ -250,23 +247,6 @@ PGconn *
 pg_conn(const pg_t *pg)
 {
     return pg->conn;
-}
-
-
-int
-pg_pin(pg_t *pg, const char *path)
-{
-    free(pg->path);
-    pg->path = strdup(path);
-
-    return pg->path ? 0 : -1;
-}
-
-
-const char *
-pg_path(const pg_t *pg)
-{
-    return pg->path;
 }
 
 

@@ -82,13 +82,6 @@ bool pg_on_thread(const pg_t *pg);
 PGconn *pg_conn(const pg_t *pg);
 
 /*
- * Keeps a copy of what the transactions of this session set search_path to.
- * Returns -1 when memory is short.  pg_path() is NULL before.
- */
-int pg_pin(pg_t *pg, const char *path);
-const char *pg_path(const pg_t *pg);
-
-/*
  * Sends a query string.  At most one of its statements is a COPY, which
  * takes its bytes from "copy".  Only when PG_IDLE.
  */

@@ -58,15 +58,31 @@ sql_table(buf_t *sql, const conf_t *conf)
 }
 
 
+/* to_regclass() would look into schema sluice, and for temporary tables. */
+
 static void
-sql_regclass(buf_t *sql, const conf_t *conf)
+sql_oid(buf_t *sql, const conf_t *conf)
 {
     buf_t  table;
 
-    memset(&table, 0, sizeof(buf_t));
-    sql_table(&table, conf);
-    sql_literal(sql, buf_failed(&table) ? "" : table.data);
-    buf_free(&table);
+    if (conf->table_schema) {
+        memset(&table, 0, sizeof(buf_t));
+        sql_table(&table, conf);
+        buf_addf(sql, "pg_catalog.to_regclass(");
+        sql_literal(sql, buf_failed(&table) ? "" : table.data);
+        buf_addf(sql, ")");
+        buf_free(&table);
+        return;
+    }
+
+    buf_addf(sql, "(SELECT x.oid FROM pg_catalog.unnest(pg_catalog."
+             "current_schemas(false)) WITH ORDINALITY u(s,n)"
+             " JOIN pg_catalog.pg_namespace m ON m.nspname" SQL_OP("=") "u.s"
+             " JOIN pg_catalog.pg_class x ON x.relnamespace" SQL_OP("=")
+             "m.oid WHERE u.s" SQL_OP("<>") "'sluice' AND x.relname"
+             SQL_OP("="));
+    sql_literal(sql, conf->table_name);
+    buf_addf(sql, " ORDER BY u.n LIMIT 1)");
 }
 
 
@@ -101,8 +117,8 @@ sql_format(buf_t *sql, const char *fmt, ...)
             sql_table(sql, va_arg(args, const conf_t *));
             break;
 
-        case 'R':
-            sql_regclass(sql, va_arg(args, const conf_t *));
+        case 'O':
+            sql_oid(sql, va_arg(args, const conf_t *));
             break;
 
         default:
@@ -126,7 +142,7 @@ sql_do(buf_t *sql, buf_t *block)
 
 
 void
-sql_begin(buf_t *sql, const char *path)
+sql_begin(buf_t *sql)
 {
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
              "SET LOCAL lock_timeout=%d;"
@@ -136,10 +152,17 @@ sql_begin(buf_t *sql, const char *path)
              "SET LOCAL datestyle='ISO,YMD';"
              "SET LOCAL intervalstyle='postgres';"
              "SET LOCAL array_nulls=on;", SQL_LOCK_TIMEOUT);
+}
 
-    if (path) {
-        buf_addf(sql, "SET LOCAL search_path=%s;", path);
-    }
+
+void
+sql_path(buf_t *sql)
+{
+    buf_addf(sql, "SELECT pg_catalog.set_config('search_path',"
+             "pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident("
+             "s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false))"
+             " WITH ORDINALITY u(s,n) WHERE s" SQL_OP("<>") "'sluice' AND s"
+             SQL_OP("<>") "'pg_catalog' ORDER BY n),','),true);");
 }
 
 

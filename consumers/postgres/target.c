@@ -25,8 +25,16 @@ enum {
     TARGET_UNLOGGED,      /* 't': of its table, or of a partition */
     TARGET_VERSION,       /* of its table: see TARGET_VERSION_OF() */
     TARGET_RECEIVE,       /* the name of the C function; see target.h */
-    TARGET_ELEMENT        /* of an array's, in pg_type */
+    TARGET_ELEMENT,       /* of an array's, in pg_type */
+    TARGET_PLACE,         /* its table's name, quoted, with the schema */
+    TARGET_SAME,          /* its type's "=", null for one of PostgreSQL's */
+    TARGET_LATER,         /* its type's ">=", in the same way */
+    TARGET_CAST           /* to that type, for these operators */
 };
+
+
+/* What target_begin() leaves: the OID of the table, 0 for none. */
+#define TARGET_OID  "current_setting('sluice.table')::oid"
 
 
 /* The table, and all that inherits from it. */
@@ -41,6 +49,7 @@ static int target_rest(const target_t *target, char *reason, size_t size);
 static int target_key(const target_t *target, char *reason, size_t size);
 static bool target_fills(const target_t *target, const char *name);
 static void target_deferrable(buf_t *sql, const conf_t *conf);
+static void target_operators_query(buf_t *sql);
 static bool target_is_plain(const target_t *target);
 static int target_auto(target_t *target);
 static void target_auto_free(target_t *target);
@@ -116,6 +125,15 @@ target_base_query(buf_t *sql, const char *type, const char *name)
  */
 
 void
+target_begin(buf_t *sql, const conf_t *conf)
+{
+    sql_format(sql, "SELECT pg_catalog.set_config('sluice.table', coalesce(%O"
+               "::pg_catalog.oid::pg_catalog.text, '0'), true);SET LOCAL "
+               SQL_PATH, conf);
+}
+
+
+void
 target_query(buf_t *sql, const conf_t *conf)
 {
     sql_format(sql, "SELECT a.attname, CASE WHEN e.typtype = 'd'"
@@ -139,28 +157,57 @@ target_query(buf_t *sql, const conf_t *conf)
                " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
                " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
                " AND has_database_privilege(current_database(), 'TEMPORARY')"
-               " FROM to_regclass(%R) t), ", conf);
+               " FROM (SELECT " TARGET_OID ") v(t)), ");
     target_deferrable(sql, conf);
     sql_format(sql, ", (SELECT EXISTS (SELECT FROM pg_catalog.pg_class"
                " WHERE relpersistence = 'u' AND oid IN " TARGET_TREE ")"
-               " FROM to_regclass(%R) t), " TARGET_VERSION_OF("c.oid")
+               " FROM (SELECT " TARGET_OID ") v(t)), "
+               TARGET_VERSION_OF("c.oid")
                ", (SELECT p.prosrc FROM pg_catalog.pg_type y"
                " JOIN pg_catalog.pg_proc p ON p.oid = y.typreceive"
                " JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
                " AND l.lanname = 'internal'"
                " WHERE y.oid = coalesce(f.oid, b.oid)),"
-               " coalesce(e.oid, 0)"
-               " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute"
+               " coalesce(e.oid, 0), format('%%I.%%I', nspname,"
+               " relname), o.* FROM pg_catalog.pg_class c"
+               " JOIN pg_catalog.pg_namespace ON relnamespace"
+               " = pg_namespace.oid LEFT JOIN pg_catalog.pg_attribute"
                " a ON a.attrelid = c.oid AND a.attnum > 0"
-               " AND NOT a.attisdropped", conf);
+               " AND NOT a.attisdropped");
     target_base_query(sql, "a.atttypid, a.atttypmod", "b");
     sql_format(sql, " LEFT JOIN pg_catalog.pg_type t ON t.oid = b.oid"
                " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
                " AND e.typarray = t.oid");
     target_base_query(sql, "e.oid, -1", "f");
+    target_operators_query(sql);
     sql_format(sql, " LEFT JOIN pg_catalog.pg_attrdef d"
                " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-               " WHERE c.oid = to_regclass(%R) ORDER BY a.attnum", conf);
+               " WHERE c.oid = " TARGET_OID " ORDER BY a.attnum");
+}
+
+
+/*
+ * The operators by which an index of the type "b" has it, as a row "o".  One of
+ * another schema takes just its type, which the operands are cast to: for a
+ * domain of it there may be anybody's.
+ */
+
+static void
+target_operators_query(buf_t *sql)
+{
+    sql_format(sql, " LEFT JOIN LATERAL (SELECT max(op) FILTER (WHERE n = 3),"
+               " max(op) FILTER (WHERE n = 4), max(typ) FROM (SELECT"
+               " amopstrategy AS n, format(' OPERATOR(%%I.%%s) ', m.nspname,"
+               " oprname) AS op, format('::%%I.%%I', l.nspname, typname) AS typ"
+               " FROM pg_catalog.pg_opclass JOIN pg_catalog.pg_amop"
+               " ON amopfamily = opcfamily AND amoplefttype = opcintype"
+               " AND amoprighttype = opcintype JOIN pg_catalog.pg_operator p"
+               " ON p.oid = amopopr JOIN pg_catalog.pg_namespace m"
+               " ON m.oid = oprnamespace JOIN pg_catalog.pg_type y"
+               " ON y.oid = opcintype JOIN pg_catalog.pg_namespace l"
+               " ON l.oid = typnamespace WHERE opcintype = b.oid AND opcdefault"
+               " AND opcmethod = 403 AND m.nspname <> 'pg_catalog') q) o"
+               " ON true");
 }
 
 
@@ -294,6 +341,7 @@ target_find(target_t *target, char *reason, size_t size)
     target->unlogged = PQntuples(rows) && target_is(rows, 0, TARGET_UNLOGGED);
     target->version = PQntuples(rows) ? PQgetvalue(rows, 0, TARGET_VERSION)
                                       : "0";
+    target->name = PQntuples(rows) ? PQgetvalue(rows, 0, TARGET_PLACE) : "";
 
     for (i = 0; i < target->ncolumns; i++) {
         column = &target->columns[i];
@@ -525,6 +573,29 @@ target_auto_path(conf_column_t *column)
                                            &reason);
 
     return column->pointer ? 0 : -1;
+}
+
+
+void
+target_compare(buf_t *sql, const target_t *target, const char *column,
+    const char *left, const char *right, bool later)
+{
+    int              row;
+    const char      *op, *cast;
+    const PGresult  *rows;
+
+    rows = target->rows;
+    row = target_row(rows, column);
+    op = later ? SQL_OP(">=") : SQL_OP("=");
+    cast = "";
+
+    if (row != -1 && !PQgetisnull(rows, row, TARGET_SAME)) {
+        op = PQgetvalue(rows, row, later ? TARGET_LATER : TARGET_SAME);
+        cast = PQgetvalue(rows, row, TARGET_CAST);
+    }
+
+    sql_format(sql, "%s.%I%s%s%s.%I%s", left, column, cast, op, right, column,
+               cast);
 }
 
 

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "conf/conf.h"
+#include "postgres/sql.h"
 
 
 /*
@@ -18,12 +19,13 @@
  * altered or dropped, or got another default.
  */
 #define TARGET_VERSION_OF(oid)                                                \
-    "(SELECT coalesce(hashtextextended(string_agg(concat_ws(' ', attnum,"     \
-    " attname, atttypid, atttypmod, attidentity, attgenerated, adbin), ','"   \
-    " ORDER BY attnum), 0), 0) FROM pg_catalog.pg_attribute"                  \
-    " LEFT JOIN pg_catalog.pg_attrdef ON adrelid = attrelid"                  \
-    " AND adnum = attnum WHERE attrelid = " oid                               \
-    " AND attnum > 0 AND NOT attisdropped)"
+    "(SELECT coalesce(pg_catalog.hashtextextended(pg_catalog.string_agg("     \
+    "pg_catalog.concat_ws(' ', attnum, attname, atttypid, atttypmod,"         \
+    " attidentity, attgenerated, adbin), ',' ORDER BY attnum), 0), 0)"        \
+    " FROM pg_catalog.pg_attribute LEFT JOIN pg_catalog.pg_attrdef"           \
+    " ON adrelid" SQL_OP("=") "attrelid AND adnum" SQL_OP("=") "attnum"       \
+    " WHERE attrelid" SQL_OP("=") oid " AND attnum" SQL_OP(">") "0"           \
+    " AND NOT attisdropped)"
 
 
 /* One element a column in each array. */
@@ -47,6 +49,8 @@ typedef struct {
     bool                  unlogged;       /* or a partition is: a crash of
                                              PostgreSQL empties it */
     const char           *version;        /* TARGET_VERSION_OF() it */
+    const char           *name;           /* quoted, with its schema, once
+                                             it was found */
 
     PGresult             *rows;           /* owns the types' text */
     conf_column_t        *own;            /* "auto": what "columns" is */
@@ -57,7 +61,13 @@ typedef struct {
 void target_init(target_t *target, const conf_t *conf);
 void target_free(target_t *target);
 
-/* Appends the query for the table of "conf"; no rows: there is no table. */
+/*
+ * Appends what looks the table up, by the role's search_path, in a transaction:
+ * behind it nothing is found by that path any more.
+ */
+void target_begin(buf_t *sql, const conf_t *conf);
+
+/* Appends the query for that table; no rows: there is no table. */
 void target_query(buf_t *sql, const conf_t *conf);
 
 /*
@@ -67,6 +77,14 @@ void target_query(buf_t *sql, const conf_t *conf);
  */
 int target_take(target_t *target, const PGresult *rows, char *reason,
     size_t size);
+
+/*
+ * Appends the comparison of a column of the table in two rows, whose names are
+ * given: "=" or, if "later", ">=".  The operator is that of the type's order,
+ * by which an index has it, and not one that search_path finds.
+ */
+void target_compare(buf_t *sql, const target_t *target, const char *column,
+    const char *left, const char *right, bool later);
 
 /*
  * "columns": "auto": appends the query for the constants among the columns'

@@ -142,9 +142,8 @@ offsets_set_table(offsets_t *o, const char *table)
 
     sql_format(&o->key, "%L,%L,%L,%L", o->cluster, conf->group, conf->topic,
                table);
-    sql_format(&o->where, "cluster_id=%L AND group_id=%L AND topic=%L"
-               " AND table_name=%L", o->cluster, conf->group, conf->topic,
-               table);
+    sql_format(&o->where, "(cluster_id,group_id,topic,table_name)"
+               SQL_OP("=") "(%s)", o->key.data ? o->key.data : "");
 
     return o->table == NULL || buf_failed(&o->key) || buf_failed(&o->where)
            ? -1 : 0;
@@ -165,11 +164,11 @@ offsets_only_name(const offsets_t *o, buf_t *sql)
     memset(&block, 0, sizeof(buf_t));
     offsets_prefix(o->conf, prefix);
 
-    sql_format(&block, "BEGIN PERFORM pg_advisory_xact_lock(hashtextextended("
-               "%L,0));IF EXISTS (SELECT FROM sluice.offsets WHERE"
-               " cluster_id=%L AND group_id=%L AND topic=%L AND table_name<>%L"
-               " AND table_name IN (", prefix, o->cluster, o->conf->group,
-               o->conf->topic, o->table);
+    sql_format(&block, "BEGIN PERFORM pg_catalog.pg_advisory_xact_lock("
+               "pg_catalog.hashtextextended(%L,0));IF EXISTS (SELECT"
+               " FROM sluice.offsets WHERE " OFFSETS_TOPIC " AND table_name"
+               SQL_OP("<>") "%L AND table_name" SQL_OP("=") "ANY (", prefix,
+               o->cluster, o->conf->group, o->conf->topic, o->table);
     offsets_names(o->conf, &block);
     buf_addf(&block, ")) THEN RAISE EXCEPTION 'another daemon stored the"
              " offsets under another name of the table' USING ERRCODE="
@@ -285,16 +284,14 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
     o->claimed = false;
 
     o->sql.len = 0;
-    sql_begin(&o->sql, pg_path(pg));
     buf_addf(&o->sql, "SELECT o.partition, k.name, k.wrong, (SELECT"
-             " max(version) FROM sluice.meta) FROM (SELECT ");
+             " pg_catalog.max(version) FROM sluice.meta) FROM (SELECT ");
     offsets_name(o->conf, o->cluster, &o->sql);
     buf_addf(&o->sql, " AS name, ");
     offsets_doubt(o->conf, o->cluster, &o->sql);
     sql_format(&o->sql, " AS wrong) k LEFT JOIN sluice.offsets o"
-               " ON cluster_id=%L AND group_id=%L AND topic=%L"
-               " AND table_name=k.name;COMMIT", o->cluster, o->conf->group,
-               o->conf->topic);
+               " ON " OFFSETS_TOPIC " AND table_name" SQL_OP("=") "k.name",
+               o->cluster, o->conf->group, o->conf->topic);
     offsets_send(o, offsets_on_stored);
 }
 
@@ -522,7 +519,7 @@ offsets_send_claim(offsets_t *o, const lookup_result_t *result)
         return;
     }
 
-    sql_begin(sql, pg_path(o->pg));
+    sql_begin(sql);
 
     if (o->first) {
         if (o->conf->table_name) {
@@ -536,14 +533,14 @@ offsets_send_claim(offsets_t *o, const lookup_result_t *result)
     buf_addf(sql, "WITH claimed AS (%s", into);
     offsets_values(o, result, true);
     buf_addf(sql, " ON CONFLICT (cluster_id, group_id, topic, partition,"
-             " table_name) DO UPDATE SET epoch=offsets.epoch+1,"
-             " owner=EXCLUDED.owner, updated_at=now() RETURNING *)"
+             " table_name) DO UPDATE SET epoch=offsets.epoch" SQL_OP("+") "1,"
+             " owner=EXCLUDED.owner, updated_at=pg_catalog.now() RETURNING *)"
              " SELECT c.partition, c.next_offset, c.epoch, c.last_timestamp,"
-             " c.last_crc, (SELECT max(b.first_offset) FROM sluice.batches b"
-             " WHERE b.cluster_id=c.cluster_id AND b.group_id=c.group_id"
-             " AND b.topic=c.topic AND b.partition=c.partition"
-             " AND b.table_name=c.table_name AND b.kind='records'"
-             " AND b.next_offset=c.next_offset) FROM claimed c;COMMIT");
+             " c.last_crc, (SELECT pg_catalog.max(b.first_offset)"
+             " FROM sluice.batches b WHERE (b.cluster_id,b.group_id,b.topic,"
+             "b.partition,b.table_name,b.kind,b.next_offset)" SQL_OP("=")
+             "(c.cluster_id,c.group_id,c.topic,c.partition,c.table_name,"
+             "'records',c.next_offset)) FROM claimed c;COMMIT");
 
     offsets_send(o, offsets_on_claimed);
 }

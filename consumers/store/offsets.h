@@ -16,6 +16,9 @@
 
 #define OFFSETS_PREFIX  25    /* bytes, with the NUL */
 
+/* For sql_format(): the rows of a cluster, a group and a topic. */
+#define OFFSETS_TOPIC  "(cluster_id,group_id,topic)" SQL_OP("=") "(%L,%L,%L)"
+
 
 typedef struct offsets_s  offsets_t;
 

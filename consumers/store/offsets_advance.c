@@ -24,10 +24,11 @@
 #define OFFSETS_AGAIN                                                         \
     " ON CONFLICT (cluster_id, group_id, topic, partition, table_name,"       \
     " first_offset, kind) DO UPDATE SET next_offset=EXCLUDED.next_offset,"    \
-    " records=b.records+EXCLUDED.records,"                                    \
-    " dead_letters=b.dead_letters+EXCLUDED.dead_letters,"                     \
-    " filtered=b.filtered+EXCLUDED.filtered,"                                 \
-    " duplicates=b.duplicates+EXCLUDED.duplicates, updated_at=now();"
+    " records=b.records" SQL_OP("+") "EXCLUDED.records,"                      \
+    " dead_letters=b.dead_letters" SQL_OP("+") "EXCLUDED.dead_letters,"       \
+    " filtered=b.filtered" SQL_OP("+") "EXCLUDED.filtered,"                   \
+    " duplicates=b.duplicates" SQL_OP("+") "EXCLUDED.duplicates,"             \
+    " updated_at=pg_catalog.now();"
 
 
 static void offsets_move(const offsets_t *o, const batch_t *batch,
@@ -102,17 +103,17 @@ offsets_move(const offsets_t *o, const batch_t *batch,
 
     if (n > 1) {
         buf_addf(sql, "PERFORM partition FROM sluice.offsets WHERE %s"
-                 " AND partition IN (", offsets_where(o));
+                 " AND partition" SQL_OP("=") "ANY ('{", offsets_where(o));
 
         for (i = 0; i < n; i++) {
             buf_addf(sql, "%s%d", i ? "," : "", ranges[i]->partition);
         }
 
-        buf_addf(sql, ") ORDER BY partition FOR UPDATE;");
+        buf_addf(sql, "}') ORDER BY partition FOR UPDATE;");
     }
 
     buf_addf(sql, "UPDATE sluice.offsets SET next_offset=next,"
-             "last_timestamp=stamp,last_crc=crc,updated_at=now()"
+             "last_timestamp=stamp,last_crc=crc,updated_at=pg_catalog.now()"
              " FROM (VALUES ");
 
     for (i = 0; i < n; i++) {
@@ -123,12 +124,13 @@ offsets_move(const offsets_t *o, const batch_t *batch,
                  range->last_timestamp, batch_last_crc(batch, range));
     }
 
-    buf_addf(sql, ") v (p,was,epoch,next,stamp,crc) WHERE %s AND partition=p"
-             " AND next_offset=was AND offsets.epoch=v.epoch;"
-             "GET DIAGNOSTICS n = ROW_COUNT;IF n <> %zu THEN RAISE EXCEPTION"
-             " '%% of %zu partitions are no longer at the offset or in the"
-             " epoch of this daemon', %zu - n USING ERRCODE='SL001';END IF;",
-             offsets_where(o), n, n, n);
+    buf_addf(sql, ") v (p,was,epoch,next,stamp,crc) WHERE %s AND partition"
+             SQL_OP("=") "p AND next_offset" SQL_OP("=") "was"
+             " AND offsets.epoch" SQL_OP("=") "v.epoch;"
+             "GET DIAGNOSTICS n = ROW_COUNT;IF n" SQL_OP("<>") "%zu THEN RAISE"
+             " EXCEPTION '%% of %zu partitions are no longer at the offset or"
+             " in the epoch of this daemon', %zu" SQL_OP("-") "n USING ERRCODE="
+             "'SL001';END IF;", offsets_where(o), n, n, n);
 }
 
 
@@ -160,7 +162,8 @@ offsets_book(const offsets_t *o, const batch_range_t **ranges, size_t n,
  * One statement, however many gaps there are.  Those of a partition are
  * counted in hundreds from the last one, so that the first of these parts is
  * the one that may be smaller.  It goes into the newest row if there is room,
- * the others become rows.  A variable is named "n".
+ * the others become rows.  A variable is named "n".  With several arguments,
+ * unnest() is syntax of PostgreSQL's and not looked up.
  */
 
 static void
@@ -182,19 +185,21 @@ offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
              " topic, table_name, partition, kind, first_offset, next_offset,"
              " records, dead_letters, holes) SELECT %s,p,'gap',coalesce((SELECT"
              " first_offset FROM (SELECT first_offset, holes FROM"
-             " sluice.batches WHERE %s AND partition=p AND kind='gap'"
-             " ORDER BY first_offset DESC LIMIT 1) l"
-             " WHERE array_length(holes, 1)+c<=%d),f),t,0,0,h"
-             " FROM (SELECT p, count(*) AS c, min(f) AS f, max(t) AS t,"
-             " array_agg(ARRAY[f, t] ORDER BY f DESC) AS h FROM (SELECT p, f,"
-             " t, (row_number() OVER (PARTITION BY p ORDER BY f DESC)-1)/%d"
-             " AS part FROM ", offsets_key(o), offsets_where(o), OFFSETS_GAPS,
-             OFFSETS_GAPS);
+             " sluice.batches WHERE %s AND partition" SQL_OP("=") "p"
+             " AND kind" SQL_OP("=") "'gap' ORDER BY first_offset DESC"
+             " LIMIT 1) l WHERE (pg_catalog.array_length(holes, 1)"
+             SQL_OP("+") "c)" SQL_OP("<=") "%d),f),t,0,0,h FROM (SELECT p,"
+             " pg_catalog.count(*) AS c, pg_catalog.min(f) AS f,"
+             " pg_catalog.max(t) AS t, pg_catalog.array_agg(ARRAY[f, t]"
+             " ORDER BY f DESC) AS h FROM (SELECT p, f, t,"
+             " (pg_catalog.row_number() OVER (PARTITION BY p ORDER BY f DESC)"
+             SQL_OP("-") "1)" SQL_OP("/") "%d AS part FROM ",
+             offsets_key(o), offsets_where(o), OFFSETS_GAPS, OFFSETS_GAPS);
     offsets_gap_arrays(batch, sql);
     buf_addf(sql, ") g GROUP BY p, part) g ON CONFLICT (cluster_id, group_id,"
              " topic, partition, table_name, first_offset, kind) DO UPDATE SET"
-             " next_offset=EXCLUDED.next_offset, holes=EXCLUDED.holes ||"
-             " b.holes, updated_at=now();");
+             " next_offset=EXCLUDED.next_offset, holes=EXCLUDED.holes"
+             SQL_OP("||") "b.holes, updated_at=pg_catalog.now();");
 }
 
 
@@ -241,7 +246,8 @@ offsets_assert(const offsets_t *o, const batch_t *batch, buf_t *sql)
     for (i = 0; i < batch->nranges; i++) {
         range = &batch->ranges[i];
         buf_addf(&block, "PERFORM 1 FROM sluice.offsets WHERE %s"
-                 " AND partition=%d AND epoch=%" PRId64 ";"
+                 " AND partition" SQL_OP("=") "%d AND epoch" SQL_OP("=")
+                 "%" PRId64 ";"
                  "IF NOT FOUND THEN RAISE EXCEPTION 'partition %d is no "
                  "longer in epoch %" PRId64 "' USING ERRCODE='SL001';END IF;",
                  offsets_where(o), range->partition, range->epoch,

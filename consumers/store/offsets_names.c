@@ -9,14 +9,17 @@
  * or as SQL has them if no string can: "first" begins the string.
  */
 #define OFFSETS_QUOTED(name)                                                  \
-    "'\"' || replace(" name "::text, '\"', '\"\"') || '\"'"
+    "pg_catalog.concat('\"',pg_catalog.replace(" name "::pg_catalog.text,"    \
+    "'\"','\"\"'),'\"')"
 #define OFFSETS_KEY(first, string, quoted)                                    \
-    "CASE WHEN strpos(" first ", '.') = 0 AND left(" first ", 1) <> '\"'"      \
+    "CASE WHEN pg_catalog.strpos(" first ",'.')" SQL_OP("=") "0"              \
+    " AND pg_catalog.left(" first ",1)" SQL_OP("<>") "'\"'"                   \
     " THEN " string " ELSE " quoted " END"
 
 /* The name without its schema. */
 #define OFFSETS_BARE                                                          \
-    OFFSETS_KEY("relname", "relname::text", OFFSETS_QUOTED("relname"))
+    OFFSETS_KEY("relname", "relname::pg_catalog.text",                        \
+                OFFSETS_QUOTED("relname"))
 
 
 /*
@@ -31,18 +34,22 @@ offsets_names(const conf_t *conf, buf_t *sql)
     sql_format(sql, "SELECT %L", conf->table);
 
     if (conf->table_name) {
-        sql_format(sql, " UNION SELECT unnest(ARRAY["
-                   OFFSETS_KEY("nspname", "nspname || '.' || relname",
-                               OFFSETS_QUOTED("nspname") " || '.' || "
-                               OFFSETS_QUOTED("relname")) ","
-                   " CASE WHEN pg_table_is_visible(c.oid) AND NOT EXISTS"
+        sql_format(sql, " UNION SELECT pg_catalog.unnest(ARRAY["
+                   OFFSETS_KEY("nspname",
+                               "pg_catalog.concat(nspname,'.',relname)",
+                               "pg_catalog.concat(" OFFSETS_QUOTED("nspname")
+                               ",'.'," OFFSETS_QUOTED("relname") ")") ","
+                   " CASE WHEN nspname" SQL_OP("=") "ANY (p) AND NOT EXISTS"
                    " (SELECT FROM pg_catalog.pg_class x"
-                   " JOIN pg_catalog.pg_namespace m ON m.oid = x.relnamespace"
-                   " WHERE x.relname = c.relname AND x.oid <> c.oid"
-                   " AND m.nspname = ANY (current_schemas(false)))"
-                   " THEN " OFFSETS_BARE " END]) FROM pg_catalog.pg_class c"
-                   " JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
-                   " WHERE c.oid = to_regclass(%R)", conf);
+                   " JOIN pg_catalog.pg_namespace m ON m.oid" SQL_OP("=")
+                   "x.relnamespace WHERE x.relname" SQL_OP("=") "c.relname"
+                   " AND x.oid" SQL_OP("<>") "c.oid AND m.nspname" SQL_OP("=")
+                   "ANY (p) AND m.nspname" SQL_OP("<>") "'sluice')"
+                   " THEN " OFFSETS_BARE " END])"
+                   " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                   " ON n.oid" SQL_OP("=") "relnamespace CROSS JOIN LATERAL"
+                   " (SELECT pg_catalog.current_schemas(false)) y(p)"
+                   " WHERE c.oid" SQL_OP("=") "%O", conf);
     }
 }
 
@@ -56,11 +63,11 @@ void
 offsets_name(const conf_t *conf, const char *cluster, buf_t *sql)
 {
     sql_format(sql, "coalesce((SELECT table_name FROM sluice.offsets"
-               " WHERE cluster_id=%L AND group_id=%L AND topic=%L"
-               " AND table_name IN (", cluster, conf->group, conf->topic);
+               " WHERE " OFFSETS_TOPIC " AND table_name" SQL_OP("=") "ANY (",
+               cluster, conf->group, conf->topic);
     offsets_names(conf, sql);
-    sql_format(sql, ") GROUP BY table_name ORDER BY sum(next_offset) DESC,"
-               " table_name LIMIT 1), %L)", conf->table);
+    sql_format(sql, ") GROUP BY table_name ORDER BY pg_catalog.sum("
+               "next_offset) DESC, table_name LIMIT 1), %L)", conf->table);
 }
 
 
@@ -73,12 +80,12 @@ offsets_doubt(const conf_t *conf, const char *cluster, buf_t *sql)
     }
 
     sql_format(sql, "coalesce((SELECT CASE WHEN EXISTS (SELECT"
-               " FROM sluice.offsets WHERE cluster_id=%L AND group_id=%L"
-               " AND topic=%L AND table_name=" OFFSETS_BARE ") AND"
-               " pg_table_is_visible(oid) THEN 'the offsets of table \"' ||"
-               " relname || '\" may be its or those of another table of that"
-               " name (\"offsets reset\" says where to go on)' ELSE ''"
-               " END FROM pg_catalog.pg_class WHERE oid = to_regclass(%R)),"
-               " 'it does not exist')", cluster, conf->group, conf->topic,
-               conf);
+               " FROM sluice.offsets WHERE " OFFSETS_TOPIC " AND table_name"
+               SQL_OP("=") OFFSETS_BARE ") AND"
+               " pg_catalog.pg_table_is_visible(oid)"
+               " THEN pg_catalog.concat('the offsets of table \"', relname,"
+               " '\" may be its or those of another table of that name"
+               " (\"offsets reset\" says where to go on)') ELSE '' END"
+               " FROM pg_catalog.pg_class WHERE oid" SQL_OP("=") "%O), 'it does"
+               " not exist')", cluster, conf->group, conf->topic, conf);
 }

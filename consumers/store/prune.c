@@ -107,7 +107,7 @@ prune_step(prune_t *prune, pg_t *pg, outcome_pt done, void *data)
 
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED;"
              "SET LOCAL statement_timeout='10s';"
-             "SET LOCAL lock_timeout='1s';WITH s AS (");
+             "SET LOCAL lock_timeout='1s';SET LOCAL " SQL_PATH "WITH s AS (");
     prune_keys(prune, sql);
     buf_addf(sql, "), d AS (");
     prune_dead(prune, sql);

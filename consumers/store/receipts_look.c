@@ -48,9 +48,9 @@ receipts_look(receipts_t *receipts, pg_t *pg, source_t *source,
     sql->len = 0;
 
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
-             "SET LOCAL statement_timeout=%d;WITH d AS MATERIALIZED (SELECT"
-             " partition AS p, \"offset\" AS o, sqlstate, reason",
-             LOOK_TIMEOUT);
+             "SET LOCAL statement_timeout=%d;SET LOCAL " SQL_PATH
+             "WITH d AS MATERIALIZED (SELECT partition AS p, \"offset\" AS o,"
+             " sqlstate, reason", LOOK_TIMEOUT);
     look_dead(receipts, sql);
     buf_addf(sql, ") SELECT partition, o, sqlstate, reason FROM"
              " sluice.batches b JOIN (VALUES ");

@@ -191,20 +191,22 @@ seen_query(const seen_t *seen, buf_t *sql)
     char    *p;
     size_t   i;
 
-    buf_addf(sql, "%sSELECT (extract(epoch FROM now()) * 1000000)::bigint"
-             " + %" PRId64 " - %" PRId64,
-             seen->ask ? "SET LOCAL jit=off;" : "", seen->window * 1000,
-             SEEN_EPOCH);
+    buf_addf(sql, "%sSELECT (extract(epoch FROM pg_catalog.now())"
+             SQL_OP("*") "1000000)::bigint" SQL_OP("+") "(%" PRId64 ")",
+             seen->ask ? "SET LOCAL jit=off;" : "",
+             seen->window * 1000 - SEEN_EPOCH);
 
     if (seen->ask == 0) {
         return buf_failed(sql) ? -1 : 0;
     }
 
     buf_addf(sql, ", n, partition, \"offset\", lives, place"
-             " FROM (VALUES (0)) one LEFT JOIN (generate_series(0, %zu) n"
+             " FROM (VALUES (0)) one LEFT JOIN (pg_catalog.generate_series(0,"
+             " %zu) n"
              " CROSS JOIN LATERAL (SELECT partition, \"offset\","
-             " expires_at > now() AS lives, ctid AS place"
-             " FROM sluice.seen WHERE key = substr(decode('",
+             " expires_at" SQL_OP(">") "pg_catalog.now() AS lives,"
+             " ctid AS place FROM sluice.seen WHERE key" SQL_OP("=")
+             "pg_catalog.substr(pg_catalog.decode('",
              seen->nkeys - 1);
 
     if (buf_failed(sql)
@@ -219,7 +221,8 @@ seen_query(const seen_t *seen, buf_t *sql)
 
     sql->len = (size_t) (p - sql->data);
 
-    buf_addf(sql, "','hex'), n * %d + 1, %d) LIMIT 1) s) ON true",
+    buf_addf(sql, "','hex'), (n" SQL_OP("*") "%d)" SQL_OP("+") "1, %d) LIMIT 1)"
+             " s) ON true",
              RETRY_KEY_LEN, RETRY_KEY_LEN);
 
     return buf_failed(sql) ? -1 : 0;
@@ -322,7 +325,8 @@ seen_is_own(seen_t *seen, const batch_t *batch, seen_key_t *key,
 void
 seen_delete_expired(const seen_t *seen, const PGresult *res, buf_t *sql)
 {
-    buf_addf(sql, "DELETE FROM sluice.seen WHERE expires_at <= now() AND");
+    buf_addf(sql, "DELETE FROM sluice.seen WHERE expires_at" SQL_OP("<=")
+             "pg_catalog.now() AND");
     seen_places(seen, res, false, sql);
 }
 
@@ -330,8 +334,9 @@ seen_delete_expired(const seen_t *seen, const PGresult *res, buf_t *sql)
 void
 seen_renew_own(const seen_t *seen, const PGresult *res, buf_t *sql)
 {
-    buf_addf(sql, "UPDATE sluice.seen SET expires_at = now() + %" PRId64
-             " * interval '1 ms' WHERE", seen->window);
+    buf_addf(sql, "UPDATE sluice.seen SET expires_at = pg_catalog.now()"
+             SQL_OP("+") "(%" PRId64 SQL_OP("*") "interval '1 ms') WHERE",
+             seen->window);
     seen_places(seen, res, true, sql);
 }
 
@@ -344,7 +349,7 @@ seen_places(const seen_t *seen, const PGresult *res, bool own, buf_t *sql)
     int                answer, n;
     const seen_key_t  *key;
 
-    buf_addf(sql, " ctid = ANY ('{");
+    buf_addf(sql, " ctid" SQL_OP("=") "ANY ('{");
 
     for (answer = 0, n = 0; answer < PQntuples(res); answer++) {
         key = &seen->keys[sql_number(res, answer, SEEN_KEY)];
@@ -355,7 +360,7 @@ seen_places(const seen_t *seen, const PGresult *res, bool own, buf_t *sql)
         }
     }
 
-    buf_addf(sql, "}'::tid[]);");
+    buf_addf(sql, "}'::pg_catalog.tid[]);");
 }
 
 

@@ -32,7 +32,7 @@ static int sink_staged_line(const sink_t *sink, size_t place,
 void
 sink_open(sink_t *sink)
 {
-    sql_begin(&sink->sql, pg_path(sink->pg));
+    sql_begin(&sink->sql);
 
     if ((sink->careful || sink->failures) && sink->end.commit == NULL) {
         offsets_assert(sink->offsets, sink->batch, &sink->sql);

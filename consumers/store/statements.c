@@ -154,7 +154,7 @@ statement_parts(statement_parts_t *parts)
         statement_item(&list[LIST_COLUMNS], ",", "%I", name);
         statement_item(&list[LIST_NULLS], ",", "NULL", name);
 
-        statement_item(&list[LIST_TYPES], ",", "(%L::name,", name);
+        statement_item(&list[LIST_TYPES], ",", "(%L::pg_catalog.name,", name);
         buf_addf(&list[LIST_TYPES], "%" PRIu32 ")", parts->target->oids[i]);
 
         if (conf->mode != CONF_MODE_IGNORE && !conf_is_key(&conf->key, name)) {
@@ -168,8 +168,11 @@ statement_parts(statement_parts_t *parts)
         statement_item(&list[LIST_ORDER], ",", "s.%I", name);
         statement_item(&list[LIST_NOT_NULL], ",", " ALTER %I SET NOT NULL",
                        name);
-        statement_item(&list[LIST_OLD], " AND ", "t.%I=s.%I", name);
-        statement_item(&list[LIST_LATER], " AND ", "d.%I=s.%I", name);
+        buf_addf(&list[LIST_OLD], i ? " AND " : "");
+        target_compare(&list[LIST_OLD], parts->target, name, "t", "s", false);
+        buf_addf(&list[LIST_LATER], i ? " AND " : "");
+        target_compare(&list[LIST_LATER], parts->target, name, "d", "s",
+                       false);
     }
 
     sql_format(&list[LIST_CONFLICT], conf->key.n ? " ON CONFLICT (%s) DO %s%s"
@@ -179,9 +182,10 @@ statement_parts(statement_parts_t *parts)
                list[LIST_SETS].data);
 
     if (list[LIST_SETS].len && conf->newer) {
-        sql_format(&list[LIST_CONFLICT], " WHERE sluice_row.%I IS NULL OR"
-                   " EXCLUDED.%I>=sluice_row.%I", conf->newer, conf->newer,
+        sql_format(&list[LIST_CONFLICT], " WHERE sluice_row.%I IS NULL OR ",
                    conf->newer);
+        target_compare(&list[LIST_CONFLICT], parts->target, conf->newer,
+                       "EXCLUDED", "sluice_row", true);
     }
 
     for (i = 0; i < LISTS; i++) {
@@ -215,8 +219,8 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
         if (!statements->staged && (i == STATEMENT_COPY_TUPLES
                                     || conf->columns_auto))
         {
-            sql_format(&sql[i], "LOCK TABLE ONLY %T IN ROW EXCLUSIVE MODE;",
-                       conf);
+            sql_format(&sql[i], "LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE;",
+                       parts->target->name);
         }
 
         statement_same(parts, i == STATEMENT_COPY_TUPLES, &sql[i]);
@@ -226,7 +230,8 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
                        ",%s%s) FROM STDIN", parts->relation,
                        statements->gone ? STATEMENT_GONE "," : "", columns);
         } else {
-            sql_format(&sql[i], "COPY %T (%s) FROM STDIN", conf, columns);
+            sql_format(&sql[i], "COPY %s (%s) FROM STDIN",
+                       parts->target->name, columns);
         }
     }
 
@@ -277,13 +282,14 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 static void
 statement_stage(const statement_parts_t *parts, buf_t *sql)
 {
-    sql_format(sql, "SELECT set_config('work_mem', '32MB', true)"
-               " WHERE pg_size_bytes(current_setting('work_mem')) < 32 << 20;"
+    sql_format(sql, "SELECT pg_catalog.set_config('work_mem', '32MB', true)"
+               " WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting("
+               "'work_mem'))" SQL_OP("<") "33554432;"
                "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
-               " AS " STATEMENT_PLACE ",%s%s FROM %T WITH NO DATA;",
+               " AS " STATEMENT_PLACE ",%s%s FROM %s WITH NO DATA;",
                parts->relation, parts->conf->mode == CONF_MODE_UPSERT_DELETE
                ? "false AS " STATEMENT_GONE "," : "",
-               parts->list[LIST_COLUMNS].data, parts->conf);
+               parts->list[LIST_COLUMNS].data, parts->target->name);
 
     if (parts->conf->mode != CONF_MODE_IGNORE && parts->conf->key.n) {
         sql_format(sql, "ALTER TABLE pg_temp.%s%s;", parts->relation,
@@ -303,27 +309,30 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
 static void
 statement_same(const statement_parts_t *parts, bool types, buf_t *sql)
 {
-    buf_t  block;
+    buf_t        block;
+    const char  *name;
 
+    name = parts->target->name;
     memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "BEGIN IF false");
 
     if (parts->conf->columns_auto) {
-        sql_format(&block, " OR " TARGET_VERSION_OF("to_regclass(%R)")
-                   "<>%s", parts->conf, parts->target->version);
+        sql_format(&block, " OR " TARGET_VERSION_OF("pg_catalog.to_regclass("
+                   "%L)") SQL_OP("<>") "%s", name, parts->target->version);
 
     } else if (types) {
         sql_format(&block, " OR EXISTS (SELECT FROM pg_catalog.pg_attribute"
-                   " JOIN (VALUES %s) c (name, type) ON attname=name WHERE"
-                   " attrelid=to_regclass(%R) AND NOT attisdropped"
-                   " AND atttypid<>type)", parts->list[LIST_TYPES].data,
-                   parts->conf);
+                   " JOIN (VALUES %s) c (name, type) ON attname" SQL_OP("=")
+                   "name WHERE attrelid" SQL_OP("=")
+                   "pg_catalog.to_regclass(%L) AND NOT attisdropped"
+                   " AND atttypid" SQL_OP("<>") "type)",
+                   parts->list[LIST_TYPES].data, name);
     }
 
     if (!parts->target->unlogged) {
         sql_format(&block, " OR EXISTS (SELECT FROM pg_catalog.pg_class"
-                   " WHERE oid=to_regclass(%R) AND relpersistence='u')",
-                   parts->conf);
+                   " WHERE oid" SQL_OP("=") "pg_catalog.to_regclass(%L)"
+                   " AND relpersistence" SQL_OP("=") "'u')", name);
     }
 
     buf_addf(&block, " THEN RAISE EXCEPTION 'the table has changed' USING"
@@ -349,13 +358,13 @@ statement_plain(const statement_parts_t *parts, const char *format,
     columns = parts->list[LIST_COLUMNS].data;
 
     sql_format(sql, "SET LOCAL lock_timeout=" STATEMENT_PLAIN_WAIT ";INSERT"
-               " INTO %T AS sluice_row (%s) SELECT %s WHERE false%s;",
-               parts->conf, columns, parts->list[LIST_NULLS].data,
+               " INTO %s AS sluice_row (%s) SELECT %s WHERE false%s;",
+               parts->target->name, columns, parts->list[LIST_NULLS].data,
                parts->list[LIST_CONFLICT].data);
 
     statement_same(parts, format[0] != '\0', sql);
 
-    sql_format(sql, "COPY %T (%s) FROM STDIN%s", parts->conf, columns,
+    sql_format(sql, "COPY %s (%s) FROM STDIN%s", parts->target->name, columns,
                format);
 }
 
@@ -372,9 +381,9 @@ statement_insert(const statement_parts_t *parts, buf_t *sql)
 
     columns = parts->list[LIST_COLUMNS].data;
 
-    sql_format(sql, ";INSERT INTO %T (%s) SELECT %s FROM pg_temp.%s s"
-               " ORDER BY %s%ss." STATEMENT_PLACE "%s", parts->conf, columns,
-               columns, parts->relation, parts->list[LIST_ORDER].data,
+    sql_format(sql, ";INSERT INTO %s (%s) SELECT %s FROM pg_temp.%s s"
+               " ORDER BY %s%ss." STATEMENT_PLACE "%s", parts->target->name,
+               columns, columns, parts->relation, parts->list[LIST_ORDER].data,
                parts->list[LIST_ORDER].len ? "," : "",
                parts->conf->mode == CONF_MODE_APPEND
                ? "" : parts->list[LIST_CONFLICT].data);
@@ -392,10 +401,10 @@ statement_upsert(const statement_parts_t *parts, const char *where,
     columns = parts->list[LIST_COLUMNS].data;
     order = parts->list[LIST_ORDER].data;
 
-    sql_format(sql, ";INSERT INTO %T AS sluice_row (%s) SELECT %s FROM"
+    sql_format(sql, ";INSERT INTO %s AS sluice_row (%s) SELECT %s FROM"
                " (SELECT DISTINCT ON (%s) s.* FROM pg_temp.%s s%s ORDER BY"
-               " %s", parts->conf, columns, columns, order, parts->relation,
-               where, order);
+               " %s", parts->target->name, columns, columns, order,
+               parts->relation, where, order);
 
     if (parts->conf->newer) {
         sql_format(sql, ",s.%I DESC NULLS LAST", parts->conf->newer);
@@ -421,18 +430,19 @@ statement_delete(const statement_parts_t *parts, buf_t *sql)
     key = parts->list[LIST_KEY].data;
     old = parts->list[LIST_OLD].data;
 
-    sql_format(sql, ";SELECT count(*) FROM (SELECT FROM %T t JOIN (SELECT"
-               " DISTINCT %s FROM pg_temp.%s) s ON %s ORDER BY %s FOR UPDATE"
-               " OF t) x;DELETE FROM %T t USING (SELECT DISTINCT %s FROM"
+    sql_format(sql, ";SELECT pg_catalog.count(*) FROM (SELECT FROM %s t"
+               " JOIN (SELECT DISTINCT %s FROM pg_temp.%s) s ON %s ORDER BY %s"
+               " FOR UPDATE"
+               " OF t) x;DELETE FROM %s t USING (SELECT DISTINCT %s FROM"
                " pg_temp.%s WHERE " STATEMENT_GONE ") s WHERE %s",
-               parts->conf, key, parts->relation, old,
-               parts->list[LIST_ORDER].data, parts->conf, key,
+               parts->target->name, key, parts->relation, old,
+               parts->list[LIST_ORDER].data, parts->target->name, key,
                parts->relation, old);
 
     memset(&where, 0, sizeof(buf_t));
     sql_format(&where, " WHERE NOT s." STATEMENT_GONE " AND NOT EXISTS"
                " (SELECT FROM pg_temp.%s d WHERE d." STATEMENT_GONE " AND d."
-               STATEMENT_PLACE ">s." STATEMENT_PLACE " AND %s)",
+               STATEMENT_PLACE SQL_OP(">") "s." STATEMENT_PLACE " AND %s)",
                parts->relation, parts->list[LIST_LATER].data);
 
     /* without memory PostgreSQL refuses the text */

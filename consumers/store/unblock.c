@@ -139,7 +139,8 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
 
     sql = &unblock->sql;
     sql->len = 0;
-    sql_format(sql, "SELECT b.pid, b.application_name,"
+    sql_format(sql, "BEGIN;SET LOCAL " SQL_PATH
+               "SELECT b.pid, b.application_name,"
                " pg_terminate_backend(b.pid) FROM pg_stat_activity me"
                " CROSS JOIN LATERAL unnest(pg_blocking_pids(me.pid)) x(pid)"
                " JOIN pg_stat_activity b ON b.pid=x.pid"
@@ -148,7 +149,7 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
                " AND left(b.application_name,24)=%L"
                " AND (%s OR b.application_name=%L"
                " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE %s"
-               " AND owner=b.application_name))",
+               " AND owner=b.application_name));COMMIT",
                unblock->name, prefix, unblock->claiming ? "true" : "false",
                unblock->name, offsets_where(unblock->offsets));
 

@@ -61,7 +61,8 @@ check_run(tool_t *tool)
         }
 
         tool->section = "offsets";
-        failed |= (tool->log && check_offsets(tool) == -1)
+        failed |= tool_guard(tool, NULL, NULL) == -1
+                  || (tool->log && check_offsets(tool) == -1)
                   || rehearse_own(tool) == -1;
     }
 
@@ -195,7 +196,10 @@ check_offsets(tool_t *tool)
         printf("offsets        the tables of schema \"sluice\" would be "
                "created\n");
 
-    } else if (known == 1 && tool_find_table(tool, tool->conf) == 0) {
+    } else if (known == 1 && rehearse_path(tool, false) == 0
+               && tool_find_table(tool, tool->conf) == 0
+               && rehearse_path(tool, true) == 0)
+    {
         res = tool_query(tool, "SELECT partition, next_offset"
                          " FROM sluice.offsets WHERE " TOOL_OURS);
     }

@@ -380,7 +380,7 @@ replay_commit(void *data, const batch_t *batch, buf_t *sql)
 
     memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "DECLARE n bigint;BEGIN DELETE FROM sluice.dead_letters"
-             " WHERE id IN (-1");
+             " WHERE id" SQL_OP("=") "ANY ('{-1");
 
     for (i = 0, n = r->nothers; i < batch->nrows; i++) {
         if (batch->rows[i].fault == 0) {
@@ -393,7 +393,8 @@ replay_commit(void *data, const batch_t *batch, buf_t *sql)
         buf_addf(&block, ",%" PRId64, r->others[i]);
     }
 
-    buf_addf(&block, ");GET DIAGNOSTICS n = ROW_COUNT;IF n <> %zu THEN RAISE"
+    buf_addf(&block, "}');GET DIAGNOSTICS n = ROW_COUNT;IF n" SQL_OP("<>")
+             "%zu THEN RAISE"
              " EXCEPTION 'another command replays or purges them' USING"
              " ERRCODE='SL001';END IF;END", n);
 

@@ -76,9 +76,9 @@ places_rows(const places_t *places, const tool_t *tool, buf_t *sql)
         return;
     }
 
-    sql_format(sql, "SELECT %I::integer AS p, %I::bigint AS o FROM %T"
+    sql_format(sql, "SELECT %I::integer AS p, %I::bigint AS o FROM %s"
                " WHERE %I IS NOT NULL", places->partition->name,
-               places->offset->name, tool->conf, places->offset->name);
+               places->offset->name, tool->place.data, places->offset->name);
 
     if (places->topic) {
         sql_format(sql, " AND %I = %L", places->topic->name,

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "postgres/ddl.h"
-#include "postgres/sql.h"
+#include "postgres/guard.h"
 #include "row/tombstone.h"
 #include "store/dead_table.h"
 #include "store/offsets.h"
@@ -17,6 +17,11 @@
 
 
 #define REHEARSE_PARTITION  (-1)    /* none of a topic's */
+
+/* The role's search_path, which rehearse_begin() keeps. */
+#define REHEARSE_PATH                                                         \
+    "SELECT pg_catalog.set_config('search_path',"                             \
+    " pg_catalog.current_setting('sluice.path'), true);"
 
 
 static int rehearse_last(tool_t *tool, const char *what, buf_t *sql);
@@ -41,9 +46,20 @@ rehearse_begin(tool_t *tool)
     buf_t  sql;
 
     memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql, NULL);
+    sql_begin(&sql);
+    buf_addf(&sql, "SELECT pg_catalog.set_config('sluice.path',"
+             " pg_catalog.current_setting('search_path'), true);SET LOCAL "
+             SQL_PATH);
 
     return rehearse_last(tool, "could not begin", &sql);
+}
+
+
+int
+rehearse_path(tool_t *tool, bool own)
+{
+    return tool_done(tool_script(tool, own ? "SET LOCAL " SQL_PATH
+                                           : REHEARSE_PATH));
 }
 
 
@@ -139,9 +155,13 @@ rehearse_table(tool_t *tool, const conf_t *conf, target_t *target)
     }
 
     rc = rehearse_find(tool, target) == -1
+         || (guard_is_needed(conf)
+             && tool_guard(tool, target->name, NULL) == -1)
          || rehearse_defaults(tool, target) == -1
          || rehearse_plan(tool, target) == -1
+         || rehearse_path(tool, false) == -1
          || rehearse_rows(tool, target) == -1
+         || rehearse_path(tool, true) == -1
          || rehearse_filled(tool, target) == -1 ? -1 : 0;
 
     if (tool_done(tool_script(tool, "ROLLBACK TO sluice")) == -1) {
@@ -164,6 +184,14 @@ rehearse_find(tool_t *tool, target_t *target)
     PGresult  *res;
 
     for (tries = 0; ; tries++) {
+        memset(&sql, 0, sizeof(buf_t));
+        buf_addf(&sql, REHEARSE_PATH);
+        target_begin(&sql, target->conf);
+
+        if (rehearse_last(tool, "could not look for the table", &sql) == -1) {
+            return -1;
+        }
+
         memset(&sql, 0, sizeof(buf_t));
         target_query(&sql, target->conf);
         res = tool_query(tool, sql.data);
@@ -205,7 +233,7 @@ rehearse_find(tool_t *tool, target_t *target)
 static int
 rehearse_make(tool_t *tool, const target_t *target, bool there)
 {
-    size_t         i;
+    size_t         i, len;
     buf_t          sql;
     const conf_t  *conf;
 
@@ -213,9 +241,12 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
     memset(&sql, 0, sizeof(buf_t));
 
     if (!there && conf->create_table) {
+        buf_addf(&sql, REHEARSE_PATH);
+        sql_path(&sql);
+        len = sql.len;
         ddl_table(&sql, conf);
         printf("table          \"%s\" would be created: %s\n", conf->table,
-               buf_failed(&sql) ? "" : sql.data);
+               buf_failed(&sql) ? "" : sql.data + len);
 
         return rehearse_last(tool, "could not create the table", &sql);
     }
@@ -226,7 +257,7 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
         if (target->table_types[i] == NULL) {
             printf("table          column \"%s\" would be added\n",
                    target->columns[i].name);
-            ddl_add_column(&sql, conf, &target->columns[i]);
+            ddl_add_column(&sql, target->name, &target->columns[i]);
             buf_addf(&sql, ";");
         }
     }
@@ -421,12 +452,12 @@ rehearse_filled(tool_t *tool, const target_t *target)
     memset(&sql, 0, sizeof(buf_t));
     sql_format(&sql, "SELECT attname FROM pg_catalog.pg_class c"
                " JOIN pg_catalog.pg_attribute a ON attrelid = c.oid"
-               " WHERE c.oid = to_regclass(%R) AND relkind IN ('r', 'p')"
+               " WHERE c.oid = to_regclass(%L) AND relkind IN ('r', 'p')"
                " AND attnum > 0 AND NOT attisdropped AND attnotnull"
                " AND NOT atthasdef AND attidentity = '' AND NOT EXISTS"
                " (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid"
                " AND NOT tgisinternal AND tgtype & 7 = 7)"
-               " AND attname NOT IN (''", target->conf);
+               " AND attname NOT IN (''", target->name);
 
     for (i = 0; i < target->ncolumns; i++) {
         sql_format(&sql, ",%L", target->columns[i].name);

@@ -16,6 +16,12 @@
 int rehearse_begin(tool_t *tool);
 
 /*
+ * What has no schema is found by the role's search_path from here on, or no
+ * more if "own".  Returns 0 or -1.
+ */
+int rehearse_path(tool_t *tool, bool own);
+
+/*
  * Makes and looks up the table of "conf", one of the configuration's, plans
  * its rows and stores none of them by each statement of its mode.  "target"
  * holds what was found, after -1, too.  The table is as before afterwards.

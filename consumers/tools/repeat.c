@@ -263,8 +263,8 @@ repeat_other(const tool_t *tool, int32_t partition, const char *why,
 static int64_t
 repeat_has_place(tool_t *tool, const conf_t *conf)
 {
-    buf_t                 table;
-    int64_t               n;
+    char                  target[24];
+    size_t                i;
     const conf_column_t  *partition, *offset, *topic;
 
     partition = tool_column(conf, CONF_FROM_PARTITION);
@@ -275,19 +275,18 @@ repeat_has_place(tool_t *tool, const conf_t *conf)
         return 0;
     }
 
-    memset(&table, 0, sizeof(buf_t));
-    sql_format(&table, "%T", conf);
+    for (i = 0; tool->conf->targets[i] != conf; i++) { /* void */ }
 
-    n = tool_number(tool_query(tool,
+    snprintf(target, sizeof(target), "%zu", i + 1);
+
+    return tool_number(tool_query(tool,
         "SELECT least(count(*), 1) FROM pg_index i WHERE i.indisunique"
         " AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
-        " AND i.indrelid = to_regclass($7) AND NOT EXISTS (SELECT"
-        " FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY"
+        " AND i.indrelid = to_regclass(($11::text[])[$7::integer])"
+        " AND NOT EXISTS (SELECT FROM pg_attribute a"
+        " WHERE a.attrelid = i.indrelid AND a.attnum = ANY"
         " ((i.indkey::smallint[])[0:i.indnkeyatts - 1])"
         " AND a.attname NOT IN ($8, $9, $10))",
-        table.data, partition->name, offset->name,
-        topic ? topic->name : offset->name));
-    buf_free(&table);
-
-    return n;
+        target, partition->name, offset->name,
+        topic ? topic->name : offset->name, tool->places.data));
 }

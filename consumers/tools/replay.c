@@ -235,10 +235,12 @@ replay_is_same(tool_t *tool, const conf_t *conf)
     int64_t  same;
 
     memset(&sql, 0, sizeof(buf_t));
-    sql_format(&sql, "SELECT count(*) FROM pg_catalog.pg_class"
-               " WHERE oid = to_regclass(%R) AND oid = to_regclass(%R)",
+    sql_format(&sql, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class"
+               " WHERE oid" SQL_OP("=") "%O AND oid" SQL_OP("=") "%O",
                tool->conf, conf);
+    tool->by_path = true;
     same = tool_number(tool_query(tool, buf_failed(&sql) ? NULL : sql.data));
+    tool->by_path = false;
     buf_free(&sql);
 
     return same;

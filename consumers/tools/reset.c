@@ -196,7 +196,6 @@ static int
 reset_run(tool_t *tool)
 {
     int        rc;
-    buf_t      sql;
     reset_t   *reset;
     PGresult  *res;
 
@@ -209,12 +208,7 @@ reset_run(tool_t *tool)
         return -1;
     }
 
-    memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql, NULL);
-    rc = tool_done(tool_script(tool, sql.data));
-    buf_free(&sql);
-
-    if (rc == -1) {
+    if (tool_begin(tool) == -1) {
         return -1;
     }
 
@@ -398,23 +392,14 @@ reset_check(reset_t *reset, const PGresult *res)
 static int
 reset_others(tool_t *tool)
 {
-    int    rc;
-    buf_t  sql;
-
-    memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "WITH gone AS (DELETE FROM sluice.offsets WHERE"
-             " cluster_id = $1 AND group_id = $2 AND topic = $3"
-             " AND table_name <> $4 AND table_name IN (");
-    offsets_names(tool->conf, &sql);
-    buf_addf(&sql, ") RETURNING *) INSERT INTO sluice.audit (action,"
-             " cluster_id, group_id, topic, table_name, detail)"
-             " SELECT 'other name removed', $1, $2, $3, $4,"
-             " jsonb_agg(to_jsonb(gone)) FROM gone HAVING count(*) > 0");
-
-    rc = tool_done(tool_query(tool, buf_failed(&sql) ? NULL : sql.data));
-    buf_free(&sql);
-
-    return rc;
+    return tool_done(tool_query(tool,
+        "WITH gone AS (DELETE FROM sluice.offsets WHERE cluster_id = $1"
+        " AND group_id = $2 AND topic = $3 AND table_name <> $4"
+        " AND table_name = ANY ($7::text[]) RETURNING *) INSERT"
+        " INTO sluice.audit (action, cluster_id, group_id, topic, table_name,"
+        " detail) SELECT 'other name removed', $1, $2, $3, $4,"
+        " jsonb_agg(to_jsonb(gone)) FROM gone HAVING count(*) > 0",
+        tool->names.data));
 }
 
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "postgres/ddl.h"
+#include "postgres/guard.h"
+#include "postgres/target.h"
 #include "tools/command.h"
 
 
@@ -119,6 +121,10 @@ setup_run(tool_t *tool)
     buf_free(&sql);
 
     if (rc == 0) {
+        rc = tool_guard(tool, NULL, role);
+    }
+
+    if (rc == 0) {
         printf("database \"%s\": role \"%s\" may run this configuration\n",
                PQdb(tool->conn), role);
     }
@@ -210,30 +216,41 @@ setup_quiet(void *data, const char *message)
 }
 
 
-/* A table that setup does not make must be there: the grants would fail in
-   less plain words. */
+/*
+ * A table that setup does not make must be there: the grants would fail in
+ * less plain words.  One that is there must not be somebody's who put it in the
+ * way.
+ */
 
 static int
 setup_target(tool_t *tool, const conf_t *conf, const char *role)
 {
-    buf_t    sql;
-    int64_t  there;
-
-    if (conf->create_table) {
-        return 0;
-    }
+    int        rc;
+    buf_t      sql;
+    PGresult  *res;
 
     memset(&sql, 0, sizeof(buf_t));
-    buf_addf(&sql, "SET ");
+    buf_addf(&sql, "BEGIN;SET LOCAL ");
     ddl_search_path(&sql, role);
-    sql_format(&sql, "SELECT count(to_regclass(%R))", conf);
-    there = tool_number(tool_script(tool, sql.data));
+    target_begin(&sql, conf);
+    buf_addf(&sql, "SELECT format('%%I.%%I', nspname, relname) FROM pg_class c"
+             " JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid"
+             " = current_setting('sluice.table')::oid");
+    res = tool_script(tool, buf_failed(&sql) ? NULL : sql.data);
     buf_free(&sql);
+    rc = res ? 0 : -1;
 
-    if (there == 0) {
+    if (res && PQntuples(res) == 0 && !conf->create_table) {
         report_error("table \"%s\" does not exist, and \"create_table\" is "
                      "not set", conf->table);
+        rc = -1;
     }
 
-    return there == 1 ? 0 : -1;
+    if (PQntuples(res) && guard_is_needed(conf)) {
+        rc = tool_guard(tool, PQgetvalue(res, 0, 0), role);
+    }
+
+    PQclear(res);
+
+    return rc == 0 ? tool_done(tool_script(tool, "COMMIT")) : -1;
 }

@@ -319,13 +319,9 @@ skip_begin(skip_t *skip, tool_t *tool)
 {
     int        rc;
     char       stored[24];
-    buf_t      sql;
     PGresult  *res;
 
-    memset(&sql, 0, sizeof(buf_t));
-    sql_begin(&sql, NULL);
-    rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
-    buf_free(&sql);
+    rc = tool_begin(tool);
 
     if (rc == -1) {
         return -1;

@@ -8,7 +8,7 @@
 
 #include "kafka/client.h"
 #include "postgres/ddl.h"
-#include "postgres/sql.h"
+#include "postgres/guard.h"
 #include "store/offsets.h"
 #include "tools/tool.h"
 
@@ -86,6 +86,9 @@ tool_close(tool_t *tool)
     tool->conn = NULL;
     buf_free(&tool->table);
     buf_free(&tool->tables);
+    buf_free(&tool->names);
+    buf_free(&tool->places);
+    buf_free(&tool->place);
     buf_free(&tool->ranges);
     buf_free(&tool->text);
 
@@ -114,7 +117,9 @@ tool_open(tool_t *tool, tool_open_t what)
         return 0;
     }
 
-    if (tool_connect(tool, "sluice:tool", NULL) == -1) {
+    if (tool_connect(tool, "sluice:tool", NULL) == -1
+        || tool_guard(tool, NULL, NULL) == -1)
+    {
         return -1;
     }
 
@@ -141,13 +146,15 @@ int
 tool_find_table(tool_t *tool, const conf_t *conf)
 {
     size_t     i;
-    buf_t      sql;
+    buf_t      sql, *found[] = {
+        &tool->table, &tool->tables, &tool->names, &tool->places, &tool->place
+    };
     PGresult  *res;
 
     memset(&sql, 0, sizeof(buf_t));
     buf_addf(&sql, "SELECT ");
     offsets_name(conf, tool->cluster, &sql);
-    buf_addf(&sql, ", ARRAY(SELECT unnest($5)");
+    buf_addf(&sql, ", ARRAY(SELECT pg_catalog.unnest($5)");
 
     for (i = 0; i < conf->ntargets; i++) {
         buf_addf(&sql, " UNION (");
@@ -155,21 +162,43 @@ tool_find_table(tool_t *tool, const conf_t *conf)
         buf_addf(&sql, ")");
     }
 
-    buf_addf(&sql, " EXCEPT SELECT NULL)");
+    buf_addf(&sql, " EXCEPT SELECT NULL), ARRAY(");
+    offsets_names(conf, &sql);
+    buf_addf(&sql, "), p, p[1] FROM (SELECT ARRAY[");
+
+    for (i = 0; i < conf->ntargets; i++) {
+        sql_format(&sql, "%s(SELECT pg_catalog.format('%%I.%%I', nspname,"
+                   " relname) FROM pg_catalog.pg_class c"
+                   " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_OP("=")
+                   "relnamespace WHERE c.oid" SQL_OP("=") "%O)", i ? "," : "",
+                   conf->targets[i]);
+    }
+
+    buf_addf(&sql, "] AS p) x");
+    tool->by_path = true;
     res = tool_query(tool, buf_failed(&sql) ? NULL : sql.data);
+    tool->by_path = false;
     buf_free(&sql);
 
     if (res == NULL) {
         return -1;
     }
 
-    tool->table.len = 0;
-    tool->tables.len = 0;
-    buf_addf(&tool->table, "%s", PQgetvalue(res, 0, 0));
-    buf_addf(&tool->tables, "%s", PQgetvalue(res, 0, 1));
+    for (i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+        found[i]->len = 0;
+        buf_addf(found[i], "%s", PQgetvalue(res, 0, (int) i));
+    }
+
+    if (PQgetisnull(res, 0, 4) && conf->table_name) {
+        /* what uses it says that it does not exist */
+        sql_format(&tool->place, "%T", conf);
+    }
+
     PQclear(res);
 
-    if (buf_failed(&tool->table)) {
+    if (buf_failed(&tool->table) || buf_failed(&tool->names)
+        || buf_failed(&tool->places) || buf_failed(&tool->place))
+    {
         tool_failed(tool, "out of memory");
         return -1;
     }
@@ -241,8 +270,52 @@ tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
         return -1;
     }
 
-    return tool_done(tool_script(tool, "SELECT set_config('search_path', "
-                                 SQL_PATH ", false)"));
+    return 0;
+}
+
+
+int
+tool_guard(tool_t *tool, const char *table, const char *role)
+{
+    int        rc;
+    buf_t      sql;
+    PGresult  *res;
+
+    memset(&sql, 0, sizeof(buf_t));
+
+    if (table) {
+        guard_table(&sql, table, role);
+    } else {
+        guard_own(&sql, role);
+    }
+
+    res = tool_query(tool, buf_failed(&sql) ? NULL : sql.data);
+    buf_free(&sql);
+    rc = res && PQntuples(res) == 0 ? 0 : -1;
+
+    if (res && rc == -1) {
+        tool_failed(tool, "%s", PQgetvalue(res, 0, 0));
+    }
+
+    PQclear(res);
+
+    return rc;
+}
+
+
+int
+tool_begin(tool_t *tool)
+{
+    int    rc;
+    buf_t  sql;
+
+    memset(&sql, 0, sizeof(buf_t));
+    sql_begin(&sql);
+    buf_addf(&sql, "SET LOCAL " SQL_PATH);
+    rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
+    buf_free(&sql);
+
+    return rc;
 }
 
 
@@ -376,7 +449,9 @@ PGresult *
 tool_run(tool_t *tool, const char *sql, ...)
 {
     int          n;
+    bool         own;
     va_list      args;
+    PGresult    *res;
     const char  *values[TOOL_KEYS + TOOL_EXTRAS];
 
     static const Oid  types[TOOL_KEYS + TOOL_EXTRAS] = {
@@ -403,8 +478,24 @@ tool_run(tool_t *tool, const char *sql, ...)
 
     va_end(args);
 
-    return tool_result(tool, PQexecParams(tool->conn, sql, n, types, values,
-                                          NULL, NULL, 0));
+    own = !tool->by_path
+          && PQtransactionStatus(tool->conn) == PQTRANS_IDLE;
+
+    if (own && tool_done(tool_script(tool, "BEGIN;SET LOCAL " SQL_PATH)) == -1)
+    {
+        return NULL;
+    }
+
+    res = tool_result(tool, PQexecParams(tool->conn, sql, n, types, values,
+                                         NULL, NULL, 0));
+
+    if (own && tool_done(tool_script(tool, res ? "COMMIT" : "ROLLBACK")) == -1)
+    {
+        PQclear(res);
+        return NULL;
+    }
+
+    return res;
 }
 
 

@@ -75,6 +75,13 @@ typedef struct {
     char                    cluster[64];
     buf_t                   table;
     buf_t                   tables;
+    buf_t                   names;       /* text[]: those that sluice.offsets
+                                            may have for the table */
+    buf_t                   places;      /* text[]: the targets, quoted, with
+                                            the schema of each; null: none */
+    buf_t                   place;       /* the first of these */
+    bool                    by_path;     /* a query outside of a transaction
+                                            runs by the role's search_path */
     buf_t                   ranges;
     buf_t                   text;        /* for the subcommand's own use */
 } tool_t;
@@ -87,6 +94,12 @@ void tool_close(tool_t *tool);
 int tool_open(tool_t *tool, tool_open_t what);
 
 /*
+ * Begins a transaction in which nothing is found by a name without a schema
+ * but PostgreSQL's own.  Returns 0 or -1.
+ */
+int tool_begin(tool_t *tool);
+
+/*
  * The parts of tool_open().  Options in "over", which may be NULL, replace
  * those of the configuration's connection.  Each returns 0 or -1.
  */
@@ -95,9 +108,16 @@ int tool_connect(tool_t *tool, const char *name,
 int tool_ask(tool_t *tool);
 
 /*
+ * Whether a table, as of guard_table(), or schema sluice if that is NULL is in
+ * hands that "role" can trust, or the current role if that is NULL: 0, or -1
+ * after an error line.
+ */
+int tool_guard(tool_t *tool, const char *table, const char *role);
+
+/*
  * Sets TOOL_TABLE to the name that sluice.offsets has for the table of "conf"
- * in its group, and adds the table's other names to TOOL_TABLES.  Returns 0 or
- * -1.
+ * in its group, adds the table's other names to TOOL_TABLES, and finds "names"
+ * and "places".  In no transaction of tool_begin().  Returns 0 or -1.
  */
 int tool_find_table(tool_t *tool, const conf_t *conf);
 
@@ -116,8 +136,9 @@ int tool_client(tool_t *tool);
 
 /*
  * Runs a statement with the parameters above and, from $7 on, the texts behind
- * "sql".  "sql" is NULL if memory was too short to make it.  Returns the
- * result or NULL.
+ * "sql"; outside of a transaction it is one of its own, as of tool_begin().
+ * "sql" is NULL if memory was too short to make it.  Returns the result or
+ * NULL.
  */
 #define tool_query(tool, ...)                                                 \
     tool_run(tool, __VA_ARGS__, (const char *) 0)

@@ -84,7 +84,7 @@ verify_run(tool_t *tool)
 
     if (tool_version(tool, "verify") == -1
         || tool_done(tool_script(tool, "BEGIN ISOLATION LEVEL REPEATABLE READ"
-                                 " READ ONLY")) == -1
+                                 " READ ONLY;SET LOCAL " SQL_PATH)) == -1
         || places_find(&verify->places, tool) == -1)
     {
         return -1;
@@ -128,8 +128,6 @@ verify_problems(verify_t *verify, tool_t *tool)
                           verify->strict ? "true" : "false");
     }
 
-    sql_format(&tool->text, "%T", tool->conf);
-
     return tool_query(tool, "SELECT * FROM sluice.verify($1, $2, $3, $4, $5,"
                       " $7::boolean) UNION ALL SELECT * FROM"
                       " sluice.verify_rows($1, $2, $3, $4, $5, $8::boolean,"
@@ -137,7 +135,7 @@ verify_problems(verify_t *verify, tool_t *tool)
                       " ORDER BY 1, 2, 3 LIMIT 100",
                       verify->strict ? "true" : "false",
                       tool->conf->mode == CONF_MODE_APPEND ? "true" : "false",
-                      tool->text.data, places->partition->name,
+                      tool->place.data, places->partition->name,
                       places->offset->name,
                       places->topic ? places->topic->name : "");
 }

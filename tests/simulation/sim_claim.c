@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "postgres/sql.h"
 #include "sim_pg.h"
 
 
@@ -106,7 +107,7 @@ sim_is_only_name(const char *sql)
     const char  *p;
 
     p = strstr(sql, "IF EXISTS (SELECT FROM sluice.offsets WHERE ");
-    p = p ? sim_after(p, " AND table_name<>''") : NULL;
+    p = p ? sim_after(p, " AND table_name" SQL_OP("<>") "''") : NULL;
 
     if (p == NULL || sim.db.name[0] == '\0') {
         return true;

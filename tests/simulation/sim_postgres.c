@@ -260,7 +260,6 @@ sim_execute(pg_t *pg)
 
     if (strstr(sql, "SELECT o.partition, k.name")) {
         sim_stored(pg);
-        pg->open = false;
         return;
     }
 

@@ -284,7 +284,7 @@ sim_look(pg_t *pg)
     pg->reply.rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     (void) PQsetResultAttrs(pg->reply.rows, 4, columns);
     (void) sim_name(sim_after(sim_after(pg->sql, "JOIN d"),
-                              " AND table_name='"), "'", name);
+                              ",'t','"), "'", name);
     p = sim_after(pg->sql, "JOIN (VALUES ");
     row = 0;
 

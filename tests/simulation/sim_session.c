@@ -93,15 +93,6 @@ pg_keep_failed(pg_t *pg)
 }
 
 
-const char *
-pg_path(const pg_t *pg)
-{
-    (void) pg;
-
-    return NULL;
-}
-
-
 void
 pg_query(pg_t *pg, const char *sql, pg_copy_pt copy, pg_done_pt done,
     void *data)

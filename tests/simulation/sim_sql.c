@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "postgres/ddl.h"
+#include "postgres/sql.h"
 #include "sim_pg.h"
 
 
+#define SIM_OURS  ",table_name)" SQL_OP("=") "(''c'',''g'',''t'',''"
+
 #define SIM_MOVE                                                              \
     "UPDATE sluice.offsets SET next_offset=next,last_timestamp=stamp,"        \
-    "last_crc=crc,updated_at=now() FROM (VALUES "
+    "last_crc=crc,updated_at=pg_catalog.now() FROM (VALUES "
 
 #define SIM_GAPS  (SIM_PARTITIONS * SIM_RECORDS)    /* of one batch */
 
@@ -71,8 +74,8 @@ sim_where(pg_t *pg, const char **sql, int *partition)
     const char    *p, *q;
     sim_offset_t  *o;
 
-    p = sim_name(sim_after(*sql, " AND table_name=''"), "''", name);
-    p = sim_after(p, " AND partition=");
+    p = sim_name(sim_after(*sql, SIM_OURS), "'')", name);
+    p = sim_skip(p, " AND partition" SQL_OP("="));
 
     if (p == NULL || sscanf(p, "%d%n", partition, &len) != 1) {
         sim_wrong("a condition that is not understood: %.90s", *sql);
@@ -84,11 +87,11 @@ sim_where(pg_t *pg, const char **sql, int *partition)
     expected = o->next;
     epoch = o->epoch;
 
-    if ((q = sim_skip(p, " AND next_offset=")) != NULL) {
+    if ((q = sim_skip(p, " AND next_offset" SQL_OP("="))) != NULL) {
         expected = strtoll(q, (char **) &p, 10);
     }
 
-    if ((q = sim_skip(p, " AND epoch=")) != NULL) {
+    if ((q = sim_skip(p, " AND epoch" SQL_OP("="))) != NULL) {
         epoch = strtoll(q, (char **) &p, 10);
     }
 
@@ -162,16 +165,18 @@ sim_move(pg_t *pg, const char *values)
 {
     int            all, moved, partition;
     bool           offsets, epochs;
-    char           name[SIM_NAME], condition[64];
+    char           name[SIM_NAME], condition[96];
     int64_t        was, epoch;
     const char    *p, *q;
     sim_offset_t   to, *o;
 
     p = sim_after(values, ") v (p,was,epoch,next,stamp,crc) WHERE ");
-    p = sim_name(sim_after(p ? p : "", " AND table_name=''"), "''", name);
-    p = sim_skip(p, " AND partition=p");
-    offsets = p && (q = sim_skip(p, " AND next_offset=was")) && (p = q);
-    epochs = p && (q = sim_skip(p, " AND offsets.epoch=v.epoch")) && (p = q);
+    p = sim_name(sim_after(p ? p : "", SIM_OURS), "'')", name);
+    p = sim_skip(p, " AND partition" SQL_OP("=") "p");
+    offsets = p && (q = sim_skip(p, " AND next_offset" SQL_OP("=") "was"))
+              && (p = q);
+    epochs = p && (q = sim_skip(p, " AND offsets.epoch" SQL_OP("=")
+                                "v.epoch")) && (p = q);
 
     if (p == NULL || *p++ != ';') {
         sim_wrong("a condition that is not understood: %.90s", values);
@@ -201,7 +206,7 @@ sim_move(pg_t *pg, const char *values)
     }
 
     (void) snprintf(condition, sizeof(condition), "GET DIAGNOSTICS n ="
-                    " ROW_COUNT;IF n <> %d ", all);
+                    " ROW_COUNT;IF n" SQL_OP("<>") "%d ", all);
 
     return moved == all || !sim_raises(p, condition);
 }
@@ -444,13 +449,15 @@ sim_merged_gaps(const char *p)
 
     p = sim_skip(p, "p,''gap'',coalesce((SELECT first_offset FROM (SELECT"
                  " first_offset, holes FROM sluice.batches WHERE ");
-    p = sim_after(p ? p : "", " AND partition=p AND kind=''gap'' ORDER BY"
+    p = sim_after(p ? p : "", " AND partition" SQL_OP("=") "p AND kind"
+                  SQL_OP("=") "''gap'' ORDER BY"
                   " first_offset DESC LIMIT 1) l"
-                  " WHERE array_length(holes, 1)+c");
+                  " WHERE (pg_catalog.array_length(holes, 1)" SQL_OP("+")
+                  "c)");
 
-    if (p == NULL || sscanf(p, "<=%zu),f),t,0,0,h FROM", &most[0]) != 1
-        || (p = sim_after(p, "ORDER BY f DESC)-1)")) == NULL
-        || sscanf(p, "/%zu AS part FROM unnest(", &most[1]) != 1
+    if (p == NULL || sscanf(p, SQL_OP("<=") "%zu),f),t,0", &most[0]) != 1
+        || (p = sim_after(p, "ORDER BY f DESC)" SQL_OP("-") "1)")) == NULL
+        || sscanf(p, SQL_OP("/") "%zu AS part FROM unnest(", &most[1]) != 1
         || most[0] != most[1])
     {
         sim_wrong("merged gaps that are not understood");
@@ -459,7 +466,8 @@ sim_merged_gaps(const char *p)
     n = sim_arrays(p, gaps, ") g GROUP BY p, part) g ON CONFLICT (cluster_id,"
                    " group_id, topic, partition, table_name, first_offset,"
                    " kind) DO UPDATE SET next_offset=EXCLUDED.next_offset,"
-                   " holes=EXCLUDED.holes || b.holes, updated_at=now();");
+                   " holes=EXCLUDED.holes" SQL_OP("||") "b.holes,"
+                   " updated_at=pg_catalog.now();");
     sim_merge(gaps, n, most[0]);
 }
 

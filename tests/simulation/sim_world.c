@@ -147,6 +147,7 @@ catalog_create(const conf_t *conf)
     catalog = calloc(1, sizeof(catalog_t));
     if (catalog) {
         target_init(&catalog->target, conf);
+        catalog->target.name = conf->table;
         catalog->target.ncolumns = conf->ncolumns;
         catalog->target.types = types;
         catalog->target.table_types = table_types;

@@ -26,13 +26,19 @@ test_format(void)
 
     sql.len = 0;
     conf.table_name = (char *) "b'\"c";
-    sql_format(&sql, "%T %R", &conf, &conf);
-    is_str(sql.data, "\"b'\"\"c\" '\"b''\"\"c\"'", "a table without a schema");
+    sql_format(&sql, "%T", &conf);
+    is_str(sql.data, "\"b'\"\"c\"", "a table without a schema");
+
+    sql.len = 0;
+    sql_format(&sql, "%O", &conf);
+    ok(strstr(sql.data, "relname OPERATOR(pg_catalog.=) 'b''\"c'"),
+       "it is looked for by its name");
 
     sql.len = 0;
     conf.table_schema = (char *) "A.a";
-    sql_format(&sql, "%T %R", &conf, &conf);
-    is_str(sql.data, "\"A.a\".\"b'\"\"c\" '\"A.a\".\"b''\"\"c\"'",
+    sql_format(&sql, "%T %O", &conf, &conf);
+    is_str(sql.data, "\"A.a\".\"b'\"\"c\""
+           " pg_catalog.to_regclass('\"A.a\".\"b''\"\"c\"')",
            "a table with its schema");
 
     buf_free(&sql);
