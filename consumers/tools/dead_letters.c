@@ -9,7 +9,6 @@
 #include "tools/dead_letters.h"
 
 
-#define DEAD_LIMIT  "100"     /* rows to list */
 #define DEAD_STEP   "5000"    /* rows to delete in one transaction */
 
 
@@ -21,30 +20,38 @@ static int dead_show_raw(dead_t *dead);
 static int dead_purge(tool_t *tool);
 
 
-static const option_t  dead_options[] = {
-    OPTION("raw",      FLAG,   dead_t, raw),
-    OPTION("all",      FLAG,   dead_t, all),
-    OPTION("json",     FLAG,   dead_t, tool.json),
-    OPTION("limit",    NUMBER, dead_t, limit),
-    OPTION("older",    TIME,   dead_t, older),
-    OPTION("sqlstate", TEXT,   dead_t, sqlstate),
+#define DEAD_OPTIONS                                                          \
+    OPTION("all",      FLAG,   dead_t, all),                                  \
+    OPTION("json",     FLAG,   dead_t, tool.json),                            \
+    OPTION("limit",    NUMBER, dead_t, limit),                                \
+    OPTION("older",    TIME,   dead_t, older),                                \
+    OPTION("sqlstate", TEXT,   dead_t, sqlstate),                             \
     OPTION_END
+
+static const option_t  dead_options[] = { DEAD_OPTIONS };
+
+static const option_t  dead_list_options[] = {
+    OPTION("pending",  FLAG,   dead_t, pending),
+    DEAD_OPTIONS
 };
 
-/* only show knows the first option */
-#define DEAD_PART(word, skip, choose, do)                                     \
+static const option_t  dead_show_options[] = {
+    OPTION("raw",      FLAG,   dead_t, raw),
+    DEAD_OPTIONS
+};
+
+#define DEAD_PART(word, list, choose, do)                                     \
     { .name = word, .open = TOOL_POSTGRES, .size = sizeof(dead_t),            \
-      .options = dead_options + (skip), .most = INT_MAX, .check = choose,     \
-      .run = do }
+      .options = list, .most = INT_MAX, .check = choose, .run = do }
 
 static const command_t  dead_list_part =
-    DEAD_PART("list", 1, dead_choose, dead_list);
+    DEAD_PART("list", dead_list_options, dead_choose, dead_list);
 static const command_t  dead_purge_part =
-    DEAD_PART("purge", 1, dead_choose_some, dead_purge);
+    DEAD_PART("purge", dead_options, dead_choose_some, dead_purge);
 static const command_t  dead_replay_part =
-    DEAD_PART("replay", 1, dead_choose_some, dead_replay_run);
+    DEAD_PART("replay", dead_options, dead_choose_some, dead_replay_run);
 static const command_t  dead_show_part =
-    DEAD_PART("show", 0, dead_choose_some, dead_show);
+    DEAD_PART("show", dead_show_options, dead_choose_some, dead_show);
 
 static const command_t *const  dead_parts[] = {
     &dead_list_part, &dead_purge_part, &dead_replay_part, &dead_show_part, NULL
@@ -58,6 +65,8 @@ const command_t  command_dead_letters = {
     "list|show|replay|purge [ID ...] [OPTION ...]\n"
     "\n"
     "  list                list them, the oldest first, without payload\n"
+    "  list --pending      list those that would come next: stores the\n"
+    "                      records as a daemon would, and rolls that back\n"
     "  show ID ...         show everything of them; with --raw only the bytes\n"
     "                      of the value\n"
     "  replay ID ...       store them in the table as the configuration says\n"
@@ -84,6 +93,13 @@ dead_choose(tool_t *tool)
     int64_t  id;
 
     dead = (dead_t *) tool;
+
+    if (dead->pending && (tool->noperands || dead->all || dead->older)) {
+        report_error("--pending lists what is no dead letter yet: it has no "
+                     "ID and no age");
+        return -1;
+    }
+
     snprintf(dead->age, sizeof(dead->age), "%" PRId64, dead->older);
     buf_addf(&tool->text, "{");
 
@@ -122,11 +138,15 @@ dead_list(tool_t *tool)
 
     dead = (dead_t *) tool;
 
+    if (dead->pending) {
+        return dead_pending_run(tool);
+    }
+
     return tool_show(tool, dead_query(dead, "SELECT id, created_at AS at,"
                      " table_name AS \"table\", partition, \"offset\","
                      " sqlstate, reason" DEAD_CHOICE
                      " ORDER BY id LIMIT $10::bigint",
-                     dead->limit ? dead->limit : DEAD_LIMIT));
+                     dead->limit ? dead->limit : DEAD_LIMIT, NULL));
 }
 
 
@@ -154,7 +174,7 @@ dead_show(tool_t *tool)
                      " \"timestamp\", sqlstate, reason,"
                      " headers::text AS headers"
                      DEAD_TEXT("key") DEAD_TEXT("value") DEAD_CHOICE
-                     " ORDER BY id", NULL));
+                     " ORDER BY id", NULL, NULL));
 }
 
 
@@ -166,7 +186,7 @@ dead_show_raw(dead_t *dead)
     PGresult       *res;
     unsigned char  *value;
 
-    res = dead_query(dead, "SELECT value" DEAD_CHOICE, NULL);
+    res = dead_query(dead, "SELECT value" DEAD_CHOICE, NULL, NULL);
     if (res == NULL) {
         return -1;
     }
@@ -209,7 +229,8 @@ dead_purge(tool_t *tool)
         n = tool_number(dead_query((dead_t *) tool,
             "WITH gone AS (DELETE FROM sluice.dead_letters WHERE ctid = ANY"
             " (ARRAY(SELECT ctid" DEAD_CHOICE " ORDER BY id LIMIT " DEAD_STEP
-            " FOR UPDATE)) RETURNING 1) SELECT count(*) FROM gone", NULL));
+            " FOR UPDATE)) RETURNING 1) SELECT count(*) FROM gone", NULL,
+            NULL));
 
         if (n == -1) {
             return -1;

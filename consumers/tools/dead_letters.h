@@ -16,6 +16,7 @@ typedef struct {
     const char  *limit;         /* rows to list; NULL: DEAD_LIMIT */
     bool         all;
     bool         raw;
+    bool         pending;
 
     char         age[24];       /* "older" in digits */
 } dead_t;
@@ -32,15 +33,22 @@ typedef struct {
     " AND ($9 = '{}' OR id = ANY ($9::bigint[]))"
 
 
+#define DEAD_LIMIT  "100"    /* rows to list */
+
+
+/* dead_pending.c: run() of "list --pending". */
+int dead_pending_run(tool_t *tool);
+
 /* dead_replay.c: run() of "replay".  Fails if a dead letter stays. */
 int dead_replay_run(tool_t *tool);
 
-/* tool_query() with the choice; "last" is $10, or NULL: there is none. */
+/* tool_query() with the choice; $10 and $11 may be NULL: there are none. */
 static inline PGresult *
-dead_query(dead_t *dead, const char *sql, const char *last)
+dead_query(dead_t *dead, const char *sql, const char *tenth,
+    const char *eleventh)
 {
     return tool_query(&dead->tool, sql, dead->sqlstate ? dead->sqlstate : "",
-                      dead->age, dead->tool.text.data, last);
+                      dead->age, dead->tool.text.data, tenth, eleventh);
 }
 
 

@@ -5,23 +5,18 @@
  */
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "postgres/sql.h"
 #include "record/headers.h"
-#include "store/sink.h"
-#include "store/targets.h"
 #include "tools/dead_letters.h"
+#include "tools/dead_store.h"
 
 
 #define REPLAY_ROWS     1000       /* of one transaction */
 #define REPLAY_BYTES    (8 << 20)
-#define REPLAY_TRIES    40         /* of one transaction */
-#define REPLAY_PAUSE    250        /* ms between two tries */
 #define REPLAY_SAID     20         /* reasons that are printed */
 
 
@@ -38,41 +33,28 @@ enum {
 
 
 typedef struct {
-    dead_t     *dead;
-    targets_t  *targets;
-    sink_t     *sink;
-    pg_t       *pg;
-    batch_t     batch;
-    json_doc_t  doc;
+    dead_t        *dead;
+    dead_store_t   store;
+    json_doc_t     doc;
 
-    int64_t     rows[REPLAY_ROWS];      /* IDs of the batch's rows */
-    int64_t     others[REPLAY_ROWS];    /* IDs of what "where" left out */
-    size_t      nothers;
+    int64_t        rows[REPLAY_ROWS];      /* IDs of the batch's rows */
+    int64_t        others[REPLAY_ROWS];    /* IDs of what "where" left out */
+    size_t         nothers;
 
-    bool        waiting;                /* "outcome" has not come yet */
-    outcome_t   outcome;
-
-    int64_t     last;                   /* ID that was looked at */
-    int64_t     stored;
-    int64_t     filtered;
-    int64_t     left;
+    int64_t        last;                   /* ID that was looked at */
+    int64_t        stored;
+    int64_t        filtered;
+    int64_t        left;
 } dead_replay_t;
 
 
-static int replay_open(dead_replay_t *r);
-static void replay_close(dead_replay_t *r);
 static int replay_all(dead_replay_t *r);
 static int replay_fill(dead_replay_t *r, const PGresult *res);
 static int replay_record(dead_replay_t *r, const PGresult *res, int row);
 static int replay_bytes(const PGresult *res, int row, int column,
     unsigned char **bytes, size_t *len);
-static int replay_store(dead_replay_t *r);
 static void replay_account(dead_replay_t *r);
 static void replay_commit(void *data, const batch_t *batch, buf_t *sql);
-static int replay_wait(dead_replay_t *r);
-static void replay_on_ready(void *data, const char *error,
-    const char *sqlstate);
-static void replay_on_ended(void *data, const outcome_t *outcome);
 
 
 int
@@ -80,6 +62,7 @@ dead_replay_run(tool_t *tool)
 {
     int             rc;
     dead_t         *dead;
+    sink_end_t      end;
     dead_replay_t  *r;
 
     dead = (dead_t *) tool;
@@ -91,11 +74,14 @@ dead_replay_run(tool_t *tool)
     }
 
     r->dead = dead;
-    rc = replay_open(r);
+    end.commit = replay_commit;
+    end.data = r;
+    rc = dead_store_open(&r->store, tool->conf, &end, REPLAY_ROWS,
+                         REPLAY_BYTES);
 
     if (rc == 0) {
         r->left = tool_number(dead_query(dead, "SELECT count(*)" DEAD_CHOICE
-                                         " AND stripped", NULL));
+                                         " AND stripped", NULL, NULL));
         rc = r->left == -1 ? -1 : 0;
     }
 
@@ -112,64 +98,11 @@ dead_replay_run(tool_t *tool)
         rc = rc == 0 && r->left == 0 ? 0 : -1;
     }
 
-    replay_close(r);
-
-    return rc;
-}
-
-
-static int
-replay_open(dead_replay_t *r)
-{
-    sink_end_t     end;
-    const conf_t  *conf;
-
-    conf = r->dead->tool.conf;
-    end.commit = replay_commit;
-    end.data = r;
-
-    r->targets = targets_create(conf);
-    r->sink = sink_create(conf, NULL, NULL, &end);
-    r->pg = pg_create(conf, "sluice:replay", replay_on_ready, r);
-
-    if (r->targets == NULL || r->sink == NULL || r->pg == NULL) {
-        report_error("out of memory");
-        return -1;
-    }
-
-    batch_init(&r->batch, REPLAY_ROWS, REPLAY_BYTES, 0);
-
-    r->waiting = true;
-    pg_connect(r->pg);
-
-    if (replay_wait(r) == SQLSTATE_OK) {
-        r->waiting = true;
-        targets_prepare(r->targets, r->pg, replay_on_ended, r);
-    }
-
-    if (replay_wait(r) != SQLSTATE_OK) {
-        report_error("%s", r->outcome.reason);
-        return -1;
-    }
-
-    if (sink_prepare(r->sink, r->targets) == -1) {
-        report_error("out of memory");
-        return -1;
-    }
-
-    return 0;
-}
-
-
-static void
-replay_close(dead_replay_t *r)
-{
-    pg_destroy(r->pg);
-    sink_destroy(r->sink);
-    targets_destroy(r->targets);
-    batch_free(&r->batch);
+    dead_store_close(&r->store);
     json_doc_free(&r->doc);
     free(r);
+
+    return rc;
 }
 
 
@@ -188,7 +121,7 @@ replay_all(dead_replay_t *r)
                          " coalesce((extract(epoch FROM \"timestamp\") * 1000)"
                          "::bigint, -1), key, headers, value" DEAD_CHOICE
                          " AND NOT stripped AND id > $10::bigint ORDER BY id"
-                         " LIMIT 1000", last);
+                         " LIMIT 1000", last, NULL);
         if (res == NULL) {
             return -1;
         }
@@ -202,8 +135,12 @@ replay_all(dead_replay_t *r)
             return -1;
         }
 
-        if (n && replay_store(r) == -1) {
+        if (n && dead_store_run(&r->store) == -1) {
             return -1;
+        }
+
+        if (n) {
+            replay_account(r);
         }
 
     } while (n);
@@ -217,12 +154,14 @@ replay_all(dead_replay_t *r)
 static int
 replay_fill(dead_replay_t *r, const PGresult *res)
 {
-    int  row;
+    int       row;
+    batch_t  *batch;
 
-    batch_reset(&r->batch, 0);
+    batch = &r->store.batch;
+    batch_reset(batch, 0);
     r->nothers = 0;
 
-    for (row = 0; row < PQntuples(res) && batch_has_room(&r->batch); row++) {
+    for (row = 0; row < PQntuples(res) && batch_has_room(batch); row++) {
         if (replay_record(r, res, row) == -1) {
             return -1;
         }
@@ -238,11 +177,13 @@ replay_record(dead_replay_t *r, const PGresult *res, int row)
 {
     int             rc, range;
     buf_t           list, bytes;
+    batch_t        *batch;
     size_t          before;
     record_t        record;
     const char     *headers;
     unsigned char  *key, *value;
 
+    batch = &r->store.batch;
     headers = PQgetvalue(res, row, REPLAY_HEADERS);
     memset(&record, 0, sizeof(record_t));
     memset(&list, 0, sizeof(buf_t));
@@ -268,14 +209,14 @@ replay_record(dead_replay_t *r, const PGresult *res, int row)
     record.offset = sql_number(res, row, REPLAY_OFFSET);
     record.timestamp = sql_number(res, row, REPLAY_TIMESTAMP);
 
-    range = batch_range(&r->batch, record.partition, record.offset, 0, 0);
-    before = r->batch.nrows;
+    range = batch_range(batch, record.partition, record.offset, 0, 0);
+    before = batch->nrows;
 
     if (range != -1) {
-        rc = targets_add(r->targets, &r->batch, (unsigned) range, &record);
+        rc = targets_add(r->store.targets, batch, (unsigned) range, &record);
     }
 
-    if (rc == 0 && r->batch.nrows > before) {
+    if (rc == 0 && batch->nrows > before) {
         r->rows[before] = sql_number(res, row, REPLAY_ID);
 
     } else if (rc == 0) {
@@ -311,36 +252,6 @@ replay_bytes(const PGresult *res, int row, int column, unsigned char **bytes,
 }
 
 
-/* An error that a daemon would retry is retried here too. */
-
-static int
-replay_store(dead_replay_t *r)
-{
-    int  tries;
-
-    for (tries = 0; tries < REPLAY_TRIES; tries++) {
-
-        r->waiting = true;
-        sink_store(r->sink, r->pg, &r->batch, replay_on_ended, r);
-
-        if (replay_wait(r) == SQLSTATE_OK) {
-            replay_account(r);
-            return 0;
-        }
-
-        report_error("%s", r->outcome.reason);
-
-        if (r->outcome.action != SQLSTATE_RETRY) {
-            break;
-        }
-
-        (void) poll(NULL, 0, REPLAY_PAUSE);
-    }
-
-    return -1;
-}
-
-
 static void
 replay_account(dead_replay_t *r)
 {
@@ -349,14 +260,14 @@ replay_account(dead_replay_t *r)
 
     r->filtered += (int64_t) r->nothers;
 
-    for (i = 0; i < r->batch.nrows; i++) {
+    for (i = 0; i < r->store.batch.nrows; i++) {
 
-        if (r->batch.rows[i].fault == 0) {
+        if (r->store.batch.rows[i].fault == 0) {
             r->stored++;
             continue;
         }
 
-        fault = &r->batch.faults[r->batch.rows[i].fault - 1];
+        fault = &r->store.batch.faults[r->store.batch.rows[i].fault - 1];
 
         if (r->left++ < REPLAY_SAID) {
             report_error("dead letter %" PRId64 " stays: %s (%s)", r->rows[i],
@@ -400,46 +311,4 @@ replay_commit(void *data, const batch_t *batch, buf_t *sql)
 
     sql_do(sql, &block);
     buf_addf(sql, ";COMMIT");
-}
-
-
-/* Waits for the outcome; the deadlines of the connection bound the wait. */
-
-static int
-replay_wait(dead_replay_t *r)
-{
-    struct pollfd  fd;
-
-    while (r->waiting) {
-        fd.fd = pg_fd(r->pg);
-        fd.events = pg_events(r->pg);
-        fd.revents = 0;
-
-        (void) poll(&fd, 1, 1000);
-        pg_tick(r->pg, clock_ms());
-        pg_io(r->pg, fd.revents);
-    }
-
-    return r->outcome.action;
-}
-
-
-static void
-replay_on_ready(void *data, const char *error, const char *sqlstate)
-{
-    (void) sqlstate;
-
-    sqlstate_end(replay_on_ended, data,
-                 error ? SQLSTATE_RECONNECT : SQLSTATE_OK,
-                 error ? error : "");
-}
-
-
-static void
-replay_on_ended(void *data, const outcome_t *outcome)
-{
-    dead_replay_t  *r = data;
-
-    r->waiting = false;
-    r->outcome = *outcome;
 }
