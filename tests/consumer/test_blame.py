@@ -214,3 +214,31 @@ def test_a_long_wait_is_told(consumer, topics, database):
     wait_for(lambda: database.try_count("t") == 10, 30, "it goes on")
     wait_for(lambda: ready(daemon).status == 200, 10, "ready again")
     ends_well(daemon)
+
+
+def test_an_absent_synchronous_standby_is_told(consumer, own_topics, own_kafka,
+                                               own_database):
+    """COMMIT waits for it without an error, and no statement_timeout ends
+    that wait."""
+    table(own_database)
+    topic = own_topics.create()
+    daemon = consumer({**CONFIG, "topic": topic}, broker=own_kafka,
+                      conninfo=own_database.conninfo)
+    own_topics.produce(topic, values(0, 5))
+    wait_for(lambda: own_database.try_count("t") == 5, 30, "rows")
+    wait_for(lambda: ready(daemon).status == 200, 10, "ready")
+    own_database.query("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+    own_database.query("SELECT pg_reload_conf()")
+    try:
+        own_topics.produce(topic, values(5, 10))
+        wait_for(lambda: ready(daemon).status == 503, 40, "not ready")
+        assert "synchronous standby" in ready(daemon).json["reason"]
+        assert daemon.health()[0] == 200
+        wait_for(lambda: daemon.health()[0] == 503, 60, "not healthy")
+    finally:
+        own_database.query("SET synchronous_commit = local")
+        own_database.query("ALTER SYSTEM RESET synchronous_standby_names")
+        own_database.query("SELECT pg_reload_conf()")
+    wait_for(lambda: ready(daemon).status == 200, 40, "ready again")
+    assert numbers(own_database) == list(range(10))
+    ends_well(daemon)
