@@ -50,6 +50,11 @@ COLUMNS = {
     "content": {"path": "/content", "type": "text", "required": True},
     "created_at": {"meta": "timestamp"}}
 TYPES_COLUMNS = ("id", "price", "ok", "created_at", "ratio")
+# and each page has room for them once more
+ROOM = """
+create table {0} (like known including all) with (fillfactor = 50);
+insert into {0} select * from known
+"""
 UPSERT = """
 create table {0} (
     title       text primary key,
@@ -259,6 +264,8 @@ def measure(kafka, postgres, rounds, rows, peer=None):
                       key=["title"]),
         "update": run("rows_ids", rows, UPDATE, mode="upsert",
                       key=["title"]),
+        "update room": run("rows_ids", rows, ROOM, mode="upsert",
+                           key=["title"]),
         "dedupe": run("rows_ids", rows, TABLE + FORGET, **DEDUPE),
         "dedupe more": run("rows_ids", rows, **DEDUPE),
     }
@@ -371,6 +378,7 @@ def table(results, by_size, lengths, rows):
         "double precision", "types": "sluice-consumer of the same",
         "upsert": "mode `upsert` (primary key on text), new keys",
         "update": "the same, keys that are there",
+        "update room": "the same, `fillfactor` 50",
         "dedupe": "dedupe by a header, no key known at first",
         "dedupe more": "the same, as many others known at first",
         "connect": "Kafka Connect, Debezium JDBC sink"}

@@ -97,6 +97,14 @@ ddl_table(buf_t *sql, const conf_t *conf)
     }
 
     buf_addf(sql, conf->key.n ? ")\n)" : "\n)");
+
+    /* room on each page for a row's next version, which needs no index then */
+
+    if (conf->mode == CONF_MODE_UPSERT
+        || conf->mode == CONF_MODE_UPSERT_DELETE)
+    {
+        buf_addf(sql, " WITH (fillfactor = 90)");
+    }
 }
 
 

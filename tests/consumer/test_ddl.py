@@ -28,6 +28,20 @@ def privileges(database, role):
         role))
 
 
+@pytest.mark.parametrize("mode, room", [
+    ("append", None), ("ignore", None), ("upsert", ["fillfactor=90"]),
+    ("upsert_delete", ["fillfactor=90"])])
+def test_a_table_of_updates_has_room_on_its_pages(consumer, topics, database,
+                                                  mode, room):
+    key = {} if mode == "append" else {"key": ["id"]}
+    topic = topics.create()
+    topics.produce(topic, ['{"id":1}'])
+    consumer({**CONFIG, "topic": topic, "mode": mode, **key})
+    wait_for(lambda: database.try_count("t") == 1, 30, "the row")
+    assert database.value("SELECT reloptions FROM pg_class WHERE oid ="
+                          " 't'::regclass") == room
+
+
 def test_a_daemon_needs_no_more_than_setup_grants(consumer, topics, database):
     """Tables made and grants given by an administrator; the daemon's role
     owns nothing and may make nothing."""
