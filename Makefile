@@ -133,6 +133,12 @@ $(OUT)/test/faults.so: tests/lib/faults.c
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(warnings) -fPIC -shared -o $@ $< $(pkg_libs)
 
+# preloaded into a broker: a slow disk
+$(OUT)/test/slow.so: tests/lib/slow.c
+	$(step) link $@
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(warnings) -fPIC -shared -o $@ $<
+
 # the daemon against a clock, a Kafka and a PostgreSQL of its own
 comma = ,
 simulated = $(addprefix -Wl$(comma)--wrap=,clock_ms log_line log_limited \
@@ -283,7 +289,8 @@ down: ## stop it; the data stays
 # Tests.
 
 programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema \
-    $(OUT)/test/tuples $(OUT)/test/faults.so $(OUT)/test/mock $(OUT)/test/simulate $(replays)
+    $(OUT)/test/tuples $(OUT)/test/faults.so \
+    $(OUT)/test/slow.so $(OUT)/test/mock $(OUT)/test/simulate $(replays)
 
 check: ## unit tests and tests on real servers (T=NAME: one)
 	@stack/deps check

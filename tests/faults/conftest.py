@@ -13,9 +13,20 @@ import uuid
 
 import pytest
 
-from tests.lib.env import free_port, wait_for
+from tests.lib.env import BUILD, free_port, wait_for
 from tests.lib.servers import Kafka
 from tests.lib.topics import Topics
+
+
+class Broker(Kafka):
+    def slow(self, topic):
+        """Makes the disk slow where the topic's partitions are."""
+        control = self.environment["SLUICE_SLOW"]
+        control.unlink(missing_ok=True)
+        if topic:
+            whole = control.with_suffix(".new")
+            whole.write_text(f"{self.directory}/data/{topic}-")
+            whole.rename(control)
 
 
 def together(calls):
@@ -32,14 +43,16 @@ def brokers(run_directory):
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().strip("=")
     made = []
     for node, (port, controller) in ports.items():
-        made.append(Kafka(run_directory / f"kafka-cluster-{node}", [
+        made.append(Broker(run_directory / f"kafka-cluster-{node}", [
             f"node.id={node}", f"controller.quorum.voters={voters}",
             f"listeners=PLAINTEXT://127.0.0.1:{port},"
             f"CONTROLLER://127.0.0.1:{controller}",
             "offsets.topic.replication.factor=3",
             "replica.lag.time.max.ms=2000",
             "controlled.shutdown.enable=false",
-        ], port, KAFKA_CLUSTER_ID=cluster))
+        ], port, KAFKA_CLUSTER_ID=cluster,
+            LD_PRELOAD=BUILD / "test" / "slow.so",
+            SLUICE_SLOW=run_directory / f"kafka-cluster-{node}.slow"))
     try:
         together([broker.start for broker in made])
         yield made
@@ -61,6 +74,7 @@ def cluster(brokers):
              == 3, 30, "three brokers")
     yield group
     for broker in brokers:
+        broker.slow(None)
         if broker.alive():
             broker.resume()
     together([broker.start for broker in brokers])

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka.admin import NewTopic
 
 from tests.lib.env import LONG, bound, loops, wait_for
-from tests.lib.history import check_answers, check_topic
+from tests.lib.history import check_answers, check_topic, p99
 from tests.lib.topics import Topics
 
 CONF = """
@@ -194,6 +194,13 @@ LANES = """
         topic   %%UNDER%%;
         topic   %%MIXED%%;
         topic   %%ABSENT%%;
+        topic   %%SLOW%%;
+    }
+    kafka_producer throttled {
+        brokers  %%KAFKA%%;
+        timeout  3s;
+        property client.id throttled;
+        topic    %%THROTTLED%%;
     }
     keepalive_requests 1000000;
     server {
@@ -204,6 +211,10 @@ LANES = """
         location = /under  { kafka_pass main; kafka_topic %%UNDER%%; }
         location = /mixed  { kafka_pass main; kafka_topic %%MIXED%%; }
         location = /absent { kafka_pass main; kafka_topic %%ABSENT%%; }
+        location = /slow   { kafka_pass main; kafka_topic %%SLOW%%; }
+        location = /throttled {
+            kafka_pass throttled; kafka_topic %%THROTTLED%%;
+        }
         location = /queued {
             kafka_pass main; kafka_topic %%WELL%%; kafka_ack queued;
         }
@@ -212,8 +223,9 @@ LANES = """
     }
 """
 
-# s, "request.timeout.ms" by the time-out above
+# s: "request.timeout.ms" by the time-out above, and a write to a slow disk
 WAIT = 0.3
+WRITE = 0.5
 
 # the brokers that have each partition; the third one is stopped
 PLACES = {
@@ -221,6 +233,8 @@ PLACES = {
     "GONE": [[3]],
     "UNDER": [[1, 3], [2, 3]],
     "MIXED": [[1], [3], [2]],
+    "SLOW": [[2]],
+    "THROTTLED": [[1]],
 }
 
 
@@ -238,16 +252,12 @@ def placed(nginx, cluster):
         cluster.topics._wait(names[state], len(places))
     names["ABSENT"] = cluster.topics.name()
     server = nginx(LANES, KAFKA=cluster.bootstrap, **names)
-    for path in ("/well", "/gone", "/under", "/mixed"):
+    for path in ("/well", "/gone", "/under", "/mixed", "/slow",
+                 "/throttled"):
         wait_for(lambda: server.post(path, b'{"id":"first"}').status == 200,
                  20, "it serves")
     server.names = names
     return server
-
-
-def p99(events):
-    taken = sorted(event.end - event.start for event in events)
-    return taken[len(taken) * 99 // 100]
 
 
 def after(events, moment):
@@ -265,11 +275,18 @@ def test_partitions_of_every_state_at_once(placed, cluster, load):
                           keys=50),
              "queued": load(placed.port, "/queued", connections=2, rate=50)}
     for name, keys in (("gone", 0), ("under", 0), ("under", 9), ("mixed", 0),
-                       ("mixed", 30), ("absent", 0)):
+                       ("mixed", 30), ("absent", 0), ("slow", 0),
+                       ("throttled", 0)):
         loads[name + "s" * bool(keys)] = load(
             placed.port, f"/{name}", connections=4, rate=20, keys=keys)
     loads["well"].wait_ok(loops(300, 2000), 60)
     before = p99(loads["well"].events)
+
+    # of a client: a quota knows no topic
+    cluster.brokers[0].tool(
+        "kafka.admin.ConfigCommand", "--bootstrap-server", cluster.bootstrap,
+        "--alter", "--add-config", "producer_byte_rate=500", "--entity-type",
+        "clients", "--entity-name", "throttled")
 
     quiet = len(placed.log())
     # until the follower is no longer called in sync, each leader lets a
@@ -308,6 +325,18 @@ def test_partitions_of_every_state_at_once(placed, cluster, load):
         assert sorted(refused)[len(refused) // 2] < 0.1, name
     assert {event.status for event in late["absent"]} == {503}
 
+    # a broker takes a connection's requests one after the other: one slow
+    # write is what a request of that leader may wait for
+    cluster.brokers[1].slow(placed.names["SLOW"])
+    begin = time.monotonic()
+    loads["slow"].wait_ok(10, 30)
+    loads["well"].wait_ok(loops(300, 3000), 120)
+    beside = p99(after(loads["well"].events, begin))
+    took = [event.end - event.start
+            for event in after(loads["slow"].events, begin)]
+    assert sorted(took)[len(took) // 2] > WRITE * 0.9
+    cluster.brokers[1].slow(None)
+
     cluster.brokers[2].start()
     for name in ("gone", "under", "unders", "mixeds"):
         loads[name].wait_ok(20, 60)
@@ -320,7 +349,9 @@ def test_partitions_of_every_state_at_once(placed, cluster, load):
     records = stored(cluster, placed.names["WELL"])
     check_topic(well, records)
     assert len(records) == len(well)
-    for name in ("gone", "under", "mixed"):
+    assert max(event.end - event.start for event in events["throttled"]) > 1
+    check_answers(events["slow"], only={"ok"})
+    for name in ("gone", "under", "mixed", "slow", "throttled"):
         check_topic(events[name] + events.get(name + "s", []),
                     stored(cluster, placed.names[name.upper()]))
     # ms of a machine that does other things too
@@ -328,4 +359,5 @@ def test_partitions_of_every_state_at_once(placed, cluster, load):
     assert through <= 2 * before + slack, (before, through)
     # one request of one waiting partition a leader, and one on the way
     assert within <= 2 * before + 2 * WAIT + slack, (before, within)
-    assert "brokers do not acknowledge" not in placed.log()[quiet:]
+    assert beside <= 2 * before + WRITE + slack, (before, beside)
+    assert '"main": brokers do not acknowledge' not in placed.log()[quiet:]

@@ -210,6 +210,11 @@ class Load:
         return names.get("connection", "").lower() != "close"
 
 
+def p99(events):
+    taken = sorted(event.end - event.start for event in events)
+    return taken[len(taken) * 99 // 100]
+
+
 def check_answers(events, only=None):
     """Every answer was truthful; with only, all are among these outcomes."""
     bad = [event for event in events if event.outcome == "untruthful"]

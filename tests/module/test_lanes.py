@@ -9,8 +9,9 @@ import pytest
 from confluent_kafka.admin import ConfigResource
 
 from tests.lib.env import bound, loops, wait_for
-from tests.lib.history import check_answers, check_topic
+from tests.lib.history import check_answers, check_topic, p99
 from tests.lib.problem import assert_problem
+from tests.lib.topics import Topics
 
 CONF = """
     kafka_producer main {
@@ -69,6 +70,39 @@ def test_an_absent_topic_is_said_and_nobody_elses_trouble(nginx, topics,
     # it is served as soon as it is there
     topics.create(name=absent)
     wait_for(lambda: server.post("/other", b"x").status == 200, 15, "served")
+
+
+def test_a_denied_topic_is_nobody_elses_trouble(nginx, guarded_kafka, load):
+    topics = Topics(guarded_kafka)
+    good, denied = topics.create(partitions=2), topics.create()
+    server = nginx(CONF, GOOD=good, OTHER=denied,
+                   KAFKA=guarded_kafka.bootstrap)
+    loads = [load(server.port, "/good", connections=8, rate=150),
+             load(server.port, "/good", connections=8, rate=50, keys=20),
+             load(server.port, "/queued", connections=2, rate=50, keys=20)]
+    loads[0].wait_ok(50)
+    other = load(server.port, "/other", connections=4, rate=20)
+    loads[0].wait_ok(loops(300, 2000))
+    before = p99(loads[0].events)
+    # whatever else stays allowed, and so the topic is still there
+    guarded_kafka.acl("--add", "--allow-principal", "All", denied)
+    guarded_kafka.acl("--add", "--deny-principal", "Write", denied)
+    wait_for(lambda: other.count("fail") > 5, 20, "it is denied")
+    begin = time.monotonic()
+    loads[0].wait_ok(loops(500, 5000), 60)
+    others = other.stop()
+    good_events = [event for one in loads for event in one.stop()]
+    check_answers(good_events, only={"ok", "queued"})
+    check_topic(good_events, topics.records(good))
+    check_topic(others, topics.records(denied))
+    late = [event for event in others if event.start > begin]
+    assert {event.status for event in late} == {503}
+    # one after the other, no answer is waited for
+    assert p99(late) < bound(0.5, 1)
+    through = p99([event for event in loads[0].events
+                   if event.start > begin])
+    assert through <= 2 * before + 0.2, (before, through)
+    assert "its client is replaced" not in server.log()
 
 
 def set_configs(topics, topic, **configs):
