@@ -117,7 +117,10 @@ struct ngx_kafka_client_s {
     unsigned               alone:1;     /* the side client: a record a batch */
     unsigned               reader:1;    /* no producer: in no list */
     unsigned               ready:1;     /* can produce at once */
-    unsigned               fatal:1;
+    unsigned               fatal:1;     /* until a successor is there, what
+                                           it would take is parked */
+    unsigned               ending:1;    /* a successor is awaited: */
+    ngx_kafka_rebuilt_e    reason;
     unsigned               retiring:1;
     unsigned               patient:1;   /* not purged while "records" go on */
     unsigned               purged:1;
@@ -188,6 +191,7 @@ struct ngx_kafka_producer_s {
     ngx_kafka_client_t    *next;        /* will follow it, or NULL */
     ngx_kafka_client_t    *side;        /* for what must go alone, or NULL */
     ngx_kafka_birth_t     *birth;       /* of a successor, or NULL */
+    ngx_kafka_birth_t     *side_birth;  /* of a side client, or NULL */
     ngx_queue_t            clients;     /* those, and retiring ones */
     ngx_kafka_lanes_t     *lanes;       /* of each topic */
     ngx_uint_t             stalls;      /* lanes that are stalled */
@@ -544,8 +548,11 @@ void ngx_kafka_reports_silence(void);
 
 /* ngx_kafka_side.c: the client of records that must go alone */
 
-/* The client; started if there is none.  NULL: it could not be. */
-ngx_kafka_client_t *ngx_kafka_side(ngx_kafka_producer_t *kp);
+/*
+ * The client; a thread starts it if there is none.  NULL: not yet, or it could
+ * not be.  With "wait" it is never not yet.
+ */
+ngx_kafka_client_t *ngx_kafka_side(ngx_kafka_producer_t *kp, ngx_uint_t wait);
 
 /*
  * Produces a record once more, alone, that a broker refused with its whole

@@ -203,7 +203,7 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         run = 1;
         rec = msg[i].record;
 
-        if (kp->client->topics[msg[i].topic] == NULL) {
+        if (kp->client->topics[msg[i].topic] == NULL || kp->client->fatal) {
             rc = ngx_kafka_produce_park(kp, rec);
 
         } else if (kp->lanes[msg[i].topic].stalled) {
@@ -276,7 +276,7 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     rkt = kp->client->topics[msg->topic];
 
-    if (rkt == NULL || kp->lanes[msg->topic].stalled) {
+    if (rkt == NULL || kp->client->fatal || kp->lanes[msg->topic].stalled) {
         return 0;
     }
 
@@ -351,7 +351,7 @@ ngx_kafka_produce_apart(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
     }
 
     side = kp->side || ngx_kafka_destroying() < NGX_KAFKA_LEAVING
-           ? ngx_kafka_side(kp) : NULL;
+           ? ngx_kafka_side(kp, 0) : NULL;
 
     if (side == NULL || ngx_kafka_topic_use(side, msg->topic) != NGX_OK) {
         return NGX_KAFKA_PARTITION_DOWN;

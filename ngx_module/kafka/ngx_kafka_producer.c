@@ -17,6 +17,9 @@
 
 
 static void ngx_kafka_producer_restart(ngx_kafka_producer_t *kp);
+static ngx_kafka_client_t *ngx_kafka_producer_next(ngx_kafka_producer_t *kp,
+    ngx_uint_t begin);
+static ngx_uint_t ngx_kafka_producer_may_start(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_topics(ngx_kafka_client_t *client);
 static void ngx_kafka_producer_wake(ngx_kafka_client_t *client,
     ngx_uint_t closing);
@@ -99,7 +102,19 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     kp->drain.data = kp;
     kp->drain.log = cycle->log;
 
-    ngx_kafka_producer_restart(kp);
+    /* no request waits for this one yet */
+
+    kp->client = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
+                                        NGX_KAFKA_CLIENT_ALL,
+                                        ngx_kafka_rules_smallest(kcf));
+
+    if (kp->client) {
+        ngx_kafka_producer_topics(kp->client);
+
+    } else {
+        kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
+        (void) ngx_atomic_fetch_add(&kcf->counts->start_failures, 1);
+    }
 
     ngx_add_timer(&kp->tick, NGX_KAFKA_TICK_WAITING);
 
@@ -107,38 +122,63 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
 }
 
 
+/* Where there is no client: takes one that a thread has started. */
 static void
 ngx_kafka_producer_restart(ngx_kafka_producer_t *kp)
 {
-    if (kp->birth) {
-        kp->next = ngx_kafka_birth_take(&kp->birth, 1);
-    }
-
-    if (kp->next) {
-        kp->client = kp->next;
-        kp->next = NULL;
-        ngx_kafka_producer_topics(kp->client);
-        return;
-    }
-
-    if ((ngx_msec_int_t) (ngx_current_msec - kp->start) < 0
-        || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING)
+    if (ngx_kafka_producer_next(kp, ngx_kafka_producer_may_start(kp)) == NULL)
     {
         return;
     }
 
-    kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
+    kp->client = kp->next;
+    kp->next = NULL;
 
-    kp->client = ngx_kafka_client_start(kp, &ngx_kafka_producer_calls,
-                                        NGX_KAFKA_CLIENT_ALL,
-                                        ngx_kafka_rules_smallest(kp->conf));
+    ngx_kafka_producer_topics(kp->client);
+    ngx_kafka_produce_parked(kp);
+}
 
-    if (kp->client) {
-        ngx_kafka_producer_topics(kp->client);
 
-    } else {
-        (void) ngx_atomic_fetch_add(&kp->conf->counts->start_failures, 1);
+/* The next client, or NULL: none yet.  One begins if there is none. */
+static ngx_kafka_client_t *
+ngx_kafka_producer_next(ngx_kafka_producer_t *kp, ngx_uint_t begin)
+{
+    if (kp->birth) {
+        kp->next = ngx_kafka_birth_take(&kp->birth, 0);
+
+        if (kp->next) {
+            (void) ngx_kafka_topics_serve(kp->next);
+
+        } else if (kp->birth == NULL) {
+            (void) ngx_atomic_fetch_add(&kp->conf->counts->start_failures, 1);
+        }
+
+    } else if (begin && kp->next == NULL
+               && ngx_kafka_destroying() < NGX_KAFKA_LEAVING)
+    {
+        kp->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
+        kp->birth = ngx_kafka_birth_begin(kp, &ngx_kafka_producer_calls,
+                                          NGX_KAFKA_CLIENT_ALL,
+                                          ngx_kafka_rules_smallest(kp->conf));
+
+        /* a timer that is set would not be moved by so little */
+
+        if (kp->tick.timer_set) {
+            ngx_del_timer(&kp->tick);
+        }
+
+        ngx_add_timer(&kp->tick, NGX_KAFKA_TICK_WAITING);
     }
+
+    return kp->next;
+}
+
+
+/* Not more than one a second. */
+static ngx_uint_t
+ngx_kafka_producer_may_start(ngx_kafka_producer_t *kp)
+{
+    return (ngx_msec_int_t) (ngx_current_msec - kp->start) >= 0;
 }
 
 
@@ -231,18 +271,24 @@ ngx_kafka_producer_current(ngx_kafka_client_t *client)
     if (client == kp->client) {
 
         if (client->fatal) {
-            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_FATAL,
-                                      timeout);
+            client->ending = 1;
+            client->reason = NGX_KAFKA_REBUILT_FATAL;
 
-        } else if (ngx_kafka_rules_outgrown(client)) {
+        } else if (!client->ending && ngx_kafka_rules_outgrown(client)) {
+            client->ending = 1;
+            client->reason = NGX_KAFKA_REBUILT_LIMIT;
 
             if (kp->next) {
                 /* its batches are as large */
                 ngx_kafka_producer_leave(&kp->next, 0);
             }
+        }
 
-            ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_LIMIT,
-                                      timeout);
+        if (client->ending
+            && (ngx_kafka_producer_next(kp, ngx_kafka_producer_may_start(kp))
+                || (client->fatal && kp->birth == NULL)))
+        {
+            ngx_kafka_producer_retire(client, client->reason, timeout);
         }
 
     } else if (client == kp->next) {
@@ -350,7 +396,7 @@ ngx_kafka_producer_clients(ngx_kafka_producer_t *kp)
     ngx_kafka_producer_overdue(kp);
     ngx_kafka_producer_side(kp);
 
-    waiting = kp->next != NULL || kp->birth != NULL;
+    waiting = kp->next || kp->birth || kp->side_birth;
 
     /* a wake-up may have been lost */
 
@@ -401,7 +447,9 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
         return;
     }
 
-    if (age < timeout || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING) {
+    if (age < timeout || kp->birth
+        || ngx_kafka_destroying() >= NGX_KAFKA_LEAVING)
+    {
         return;
     }
 
@@ -431,33 +479,25 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
 static ngx_uint_t
 ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
 {
+    ngx_uint_t  due;
     ngx_msec_t  timeout;
 
     timeout = kp->conf->timeout;
+    due = age >= timeout / 2 && age + NGX_KAFKA_AHEAD >= timeout;
 
-    if (kp->birth) {
-        kp->next = ngx_kafka_birth_take(&kp->birth, 0);
+    (void) ngx_kafka_producer_next(kp, due);
 
-        if (kp->next) {
-            (void) ngx_kafka_topics_serve(kp->next);
-        }
+    if (kp->client->ending) {
+        return kp->next != NULL;
     }
 
-    if (age < timeout / 2 || age + NGX_KAFKA_AHEAD < timeout) {
+    if (!due) {
 
         if (kp->next) {
             ngx_kafka_producer_leave(&kp->next, 0);
         }
 
         return 0;
-    }
-
-    if (kp->next == NULL && kp->birth == NULL
-        && ngx_kafka_destroying() < NGX_KAFKA_LEAVING)
-    {
-        kp->birth = ngx_kafka_birth_begin(kp, &ngx_kafka_producer_calls,
-                                          NGX_KAFKA_CLIENT_ALL,
-                                          ngx_kafka_rules_smallest(kp->conf));
     }
 
     return (kp->next && kp->next->ready)
@@ -472,7 +512,7 @@ ngx_kafka_producer_side(ngx_kafka_producer_t *kp)
     ngx_msec_t           timeout;
     ngx_kafka_client_t  *side;
 
-    side = kp->side;
+    side = kp->side_birth ? ngx_kafka_side(kp, 0) : kp->side;
     timeout = kp->conf->timeout;
 
     if (side == NULL
@@ -536,6 +576,10 @@ ngx_kafka_producers_exit(void)
 
         if (kp->birth) {
             (void) ngx_kafka_birth_take(&kp->birth, 1);
+        }
+
+        if (kp->side_birth) {
+            (void) ngx_kafka_birth_take(&kp->side_birth, 1);
         }
 
         ngx_kafka_reader_end(kp);

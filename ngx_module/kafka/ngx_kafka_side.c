@@ -15,12 +15,16 @@ static rd_kafka_resp_err_t ngx_kafka_side_produce(ngx_kafka_client_t *side,
 
 
 ngx_kafka_client_t *
-ngx_kafka_side(ngx_kafka_producer_t *kp)
+ngx_kafka_side(ngx_kafka_producer_t *kp, ngx_uint_t wait)
 {
-    if (kp->side == NULL && kp->client) {
-        kp->side = ngx_kafka_client_start(kp, kp->client->calls,
+    if (kp->side == NULL && kp->side_birth == NULL && kp->client) {
+        kp->side_birth = ngx_kafka_birth_begin(kp, kp->client->calls,
                                           NGX_KAFKA_CLIENT_ALONE,
                                           ngx_kafka_rules_smallest(kp->conf));
+    }
+
+    if (kp->side_birth) {
+        kp->side = ngx_kafka_birth_take(&kp->side_birth, wait);
     }
 
     if (kp->side && ngx_kafka_client_idle(kp->side)) {
@@ -66,7 +70,7 @@ ngx_kafka_side_again(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
         return NGX_DECLINED;
     }
 
-    side = ngx_kafka_side(kp);
+    side = ngx_kafka_side(kp, 1);
 
     if (side == NULL || ngx_kafka_topic_use(side, rec->msg.topic) != NGX_OK) {
         return NGX_DECLINED;

@@ -11,7 +11,8 @@ import confluent_kafka
 import pytest
 
 from tests.lib import procs, tls
-from tests.lib.env import free_port, wait_for
+from tests.lib.env import BUILD, free_port, wait_for
+from tests.lib.history import check_answers
 from tests.lib.problem import assert_problem
 from tests.lib.servers import Kafka
 from tests.lib.topics import Topics
@@ -242,16 +243,19 @@ def longest_stall(server, until):
     return longest
 
 
-def test_a_successor_reads_its_authorities_beside_the_loop(nginx, certs,
-                                                           secure_kafka):
-    """Of ten times the system's: about half a second of reading."""
+@pytest.fixture
+def with_authorities(nginx, certs, secure_kafka, directory):
+    """A server with ten times the system's authorities, and the seconds that
+    reading them takes."""
     system = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
     if not system.exists():
         pytest.skip("the system has no bundle of authorities")
     topics = Topics(secure_kafka)
-    name = topics.create()
-    server = nginx(SUCCESSOR, start=False, TOPIC=name, CERTS=certs,
-                   SASL=secure_kafka.sasl)
+    server = nginx(SUCCESSOR, start=False, TOPIC=topics.create(), CERTS=certs,
+                   SASL=secure_kafka.sasl,
+                   preload=[BUILD / "test" / "faults.so"],
+                   env={"SLUICE_FATAL": str(directory / "fatal")})
+    server.fatal = directory / "fatal"
     bundle = server.directory / "many.pem"
     bundle.write_bytes((certs / "ca.pem").read_bytes()
                        + system.read_bytes() * 10)
@@ -260,7 +264,14 @@ def test_a_successor_reads_its_authorities_beside_the_loop(nginx, certs,
     begin = time.monotonic()
     confluent_kafka.Producer({"security.protocol": "ssl", "log_level": 0,
                               "ssl.ca.location": str(bundle)})
-    reading = time.monotonic() - begin
+    server.reading = time.monotonic() - begin
+    yield server
+    topics.clean()
+
+
+def test_a_successor_reads_its_authorities_beside_the_loop(with_authorities,
+                                                           secure_kafka):
+    server = with_authorities
 
     def threads():
         return procs.threads(server.worker())
@@ -276,6 +287,28 @@ def test_a_successor_reads_its_authorities_beside_the_loop(nginx, certs,
             stall = max(stall, longest_stall(server, post.done))
     finally:
         secure_kafka.resume()
-    assert stall < reading / 2, (stall, reading)
+    assert stall < server.reading / 2, (stall, server.reading)
     wait_for(lambda: server.post("/", b"z").status == 200, 20, "it serves")
-    topics.clean()
+
+
+def test_a_client_that_fails_is_followed_beside_the_loop(with_authorities,
+                                                         load):
+    """What comes meanwhile waits for the next client."""
+    server = with_authorities
+    one = load(server.port, "/", connections=4, rate=100)
+    one.wait_ok(50)
+    server.fatal.touch()
+    wait_for(lambda: not server.fatal.exists(), 10, "it has failed")
+    begin = time.monotonic()
+    stall = longest_stall(server, lambda: time.monotonic()
+                          > begin + 3 * server.reading)
+    one.wait_ok(50)
+    events = one.stop()
+    check_answers(events)
+    assert stall < server.reading / 2, (stall, server.reading)
+    rebuilt = server.get("/status").json["producers"][0]["rebuilds"]
+    assert rebuilt["fatal"] == 1
+    # one turn of the loop lies between the failure and what is told of it
+    failed = [event for event in events if event.outcome != "ok"]
+    assert len(failed) <= 8, failed
+    assert not [event for event in failed if event.start > begin + 0.5]
