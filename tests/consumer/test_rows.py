@@ -170,7 +170,7 @@ def test_names_are_quoted_never_executed(consumer, topics, database):
     topics.produce(topic, [json.dumps({evil: "x"})])
     consumer({
         "topic": topic, "group": "g'; DROP TABLE victim; --",
-        "start": "earliest", "table": evil, "create_table": True,
+        "start": "earliest", "table": [evil], "create_table": True,
         "columns": {evil: {"path": "/" + evil, "type": "text"}}})
     quoted = '"' + evil.replace('"', '""') + '"'
     wait_rows(database, quoted, 1)
