@@ -618,8 +618,8 @@ void ngx_kafka_stored_init(ngx_kafka_producer_t *kp);
 /* Answers what waits for ranges that have just arrived; takes them over. */
 void ngx_kafka_stored_take(ngx_kafka_producer_t *kp, ngx_queue_t *ranges);
 
-/* Forgets ranges that are too old for a report. */
-void ngx_kafka_stored_expire(ngx_kafka_producer_t *kp);
+/* Forgets ranges that are too old for a report, or "all". */
+void ngx_kafka_stored_expire(ngx_kafka_producer_t *kp, ngx_uint_t all);
 
 
 /* ngx_kafka_reader.c: reads the topic of receipts */

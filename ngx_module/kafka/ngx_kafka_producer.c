@@ -367,7 +367,7 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
     ngx_kafka_produce_expire(kp);
 
     if (kp->reader) {
-        ngx_kafka_stored_expire(kp);
+        ngx_kafka_stored_expire(kp, 0);
         ngx_kafka_reader_serve(kp);
     }
 
@@ -551,6 +551,7 @@ ngx_kafka_producer_drained(ngx_event_t *ev)
 void
 ngx_kafka_producers_exit(void)
 {
+    ngx_uint_t             i;
     ngx_queue_t           *q, *c;
     ngx_kafka_producer_t  *kp;
 
@@ -588,6 +589,12 @@ ngx_kafka_producers_exit(void)
             c = ngx_queue_head(&kp->clients);
             ngx_kafka_client_free(ngx_queue_data(c, ngx_kafka_client_t,
                                                  queue));
+        }
+
+        for (i = 0; i < kp->conf->topics.nelts; i++) {
+            if (kp->lanes[i].lane) {
+                ngx_free(kp->lanes[i].lane);
+            }
         }
     }
 

@@ -162,6 +162,7 @@ ngx_kafka_reader_end(ngx_kafka_producer_t *kp)
         ngx_kafka_reader_leave(reader);
     }
 
+    ngx_kafka_stored_expire(kp, 1);
     json_doc_free(&reader->doc);
 }
 

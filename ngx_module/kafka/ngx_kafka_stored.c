@@ -437,7 +437,7 @@ ngx_kafka_stored_forget(ngx_kafka_producer_t *kp, ngx_kafka_range_t *range)
 
 
 void
-ngx_kafka_stored_expire(ngx_kafka_producer_t *kp)
+ngx_kafka_stored_expire(ngx_kafka_producer_t *kp, ngx_uint_t all)
 {
     ngx_queue_t        *q;
     ngx_kafka_range_t  *range;
@@ -447,7 +447,9 @@ ngx_kafka_stored_expire(ngx_kafka_producer_t *kp)
         q = ngx_queue_head(&kp->stored.ranges);
         range = ngx_queue_data(q, ngx_kafka_range_t, queue);
 
-        if (ngx_current_msec - range->arrived <= kp->conf->receipts->longest
+        if (!all
+            && ngx_current_msec - range->arrived
+               <= kp->conf->receipts->longest
             && kp->lanes[range->topic].records)
         {
             break;
