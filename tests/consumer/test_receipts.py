@@ -325,7 +325,7 @@ def test_the_next_daemon_makes_it_good(consumer, topics, database, point,
     told = read(topics, receipts, topic, 8)
     assert told.of("row") == rows(database) and len(rows(database)) == 5
     assert told.letters() == dead(database) and len(dead(database)) == 3
-    # what was committed before it is told again: one row a stretch of it
+    # the claim tells again what the first one had told
     assert told.all[1]["partitions"][0]["epoch"] == 2
     if end == "continued":
         first.resume()
