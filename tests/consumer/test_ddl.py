@@ -178,7 +178,7 @@ def test_names_are_quoted_never_executed(consumer, topics, database):
     """Names that would be SQL: of table, schema, column and role."""
     database.query("CREATE TABLE victim ()")
     topic = topics.create()
-    table = f'{EVIL}.{EVIL}'
+    table = [EVIL, EVIL]
     config = {**CONFIG, "topic": topic, "table": table, "evolve": "add",
               "columns": {EVIL: {"path": "/id", "type": "integer"},
                           "'; drop table victim; --":
@@ -198,7 +198,7 @@ def test_names_are_quoted_never_executed(consumer, topics, database):
     # one made by the daemon itself
     topic = topics.create()
     topics.produce(topic, ['{"id":8}'])
-    consumer({**config, "topic": topic, "table": EVIL}).wait_healthy()
+    consumer({**config, "topic": topic, "table": [EVIL]}).wait_healthy()
     wait_for(lambda: database.try_count(quoted) == 1, 20, "row")
     assert database.query("SELECT count(*) FROM victim") == [(0,)]
 

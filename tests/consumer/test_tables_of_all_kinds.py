@@ -46,7 +46,7 @@ def test_a_partitioned_table_with_all_there_is(consumer, topics, database):
         '{"tag":"2026-05-01","k":1,"s":30,"g":null,"t":"e"}'])
     consumer({
         "topic": topic, "group": "g", "start": "earliest",
-        "table": 'Läden.注文 "x"',
+        "table": ["Läden", '注文 "x"'],
         "columns": {"Tag": "/tag", "客户": "/k", "Сумма": "/s",
                     "größe": "/g", "select": "/t"}})
     wait_for(lambda: database.value(
