@@ -135,7 +135,9 @@ check_table(tool_t *tool, const conf_t *conf)
     rc = rehearse_table(tool, conf, &target);
 
     if (rc == 0) {
-        printf("table          \"%s\"%s\n", conf->table, target.unlogged
+        printf("table          \"%s\"%s%s%s\n", conf->table,
+               conf->table_schema ? "" : ", which is ",
+               conf->table_schema ? "" : target.name, target.unlogged
                ? ", unlogged: PostgreSQL empties it after a crash, and its "
                  "rows are not stored again" : "");
     }

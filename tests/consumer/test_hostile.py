@@ -428,7 +428,8 @@ def test_the_users_own_code_finds_what_it_found(world, mode):
     world.query(f'ALTER ROLE "{world.admin}" IN DATABASE'
                 f' "{world.database.name}" RESET ALL')
     world.setup(world.daemon_of(topic, "ignore", mode="upsert_delete"))
-    assert "It would run" in daemon.run("--check")[1]
+    said = daemon.run("--check")[1]
+    assert "It would run" in said and '"i", which is app.i' in said
     world.topics.produce(topic, [("1", event(1)), ("2", event(2)),
                                  ("3", event(3, True)), ("4", event(4))])
     daemon.start()
