@@ -65,10 +65,12 @@ def test_a_missing_table_holds_until_it_is_there(consumer, topics, database):
 
 
 @pytest.mark.parametrize("breaks, mends, word", [
-    ("DROP TABLE t", "CREATE TABLE t (n integer, off bigint)", '"t"'),
+    ("DROP TABLE t", "CREATE TABLE t (n integer, off bigint)",
+     '"public.t"'),
     ("ALTER TABLE t RENAME COLUMN n TO m",
      "ALTER TABLE t RENAME COLUMN m TO n", '"n"'),
-    ("ALTER TABLE t RENAME TO other", "ALTER TABLE other RENAME TO t", '"t"'),
+    ("ALTER TABLE t RENAME TO other", "ALTER TABLE other RENAME TO t",
+     '"public.t"'),
 ])
 def test_a_table_that_changes_under_the_daemon_holds(consumer, topics,
                                                      database, breaks, mends,

@@ -52,7 +52,7 @@ def test_upsert_the_last_wins(consumer, topics, database, size):
 def test_upsert_keys_of_several_columns_in_any_script(consumer, topics,
                                                       database):
     topic = topics.create()
-    config = {**CONFIG, "topic": topic, "table": "s.täble \"x\"",
+    config = {**CONFIG, "topic": topic, "table": ["s", "täble \"x\""],
               "create_table": True, "key": ["key\"a", "größe"],
               "columns": {"key\"a": {"path": "/a", "type": "text"},
                           "größe": {"path": "/b", "type": "numeric"},

@@ -314,7 +314,7 @@ def test_sigterm_while_it_reloads_ends_it(consumer, topics, database,
 
 def test_log_formats(consumer, topics, database, directory):
     topic = topics.create()
-    daemon = consumer({**CONFIG, "topic": topic, "table": "a\u00fc\"\\t"},
+    daemon = consumer({**CONFIG, "topic": topic, "table": ["a\u00fc\"\\t"]},
                       start=False)
 
     def said(*words, **environment):

@@ -37,7 +37,8 @@ def test_a_batch_with_bad_rows(consumer, topics, database):
         r"taken, with 4 rows \(1 cannot be stored\) and 0 records left out",
         "transaction begun", "a row is at fault: " + violated,
         "transaction begun again, to find bad rows",
-        "rows 0 to 3 copied", "2 dead letters stored",
+        "rows 0 to 1 copied", "rows 2 to 2 not copied: " + violated,
+        "rows 3 to 3 copied", "2 dead letters stored",
         "offsets of 1 partitions move, COMMIT is sent", "committed",
     ]
     said = steps(daemon)

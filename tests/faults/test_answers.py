@@ -17,11 +17,12 @@ CONF = """
         property retry.backoff.ms 20;
         topic    t;
     }
-    # two records a request
+    # two records a request, and requests do not wait for each other
     kafka_producer pairs {
         brokers  %%MOCK%%;
         timeout  3s;
         property batch.num.messages 2;
+        property max.in.flight 5;
         property retry.backoff.ms 300;
         topic    t;
     }

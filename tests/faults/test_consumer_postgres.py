@@ -461,7 +461,7 @@ def test_ddl_while_rows_flow(consumer, topics, database):
          f"ALTER TABLE t ADD n integer; UPDATE t SET n = {N_OF_BODY}"),
         ("ALTER TABLE t ALTER n TYPE boolean USING n > 0", "too many",
          f"ALTER TABLE t ALTER n TYPE integer USING {N_OF_BODY}"),
-        ("ALTER TABLE t RENAME TO away", '"t"',
+        ("ALTER TABLE t RENAME TO away", '"public.t"',
          "ALTER TABLE away RENAME TO t"),
         # what has come so far fits, what comes now does not
         ("ALTER TABLE t RENAME TO old;"
