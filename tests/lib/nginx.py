@@ -268,6 +268,10 @@ class Daemon(Nginx):
 
     def start(self):
         self.names["DAEMON"] = "on"
+        # the new binary is to run under the sanitizers too
+        self.names["MAIN"] += "".join(f"env {variable}; " for variable in
+                                      ("LD_PRELOAD", "ASAN_OPTIONS",
+                                       "UBSAN_OPTIONS"))
         self.write(self.http)
         with open(self.stderr, "ab") as stderr:
             subprocess.run(self.command(), check=True, timeout=30,
