@@ -77,6 +77,69 @@ clock_date(int64_t days, int64_t *year, int *month, int *day)
 }
 
 
+int
+clock_digits(const char *p, const char *end, int n)
+{
+    int  value;
+
+    if (end - p < n) {
+        return -1;
+    }
+
+    for (value = 0; n; n--, p++) {
+        if (*p < '0' || *p > '9') {
+            return -1;
+        }
+        value = value * 10 + (*p - '0');
+    }
+
+    return value;
+}
+
+
+const char *
+clock_offset(const char *p, const char *end, int *offset)
+{
+    int  sign, hours, minutes, seconds;
+
+    if (p < end && (*p == 'Z' || *p == 'z')) {
+        *offset = 0;
+        return p + 1;
+    }
+
+    if (p == end || (*p != '+' && *p != '-')) {
+        return NULL;
+    }
+
+    sign = *p++ == '-' ? -1 : 1;
+    hours = clock_digits(p, end, 2);
+    minutes = 0;
+    seconds = 0;
+    p += 2;
+
+    if (p < end && hours != -1) {
+        p += *p == ':';
+        minutes = clock_digits(p, end, 2);
+        p += 2;
+
+        if (p < end && *p == ':' && minutes != -1) {
+            seconds = clock_digits(p + 1, end, 2);
+            p += 3;
+        }
+    }
+
+    if (hours < 0 || minutes < 0 || seconds < 0 || hours > 15
+        || minutes > 59 || seconds > 59)
+    {
+        return NULL;
+    }
+
+    *offset = sign * (hours * 3600 + minutes * 60 + seconds);
+
+    return p;
+}
+
+
 char *
 clock_print(char *p, int64_t ms, char between)
 {

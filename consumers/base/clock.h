@@ -21,6 +21,15 @@ int64_t clock_wall(void);
 int64_t clock_days(int64_t year, int month, int day);
 void clock_date(int64_t days, int64_t *year, int *month, int *day);
 
+/* "n" digits at "p" as a number, -1 if there are fewer before "end". */
+int clock_digits(const char *p, const char *end, int n);
+
+/*
+ * The offset from UTC at "p", before "end": "Z", "+01", "+0130", "+01:30" or
+ * "+01:30:15" as seconds, of 15 hours at most.  Returns behind it, or NULL.
+ */
+const char *clock_offset(const char *p, const char *end, int *offset);
+
 #define CLOCK_PRINTED  32
 
 /*

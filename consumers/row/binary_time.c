@@ -27,15 +27,15 @@ static int binary_date(binary_day_t *day, const char **p, const char *end,
     bool bc, int64_t *days);
 static int binary_clock(const char **p, const char *end, int64_t *us);
 static int binary_fraction(const char **p, const char *end, int64_t *us);
-static int binary_offset(const char **p, const char *end, int64_t *us);
 
 
 int
 binary_time(type_kind_t kind, binary_day_t *day, const char *s, size_t len,
     int64_t *n)
 {
+    int          offset;
     bool         bc;
-    int64_t      days, us, offset;
+    int64_t      days, us;
     const char  *p, *end;
 
     if (kind != TYPE_TIME && binary_infinity(kind, s, len, n) == 0) {
@@ -44,7 +44,8 @@ binary_time(type_kind_t kind, binary_day_t *day, const char *s, size_t len,
 
     p = s;
     end = s + len;
-    days = us = offset = 0;
+    offset = 0;
+    days = us = 0;
     bc = kind != TYPE_TIME && len > 3 && memcmp(end - 3, " BC", 3) == 0;
     end -= bc ? 3 : 0;
 
@@ -69,8 +70,12 @@ binary_time(type_kind_t kind, binary_day_t *day, const char *s, size_t len,
         return 1;
     }
 
-    if (kind == TYPE_TIMESTAMPTZ && binary_offset(&p, end, &offset)) {
-        return 1;
+    if (kind == TYPE_TIMESTAMPTZ) {
+        p = clock_offset(p, end, &offset);
+
+        if (p == NULL) {
+            return 1;
+        }
     }
 
     *n = us;
@@ -86,7 +91,7 @@ binary_time(type_kind_t kind, binary_day_t *day, const char *s, size_t len,
     }
 
     if (__builtin_mul_overflow(days, BINARY_DAY, n)
-        || __builtin_add_overflow(*n, us - offset, n))
+        || __builtin_add_overflow(*n, us - offset * BINARY_US, n))
     {
         return 1;
     }
@@ -115,28 +120,6 @@ binary_infinity(type_kind_t kind, const char *s, size_t len, int64_t *n)
 }
 
 
-/* "n" digits at "p" as a number, -1 if there are fewer. */
-
-static int
-binary_digits(const char *p, const char *end, int n)
-{
-    int  value;
-
-    if (end - p < n) {
-        return -1;
-    }
-
-    for (value = 0; n; n--, p++) {
-        if (*p < '0' || *p > '9') {
-            return -1;
-        }
-        value = value * 10 + (*p - '0');
-    }
-
-    return value;
-}
-
-
 /* "2026-01-31", with four to six digits of the year. */
 
 static int
@@ -162,9 +145,9 @@ binary_date(binary_day_t *day, const char **p, const char *end, bool bc,
         return 1;
     }
 
-    year = binary_digits(s, end, n);
-    month = binary_digits(s + n + 1, end, 2);
-    mday = binary_digits(s + n + 4, end, 2);
+    year = clock_digits(s, end, n);
+    month = clock_digits(s + n + 1, end, 2);
+    mday = clock_digits(s + n + 4, end, 2);
     *p = s + n + 6;
 
     if (year < 1 || !calendar_has(bc ? 1 - year : year, month, mday)) {
@@ -199,7 +182,7 @@ binary_clock(const char **p, const char *end, int64_t *us)
     const char  *s;
 
     s = *p;
-    hours = binary_digits(s, end, 2);
+    hours = clock_digits(s, end, 2);
     seconds = 0;
     fraction = 0;
 
@@ -207,11 +190,11 @@ binary_clock(const char **p, const char *end, int64_t *us)
         return 1;
     }
 
-    minutes = binary_digits(s + 3, end, 2);
+    minutes = clock_digits(s + 3, end, 2);
     s += 5;
 
     if (s < end && *s == ':') {
-        seconds = binary_digits(s + 1, end, 2);
+        seconds = clock_digits(s + 1, end, 2);
         s += 3;
 
         if (seconds == -1 || (s < end && *s == '.'
@@ -256,57 +239,6 @@ binary_fraction(const char **p, const char *end, int64_t *us)
     }
 
     *p = s;
-
-    return 0;
-}
-
-
-/* "Z", "+01", "+0130", "+01:30" or "+01:30:15". */
-
-static int
-binary_offset(const char **p, const char *end, int64_t *us)
-{
-    int          hours, minutes, seconds;
-    bool         negative;
-    const char  *s;
-
-    s = *p;
-
-    if (s < end && (*s == 'Z' || *s == 'z')) {
-        *p = s + 1;
-        return 0;
-    }
-
-    if (s == end || (*s != '+' && *s != '-')) {
-        return 1;
-    }
-
-    negative = *s++ == '-';
-    hours = binary_digits(s, end, 2);
-    minutes = 0;
-    seconds = 0;
-    s += 2;
-
-    if (s < end && hours != -1) {
-        s += *s == ':';
-        minutes = binary_digits(s, end, 2);
-        s += 2;
-
-        if (s < end && *s == ':' && minutes != -1) {
-            seconds = binary_digits(s + 1, end, 2);
-            s += 3;
-        }
-    }
-
-    if (hours < 0 || hours > 15 || minutes < 0 || minutes > 59 || seconds < 0
-        || seconds > 59)
-    {
-        return 1;
-    }
-
-    *p = s;
-    *us = (hours * 3600 + minutes * 60 + seconds) * BINARY_US;
-    *us = negative ? -*us : *us;
 
     return 0;
 }

@@ -36,8 +36,6 @@ static const char *row_iso_date(const char *p, const char *end,
     row_time_t *t);
 static const char *row_iso_time(const char *p, const char *end,
     row_time_t *t);
-static const char *row_iso_offset(const char *p, const char *end,
-    row_time_t *t);
 static int row_put_time(row_ctx_t *ctx, const row_column_t *column,
     const row_time_t *t);
 static int row_put_parts(row_ctx_t *ctx, const row_column_t *column,
@@ -98,28 +96,6 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
 }
 
 
-/* "n" digits at "p" as a number, -1 if there are fewer. */
-
-static int
-row_digits(const char *p, const char *end, int n)
-{
-    int  value;
-
-    if (end - p < n) {
-        return -1;
-    }
-
-    for (value = 0; n; n--, p++) {
-        if (*p < '0' || *p > '9') {
-            return -1;
-        }
-        value = value * 10 + (*p - '0');
-    }
-
-    return value;
-}
-
-
 /*
  * ISO 8601-1, sections 5.2 to 5.4: calendar dates, in the extended and in
  * the basic form; no week dates and no ordinal dates.
@@ -155,7 +131,7 @@ row_iso(const char *s, size_t len, row_time_t *t)
     t->has_time = true;
 
     if (p && p < end) {
-        p = row_iso_offset(p, end, t);
+        p = clock_offset(p, end, &t->offset);
         t->has_offset = true;
     }
 
@@ -172,17 +148,17 @@ row_iso_date(const char *p, const char *end, row_time_t *t)
 
     if (n == 8) {
         t->usual = false;
-        t->year = row_digits(p, end, 4);
-        t->month = row_digits(p + 4, end, 2);
-        t->day = row_digits(p + 6, end, 2);
+        t->year = clock_digits(p, end, 4);
+        t->month = clock_digits(p + 4, end, 2);
+        t->day = clock_digits(p + 6, end, 2);
         p += 8;
 
     } else if (n >= 4 && n <= 6 && end - p >= n + 6 && p[n] == '-'
                && p[n + 3] == '-')
     {
-        t->year = row_digits(p, end, n);
-        t->month = row_digits(p + n + 1, end, 2);
-        t->day = row_digits(p + n + 4, end, 2);
+        t->year = clock_digits(p, end, n);
+        t->month = clock_digits(p + n + 1, end, 2);
+        t->day = clock_digits(p + n + 4, end, 2);
         p += n + 6;
 
     } else {
@@ -199,12 +175,12 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
     int   hours, minutes, seconds;
     bool  basic;
 
-    hours = row_digits(p, end, 2);
+    hours = clock_digits(p, end, 2);
     basic = end - p > 2 && p[2] != ':';
     p += basic ? 2 : 3;
     t->usual &= !basic;
 
-    minutes = hours == -1 || p > end ? -1 : row_digits(p, end, 2);
+    minutes = hours == -1 || p > end ? -1 : clock_digits(p, end, 2);
     if (minutes == -1) {
         return NULL;
     }
@@ -214,7 +190,7 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
 
     if (p < end && (basic ? *p >= '0' && *p <= '9' : *p == ':')) {
         p += !basic;
-        seconds = row_digits(p, end, 2);
+        seconds = clock_digits(p, end, 2);
         if (seconds == -1) {
             return NULL;
         }
@@ -244,48 +220,6 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
 
     return minutes > 59 || seconds > 60 || t->seconds > 86400
            || (t->seconds == 86400 && t->nfraction) ? NULL : p;
-}
-
-
-static const char *
-row_iso_offset(const char *p, const char *end, row_time_t *t)
-{
-    int  sign, hours, minutes, seconds;
-
-    if (*p == 'Z' || *p == 'z') {
-        return p + 1;
-    }
-
-    if (*p != '+' && *p != '-') {
-        return NULL;
-    }
-
-    sign = *p++ == '-' ? -1 : 1;
-    hours = row_digits(p, end, 2);
-    minutes = 0;
-    seconds = 0;
-    p += 2;
-
-    if (p < end && hours != -1) {
-        p += *p == ':';
-        minutes = row_digits(p, end, 2);
-        p += 2;
-
-        if (p < end && *p == ':' && minutes != -1) {
-            seconds = row_digits(p + 1, end, 2);
-            p += 3;
-        }
-    }
-
-    if (hours < 0 || minutes < 0 || seconds < 0 || hours > 15
-        || minutes > 59 || seconds > 59)
-    {
-        return NULL;
-    }
-
-    t->offset = sign * (hours * 3600 + minutes * 60 + seconds);
-
-    return p;
 }
 
 
