@@ -221,6 +221,29 @@ receipt_exceptions(const batch_t *batch, receipt_exception_t **list)
 }
 
 
+void
+receipt_range(receipt_range_t *range, const batch_t *batch, uint32_t number,
+    const receipt_exception_t **list, size_t *n)
+{
+    const batch_range_t  *r;
+
+    r = &batch->ranges[number];
+
+    range->partition = r->partition;
+    range->epoch = r->epoch;
+    range->first = r->expected;
+    range->next = r->next;
+    range->known = r->known;
+    range->oldest = r->oldest;
+    range->newest = r->newest;
+    range->list = *list;
+
+    for (range->n = 0; *n && (*list)->range == number; (*n)--, (*list)++) {
+        range->n++;
+    }
+}
+
+
 static int
 receipt_compare(const void *a, const void *b)
 {

@@ -76,5 +76,12 @@ int receipt_end(receipt_t *receipt);
  */
 ssize_t receipt_exceptions(const batch_t *batch, receipt_exception_t **list);
 
+/*
+ * Sets the batch's range of that number.  Its exceptions are the first ones of
+ * the *n at *list, which both move behind them.
+ */
+void receipt_range(receipt_range_t *range, const batch_t *batch,
+    uint32_t number, const receipt_exception_t **list, size_t *n);
+
 
 #endif

@@ -150,11 +150,11 @@ receipts_on_made(void *data, rd_kafka_resp_err_t err, const char *reason)
 void
 receipts_send(receipts_t *receipts, const batch_t *batch)
 {
-    ssize_t                count;
-    size_t                 i, n, share;
-    receipt_range_t        range;
-    receipt_exception_t   *list, *e;
-    const batch_range_t   *r;
+    ssize_t                     count;
+    size_t                      i, n, share;
+    receipt_range_t             range;
+    receipt_exception_t        *list;
+    const receipt_exception_t  *e;
 
     count = receipt_exceptions(batch, &list);
 
@@ -168,27 +168,13 @@ receipts_send(receipts_t *receipts, const batch_t *batch)
     receipts->receipt.partitions = 0;
 
     for (i = 0; i < batch->nranges; i++) {
-        r = &batch->ranges[i];
-
         if (receipts->receipt.partitions == 0) {
             receipt_begin(&receipts->receipt, receipts->conf,
                           offsets_cluster(receipts->offsets),
                           offsets_table(receipts->offsets));
         }
 
-        range.partition = r->partition;
-        range.epoch = r->epoch;
-        range.first = r->expected;
-        range.next = r->next;
-        range.known = r->known;
-        range.oldest = r->oldest;
-        range.newest = r->newest;
-        range.list = e;
-
-        for (range.n = 0; n && e->range == i; n--, e++) {
-            range.n++;
-        }
-
+        receipt_range(&range, batch, (uint32_t) i, &e, &n);
         share = receipts->receipt.left / (batch->nranges - i);
         receipt_add(&receipts->receipt, &range, share);
 

@@ -64,33 +64,17 @@ begin(void)
 static const char *
 told(receipt_t *receipt, unsigned index, size_t most)
 {
-    ssize_t               count;
-    size_t                i;
-    receipt_range_t       range;
-    const batch_range_t  *r;
-    receipt_exception_t  *list;
+    size_t                      n;
+    unsigned                    i;
+    receipt_range_t             range;
+    receipt_exception_t        *list;
+    const receipt_exception_t  *e;
 
-    count = receipt_exceptions(&batch, &list);
-    r = &batch.ranges[index];
+    n = (size_t) receipt_exceptions(&batch, &list);
+    e = list;
 
-    memset(&range, 0, sizeof(receipt_range_t));
-    range.partition = r->partition;
-    range.epoch = r->epoch;
-    range.first = r->expected;
-    range.next = r->next;
-    range.known = r->known;
-    range.oldest = r->oldest;
-    range.newest = r->newest;
-
-    for (i = 0; i < (size_t) count && list[i].range != index; i++) {
-        /* those of the ranges before */
-    }
-
-    for (range.list = list + i;
-         i + range.n < (size_t) count && list[i + range.n].range == index;
-         range.n++)
-    {
-        /* its own */
+    for (i = 0; i <= index; i++) {
+        receipt_range(&range, &batch, i, &e, &n);
     }
 
     receipt_begin(receipt, conf, "c", "a");
