@@ -37,6 +37,8 @@ static ngx_int_t ngx_http_kafka_reply_refused(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *letter, ngx_uint_t refused);
 static ngx_int_t ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first, ngx_uint_t possibly);
+static ngx_int_t ngx_http_kafka_reply_results(ngx_http_kafka_ctx_t *ctx,
+    ngx_uint_t invalid);
 static ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status, ngx_str_t *body);
@@ -212,7 +214,6 @@ static ngx_int_t
 ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first)
 {
-    ngx_str_t               results;
     ngx_uint_t              i;
     ngx_http_kafka_item_t  *item;
 
@@ -230,10 +231,7 @@ ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
                                  "index %ui; none was kept.",
                                  ctx->invalid, ctx->items.nelts, i);
 
-    results = ngx_http_kafka_results(ctx, 1);
-
-    return results.data ? ngx_http_kafka_reply_problem(ctx, &results)
-                        : NGX_ERROR;
+    return ngx_http_kafka_reply_results(ctx, 1);
 }
 
 
@@ -242,8 +240,6 @@ static ngx_int_t
 ngx_http_kafka_reply_refused(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *letter, ngx_uint_t refused)
 {
-    ngx_str_t  results;
-
     if (!ctx->batch) {
         ctx->problem = *letter;
         return ngx_http_kafka_reply_problem(ctx, NULL);
@@ -254,10 +250,7 @@ ngx_http_kafka_reply_refused(ngx_http_kafka_ctx_t *ctx,
                                  "records; results says which.", refused,
                                  ctx->items.nelts);
 
-    results = ngx_http_kafka_results(ctx, 0);
-
-    return results.data ? ngx_http_kafka_reply_problem(ctx, &results)
-                        : NGX_ERROR;
+    return ngx_http_kafka_reply_results(ctx, 0);
 }
 
 
@@ -265,8 +258,6 @@ static ngx_int_t
 ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first, ngx_uint_t possibly)
 {
-    ngx_str_t  results;
-
     if (!ctx->batch) {
         ctx->problem = *first;
         return ngx_http_kafka_reply_problem(ctx, NULL);
@@ -278,7 +269,17 @@ ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
                                  "Not all of the %ui records were kept; "
                                  "results says which.", ctx->items.nelts);
 
-    results = ngx_http_kafka_results(ctx, 0);
+    return ngx_http_kafka_reply_results(ctx, 0);
+}
+
+
+/* The problem of a batch, with results[]. */
+static ngx_int_t
+ngx_http_kafka_reply_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
+{
+    ngx_str_t  results;
+
+    results = ngx_http_kafka_results(ctx, invalid);
 
     return results.data ? ngx_http_kafka_reply_problem(ctx, &results)
                         : NGX_ERROR;
