@@ -87,6 +87,11 @@ class Receipts:
         return self.pool.submit(self.server.post, path, body, headers,
                                 timeout=60)
 
+    def under_way(self):
+        """Its record is handed over, and not reported."""
+        wait_for(lambda: self.server.get("/status").json["in_flight"] == 1,
+                 20, "a request is under way", 0.01)
+
     def waiting(self, count=1):
         wait_for(lambda: self.state()["waiting"] == count, 20,
                  f"{count} records wait for a receipt", 0.01)
@@ -216,7 +221,7 @@ def test_a_receipt_may_come_before_the_report(stored):
     receipts = stored(producer="property linger.ms 700;")
     now = int(time.time() * 1000)
     post = receipts.post()
-    time.sleep(0.25)
+    receipts.under_way()
     receipts.row(timestamps=[now - 1000, now + 5000], exceptions=[DEAD])
     wait_for(lambda: receipts.state()["read"] == 1, 5, "it is read", 0.01)
     assert receipts.state()["waiting"] == 0
@@ -235,7 +240,7 @@ def test_a_receipt_that_was_there_before_the_record_is_not_believed(stored):
     assert receipts.post().result().json["stored"] == "pending"
     # also where another record of the topic is under way
     under_way = receipts.post()
-    time.sleep(0.1)
+    receipts.under_way()
     receipts.row(2, 100, exceptions=[{"offset": 3, "stored": "filtered"}])
     wait_for(lambda: receipts.state()["read"] == 2, 5, "it is read", 0.01)
     later = receipts.post()
@@ -633,7 +638,8 @@ def test_another_binary_while_a_request_waits(stored):
     old = server.master
     new = server.upgrade()
     os.kill(old, signal.SIGQUIT)
-    time.sleep(1)
+    wait_for(lambda: "gracefully shutting down" in server.log(), 20,
+             "the old worker leaves")
     receipts.row(0, 1)
     assert post.result().json["stored"] == "row"
     procs.wait_gone([old], 30, "the old master is gone")
@@ -910,7 +916,7 @@ def test_ranges_are_remembered_within_bounds(stored):
     receipts = stored(wait="3s", producer="property linger.ms 700;")
     receipts.send(group="another")      # its producer is connected
     post = receipts.post()
-    time.sleep(0.1)
+    receipts.under_way()
     receipts.send(*[{"partition": 0, "first": first, "next": first + 1}
                     for first in range(300)])
     assert post.result().json["stored"] == "pending"
