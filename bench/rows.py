@@ -63,34 +63,34 @@ create table {0} (
 """
 
 
-def copy_file(rows):
-    """The rows of the topic as \\copy reads them; see producer_event()."""
-    path = HOME / "rows.copy"
+def copy_lines(path, rows, line):
+    """A file of so many lines for \\copy, whose times move on by 1 ms each
+    1,000 of them; line(n, stamp) is one."""
     at = datetime.datetime.now(datetime.timezone.utc)
     with open(path, "w", encoding="utf-8") as out:
         for n in range(rows):
             if n % 1000 == 0:
                 at += datetime.timedelta(milliseconds=1)
                 stamp = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "+00"
-            out.write(f"title {n:09d}\tthe content of an event of usual "
-                      f"length, number {n:09d}, and a little more of it\t"
-                      f"{stamp}\n")
+            out.write(line(n, stamp))
     return path
+
+
+def copy_file(rows):
+    """The rows of the topic as \\copy reads them; see producer_event()."""
+    return copy_lines(
+        HOME / "rows.copy", rows, lambda n, stamp:
+        f"title {n:09d}\tthe content of an event of usual length, number "
+        f"{n:09d}, and a little more of it\t{stamp}\n")
 
 
 def types_file(rows):
     """The same of the topic of common types; see producer_types()."""
-    path = HOME / "types.copy"
-    at = datetime.datetime.now(datetime.timezone.utc)
-    with open(path, "w", encoding="utf-8") as out:
-        for n in range(rows):
-            if n % 1000 == 0:
-                at += datetime.timedelta(milliseconds=1)
-                stamp = at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "+00"
-            out.write(f"{n * 2654435761 % 4294967296:08x}-0000-4000-8000-"
-                      f"{n:012x}\t{n % 10000}.{n % 100:02}\t"
-                      f"{'t' if n % 3 else 'f'}\t{stamp}\t0.{n:09}\n")
-    return path
+    return copy_lines(
+        HOME / "types.copy", rows, lambda n, stamp:
+        f"{n * 2654435761 % 4294967296:08x}-0000-4000-8000-{n:012x}\t"
+        f"{n % 10000}.{n % 100:02}\t{'t' if n % 3 else 'f'}\t{stamp}\t"
+        f"0.{n:09}\n")
 
 
 def copy(postgres, path, rows, table=TABLE,
