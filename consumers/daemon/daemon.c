@@ -110,6 +110,7 @@ daemon_init(daemon_t *d, const conf_t *conf)
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 
     d->conf = conf;
+    d->metrics.start = clock_wall();
     daemon_name(d);
     notify_open(&d->notify);
 

@@ -1,4 +1,4 @@
-/* Messages to the service manager: watchdog, status, reload. */
+/* What a service manager asks and is told: watchdog, status, reload. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,8 @@ daemon_manage(daemon_t *d, int64_t now)
 {
     const metrics_t  *m;
 
+    d->metrics.live = daemon_progresses(d, now);
+
     if (d->notify.fd == -1) {
         return -1;
     }
@@ -42,8 +44,8 @@ daemon_manage(daemon_t *d, int64_t now)
         }
     }
 
-    return daemon_progresses(d, now) ? notify_watchdog(&d->notify, now)
-                                     : MANAGE_STATUS;
+    return d->metrics.live ? notify_watchdog(&d->notify, now)
+                           : MANAGE_STATUS;
 }
 
 
@@ -103,6 +105,7 @@ daemon_reload(daemon_t *d, int64_t now)
     if (conf == NULL || client_prove(conf, err) == -1) {
         log_error("SIGHUP: the configuration is refused and the old one "
                   "stays: %s", err);
+        d->metrics.reload_refused = true;
         conf_free(conf);
         notify_send(&d->notify, "READY=1");
         return;

@@ -1,12 +1,18 @@
 /* Metrics as Prometheus reads them, health as JSON. */
 
 #include <cJSON.h>
+#include <dirent.h>
+#include <libpq-fe.h>
+#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "daemon/metrics.h"
+#include "version.h"
 
 
 typedef struct {
@@ -57,6 +63,8 @@ static const char *const  metrics_classes[METRICS_CLASSES] = {
 };
 
 
+static void metrics_process(const metrics_t *m, const char *topic,
+    buf_t *out);
 static void metrics_partition_gauges(const metrics_t *m, const char *topic,
     buf_t *out);
 
@@ -138,17 +146,21 @@ metrics_head(buf_t *out, const char *name, const char *help,
 }
 
 
+/* A topic's name holds nothing that a label would have to escape. */
+
 static void
-metrics_gauge(buf_t *out, const char *name, const char *help, double value)
+metrics_one(buf_t *out, const char *name, const char *type, const char *help,
+    const char *topic, double value)
 {
-    metrics_head(out, name, help, "gauge");
-    buf_addf(out, "sluice_consumer_%s %.15g\n", name, value);
+    metrics_head(out, name, help, type);
+    buf_addf(out, "sluice_consumer_%s{topic=\"%s\"} %.15g\n", name, topic,
+             value);
 }
 
 
 static void
 metrics_histogram(buf_t *out, const metrics_series_t *series,
-    const metrics_histogram_t *histogram)
+    const metrics_histogram_t *histogram, const char *topic)
 {
     size_t    i;
     uint64_t  count;
@@ -157,17 +169,19 @@ metrics_histogram(buf_t *out, const metrics_series_t *series,
 
     for (i = 0, count = 0; series->bounds[i] != 0; i++) {
         count += histogram->counts[i];
-        buf_addf(out, "sluice_consumer_%s_bucket{le=\"%g\"} %llu\n",
-                 series->name, series->bounds[i],
+        buf_addf(out, "sluice_consumer_%s_bucket{topic=\"%s\",le=\"%g\"} "
+                 "%llu\n", series->name, topic, series->bounds[i],
                  (unsigned long long) count);
     }
 
     count += histogram->counts[i];
-    buf_addf(out, "sluice_consumer_%s_bucket{le=\"+Inf\"} %llu\n"
-             "sluice_consumer_%s_sum %.9g\n"
-             "sluice_consumer_%s_count %llu\n",
-             series->name, (unsigned long long) count, series->name,
-             histogram->sum, series->name, (unsigned long long) count);
+    buf_addf(out, "sluice_consumer_%s_bucket{topic=\"%s\",le=\"+Inf\"} "
+             "%llu\n"
+             "sluice_consumer_%s_sum{topic=\"%s\"} %.9g\n"
+             "sluice_consumer_%s_count{topic=\"%s\"} %llu\n",
+             series->name, topic, (unsigned long long) count, series->name,
+             topic, histogram->sum, series->name, topic,
+             (unsigned long long) count);
 }
 
 
@@ -181,41 +195,131 @@ metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
          i++)
     {
         counter = &metrics_counters[i];
-        metrics_head(out, counter->name, counter->help, "counter");
-        buf_addf(out, "sluice_consumer_%s %llu\n", counter->name,
-                 *(const unsigned long long *)
-                     ((const char *) m + counter->offset));
+        metrics_one(out, counter->name, "counter", counter->help, topic,
+                    (double) *(const uint64_t *)
+                        ((const char *) m + counter->offset));
     }
 
     metrics_head(out, "retries_total", "Failed attempts that are repeated, "
                  "by class of SQLSTATE.", "counter");
 
     for (i = 0; i < METRICS_CLASSES; i++) {
-        buf_addf(out, "sluice_consumer_retries_total{class=\"%s\"} %llu\n",
-                 metrics_classes[i], (unsigned long long) m->retries[i]);
+        buf_addf(out, "sluice_consumer_retries_total{topic=\"%s\","
+                 "class=\"%s\"} %llu\n", topic, metrics_classes[i],
+                 (unsigned long long) m->retries[i]);
     }
 
     for (i = 0; i < METRICS_HISTOGRAMS; i++) {
-        metrics_histogram(out, &metrics_series[i], &m->histograms[i]);
+        metrics_histogram(out, &metrics_series[i], &m->histograms[i], topic);
     }
 
-    metrics_gauge(out, "held", "1 while the daemon waits for a person to "
-                  "mend something.", m->held);
-    metrics_gauge(out, "ready", "1 while records are stored as they come.",
-                  m->ready);
-    metrics_gauge(out, "kafka_up", "1 while a broker can be reached.",
-                  m->kafka_up);
-    metrics_gauge(out, "postgres_up", "1 while connected to PostgreSQL.",
-                  m->postgres_up);
-    metrics_gauge(out, "last_commit_timestamp_seconds", "Time of the last "
-                  "committed batch, since 1970; 0: none yet.",
-                  (double) m->last_commit / 1000);
+    metrics_one(out, "held", "gauge", "1 while the daemon waits for a person "
+                "to mend something.", topic, m->held);
+    metrics_one(out, "ready", "gauge", "1 while records are stored as they "
+                "come.", topic, m->ready);
+    metrics_one(out, "kafka_up", "gauge", "1 while a broker can be reached.",
+                topic, m->kafka_up);
+    metrics_one(out, "postgres_up", "gauge", "1 while connected to "
+                "PostgreSQL.", topic, m->postgres_up);
+    metrics_one(out, "last_commit_timestamp_seconds", "gauge", "Time of the "
+                "last committed batch, since 1970; 0: none yet.", topic,
+                (double) m->last_commit / 1000);
+    metrics_one(out, "last_reload_successful", "gauge", "0 after SIGHUP found "
+                "a configuration that it refused.", topic,
+                !m->reload_refused);
+
+    metrics_head(out, "build_info", "What runs.", "gauge");
+    buf_addf(out, "sluice_consumer_build_info{topic=\"%s\",version=\""
+             SLUICE_VERSION "\",librdkafka=\"%s\",libpq=\"%d\"} 1\n",
+             topic, rd_kafka_version_str(), PQlibVersion());
 
     metrics_partition_gauges(m, topic, out);
+    metrics_process(m, topic, out);
 }
 
 
-/* A topic's name holds nothing that a label would have to escape. */
+/* Of /proc/self, which a process may read of itself; 0 where it cannot. */
+
+static double
+metrics_resident(void)
+{
+    FILE           *file;
+    unsigned long   pages;
+
+    pages = 0;
+    file = fopen("/proc/self/statm", "re");
+
+    if (file) {
+        if (fscanf(file, "%*u %lu", &pages) != 1) {
+            pages = 0;
+        }
+        (void) fclose(file);
+    }
+
+    return (double) pages * (double) sysconf(_SC_PAGESIZE);
+}
+
+
+static double
+metrics_fds(void)
+{
+    DIR  *dir;
+    int   n;
+
+    dir = opendir("/proc/self/fd");
+    if (dir == NULL) {
+        return 0;
+    }
+
+    /* without ".", ".." and the folder itself */
+    for (n = -3; readdir(dir); n++) {
+        /* only counts */
+    }
+
+    closedir(dir);
+
+    return n;
+}
+
+
+/* By the names that Prometheus' own clients use. */
+
+static void
+metrics_process(const metrics_t *m, const char *topic, buf_t *out)
+{
+    size_t         i;
+    struct rlimit  limit = { 0 };
+    struct rusage  used = { 0 };
+
+    (void) getrlimit(RLIMIT_NOFILE, &limit);
+    (void) getrusage(RUSAGE_SELF, &used);
+
+    const struct {
+        const char  *name;
+        const char  *type;
+        const char  *help;
+        double       value;
+    } figures[] = {
+        { "start_time_seconds", "gauge", "When this run began, since 1970.",
+          (double) m->start / 1000 },
+        { "cpu_seconds_total", "counter", "Processor time, user and system.",
+          (double) (used.ru_utime.tv_sec + used.ru_stime.tv_sec)
+          + (double) (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6 },
+        { "resident_memory_bytes", "gauge", "Resident memory.",
+          metrics_resident() },
+        { "open_fds", "gauge", "Open descriptors.", metrics_fds() },
+        { "max_fds", "gauge", "Descriptors that may be open.",
+          (double) limit.rlim_cur }
+    };
+
+    for (i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        buf_addf(out, "# HELP process_%s %s\n# TYPE process_%s %s\n"
+                 "process_%s{topic=\"%s\"} %.15g\n", figures[i].name,
+                 figures[i].help, figures[i].name, figures[i].type,
+                 figures[i].name, topic, figures[i].value);
+    }
+}
+
 
 static void
 metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)

@@ -58,8 +58,11 @@ typedef struct {
     uint64_t              terminated;     /* backends that blocked this one */
     metrics_histogram_t   histograms[METRICS_HISTOGRAMS];
     int64_t               last_commit;    /* ms since 1970 */
+    int64_t               start;          /* likewise, of this run */
     bool                  held;
+    bool                  live;           /* a restart would not help */
     bool                  ready;
+    bool                  reload_refused; /* the last one */
     bool                  kafka_up;
     bool                  postgres_up;
     const char           *state;
@@ -94,7 +97,7 @@ void metrics_observe(metrics_t *m, metrics_histogram_e which, double value);
 /* Counts a failed attempt by its SQLSTATE; "": it had none. */
 void metrics_retry(metrics_t *m, const char *sqlstate);
 
-/* Append the bodies of /metrics, and of /healthz and /readyz. */
+/* Append the bodies of /metrics, and of /healthz, /livez and /readyz. */
 void metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out);
 void metrics_health(const metrics_t *m, buf_t *out);
 

@@ -155,16 +155,18 @@ metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
         type = "text/plain; version=0.0.4; charset=utf-8";
         metrics_prometheus(http->get(http->data), http->conf->topic, &out);
 
-    } else if (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0) {
+    } else if (strcmp(url, "/healthz") == 0 || strcmp(url, "/livez") == 0
+               || strcmp(url, "/readyz") == 0)
+    {
         m = http->get(http->data);
-        status = (url[1] == 'h' ? !m->held : m->ready)
+        status = (url[1] == 'h' ? !m->held : url[1] == 'l' ? m->live : m->ready)
                  ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
         type = "application/json";
         metrics_health(m, &out);
 
     } else {
         status = MHD_HTTP_NOT_FOUND;
-        buf_addf(&out, "/healthz, /readyz and /metrics are here\n");
+        buf_addf(&out, "/healthz, /livez, /readyz and /metrics are here\n");
     }
 
     if (buf_failed(&out)) {

@@ -1,7 +1,10 @@
 """What a daemon tells over HTTP, as Prometheus reads it, and what it tells
 Kafka, which is never read back."""
 
+import os
+import pathlib
 import re
+import signal
 import time
 
 import confluent_kafka
@@ -73,12 +76,65 @@ def test_the_figures_of_what_was_stored(consumer, topics, database):
     assert now / 1000 - 1 <= found.one(
         f"{PREFIX}last_commit_timestamp_seconds") <= time.time() + 1
     # the manual's table has these and no others
-    rows = dict(re.findall(r"^\| `sluice_consumer_(\w+)`.*? \| (\w+) \|",
-                           (ROOT / "docs/reference/consumer.md").read_text(),
-                           re.M))
+    rows = dict(re.findall(
+        r"^\| `(sluice_consumer_\w+|process_\w+)` \| (\w+) \|",
+        (ROOT / "docs/reference/consumer.md").read_text(), re.M))
     assert rows == {
-        name.removeprefix(PREFIX) + ("_total" if kind == "counter" else ""):
-        kind for name, kind in found.types.items()}
+        name + ("_total" if kind == "counter" else ""): kind
+        for name, kind in found.types.items()}
+    assert all(("topic", topic) in labels for _, labels in found.samples)
+
+
+def proc(pid, name):
+    return (pathlib.Path("/proc") / str(pid) / name).read_text()
+
+
+def test_what_runs_and_what_it_takes(consumer, topics, database):
+    """Names and units as other programs have them, held against /proc."""
+    before = time.time()
+    daemon = consumer({**CONFIG, "topic": topics.create()}).wait_healthy()
+    wait_for(lambda: ready(daemon)[0] == 200, 20, "ready")
+    found = scrape(daemon)
+    info, one = found.find(f"{PREFIX}build_info")[0]
+    assert one == 1 and re.fullmatch(r"\d+\.\d+\.\d+", info["version"])
+    assert re.match(r"\d+\.\d+", info["librdkafka"])
+    assert before - 1 <= found.one("process_start_time_seconds") <= time.time()
+    assert 0 < found.one("process_cpu_seconds_total") <= time.time() - before
+    limit = re.search(r"Max open files\s+(\d+)", proc(daemon.pid, "limits"))
+    assert found.one("process_max_fds") == int(limit[1])
+    resident = int(re.search(r"VmRSS:\s+(\d+) kB",
+                             proc(daemon.pid, "status"))[1]) * 1024
+    assert 0.5 < found.one("process_resident_memory_bytes") / resident < 2
+    # that of the request that counts is one of them
+    opened = len(list((pathlib.Path("/proc") / str(daemon.pid) / "fd")
+                      .iterdir()))
+    assert abs(found.one("process_open_fds") - opened) <= 8 < opened
+    # each class of SQLSTATE from the start
+    assert [value for _, value in found.find(f"{PREFIX}retries_total")] \
+        == [0] * 9
+
+
+def test_a_refused_reload_shows(consumer, topics, database):
+    daemon = consumer({**CONFIG, "topic": topics.create()}).wait_healthy()
+    good = daemon.file.read_text()
+    name = f"{PREFIX}last_reload_successful"
+    assert scrape(daemon).one(name) == 1
+    began = scrape(daemon).one("process_start_time_seconds")
+    daemon.file.write_text("{")
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_for(lambda: scrape(daemon).one(name) == 0, 20, "it is refused")
+    assert scrape(daemon).one("process_start_time_seconds") == began
+    daemon.file.write_text(good)
+    os.kill(daemon.pid, signal.SIGHUP)
+
+    def runs_again():
+        try:
+            return scrape(daemon).one(name) == 1
+        except OSError:
+            return False
+
+    wait_for(runs_again, 30, "the next run")
+    assert scrape(daemon).one("process_start_time_seconds") > began
 
 
 def test_ready_only_while_records_are_stored(consumer, topics, database):
@@ -89,6 +145,8 @@ def test_ready_only_while_records_are_stored(consumer, topics, database):
     wait_for(lambda: daemon.health()[0] == 503, 20, "held")
     status, body = ready(daemon)
     assert status == 503 and body["state"] == "held"
+    # nothing that a restart would mend
+    assert web.request(daemon.port, "GET", "/livez", timeout=5).status == 200
     database.query("CREATE TABLE t (n integer, part integer, off bigint)")
     wait_for(lambda: ready(daemon)[0] == 200, 20, "ready")
     assert daemon.health()[0] == 200
