@@ -9,7 +9,7 @@ import subprocess
 from concurrent import futures
 
 import servers
-from servers import BUILD, HOME, say
+from servers import HOME, most_connections, say
 
 TOPICS = {"bench": 4, "bench_keyed": 12, "bench_batch": 4}
 CONNECTIONS = (1, 10, 64, 256, 400, 1000, 10000)
@@ -18,23 +18,8 @@ KINDS = ("bare", "queued", "delivered")
 BATCH = 1000    # records; see post.lua
 
 CONF = """
-load_module {build}/module/ngx_http_kafka_module.so;
-worker_processes 1;
-worker_rlimit_nofile {files};
-worker_shutdown_timeout 15s;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections {files}; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000;
     client_max_body_size 8m;
     client_body_buffer_size 256k;
-    client_body_temp_path {prefix}/body;
-    proxy_temp_path {prefix}/proxy;
-    fastcgi_temp_path {prefix}/fastcgi;
-    scgi_temp_path {prefix}/scgi;
-    uwsgi_temp_path {prefix}/uwsgi;
 
     limit_req_zone $server_port zone=all:32k rate=5000r/s;
 
@@ -80,23 +65,7 @@ http {{
             kafka_request_headers off;
         }}
     }}
-}}
 """
-
-
-def most_connections():
-    """As many as this user may open files for, at most 10,000."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard != resource.RLIM_INFINITY and hard < 10240:
-        return hard - 240
-    return 10000
-
-
-def files():
-    """Connections of a run, and those of the one before that still close."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted = most_connections() + 4000
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
 def wrk(url, connections, seconds, *script, pid=None):
@@ -123,9 +92,8 @@ def wrk(url, connections, seconds, *script, pid=None):
 
 def start(kafka, name="nginx"):
     port = servers.free_port()
-    return servers.Nginx(CONF.format(
-        build=BUILD, prefix=HOME / name, port=port, files=files(),
-        bootstrap=kafka.bootstrap), port, name), f"http://127.0.0.1:{port}"
+    return (servers.Nginx(CONF.format(port=port, bootstrap=kafka.bootstrap),
+                          port, name), f"http://127.0.0.1:{port}")
 
 
 def memory(kafka, path):

@@ -8,17 +8,16 @@ those of the same and says so where there are none."""
 import http.client
 import json
 import os
-import pathlib
 import platform
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
-BASELINE = TOP / "bench/counts.json"
+import servers
+
+BASELINE = servers.TOP / "bench/counts.json"
 GROWTH = 0.03
 
 REQUESTS = 100
@@ -47,11 +46,7 @@ error_log {home}/error.log warn;
 events {{ worker_connections 64; }}
 http {{
     access_log off;
-    client_body_temp_path {home}/body;
-    proxy_temp_path {home}/proxy;
-    fastcgi_temp_path {home}/fastcgi;
-    scgi_temp_path {home}/scgi;
-    uwsgi_temp_path {home}/uwsgi;
+    {temp}
 
     kafka_producer main {{
         brokers {bootstrap};
@@ -86,12 +81,6 @@ def toolchain():
     compiler = first(os.environ.get("CC", "gcc"), "--version")
     return (f"{compiler}, {' '.join(platform.libc_ver())}, "
             f"{platform.machine()}")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Callgrind:
@@ -191,11 +180,12 @@ def requests(home, module, bootstrap, topic):
             ("request", "/delivered", EVENT, "application/json", REQUESTS, 1),
             ("record", "/batch", lines, "application/x-ndjson", BATCHES,
              BATCH)):
-        port = free_port()
+        port = servers.free_port()
         conf = home / f"{name}.conf"
         conf.write_text(CONF.format(
             module=module, home=home, port=port, bootstrap=bootstrap,
-            topic=topic, user="user root;" if os.geteuid() == 0 else ""))
+            topic=topic, temp=servers.TEMP_PATHS.format(prefix=home),
+            user="user root;" if os.geteuid() == 0 else ""))
         nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         with Callgrind(home, name, [nginx, "-p", str(home), "-c", str(conf),
                                     "-e", str(home / "error.log")],
@@ -217,7 +207,7 @@ def requests(home, module, bootstrap, topic):
 
 def rows(home, program, bootstrap, topic, conninfo, count, group="count"):
     """The same of a row; "count" tells how many are in table "counted"."""
-    port = free_port()
+    port = servers.free_port()
     conf = home / "consumer.json"
     conf.write_text(json.dumps({
         "topic": topic, "group": group, "start": "earliest",

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -193,23 +194,68 @@ class Process:
             self.process.wait()
 
 
+# what is in the prefix alone, so that no path outside is opened
+TEMP_PATHS = "\n    ".join(f"{kind}_temp_path {{prefix}}/{kind};" for kind in (
+    "client_body", "proxy", "fastcgi", "scgi", "uwsgi"))
+
+CONF = """
+load_module {build}/module/ngx_http_kafka_module.so;
+worker_processes {workers};
+worker_rlimit_nofile {files};
+worker_shutdown_timeout 50s;
+pid {prefix}/nginx.pid;
+error_log {prefix}/error.log warn;
+events {{ worker_connections {files}; }}
+http {{
+    access_log off;
+    keepalive_requests 10000000;
+    """ + TEMP_PATHS + """
+
+{http}
+}}
+"""
+
+
+def most_connections():
+    """As many as this user may open files for, at most 10,000."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 10240:
+        return hard - 240
+    return 10000
+
+
+def most_files():
+    """Connections of a run, and those of the one before that still close."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = most_connections() + 4000
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
 class Nginx(Process):
-    def __init__(self, conf, port, name="nginx"):
+    """"http" is what its http block has beside the common."""
+
+    def __init__(self, http, port, name="nginx", workers=1):
         self.prefix = HOME / name
         (self.prefix / "logs").mkdir(parents=True, exist_ok=True)
         path = self.prefix / "nginx.conf"
-        path.write_text(conf)
+        path.write_text(CONF.format(build=BUILD, prefix=self.prefix,
+                                    files=most_files(), workers=workers,
+                                    http=http))
         super().__init__(["nginx", "-p", str(self.prefix), "-c", str(path),
                           "-e", str(self.prefix / "error.log"),
                           "-g", "daemon off;"], f"{name}.log",
                          stop=signal.SIGQUIT)
         wait_for("nginx", 20, lambda: listening(port))
 
-    def worker(self):
-        """The pid of its only worker."""
+    def workers(self):
+        """Their pids."""
         out = subprocess.run(["pgrep", "-P", str(self.pid)], check=True,
                              text=True, stdout=subprocess.PIPE)
-        return int(out.stdout.split()[0])
+        return [int(pid) for pid in out.stdout.split()]
+
+    def worker(self):
+        """The pid of its only worker."""
+        return self.workers()[0]
 
 
 def machine():

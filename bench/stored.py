@@ -8,8 +8,8 @@ from concurrent import futures
 
 import rows
 import servers
-from answers import files, median, most_connections, ratio, wrk
-from servers import BUILD, HOME, say
+from answers import median, ratio, wrk
+from servers import most_connections, say
 
 CONNECTIONS = (1, 10, 64, 256, 1000)
 LINGERS = (0, 5, 20)    # ms, batch.linger; a topic and a daemon each
@@ -18,22 +18,6 @@ RECEIPTS = "bench-receipts"
 COST = 256    # connections, where receipts on and off are compared
 
 CONF = """
-load_module {build}/module/ngx_http_kafka_module.so;
-worker_processes 1;
-worker_rlimit_nofile {files};
-worker_shutdown_timeout 50s;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections {files}; }}
-http {{
-    access_log off;
-    keepalive_requests 10000000;
-    client_body_temp_path {prefix}/body;
-    proxy_temp_path {prefix}/proxy;
-    fastcgi_temp_path {prefix}/fastcgi;
-    scgi_temp_path {prefix}/scgi;
-    uwsgi_temp_path {prefix}/uwsgi;
-
     limit_req_zone $server_port zone=all:32k rate=5000r/s;
     kafka_drain_timeout 40s;
 
@@ -61,7 +45,6 @@ http {{
         }}
         {location}
     }}
-}}
 """
 STORED = """
         location ~ ^/stored/(?<topic>.+)$ {
@@ -79,8 +62,7 @@ def start(kafka, receipts=True):
     """nginx and its address; with receipts its worker reads them."""
     port = servers.free_port()
     return servers.Nginx(CONF.format(
-        build=BUILD, prefix=HOME / "stored", port=port, files=files(),
-        bootstrap=kafka.bootstrap,
+        port=port, bootstrap=kafka.bootstrap,
         receipts=f"kafka_receipts {RECEIPTS} group=$kafka_topic;"
         if receipts else "", location=STORED if receipts else ""),
         port, "stored"), f"http://127.0.0.1:{port}"

@@ -6,28 +6,13 @@ import time
 import rows
 import servers
 from answers import wrk
-from servers import BUILD, HOME, say
+from servers import say
 
 PARTITIONS = 4
 CONNECTIONS = 400    # fewer wait for batches, more for each other
 RATE = 1000    # events a second where latency is measured
 
 CONF = """
-load_module {build}/module/ngx_http_kafka_module.so;
-worker_processes 1;
-worker_rlimit_nofile 4096;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off;
-    keepalive_requests 10000000;
-    client_body_temp_path {prefix}/body;
-    proxy_temp_path {prefix}/proxy;
-    fastcgi_temp_path {prefix}/fastcgi;
-    scgi_temp_path {prefix}/scgi;
-    uwsgi_temp_path {prefix}/uwsgi;
-
     kafka_producer main {{
         brokers {bootstrap};
         topic   way partitions=4;
@@ -42,7 +27,6 @@ http {{
             kafka_format json;
         }}
     }}
-}}
 """
 
 TABLE = """
@@ -65,8 +49,7 @@ def measure(kafka, postgres, seconds):
     daemon = nginx = None
     try:
         nginx = servers.Nginx(CONF.format(
-            build=BUILD, prefix=HOME / "way", port=port,
-            bootstrap=kafka.bootstrap), port, name="way")
+            port=port, bootstrap=kafka.bootstrap), port, name="way")
         url = f"http://127.0.0.1:{port}/way"
         wrk(url, 16, 2)
         daemon = rows.Consumer(kafka, postgres, "way",
