@@ -1,6 +1,6 @@
 """Requests a second beside bare nginx, which reads the same POST and answers
-202 without doing anything, beside Express with KafkaJS and beside a bare
-librdkafka producer."""
+202 without doing anything, beside what a user would write instead (peers.py)
+and beside a bare librdkafka producer."""
 
 import json
 import resource
@@ -9,11 +9,9 @@ import subprocess
 from concurrent import futures
 
 import servers
-from servers import HOME, most_connections, say
+from servers import most_connections, say
 
 TOPICS = {"bench": 4, "bench_keyed": 12, "bench_batch": 4}
-CONNECTIONS = (1, 10, 64, 256, 400, 1000, 10000)
-COMPARED = (256, 400)    # with a peer
 KINDS = ("bare", "queued", "delivered")
 BATCH = 1000    # records; see post.lua
 
@@ -122,31 +120,7 @@ def memory(kafka, path):
         nginx.stop()
 
 
-def express(kafka):
-    """The peer, or None where npm or node is absent."""
-    home = HOME / "express"
-    source = servers.TOP / "bench/express"
-    home.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "server.js"):
-        (home / name).write_bytes((source / name).read_bytes())
-    try:
-        if not (home / "node_modules/kafkajs").is_dir():
-            say("bench: npm install express kafkajs")
-            subprocess.run(["npm", "install", "--no-audit", "--no-fund",
-                            "--silent"], cwd=home, check=True, timeout=180)
-        port = servers.free_port()
-        peer = servers.Process(["node", "server.js", str(port),
-                                kafka.bootstrap, "bench"], "express.log",
-                               cwd=home)
-    except (OSError, subprocess.SubprocessError) as error:
-        say(f"bench: without Express + KafkaJS: {error}")
-        return None
-    servers.wait_for("express", 20, lambda: servers.listening(port))
-    peer.url = f"http://127.0.0.1:{port}/"
-    return peer
-
-
-def plan(kafka, nginx, url, peer, seconds):
+def plan(kafka, nginx, url, peers, seconds, numbers):
     """(name, connections, a run of it), what is compared side by side."""
     worker = nginx.worker()
     runs = []
@@ -155,7 +129,7 @@ def plan(kafka, nginx, url, peer, seconds):
         runs.append((name, connections, lambda: wrk(
             address, connections, seconds, *script, pid=pid)))
 
-    for connections in CONNECTIONS:
+    for connections in numbers:
         connections = min(connections, most_connections())
         for name in KINDS:
             add(name, connections, f"{url}/{name}")
@@ -164,30 +138,35 @@ def plan(kafka, nginx, url, peer, seconds):
                 "bench", "trip", seconds)))
         if connections == 256:
             add("keyed", connections, f"{url}/keyed")
-        if peer and connections in COMPARED:
-            add("express", connections, peer.url, pid=None)
+        for peer in peers:
+            if connections in peer.connections:
+                add(peer.name, connections, peer.url, pid=peer.pid)
     add("batch", 16, f"{url}/batch", "batch")
     runs.append(("bare-batch", 0, lambda: kafka.produce(
         "bench_batch", "rate", seconds)))
     return runs
 
 
-def measure(kafka, rounds, seconds):
-    """{name: {connections: [a run a round]}}"""
-    nginx = peer = None
+def measure(kafka, rounds, seconds, connections, start_peers):
+    """{name: {connections: [a run a round]}}; start_peers(kafka, topic) gives
+    the peers, each with name, url and the connections it is compared at."""
+    nginx, peers = None, []
     try:
         for topic, partitions in TOPICS.items():
             kafka.create(topic, partitions)
         nginx, url = start(kafka)
-        peer = express(kafka)
+        peers = start_peers(kafka, "bench")
         for path in ("bare", "queued", "delivered", "keyed"):
             wrk(f"{url}/{path}", 64, 2)
         wrk(f"{url}/batch", 4, 2, "batch")
-        if peer:
+        for peer in peers:
             wrk(peer.url, 16, 2)
-        runs = plan(kafka, nginx, url, peer, seconds)
-        results = {f"memory-{path}": {most_connections(): [
-            memory(kafka, path)]} for path in ("waiting", "delivered")}
+        runs = plan(kafka, nginx, url, peers, seconds, connections)
+        results = {}
+        if max(connections) >= most_connections():
+            for path in ("waiting", "delivered"):
+                results[f"memory-{path}"] = {most_connections(): [
+                    memory(kafka, path)]}
         for turn in range(rounds):
             for name, connections, run in runs:
                 try:
@@ -207,7 +186,7 @@ def measure(kafka, rounds, seconds):
                     f"{connections:>5} connections {text}")
         return results
     finally:
-        for server in (nginx, peer):
+        for server in (nginx, *peers):
             if server:
                 server.stop()
 
@@ -224,30 +203,37 @@ def ratio(runs, others, field="rate"):
 
 
 def summary(results):
-    """What the goals speak of."""
+    """What the goals speak of, of what was measured."""
     found = {}
-    bare, delivered = results["bare"], results["delivered"]
-    for connections, runs in delivered.items():
-        found[f"delivered_{connections}"] = ratio(runs, bare[connections])
-    for connections, runs in results["queued"].items():
-        found[f"queued_{connections}"] = ratio(runs, bare[connections])
+    bare, delivered = results.get("bare", {}), results.get("delivered", {})
+    for name in ("delivered", "queued"):
+        for connections, runs in results.get(name, {}).items():
+            found[f"{name}_{connections}"] = ratio(runs, bare[connections])
+    for name in PEERS:
+        for connections, runs in results.get(name, {}).items():
+            if ratio(runs, delivered[connections]):
+                found[f"{name}_{connections}"] = ratio(delivered[connections],
+                                                       runs)
     found["errors"] = sum(run["socket_errors"] + run["status_errors"]
                           for name in ("queued", "delivered")
-                          for runs in results[name].values() for run in runs)
-    found["trip"] = ratio(delivered[1], results["trip"][1], "p50_us")
-    found["batch_records"] = BATCH * median(results["batch"][16], "rate")
-    found["batch_of_bare"] = found["batch_records"] / (median(
-        results["bare-batch"][0], "rate") or 1)
-    for connections, runs in results.get("express", {}).items():
-        found[f"express_{connections}"] = ratio(delivered[connections], runs)
-    most = max(delivered)
-    found["in_flight_kb"] = (
-        median(results["memory-delivered"][most], "rss_kb")
-        - median(results["memory-waiting"][most], "rss_kb")) / most
-    found["most_connections"] = most
-    costs = [median(runs, "cpu_us") for connections, runs
-             in delivered.items() if connections >= 10]
-    found["request_spread"] = max(costs) / (min(costs) or 1)
+                          for runs in results.get(name, {}).values()
+                          for run in runs)
+    if 256 in delivered:
+        found["cpu_256"] = ratio(delivered[256], bare[256], "cpu_us")
+    if "trip" in results:
+        found["trip"] = ratio(delivered[1], results["trip"][1], "p50_us")
+    if "batch" in results:
+        found["batch_of_bare"] = BATCH * ratio(results["batch"][16],
+                                               results["bare-batch"][0])
+    if "memory-delivered" in results:
+        most = max(results["memory-delivered"])
+        found["in_flight_kb"] = (
+            median(results["memory-delivered"][most], "rss_kb")
+            - median(results["memory-waiting"][most], "rss_kb")) / most
+    if {10, 64} < set(delivered):
+        costs = [median(runs, "cpu_us") for connections, runs
+                 in delivered.items() if connections >= 10]
+        found["request_spread"] = max(costs) / (min(costs) or 1)
     return found
 
 
@@ -272,25 +258,33 @@ def table(results):
                 f"| {median(runs, 'p99_us') / 1000:.2f} "
                 f"| {cpu} | {errors} |")
     found = summary(results)
-    trip = results["trip"][1]
-    lines += [
-        "",
-        f"One connection against one record at a time of a bare librdkafka "
-        f"producer with the same settings: p50 {found['trip']:.2f} × its "
-        f"{median(trip, 'p50_us') / 1000:.2f} ms.",
-        "",
-        f"Batches of {BATCH:,} NDJSON records, acks=all, 16 connections: "
-        f"{found['batch_records']:,.0f} records/s, {found['batch_of_bare']:.2f}"
-        " of a bare librdkafka producer."]
-    for connections in COMPARED:
-        if f"express_{connections}" in found:
-            lines += ["", f"Delivered is {found[f'express_{connections}']:.1f} "
-                      "× Express + KafkaJS (both acks=all, "
-                      f"{connections} connections)."]
-    lines += ["", f"Memory of a request in flight at "
-              f"{found['most_connections']:,} connections, over one that "
-              "waits in nginx itself (`limit_req`): "
-              f"{found['in_flight_kb']:.1f} KiB."]
+    if "trip" in found:
+        lines += ["", "One connection against one record at a time of a bare "
+                  "librdkafka producer with the same settings: p50 "
+                  f"{found['trip']:.2f} × its "
+                  f"{median(results['trip'][1], 'p50_us') / 1000:.2f} ms."]
+    if "batch_of_bare" in found:
+        batch, producer = (median(results[name][connections], "rate") for
+                           name, connections in (("batch", 16),
+                                                 ("bare-batch", 0)))
+        lines += ["", f"Batches of {BATCH:,} NDJSON records, acks=all, 16 "
+                  f"connections: {found['batch_of_bare']:.2f} of a bare "
+                  f"librdkafka producer ({BATCH * batch:,.0f} records/s of "
+                  f"its {producer:,.0f})."]
+    for name in PEERS:
+        for connections in results.get(name, ()):
+            if f"{name}_{connections}" in found:
+                lines += ["", "Delivered is "
+                          f"{found[f'{name}_{connections}']:.1f} × "
+                          f"{LABELS[name]} ({connections} connections)."]
+    missing = [LABELS[name] for name in PEERS if name not in results]
+    if missing:
+        lines += ["", "Not measured: " + "; ".join(missing) + "."]
+    if "in_flight_kb" in found:
+        lines += ["", "Memory of a request in flight at "
+                  f"{max(results['memory-delivered']):,} connections, over "
+                  "one that waits in nginx itself (`limit_req`): "
+                  f"{found['in_flight_kb']:.1f} KiB."]
     return lines
 
 
@@ -305,4 +299,7 @@ LABELS = {
     "delivered": "delivered (200, acks=all), 4 partitions",
     "keyed": "delivered, keyed, 12 partitions",
     "express": "Express + KafkaJS, acks=all",
+    "go": "Go, net/http + franz-go, acks=all",
+    "rust": "Rust, axum + rdkafka, acks=all",
 }
+PEERS = ("express", "go", "rust")

@@ -1,4 +1,4 @@
-"""Line charts as SVG, written by hand: nothing to install."""
+"""Line and bar charts as SVG, written by hand: nothing to install."""
 
 import math
 
@@ -62,6 +62,32 @@ def escape(text):
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
+def head(title, height):
+    return [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+            f'height="{height}" viewBox="0 0 {WIDTH} {height}" '
+            'font-family="sans-serif" font-size="12">',
+            f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+            f'<text x="{LEFT}" y="22" font-size="14" font-weight="bold">'
+            f'{escape(title)}</text>']
+
+
+def bars(title, values, labels):
+    """An SVG of one bar below the other.  "values" is [(name, value)],
+    "labels" what stands behind each."""
+    left, right, height = 150, 190, TOP + 32 * len(values) + 12
+    scale = (WIDTH - left - right) / (max(v for _, v in values) or 1)
+    out = head(title, height)
+    for i, ((name, value), label) in enumerate(zip(values, labels)):
+        y, length = TOP + 32 * i, max(value * scale, 1)
+        out += [f'<text x="{left - 8}" y="{y + 17}" text-anchor="end">'
+                f'{escape(name)}</text>',
+                f'<rect x="{left}" y="{y}" width="{length:.1f}" height="24" '
+                f'fill="{COLORS[i % len(COLORS)]}"/>',
+                f'<text x="{left + length + 8:.1f}" y="{y + 17}">'
+                f'{escape(label)}</text>']
+    return "\n".join(out + ["</svg>", ""])
+
+
 def chart(title, xlabel, ylabel, series, xlog=True, ylog=False,
           xticks=None):
     """An SVG.  "series" is [(name, [(x, y), ...])]; xticks: [(x, label)]."""
@@ -71,12 +97,7 @@ def chart(title, xlabel, ylabel, series, xlog=True, ylog=False,
     yaxis = Axis(ys, HEIGHT - BOTTOM, TOP, ylog, True)
     if not xlog:
         xaxis.high = max(xs)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
-           f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-           'font-family="sans-serif" font-size="12">',
-           f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-           f'<text x="{LEFT}" y="22" font-size="14" font-weight="bold">'
-           f'{escape(title)}</text>']
+    out = head(title, HEIGHT)
     for value in yaxis.ticks():
         y = yaxis.at(value)
         out += [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" '

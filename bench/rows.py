@@ -16,6 +16,7 @@ from servers import BUILD, HOME, say
 
 PARTITIONS = 4
 SIZES = (100, 300, 1000, 3000, 10000, 30000, 50000)
+PEERS = ("connect", "pgx")
 TABLE = """
 create table {0} (
     id          bigint generated always as identity primary key,
@@ -237,16 +238,16 @@ def consume_by_two(kafka, postgres, topic, rows):
     return {"rate": rate(commits(postgres))}
 
 
-def measure(kafka, postgres, rounds, rows, peer=None):
-    """{name: [a run a round]}; "peer" consumes from its own topic."""
-    for topic in ("rows", "rows_ids", "rows_types"):
+def measure(kafka, postgres, rounds, rows, start_peers, all_modes=True):
+    """{name: [a run a round]}; start_peers() gives peers by name, once the
+    topics are full.  Without all modes: what is compared with the peers."""
+    for topic, form in (("rows", ""), ("rows_ids", "ids"),
+                        ("rows_types", "types"))[:3 if all_modes else 1]:
         kafka.create(topic, PARTITIONS)
-    kafka.produce("rows", "fill", rows)
-    kafka.produce("rows_ids", "fill", rows, "ids")
-    kafka.produce("rows_types", "fill", rows, "types")
+        kafka.produce(topic, "fill", rows, form)
     say(f"bench: {rows:,} events are in Kafka")
     path = copy_file(rows)
-    types = types_file(rows)
+    types = types_file(rows) if all_modes else None
 
     def run(*args, **more):
         return lambda: consume(kafka, postgres, *args, **more)
@@ -269,17 +270,19 @@ def measure(kafka, postgres, rounds, rows, peer=None):
         "dedupe": run("rows_ids", rows, TABLE + FORGET, **DEDUPE),
         "dedupe more": run("rows_ids", rows, **DEDUPE),
     }
-    if peer:
-        runs["connect"] = peer
+    if not all_modes:
+        runs = {name: runs[name] for name in ("copy", "consumer")}
+    runs.update(start_peers())
 
     # the broker's code is compiled by its JVM while it runs first, and
     # PostgreSQL makes WAL files
     consume(kafka, postgres, "rows", rows)
     copy(postgres, path, rows)
-    runs["upsert"]()
-    postgres.sql("drop table if exists known")
-    postgres.sql("alter table consumed rename to known")
-    return turns(runs, rounds), runs
+    if all_modes:
+        runs["upsert"]()
+        postgres.sql("drop table if exists known")
+        postgres.sql("alter table consumed rename to known")
+    return turns(runs, rounds)
 
 
 def turns(runs, rounds):
@@ -327,24 +330,23 @@ def begin(kafka, postgres):
         kafka.delete("backlog_none")
 
 
-def backlogs(kafka, postgres, most):
-    """[(records, run)], each ten times the one before it."""
+def backlogs(kafka, postgres, counts, idle):
+    """[(records, run)]; the last daemon is looked at for so many idle
+    seconds."""
     found = []
     begun = begin(kafka, postgres)
     say(f"bench: a daemon begins for {begun * 1e3:.1f} ms of CPU")
-    count = most // 100
-    while count <= most:
+    for count in counts:
         topic = f"backlog_{count}"
         kafka.create(topic, PARTITIONS)
         kafka.produce(topic, "fill", count)
-        run = consume(kafka, postgres, topic, count, idle=20 if count == most
+        run = consume(kafka, postgres, topic, count, idle=idle if count == counts[-1]
                       else 0, whole=count < 5000000, seconds=150)
         run["cpu_us"] -= begun * 1e6 / count
         found.append((count, run))
         say(f"bench: backlog of {count:>10,}: {run['rate']:>9,.0f} rows/s, "
             f"{run['cpu_us']:.2f} us CPU a row, {run['rss_mb']:.0f} MiB")
         kafka.delete(topic)
-        count *= 10
     postgres.sql("drop table consumed")
     return found
 
@@ -357,14 +359,16 @@ def beside(name):
 def summary(results, lengths):
     found = {}
     for name, runs in results.items():
-        if name not in ("copy", "copy types", "connect"):
-            found[name.replace(" ", "_")] = ratio(
-                runs, results.get(beside(name), runs))
-    if "connect" in results:
-        found["connect"] = ratio(results["consumer"], results["connect"])
+        if beside(name) in results and name not in PEERS:
+            found[name.replace(" ", "_")] = ratio(runs, results[beside(name)])
+    for name in PEERS:
+        if name in results and "consumer" in results:
+            found[name] = ratio(results["consumer"], results[name])
     if lengths:
         found["rss_mb"] = max(run["rss_mb"] for _, run in lengths)
+    if lengths and "idle_percent" in lengths[-1][1]:
         found["idle_percent"] = lengths[-1][1]["idle_percent"]
+    if lengths and len(lengths) > 1:
         costs = [run["cpu_us"] for count, run in lengths]
         found["row_spread"] = max(costs) / min(costs)
     return found
@@ -381,25 +385,38 @@ def table(results, by_size, lengths, rows):
         "update room": "the same, `fillfactor` 50",
         "dedupe": "dedupe by a header, no key known at first",
         "dedupe more": "the same, as many others known at first",
-        "connect": "Kafka Connect, Debezium JDBC sink"}
+        "connect": "Kafka Connect, Debezium JDBC sink",
+        "pgx": "Go, franz-go + pgx `CopyFrom`, at least once"}
+    copied = median(results["copy"], "rate") if "copy" in results else 0
+
+    def of(part):
+        return f"{part:.2f}" if part else ""
+
     lines = [f"{rows:,} rows of 4 partitions; medians.", "",
              "| what | rows/s | of `\\copy` |", "| --- | ---: | ---: |"]
     for name, runs in results.items():
         lines.append(f"| {labels[name]} | {median(runs, 'rate'):,.0f} "
-                     f"| {ratio(runs, results.get(beside(name), runs)):.2f} |")
+                     f"| {of(ratio(runs, results.get(beside(name), ())))} |")
     missing = [labels[name] for name in labels if name not in results]
     if missing:
-        lines += ["", "Not measured: " + ", ".join(missing) + "."]
+        lines += ["", "Not measured: " + "; ".join(missing) + "."]
     if lengths:
-        lines += ["", "| backlog | rows/s | daemon CPU us a row "
-                  "| peak RSS MiB |", "| ---: | ---: | ---: | ---: |"]
+        lines += ["", "| backlog | rows/s | of `\\copy` "
+                  "| daemon CPU us a row | peak RSS MiB |",
+                  "| ---: | ---: | ---: | ---: | ---: |"]
         for count, run in lengths:
             lines.append(f"| {count:,} | {run['rate']:,.0f} "
+                         f"| {of(copied and run['rate'] / copied)} "
                          f"| {run['cpu_us']:.2f} | {run['rss_mb']:.0f} |")
-        lines += ["", "CPU of a row without that of the daemon's start. "
-                  "CPU of the idle daemon behind it: "
-                  f"{lengths[-1][1]['idle_percent']:.2f} %."]
+        lines += ["", "CPU of a row without that of the daemon's start."]
+        if "idle_percent" in lengths[-1][1]:
+            lines[-1] += (" CPU of the idle daemon behind it: "
+                          f"{lengths[-1][1]['idle_percent']:.2f} % of a "
+                          "core.")
     if by_size:
-        lines += ["", "| `batch.rows` | rows/s |", "| ---: | ---: |"]
-        lines += [f"| {size:,} | {found:,.0f} |" for size, found in by_size]
+        lines += ["", "| `batch.rows` | rows/s | of `\\copy` |",
+                  "| ---: | ---: | ---: |"]
+        lines += [f"| {size:,} | {found:,.0f} "
+                  f"| {of(copied and found / copied)} |"
+                  for size, found in by_size]
     return lines

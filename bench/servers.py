@@ -56,6 +56,27 @@ def cpu_seconds(pid):
     return time.clock_gettime(~pid << 3 | 2)
 
 
+def children(pid):
+    out = subprocess.run(["pgrep", "-P", str(pid)], check=False, text=True,
+                         stdout=subprocess.PIPE)
+    return [int(child) for child in out.stdout.split()]
+
+
+def tree_cpu_seconds(pid):
+    """The same of a process, its children, and the children that ended: of
+    these to 10 ms."""
+    total = 0
+    for one in (pid, *children(pid)):
+        try:
+            total += cpu_seconds(one)
+            with open(f"/proc/{one}/stat", encoding="ascii") as file:
+                ended = file.read().rsplit(")", 1)[1].split()[13:15]
+            total += sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+        except OSError:    # it ended meanwhile
+            pass
+    return total
+
+
 def memory_kb(pid, field="VmRSS"):
     """A field of /proc/PID/status, in kB; 0 when the process is gone."""
     try:
@@ -68,7 +89,14 @@ def memory_kb(pid, field="VmRSS"):
     return 0
 
 
-class Kafka:
+class Server:
+    """What stack/ starts, in "dir"."""
+
+    def pid(self):
+        return int((self.dir / "pid").read_text())
+
+
+class Kafka(Server):
     """One broker; what is produced is thrown away above 1 GiB a partition,
     so that a run cannot fill the disk."""
 
@@ -124,12 +152,11 @@ class Kafka:
     @contextlib.contextmanager
     def paused(self):
         """Takes no requests meanwhile, with its connections open."""
-        pid = int((self.dir / "pid").read_text())
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(self.pid(), signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            os.kill(self.pid(), signal.SIGCONT)
 
     def stop(self):
         subprocess.run([TOP / "stack/kafka", "stop", self.dir], check=True,
@@ -137,7 +164,7 @@ class Kafka:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-class Postgres:
+class Postgres(Server):
     """Keeps the time of each commit, from which rates and latencies come,
     and its WAL files for use again, as a server does that runs for long."""
 
@@ -232,30 +259,25 @@ def most_files():
 
 
 class Nginx(Process):
-    """"http" is what its http block has beside the common."""
+    """"http" is what its http block has beside the common; or all is in
+    "conf"."""
 
-    def __init__(self, http, port, name="nginx", workers=1):
+    def __init__(self, http, port, name="nginx", workers=1, conf=None):
         self.prefix = HOME / name
         (self.prefix / "logs").mkdir(parents=True, exist_ok=True)
         path = self.prefix / "nginx.conf"
-        path.write_text(CONF.format(build=BUILD, prefix=self.prefix,
-                                    files=most_files(), workers=workers,
-                                    http=http))
+        path.write_text(conf or CONF.format(
+            build=BUILD, prefix=self.prefix, files=most_files(),
+            workers=workers, http=http))
         super().__init__(["nginx", "-p", str(self.prefix), "-c", str(path),
                           "-e", str(self.prefix / "error.log"),
                           "-g", "daemon off;"], f"{name}.log",
                          stop=signal.SIGQUIT)
         wait_for("nginx", 20, lambda: listening(port))
 
-    def workers(self):
-        """Their pids."""
-        out = subprocess.run(["pgrep", "-P", str(self.pid)], check=True,
-                             text=True, stdout=subprocess.PIPE)
-        return [int(pid) for pid in out.stdout.split()]
-
     def worker(self):
         """The pid of its only worker."""
-        return self.workers()[0]
+        return children(self.pid)[0]
 
 
 def machine():

@@ -1,16 +1,21 @@
-"""The whole way: POST, 200, committed row; and how long a row takes."""
+"""The whole way: POST, 200, committed row; what it costs each process; how
+long a row takes; and the stack of "make up", two workers and two groups."""
 
+import json
+import statistics
+import subprocess
 import threading
 import time
 
 import rows
 import servers
-from answers import wrk
-from servers import say
+from answers import median, ratio, wrk
+from servers import BUILD, HOME, TOP, say
 
 PARTITIONS = 4
 CONNECTIONS = 400    # fewer wait for batches, more for each other
 RATE = 1000    # events a second where latency is measured
+LINGER = 20    # ms, the daemon's default batch.linger
 
 CONF = """
     kafka_producer main {{
@@ -21,6 +26,7 @@ CONF = """
     server {{
         listen 127.0.0.1:{port} backlog=4096;
 
+        location = /bare {{ return 202; }}
         location = /way {{
             kafka_pass main;
             kafka_topic way;
@@ -41,8 +47,17 @@ create table {0} (
 PLACE = {"part": {"meta": "partition"}, "place": {"meta": "offset"}}
 
 
-def measure(kafka, postgres, seconds):
-    """Sustained: what is answered 200 is in the table once, and soon."""
+def cpu(nginx, kafka, daemon, postgres):
+    """Seconds of CPU that each has taken."""
+    return {"nginx's worker": servers.tree_cpu_seconds(nginx.worker()),
+            "broker": servers.tree_cpu_seconds(kafka.pid()),
+            "daemon": daemon.cpu(),
+            "PostgreSQL": servers.tree_cpu_seconds(postgres.pid())}
+
+
+def measure(kafka, postgres, seconds, bare_seconds):
+    """Sustained, between two runs of bare nginx: what is answered 200 is in
+    the table once, and soon."""
     kafka.create("way", PARTITIONS)
     postgres.make(TABLE, "consumed")
     port = servers.free_port()
@@ -50,23 +65,32 @@ def measure(kafka, postgres, seconds):
     try:
         nginx = servers.Nginx(CONF.format(
             port=port, bootstrap=kafka.bootstrap), port, name="way")
-        url = f"http://127.0.0.1:{port}/way"
-        wrk(url, 16, 2)
+        url = f"http://127.0.0.1:{port}"
+        wrk(f"{url}/way", 16, 2)
         daemon = rows.Consumer(kafka, postgres, "way",
                                f"way-{time.time_ns()}",
                                columns={**rows.COLUMNS, **PLACE})
-        warm = settled(kafka)
+        warm = settled(kafka, "way")
         daemon.wait(warm, 60)
+
+        def bare():
+            return wrk(f"{url}/bare", CONNECTIONS, bare_seconds,
+                       pid=nginx.worker())
+
+        beside = [bare()]
         worst = watch(daemon)
-        run = wrk(url, CONNECTIONS, seconds, pid=nginx.worker())
+        before = cpu(nginx, kafka, daemon, postgres)
+        run = wrk(f"{url}/way", CONNECTIONS, seconds)
         ended = time.monotonic()
         behind = kafka.records("way", PARTITIONS) - daemon.rows()
         daemon.wait(kafka.records("way", PARTITIONS), 60)
         run["lag_s"] = time.monotonic() - ended
-        kept = settled(kafka)
+        after = cpu(nginx, kafka, daemon, postgres)
+        kept = settled(kafka, "way")
         daemon.wait(kept, 60)
         run["lag_records"] = behind
         run["consumer_rss_mb"] = max(worst())
+        beside.append(bare())
     finally:
         for server in (nginx, daemon):
             if server:
@@ -77,21 +101,118 @@ def measure(kafka, postgres, seconds):
     run["rows"] = int(total) - warm
     run["once"] = (int(total) == int(distinct) == kept
                    and 0 <= kept - warm - run["requests"] <= CONNECTIONS)
+    run["bare_rate"] = statistics.mean(one["rate"] for one in beside)
+    run["bare_cpu_us"] = statistics.mean(one["cpu_us"] for one in beside)
+    run["cpu_us"] = {name: (after[name] - before[name]) * 1e6
+                     / max(run["requests"], 1) for name in after}
     postgres.sql("drop table consumed")
     kafka.delete("way")
-    say(f"bench: the whole way {run['rate']:,.0f}/s over {seconds} s, lag "
+    say(f"bench: the whole way {run['rate']:,.0f}/s over {seconds} s "
+        f"({run['rate'] / run['bare_rate']:.2f} of bare nginx), lag "
         f"{run['lag_s']:.2f} s at the end, every row once: {run['once']}")
     return run
 
 
-def settled(kafka):
+def settled(kafka, topic):
     """Records of the topic once none is on its way any more: the load's last
     requests are cut off, not waited for."""
-    while True:
-        count = kafka.records("way", PARTITIONS)
-        time.sleep(0.5)
-        if kafka.records("way", PARTITIONS) == count:
+    count = -1
+    for _ in range(60):
+        before, count = count, kafka.records(topic, PARTITIONS)
+        if count == before:
             return count
+        time.sleep(0.5)
+    raise SystemExit(f"bench: {topic} does not come to rest")
+
+
+# two workers that do nothing, beside the stack's
+BARE = """
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location = /bare {{ return 202; }}
+    }}
+"""
+GROUPS = ("post", "post_audit")
+
+
+def start_stack(kafka, postgres):
+    """nginx.conf.example and both groups of examples/post, as "make up"
+    starts them: (nginx, its address, daemons)."""
+    port, status = servers.free_port(), servers.free_port()
+    home = HOME / "stack"
+    conf = subprocess.run(
+        [TOP / "stack/nginx-conf", home, str(port), str(status),
+         kafka.bootstrap, BUILD / "module/ngx_http_kafka_module.so"],
+        check=True, text=True, stdout=subprocess.PIPE, timeout=20).stdout
+    started = [servers.Nginx(None, port, "stack", conf=conf.replace(
+        "auto;", "2;", 1))]
+    try:
+        servers.wait_for("the way to Kafka", 20, lambda: ready(status))
+        for name in GROUPS:
+            example = json.loads(
+                (TOP / f"examples/post/{name}.json").read_text())
+            for key in ("kafka", "postgres", "listen"):
+                del example[key]
+            postgres.sql(f"drop table if exists {example['table']}")
+            started.append(rows.Consumer(
+                kafka, postgres, example.pop("topic"), example.pop("group"),
+                name, **example))
+    except BaseException:
+        for server in started:
+            server.stop()
+        raise
+    return started[0], f"http://127.0.0.1:{port}/topics/post", started[1:]
+
+
+def ready(port):
+    try:
+        servers.get(f"http://127.0.0.1:{port}/ready")
+        return True
+    except OSError:
+        return False
+
+
+def stack(kafka, postgres, rounds, seconds, bare_seconds):
+    """{"bare", "stack": [a run a round]}: a rate of the stack is that of rows
+    that both groups have, up to the last."""
+    results = {"bare": [], "stack": []}
+    port = servers.free_port()
+    bare, daemons = None, []
+    nginx, url, daemons = start_stack(kafka, postgres)
+    try:
+        bare = servers.Nginx(BARE.format(port=port), port, "bare", workers=2)
+        wrk(url, 16, 2)
+        for turn in range(rounds):
+            results["bare"].append(wrk(f"http://127.0.0.1:{port}/bare",
+                                       CONNECTIONS, bare_seconds))
+            warm = settled(kafka, "post")
+            for daemon in daemons:
+                daemon.wait(warm, 60)
+            began = time.monotonic()
+            run = wrk(url, CONNECTIONS, seconds)
+            kept = settled_rows(kafka, daemons)
+            run["rate"] = (kept - warm) / (time.monotonic() - began)
+            results["stack"].append(run)
+            say(f"bench: round {turn + 1}/{rounds} the stack "
+                f"{run['rate']:>9,.0f} rows/s of each group, bare nginx "
+                f"{results['bare'][-1]['rate']:>9,.0f}/s")
+    finally:
+        for server in (nginx, bare, *daemons):
+            if server:
+                server.stop()
+    stored = postgres.sql("select (select count(*) from post), "
+                          "(select count(*) from post_audit)")
+    if stored != f"{settled(kafka, 'post')}|{settled(kafka, 'post')}":
+        raise SystemExit(f"bench: {stored} rows of the stack's groups")
+    return results
+
+
+def settled_rows(kafka, daemons):
+    """Records of the topic once each daemon has stored them."""
+    kept = kafka.records("post", PARTITIONS)
+    for daemon in daemons:
+        daemon.wait(kept, 60)
+    return kept
 
 
 def watch(daemon):
@@ -145,20 +266,66 @@ def latency(kafka, postgres, seconds):
     return run
 
 
-def table(run, late):
+def summary(data):
+    """What the goals speak of, of all parts of the way."""
+    found = {}
+    if data.get("way", {}).get("bare_rate"):
+        run = data["way"]
+        found["of_bare"] = run["rate"] / run["bare_rate"]
+        found["lag"] = run["lag_s"] * 1000 / LINGER
+        found["cost"] = sum(run["cpu_us"].values()) / run["bare_cpu_us"]
+    if data.get("stack"):
+        found["stack"] = ratio(data["stack"]["stack"], data["stack"]["bare"])
+    if data.get("late"):
+        found["p50"] = data["late"]["p50_ms"] / LINGER
+        found["p99"] = data["late"]["p99_ms"] / LINGER
+    return found
+
+
+def costs(run):
+    """[(process, us of CPU an event)], and bare nginx's for a request."""
+    return [*run["cpu_us"].items(), ("a bare nginx request",
+                                     run["bare_cpu_us"])]
+
+
+def cost_table(run):
+    bare = run["bare_cpu_us"]
+    total = sum(run["cpu_us"].values())
+    lines = ["", "CPU of one event over that way, beside that of a request "
+             "that bare nginx answers in the same run:", "",
+             "| process | us an event | in bare nginx requests |",
+             "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {us:.2f} | {us / bare:.2f} |" for name, us
+              in [*run["cpu_us"].items(), ("**together**", total),
+                  ("a request of bare nginx", bare)]]
+    return lines
+
+
+def table(data):
+    found = summary(data)
+    run, late, both = (data.get(name) for name in ("way", "late", "stack"))
     lines = []
     if run:
         lines += [
             f"POST, 200, committed row, {run['seconds']:.0f} s at "
             f"{CONNECTIONS} connections, one worker, one daemon: "
-            f"**{run['rate']:,.0f}/s** ({run['rate'] * 60 / 1e6:.1f} million "
-            f"a minute), p50 {run['p50_us'] / 1000:.2f} ms, p99 "
+            f"**{found['of_bare']:.2f} of bare nginx** "
+            f"({run['rate']:,.0f}/s of {run['bare_rate']:,.0f}/s just before "
+            f"and behind it), p50 {run['p50_us'] / 1000:.2f} ms, p99 "
             f"{run['p99_us'] / 1000:.2f} ms. At the end {run['lag_records']:,}"
             f" records were behind, all rows were there {run['lag_s']:.2f} s "
             f"later, each once: {'yes' if run['once'] else 'NO'}. The "
             f"daemon took {run['consumer_rss_mb']:.0f} MiB at most."]
+        lines += cost_table(run)
+    if both:
+        lines += ["", "The stack of `make up` (nginx.conf.example, two "
+                  "workers, two groups), POST to the last row of both: "
+                  f"**{found['stack']:.2f} of bare nginx** with two workers "
+                  f"({median(both['stack'], 'rate'):,.0f}/s of "
+                  f"{median(both['bare'], 'rate'):,.0f}/s)."]
     if late:
         lines += ["", f"Event to committed row at {late['rate']:,} events/s: "
-                  f"p50 {late['p50_ms']:.1f} ms, p99 {late['p99_ms']:.1f} ms; "
-                  f"the daemon took {late['cpu_percent']:.1f} % of a core."]
+                  f"p50 {late['p50_ms']:.1f} ms, p99 {late['p99_ms']:.1f} ms "
+                  f"(`batch.linger` is {LINGER} ms); the daemon took "
+                  f"{late['cpu_percent']:.1f} % of a core."]
     return lines

@@ -4,7 +4,8 @@
 const express = require("express");
 const { Kafka, logLevel } = require("kafkajs");
 
-const [port, broker, topic] = process.argv.slice(2);
+const [address, broker, topic] = process.argv.slice(2);
+const [host, port] = address.split(":");
 
 const kafka = new Kafka({
   clientId: "bench", brokers: [broker], logLevel: logLevel.NOTHING,
@@ -28,5 +29,5 @@ app.post("/", async (req, res) => {
 });
 
 producer.connect().then(() => {
-  app.listen(Number(port), "127.0.0.1");
+  app.listen(Number(port), host);
 });
