@@ -245,7 +245,8 @@ ngx_http_kafka_detail(ngx_http_kafka_problem_t *problem,
 
 
 void
-ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
+ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem,
+    ngx_str_t *id)
 {
     static time_t      second[NGX_HTTP_KAFKA_NO_ERROR];
     static ngx_uint_t  more[NGX_HTTP_KAFKA_NO_ERROR];
@@ -257,8 +258,8 @@ ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
     m = &ngx_http_kafka_catalogue[problem->code];
 
     if (m->status < 500) {
-        ngx_log_error(NGX_LOG_INFO, log, 0, "kafka [%s] %s", m->code,
-                      m->title);
+        ngx_log_error(NGX_LOG_INFO, log, 0, "kafka [%s] %s, id: %V", m->code,
+                      m->title, id);
         return;
     }
 
@@ -274,12 +275,21 @@ ngx_http_kafka_log_problem(ngx_log_t *log, ngx_http_kafka_problem_t *problem)
     json_one_line((char *) text, len);
 
     ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "kafka [%s] %s%s%*s; %ui more since the last such line",
-                  m->code, m->title, len ? ": " : "", len, text,
+                  "kafka [%s] %s%s%*s, id: %V; %ui more since the last such "
+                  "line", m->code, m->title, len ? ": " : "", len, text, id,
                   more[problem->code]);
 
     second[problem->code] = ngx_time();
     more[problem->code] = 0;
+}
+
+
+u_char *
+ngx_http_kafka_problem_type(u_char *p, u_char *last, ngx_str_t *base,
+    ngx_http_kafka_error_e code)
+{
+    return ngx_slprintf(p, last, "\"type\":\"%V%s\"", base,
+                        ngx_http_kafka_catalogue[code].code);
 }
 
 
@@ -335,7 +345,8 @@ ngx_http_kafka_letter_members(u_char *p, u_char *last,
 
 ngx_int_t
 ngx_http_kafka_problem_json(ngx_pool_t *pool,
-    ngx_http_kafka_problem_t *problem, ngx_str_t *results, ngx_str_t *json)
+    ngx_http_kafka_problem_t *problem, ngx_str_t *base, ngx_str_t *id,
+    ngx_str_t *results, ngx_str_t *json)
 {
     u_char                          *p, *last;
     size_t                           size;
@@ -353,16 +364,12 @@ ngx_http_kafka_problem_json(ngx_pool_t *pool,
     json->data = p;
     last = p + size;
 
+    *p++ = '{';
+    p = ngx_http_kafka_problem_type(p, last, base, problem->code);
     p = ngx_slprintf(p, last,
-                     "{\"type\":\"urn:sluice:problem:%s\",\"title\":\"%s\","
-                     "\"status\":%ui,\"persisted\":\"%s\"",
-                     m->code, m->title, m->status, m->persisted);
-
-    if (problem->detail.len == 0) {
-        p = ngx_http_kafka_member(p, last, "detail", (u_char *) m->title,
-                                  ngx_strlen(m->title));
-    }
-
+                     ",\"title\":\"%s\",\"status\":%ui,\"persisted\":\"%s\","
+                     "\"instance\":\"urn:sluice:request:%V\"",
+                     m->title, m->status, m->persisted, id);
     p = ngx_http_kafka_problem_members(p, last, problem);
     p = ngx_http_kafka_member(p, last, "remedy", (u_char *) m->remedy,
                               ngx_strlen(m->remedy));

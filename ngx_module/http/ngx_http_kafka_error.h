@@ -120,11 +120,15 @@ ngx_int_t ngx_http_kafka_detail(ngx_http_kafka_problem_t *problem,
     ngx_http_kafka_error_e code, const char *fmt, ...);
 
 /*
- * Logs a problem without a client's bytes: at [info] if the client caused it,
- * else at [error], each code once a second at most.
+ * Logs a problem of the request "id" without a client's bytes: at [info] if
+ * the client caused it, else at [error], each code once a second at most.
  */
 void ngx_http_kafka_log_problem(ngx_log_t *log,
-    ngx_http_kafka_problem_t *problem);
+    ngx_http_kafka_problem_t *problem, ngx_str_t *id);
+
+/* Adds "type":"…" for a code; "base" is what comes before the code. */
+u_char *ngx_http_kafka_problem_type(u_char *p, u_char *last, ngx_str_t *base,
+    ngx_http_kafka_error_e code);
 
 /*
  * Adds the members that a problem has beside those of the catalogue: "detail",
@@ -134,11 +138,13 @@ u_char *ngx_http_kafka_problem_members(u_char *p, u_char *last,
     ngx_http_kafka_problem_t *problem);
 
 /*
- * Writes a problem as application/problem+json (RFC 9457), in "pool", with
- * "results" as its last member, or NULL.  NGX_ERROR when out of memory.
+ * Writes a problem of the request "id" as application/problem+json (RFC 9457),
+ * in "pool", with "results" as its last member, or NULL.  NGX_ERROR when out
+ * of memory.
  */
 ngx_int_t ngx_http_kafka_problem_json(ngx_pool_t *pool,
-    ngx_http_kafka_problem_t *problem, ngx_str_t *results, ngx_str_t *json);
+    ngx_http_kafka_problem_t *problem, ngx_str_t *base, ngx_str_t *id,
+    ngx_str_t *results, ngx_str_t *json);
 
 
 #endif

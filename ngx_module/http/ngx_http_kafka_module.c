@@ -52,6 +52,11 @@ static ngx_conf_num_bounds_t  ngx_http_kafka_records_bounds = {
 };
 
 
+static ngx_conf_post_t  ngx_http_kafka_base_post = {
+    ngx_http_kafka_check_base
+};
+
+
 static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_producer"),
@@ -221,6 +226,13 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, intercept_errors),
       NULL },
 
+    { ngx_string("kafka_problem_base"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, problem_base),
+      &ngx_http_kafka_base_post },
+
       ngx_null_command
 };
 
@@ -389,6 +401,8 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->ack, prev->ack,
                               NGX_HTTP_KAFKA_DELIVERED);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
+    ngx_conf_merge_str_value(conf->problem_base, prev->problem_base,
+                             "https://sluice.example/problems/");
     ngx_conf_merge_value(conf->request_headers, prev->request_headers, 1);
     ngx_conf_merge_value(conf->max_records, prev->max_records, 1000);
     ngx_conf_merge_size_value(conf->inflate_limit, prev->inflate_limit,

@@ -96,6 +96,7 @@ typedef struct {
     ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
+    ngx_str_t                  problem_base;    /* of types, a code follows */
 } ngx_http_kafka_loc_conf_t;
 
 

@@ -6,6 +6,8 @@
 #include "http/ngx_http_kafka_variables.h"
 
 
+static ngx_int_t ngx_http_kafka_problem_id(ngx_http_request_t *r,
+    ngx_str_t *id);
 static ngx_int_t ngx_http_kafka_problem_headers(ngx_http_kafka_ctx_t *ctx);
 static ngx_uint_t ngx_http_kafka_intercepted(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status);
@@ -22,22 +24,27 @@ static ngx_str_t  ngx_http_kafka_problem_names[] = {
     ngx_null_string
 };
 
-static ngx_str_t  ngx_http_kafka_problem_type =
+static ngx_str_t  ngx_http_kafka_problem_media =
     ngx_string("application/problem+json");
 
 
 ngx_int_t
 ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
 {
-    ngx_str_t            body;
+    ngx_str_t            body, id;
     ngx_uint_t           status;
     ngx_http_request_t  *r;
 
     r = ctx->request;
     status = ngx_http_kafka_meaning(ctx->problem.code)->status;
 
-    ngx_http_kafka_log_problem(r->connection->log, &ctx->problem);
     ngx_http_kafka_count(ctx, ctx->problem.code);
+
+    if (ngx_http_kafka_problem_id(r, &id) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_kafka_log_problem(r->connection->log, &ctx->problem, &id);
 
     if (ngx_http_kafka_problem_headers(ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -54,7 +61,9 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
                                                       : NGX_ERROR;
     }
 
-    if (ngx_http_kafka_problem_json(r->pool, &ctx->problem, results, &body)
+    if (ngx_http_kafka_problem_json(r->pool, &ctx->problem,
+                                    &ctx->conf->problem_base, &id, results,
+                                    &body)
         != NGX_OK
         || ngx_http_kafka_keep_text(ctx, &body) != NGX_OK)
     {
@@ -63,7 +72,7 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
 
     ngx_http_kafka_free_all(ctx);
 
-    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_type, &body);
+    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_media, &body);
 }
 
 
@@ -87,6 +96,27 @@ ngx_http_kafka_forget_problem(ngx_http_request_t *r)
             h->hash = 0;
         }
     }
+}
+
+
+/* $request_id, which the answer and the error log share. */
+static ngx_int_t
+ngx_http_kafka_problem_id(ngx_http_request_t *r, ngx_str_t *id)
+{
+    ngx_http_variable_value_t  *vv;
+
+    static ngx_str_t  name = ngx_string("request_id");
+
+    vv = ngx_http_get_variable(r, &name, ngx_hash_key(name.data, name.len));
+
+    if (vv == NULL || vv->not_found) {
+        return NGX_ERROR;
+    }
+
+    id->data = vv->data;
+    id->len = vv->len;
+
+    return NGX_OK;
 }
 
 

@@ -445,6 +445,7 @@ ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
     }
 
     if (problem) {
+        len += item->ctx->conf->problem_base.len;
         /* an escaped byte takes six at most */
         len += 6 * problem->detail.len;
         len += problem->pointer ? 6 * ngx_strlen(problem->pointer) : 0;
@@ -562,8 +563,10 @@ ngx_http_kafka_result(u_char *p, u_char *last, ngx_http_kafka_item_t *item)
     }
 
     if (m) {
-        p = ngx_slprintf(p, last, ",\"type\":\"urn:sluice:problem:%s\"",
-                         m->code);
+        *p++ = ',';
+        p = ngx_http_kafka_problem_type(p, last,
+                                        &item->ctx->conf->problem_base,
+                                        item->problem->code);
         p = ngx_http_kafka_problem_members(p, last, item->problem);
     }
 

@@ -13,6 +13,7 @@
 
 #define NGX_HTTP_KAFKA_IDEMPOTENCY    255     /* bytes */
 #define NGX_HTTP_KAFKA_TRACEPARENT    55      /* bytes of version 00 */
+#define NGX_HTTP_KAFKA_TRACESTATE     512     /* bytes, as W3C asks for */
 #define NGX_HTTP_KAFKA_ID_BYTES       16      /* of an id, 32 as text */
 #define NGX_HTTP_KAFKA_ID_BUFFER      4096    /* bytes asked of the kernel */
 
@@ -36,6 +37,8 @@ static ngx_int_t ngx_http_kafka_milliseconds(ngx_str_t *text,
 static ngx_int_t ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers);
 static ngx_int_t ngx_http_kafka_location_headers(ngx_http_kafka_ctx_t *ctx,
+    ngx_array_t *headers);
+static ngx_int_t ngx_http_kafka_tracestate(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers);
 static ngx_int_t ngx_http_kafka_traceparent(ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx,
@@ -428,9 +431,10 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
     h = ngx_http_kafka_find_header(r, &trace);
 
     if (h && ngx_http_kafka_traceparent(&h->value) == NGX_OK
-        && ngx_http_kafka_push_header(headers, &trace, &h->value, NULL,
-                                      &ctx->problem)
-           != NGX_OK)
+        && (ngx_http_kafka_push_header(headers, &trace, &h->value, NULL,
+                                       &ctx->problem)
+            != NGX_OK
+            || ngx_http_kafka_tracestate(ctx, headers) != NGX_OK))
     {
         return NGX_DECLINED;
     }
@@ -466,6 +470,60 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
     value.len = vv->len;
 
     return ngx_http_kafka_push_header(headers, &id, &value, NULL,
+                                      &ctx->problem);
+}
+
+
+/* All its lines as one list; none if it is too long or not ASCII. */
+static ngx_int_t
+ngx_http_kafka_tracestate(ngx_http_kafka_ctx_t *ctx, ngx_array_t *headers)
+{
+    u_char                  buf[NGX_HTTP_KAFKA_TRACESTATE];
+    size_t                  i, len;
+    ngx_str_t               value;
+    ngx_table_elt_t        *h;
+    ngx_http_kafka_walk_t   walk;
+
+    static ngx_str_t  state = ngx_string("tracestate");
+
+    walk.part = &ctx->request->headers_in.headers.part;
+    walk.i = 0;
+    len = 0;
+
+    while ((h = ngx_http_kafka_next_header(&walk, &state))) {
+
+        if (len + (len != 0) + h->value.len > sizeof(buf)) {
+            return NGX_OK;
+        }
+
+        if (len) {
+            buf[len++] = ',';
+        }
+
+        ngx_memcpy(buf + len, h->value.data, h->value.len);
+        len += h->value.len;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (buf[i] < ' ' || buf[i] > '~') {
+            return NGX_OK;
+        }
+    }
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    value.len = len;
+    value.data = ngx_pnalloc(ctx->pool, len);
+
+    if (value.data == NULL) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
+
+    ngx_memcpy(value.data, buf, len);
+
+    return ngx_http_kafka_push_header(headers, &state, &value, NULL,
                                       &ctx->problem);
 }
 

@@ -8,6 +8,7 @@
 #define NGX_HTTP_KAFKA_NAME_MAX    255      /* bytes of a header's name */
 #define NGX_HTTP_KAFKA_SCHEMA_MAX  (1024 * 1024)    /* bytes of a file */
 #define NGX_HTTP_KAFKA_INFLATE_MIN 1024     /* bytes */
+#define NGX_HTTP_KAFKA_BASE_MAX    256      /* bytes of a problem's base */
 
 
 static void ngx_http_kafka_pointer_cleanup(void *data);
@@ -113,6 +114,31 @@ ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     klcf->field_place = ngx_kafka_conf_here(cf);
 
     return ngx_http_kafka_open_pointer(cf, &value[1], field);
+}
+
+
+/* Its bytes stand in JSON as they are. */
+char *
+ngx_http_kafka_check_base(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_str_t  *base = data;
+
+    size_t  i;
+
+    (void) cf;
+    (void) post;
+
+    for (i = 0; i < base->len; i++) {
+        if (base->data[i] <= ' ' || base->data[i] >= 0x7f
+            || base->data[i] == '"' || base->data[i] == '\\')
+        {
+            break;
+        }
+    }
+
+    return base->len && i == base->len && i <= NGX_HTTP_KAFKA_BASE_MAX
+           ? NGX_CONF_OK
+           : "takes a URI of up to 256 bytes";
 }
 
 

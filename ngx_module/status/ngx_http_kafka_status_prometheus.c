@@ -369,7 +369,7 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_queue)
 }
 
 
-/* Codes that never came are left out, but for the good one. */
+/* All codes of a topic that is configured, of others those that came. */
 ngx_http_kafka_metric_handler(ngx_http_kafka_metric_requests)
 {
     ngx_uint_t   i, status;
@@ -377,9 +377,7 @@ ngx_http_kafka_metric_handler(ngx_http_kafka_metric_requests)
 
     for (i = 0; i < NGX_HTTP_KAFKA_COUNTS; i++) {
 
-        if (topic->counts.requests[i] == 0
-            && (i != NGX_HTTP_KAFKA_COUNT_KEPT || topic->state == NULL))
-        {
+        if (topic->counts.requests[i] == 0 && topic->state == NULL) {
             continue;
         }
 

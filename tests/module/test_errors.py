@@ -170,6 +170,43 @@ def test_the_shipped_example_says_once_when_to_try_again(nginx):
 def test_each_error_is_logged_with_its_tag_and_no_client_bytes(nginx, topic):
     server = nginx(INTERCEPT, TOPIC=topic)
     problem = assert_problem(server.post("/ours", b'{"secret-word":'), 400)
-    tag = problem["type"].rpartition("/")[2].rpartition(":")[2]
-    assert f"[{tag}]" in server.log()
+    tag = problem["type"].rpartition("/")[2]
+    # the answer names the line of its request
+    line, = [line for line in server.log().splitlines() if f"[{tag}]" in line]
+    assert f"id: {problem['instance'].rpartition(':')[2]}," in line
     assert "secret-word" not in server.log()
+
+
+TYPES = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        topic   %%TOPIC%%;
+    }
+    log_format id $request_id;
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        access_log %%DIR%%/id.log id;
+        kafka_topic  %%TOPIC%%;
+        kafka_format ndjson;
+        kafka_problem_base https://docs.test/errors#;
+        location / {
+            kafka_pass main;
+        }
+        location = /old {
+            kafka_pass main;
+            kafka_problem_base urn:sluice:problem:;
+        }
+    }
+"""
+
+
+def test_the_types_of_problems_begin_as_configured(nginx, topic):
+    server = nginx(TYPES, TOPIC=topic)
+    for path, base in (("/", "https://docs.test/errors#"),
+                       ("/old", "urn:sluice:problem:")):
+        problem = server.post(path, b"1\n{\n").json
+        assert problem["type"] == base + "not-json"
+        assert problem["results"][0]["type"] == base + "not-json"
+        # what the access log may hold of all requests
+        wait_for(lambda i=problem["instance"]: i.rpartition(":")[2] in
+                 (server.directory / "id.log").read_text().split(), 5, "it")

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.lib import web
 from tests.lib.env import wait_for
 from tests.lib.problem import assert_problem
 
@@ -113,6 +114,32 @@ def test_trace_idempotency_key_and_request_id_travel(server, topics):
     assert headers["traceparent"] == TRACE.encode()
     assert headers["idempotency-key"] == b'a "b\\'
     assert len(headers["request-id"]) == 32
+
+
+@pytest.mark.parametrize("lines, kept", [
+    (["a=1,b@c=2"], "a=1,b@c=2"),
+    (["a=1", "b=2"], "a=1,b=2"),
+    (["a=" + "x" * 510], "a=" + "x" * 510),
+    (["a=" + "x" * 511], None),
+    (["a=" + "x" * 300, "b=" + "x" * 300], None),
+    (["a=\u00e4"], None),
+    ([""], None)])
+def test_the_state_of_a_trace_travels_with_it(server, topics, lines, kept):
+    with web.connect(server.port) as client:
+        client.sendall("\r\n".join([
+            "POST /plain HTTP/1.1", "Host: x", "Connection: close",
+            "Content-Length: 1", f"traceparent: {TRACE}",
+            *(f"Tracestate: {line}" for line in lines), "", "x"])
+            .encode("latin-1"))
+        assert b" 200 " in client.makefile("rb").read().split(b"\r\n")[0]
+    headers = dict(only(topics, server.topic).headers)
+    assert headers["traceparent"] == TRACE.encode()
+    assert headers.get("tracestate") == (kept and kept.encode())
+
+
+def test_a_state_without_its_trace_is_left_behind(server, topics):
+    assert server.post("/plain", b"x", {"tracestate": "a=1"}).status == 200
+    assert "tracestate" not in dict(only(topics, server.topic).headers)
 
 
 def test_a_bare_idempotency_key(server, topics):

@@ -17,7 +17,7 @@ from tests.lib import procs, stall, web
 from tests.lib.env import SANITIZED, VALGRIND, loops, wait_for
 from tests.lib.http2 import Streams
 from tests.lib.nginx import Daemon
-from tests.lib.problem import assert_problem
+from tests.lib.problem import BASE, assert_problem
 from tests.lib.topics import Topics
 
 CONF = """
@@ -175,7 +175,7 @@ def test_a_dead_letter_is_a_422_with_the_reason(stored):
     receipts.row(exceptions=[DEAD])
     answer = post.result()
     problem = assert_problem(answer, 422, "dead-letter")
-    assert problem["type"] == "urn:sluice:problem:not-a-row"
+    assert problem["type"] == BASE + "not-a-row"
     assert problem["sqlstate"] == "23505"
     assert problem["reason"] == DEAD["reason"]
     assert (problem["topic"], problem["partition"], problem["offset"]) == (
