@@ -57,7 +57,7 @@ def express():
 def go():
     out = HOME / "go"
     out.mkdir(parents=True, exist_ok=True)
-    run("go", ["go", "build", "-o", f"{out}/", "./..."], 600,
+    run("go", ["go", "build", "-buildvcs=false", "-o", f"{out}/", "./..."], 600,
         cwd=TOP / "bench/go",
         env=dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=readonly"))
     return {"go": [out / "post"], "pgx": [out / "rows"]}

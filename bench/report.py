@@ -147,8 +147,9 @@ def slower(data, last, tolerance):
             continue
         good, bad = (value, old) if least else (old, value)
         if good < bad * (1 - tolerance):
+            of = f", {value / old:.2f} of it" if old else ""
             found.append((good / bad, f"{what}: {form.format(value)}, was "
-                          f"{form.format(old)}"))
+                          f"{form.format(old)}{of}"))
     return [line for _, line in sorted(found)]
 
 

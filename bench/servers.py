@@ -18,6 +18,10 @@ BUILD = TOP / os.environ.get("BUILD", "build")
 HOME = BUILD / "bench"
 
 
+class OutOfTime(BaseException):
+    """Ends the run; no part goes on behind it, as behind its own failures."""
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 

@@ -185,34 +185,35 @@ def stack(kafka, postgres, rounds, seconds, bare_seconds):
         for turn in range(rounds):
             results["bare"].append(wrk(f"http://127.0.0.1:{port}/bare",
                                        CONNECTIONS, bare_seconds))
-            warm = settled(kafka, "post")
-            for daemon in daemons:
-                daemon.wait(warm, 60)
+            warm = stored(daemons, settled(kafka, "post"))
             began = time.monotonic()
             run = wrk(url, CONNECTIONS, seconds)
-            kept = settled_rows(kafka, daemons)
+            kept = stored(daemons, kafka.records("post", PARTITIONS))
             run["rate"] = (kept - warm) / (time.monotonic() - began)
             results["stack"].append(run)
             say(f"bench: round {turn + 1}/{rounds} the stack "
                 f"{run['rate']:>9,.0f} rows/s of each group, bare nginx "
                 f"{results['bare'][-1]['rate']:>9,.0f}/s")
+        kept = stored(daemons, settled(kafka, "post"))
     finally:
         for server in (nginx, bare, *daemons):
             if server:
                 server.stop()
-    stored = postgres.sql("select (select count(*) from post), "
-                          "(select count(*) from post_audit)")
-    if stored != f"{settled(kafka, 'post')}|{settled(kafka, 'post')}":
-        raise SystemExit(f"bench: {stored} rows of the stack's groups")
+    found = postgres.sql("select (select count(*) from post), "
+                         "(select count(*) from post_audit)")
+    if found != f"{kept}|{kept}":
+        raise SystemExit(f"bench: {found} rows of {kept} events in each "
+                         "group's table")
+    postgres.sql("drop table post, post_audit")
+    kafka.delete("post")
     return results
 
 
-def settled_rows(kafka, daemons):
-    """Records of the topic once each daemon has stored them."""
-    kept = kafka.records("post", PARTITIONS)
+def stored(daemons, count):
+    """So many, once each daemon has stored them."""
     for daemon in daemons:
-        daemon.wait(kept, 60)
-    return kept
+        daemon.wait(count, 60)
+    return count
 
 
 def watch(daemon):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import runpy
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 import peers      # noqa: E402
 import plot       # noqa: E402
 import report     # noqa: E402
+import rows       # noqa: E402
 import servers    # noqa: E402
 
 
@@ -166,7 +168,7 @@ def test_what_is_worse_is_told_the_worst_first(data):
     assert [line.split(":")[0] for line in lines[:1]] == [
         "event to row at 1,000 events/s, p99, of `batch.linger` (20 ms)"]
     assert "delivered (acks=all), of bare nginx, 256 connections: 0.56, was " \
-        "0.70" in lines
+        "0.70, 0.80 of it" in lines
     assert not any("make up" in line for line in lines)
     assert report.slower(data, now, 0.10) == []
 
@@ -222,6 +224,26 @@ def test_cpu_of_a_tree_has_the_children_that_ended():
         assert servers.cpu_seconds(parent.pid) < 0.25
     finally:
         parent.communicate()
+
+
+def test_a_failure_ends_a_part_and_the_clock_ends_the_run():
+    bench = runpy.run_path(str(ROOT / "bench/run"))
+    run = bench["Run"]({}, ["way"], False)
+
+    def fails():
+        raise SystemExit("why")
+
+    def ends():
+        raise servers.OutOfTime("out of time")
+
+    run.part("answers", ends)    # is not asked for
+    run.part("way", fails)
+    assert run.data == {"failed": ["way: why"]}
+    with pytest.raises(servers.OutOfTime):
+        run.part("way", ends)
+    assert rows.turns({"copy": fails}, 1) == {}
+    with pytest.raises(servers.OutOfTime):
+        rows.turns({"copy": ends}, 1)
 
 
 def test_a_command_that_hangs_ends_with_its_children(tmp_path, monkeypatch):
