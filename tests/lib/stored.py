@@ -50,6 +50,7 @@ HTTP = """
             kafka_ack  delivered;
         }
         location = /status { kafka_status json; }
+        location = /metrics { kafka_status prometheus; }
     }
 """
 

@@ -177,3 +177,11 @@ def test_debian_packages(directory):
                           env={**os.environ,
                                "PATH": os.environ["PATH"] + ":/usr/sbin"})
     assert done.returncode == 0, done.stderr
+
+
+def test_what_monitors_is_installed(installed):
+    """In whole: the rules find each other where they lie."""
+    folder = installed / "usr/share/sluice/monitoring"
+    subprocess.run(["promtool", "check", "config",
+                    folder / "prometheus/prometheus.yml"], check=True)
+    assert len(list((folder / "grafana").glob("*.json"))) == 3

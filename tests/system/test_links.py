@@ -64,3 +64,16 @@ def test_a_name_of_no_page_is_named(tree):
 def test_a_name_of_no_source_is_named(tree):
     assert tree(README="See `consumers/base/none.c:12`.\n") \
         == f"{DOCS}/README.md:1: there is no consumers/base/none.c\n"
+
+
+@pytest.mark.parametrize("rule, found", [
+    ("runbook_url: https://sluice.example/docs/README.md#one", ""),
+    ("runbook_url: https://sluice.example/docs/README.md#two", "One"),
+    ("runbook_url: https://sluice.example/docs/none.md#one", "One"),
+    ("summary: none", "One")])
+def test_an_alert_leads_to_its_heading(tree, tmp_path, rule, found):
+    (tmp_path / "monitoring").mkdir()
+    (tmp_path / "monitoring" / "a.yml").write_text(
+        f"  - alert: One\n    annotations:\n      {rule}\n")
+    said = tree(README="# One\n")
+    assert (f"{found} has no runbook" in said) if found else said == ""
