@@ -57,8 +57,8 @@ def express():
 def go():
     out = HOME / "go"
     out.mkdir(parents=True, exist_ok=True)
-    run("go", ["go", "build", "-buildvcs=false", "-o", f"{out}/", "./..."], 600,
-        cwd=TOP / "bench/go",
+    run("go", ["go", "build", "-buildvcs=false", "-o", f"{out}/", "./..."],
+        600, cwd=TOP / "bench/go",
         env=dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=readonly"))
     return {"go": [out / "post"], "pgx": [out / "rows"]}
 

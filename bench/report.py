@@ -18,7 +18,8 @@ GOALS = (
      "connections", 0.70, True, "{:.2f}"),
     ("answers", "delivered_10000", "delivered, of bare nginx, 10,000 "
      "connections", 0.85, True, "{:.2f}"),
-    ("answers", "errors", "errors of delivered and queued", 0, False, "{:,.0f}"),
+    ("answers", "errors", "errors of delivered and queued", 0, False,
+     "{:,.0f}"),
     ("answers", "queued_64", "queued, of bare nginx, 64 connections", 0.90,
      True, "{:.2f}"),
     ("answers", "trip", "one connection, p50, of a bare librdkafka "

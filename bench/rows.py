@@ -340,8 +340,9 @@ def backlogs(kafka, postgres, counts, idle):
         topic = f"backlog_{count}"
         kafka.create(topic, PARTITIONS)
         kafka.produce(topic, "fill", count)
-        run = consume(kafka, postgres, topic, count, idle=idle if count == counts[-1]
-                      else 0, whole=count < 5000000, seconds=150)
+        run = consume(kafka, postgres, topic, count, seconds=150,
+                      idle=idle if count == counts[-1] else 0,
+                      whole=count < 5000000)
         run["cpu_us"] -= begun * 1e6 / count
         found.append((count, run))
         say(f"bench: backlog of {count:>10,}: {run['rate']:>9,.0f} rows/s, "

@@ -212,7 +212,7 @@ def test_bars_are_as_long_as_their_values():
 
 
 def test_cpu_of_a_tree_has_the_children_that_ended():
-    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    burn = "import time\nwhile time.process_time() < 1: pass"
     parent = subprocess.Popen(
         [sys.executable, "-c", "import subprocess, sys\n"
          f"subprocess.run([sys.executable, '-c', '''{burn}'''])\n"
@@ -220,8 +220,8 @@ def test_cpu_of_a_tree_has_the_children_that_ended():
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert parent.stdout.readline() == "ended\n"
-        assert servers.tree_cpu_seconds(parent.pid) > 0.25
-        assert servers.cpu_seconds(parent.pid) < 0.25
+        assert servers.tree_cpu_seconds(parent.pid) > 0.9
+        assert servers.cpu_seconds(parent.pid) < 0.9
     finally:
         parent.communicate()
 

@@ -81,6 +81,9 @@ func main() {
 func decode(ctx context.Context, client *kgo.Client, batches chan<- batch) {
 	for {
 		fetches := client.PollRecords(ctx, batchRows)
+		if fetches.IsClientClosed() {
+			return
+		}
 		if err := fetches.Err0(); err != nil {
 			log.Fatal(err)
 		}
