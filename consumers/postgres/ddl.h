@@ -7,10 +7,10 @@
 #include "postgres/sql.h"
 
 
-#define DDL_VERSION  4    /* of the schema "sluice" */
+#define DDL_VERSION  5    /* of the schema "sluice" */
 
-/* The version since which a row of sluice.batches holds several gaps. */
-#define DDL_MERGED_GAPS  4
+/* The version since which keys in sluice.seen keep their order. */
+#define DDL_ORDERED_KEYS  5
 
 
 /*

@@ -137,6 +137,18 @@ static const char  ddl_text[] =
     " partition integer NOT NULL,"
     " \"offset\" bigint NOT NULL,"
     " expires_at timestamptz NOT NULL);\n"
+    /*
+     * version 5: keys in sluice.seen keep their order.  What daemons of version
+     * 4 add, a digest, is refused from then on: they would not know the others.
+     * Digests of before live for a window.
+     */
+    "ALTER TABLE sluice.meta ADD COLUMN IF NOT EXISTS"
+    " digests_before timestamptz;\n"
+    "ALTER TABLE sluice.seen DROP CONSTRAINT IF EXISTS"
+    " upgrade_this_daemon, ADD CONSTRAINT upgrade_this_daemon"
+    " CHECK (length(key) <> 32) NOT VALID;\n"
+    "UPDATE sluice.meta SET digests_before = clock_timestamp()"
+    " WHERE version < 5;\n"
     "CREATE INDEX IF NOT EXISTS dead_letters_created_at"
     " ON sluice.dead_letters (cluster_id, group_id, topic, created_at);\n"
     /* a claim finds the last range without a walk over the gaps in it */
@@ -252,7 +264,7 @@ static const char  ddl_text[] =
     " WHERE q.c <> q.u OR q.u > rows + duplicates + dead_letters - dr.u"
     " OR (kind = 'records' AND $6 AND q.u < rows))"
     " SELECT partition, f, l, problem FROM x $$;\n"
-    "INSERT INTO sluice.meta (version) VALUES (4) ON CONFLICT (only_one)"
+    "INSERT INTO sluice.meta (version) VALUES (5) ON CONFLICT (only_one)"
     " DO UPDATE SET version=EXCLUDED.version"
     " WHERE meta.version < EXCLUDED.version;\n"
     DDL_COMMIT;

@@ -30,8 +30,8 @@ typedef struct {
     const char  *value;        /* NULL: null */
     const char  *headers;      /* packed, of a record in a batch (headers.h);
                                   NULL: none */
-    const char  *retry;        /* hash of the client's idempotency key,
-                                  RETRY_KEY_LEN bytes; NULL: none */
+    const char  *retry;        /* the client's idempotency key, RETRY_LEN bytes
+                                  (retry_key.h); NULL: none */
     size_t       key_len;
     size_t       value_len;
     size_t       headers_len;

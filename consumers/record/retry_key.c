@@ -1,4 +1,4 @@
-/* A client's idempotency key, hashed as sluice.seen stores it. */
+/* A client's idempotency key as sluice.seen stores it. */
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ retry_key_create(const char *cluster, const char *group, const char *topic,
     size_t          i;
     retry_key_t    *key;
     const char     *names[] = { cluster, group, topic, table };
-    unsigned char   hash[RETRY_KEY_LEN];
+    unsigned char   hash[RETRY_DIGEST];
 
     key = calloc(1, sizeof(retry_key_t));
     if (key == NULL) {
@@ -68,8 +68,11 @@ int
 retry_key_hash(retry_key_t *key, const char *value, size_t len,
     unsigned char *hash)
 {
+    memset(hash, 0, RETRY_PREFIX);
+    memcpy(hash, value, len < RETRY_PREFIX ? len : RETRY_PREFIX);
+
     return EVP_MD_CTX_copy_ex(key->ctx, key->scope) == 1
            && EVP_DigestUpdate(key->ctx, value, len) == 1
-           && EVP_DigestFinal_ex(key->ctx, hash, NULL) == 1
+           && EVP_DigestFinal_ex(key->ctx, hash + RETRY_PREFIX, NULL) == 1
            ? 0 : -1;
 }

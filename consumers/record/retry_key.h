@@ -1,4 +1,8 @@
-/* A client's idempotency key, hashed as sluice.seen stores it. */
+/*
+ * A client's idempotency key as sluice.seen stores it: its first bytes, then
+ * the hash of all of it.  Keys that begin with a time (UUID version 7, ULID)
+ * so keep their order in the index, and each is added beside the last one.
+ */
 
 #ifndef SLUICE_RETRY_KEY_H
 #define SLUICE_RETRY_KEY_H
@@ -7,7 +11,15 @@
 #include <stddef.h>
 
 
-#define RETRY_KEY_LEN  32    /* bytes of a SHA-256, FIPS 180-4 */
+#define RETRY_PREFIX   15    /* of the key itself, zeros behind a shorter one */
+#define RETRY_DIGEST   32    /* of a SHA-256, FIPS 180-4 */
+#define RETRY_LEN      (RETRY_PREFIX + RETRY_DIGEST)
+
+/*
+ * What is stored.  Its length tells it from what daemons stored before version
+ * 5 of schema "sluice": the digest alone.
+ */
+#define RETRY_KEY_LEN  31
 
 
 typedef struct retry_key_s  retry_key_t;
@@ -22,7 +34,7 @@ retry_key_t *retry_key_create(const char *cluster, const char *group,
     const char *topic, const char *table);
 void retry_key_destroy(retry_key_t *key);
 
-/* Writes RETRY_KEY_LEN bytes to "hash".  Returns -1 when memory is short. */
+/* Writes RETRY_LEN bytes to "hash".  Returns -1 when memory is short. */
 int retry_key_hash(retry_key_t *key, const char *value, size_t len,
     unsigned char *hash);
 

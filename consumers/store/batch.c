@@ -213,7 +213,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
 
     headers = headers_packed(record->header, record->nheaders);
     len = record->key_len + record->value_len + headers
-          + (record->retry ? RETRY_KEY_LEN : 0);
+          + (record->retry ? RETRY_LEN : 0);
 
     if (batch_room((void **) &batch->rows, batch->nrows, &batch->rows_size,
                    sizeof(batch_row_t))
@@ -249,7 +249,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     raw = headers_pack(raw, record->header, record->nheaders);
 
     if (record->retry) {
-        memcpy(raw, record->retry, RETRY_KEY_LEN);
+        memcpy(raw, record->retry, RETRY_LEN);
         batch->retries++;
     }
 

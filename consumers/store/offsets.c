@@ -122,13 +122,6 @@ offsets_set_cluster(offsets_t *o, const char *cluster)
 }
 
 
-void
-offsets_set_version(offsets_t *o, int64_t version)
-{
-    o->version = version;
-}
-
-
 static int
 offsets_set_table(offsets_t *o, const char *table)
 {

@@ -40,11 +40,7 @@ void offsets_destroy(offsets_t *offsets);
 /* Sets the cluster of the offsets; called first.  -1: memory is short. */
 int offsets_set_cluster(offsets_t *offsets, const char *cluster);
 
-/*
- * The version of schema "sluice", which says how gaps are stored.  A claim sets
- * it; who claims nothing does before offsets_advance().
- */
-void offsets_set_version(offsets_t *offsets, int64_t version);
+/* The version of schema "sluice" at the last claim. */
 int64_t offsets_version(const offsets_t *offsets);
 
 const char *offsets_cluster(const offsets_t *offsets);

@@ -8,27 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "postgres/ddl.h"
 #include "postgres/sql.h"
 #include "store/offsets.h"
 
 
 #define OFFSETS_GAPS  100    /* of one row: 1.6 kB; 2 kB are compressed */
-
-#define OFFSETS_BOOK                                                          \
-    "INSERT INTO sluice.batches AS b (cluster_id, group_id, topic,"           \
-    " table_name, partition, kind, first_offset, next_offset, records,"       \
-    " dead_letters, filtered, duplicates)"
-
-/* Adds to a row that is there. */
-#define OFFSETS_AGAIN                                                         \
-    " ON CONFLICT (cluster_id, group_id, topic, partition, table_name,"       \
-    " first_offset, kind) DO UPDATE SET next_offset=EXCLUDED.next_offset,"    \
-    " records=b.records" SQL_OP("+") "EXCLUDED.records,"                      \
-    " dead_letters=b.dead_letters" SQL_OP("+") "EXCLUDED.dead_letters,"       \
-    " filtered=b.filtered" SQL_OP("+") "EXCLUDED.filtered,"                   \
-    " duplicates=b.duplicates" SQL_OP("+") "EXCLUDED.duplicates,"             \
-    " updated_at=pg_catalog.now();"
 
 
 static void offsets_move(const offsets_t *o, const batch_t *batch,
@@ -143,7 +127,9 @@ offsets_book(const offsets_t *o, const batch_range_t **ranges, size_t n,
     size_t                i;
     const batch_range_t  *range;
 
-    buf_addf(sql, OFFSETS_BOOK " VALUES ");
+    buf_addf(sql, "INSERT INTO sluice.batches AS b (cluster_id, group_id,"
+             " topic, table_name, partition, kind, first_offset, next_offset,"
+             " records, dead_letters, filtered, duplicates) VALUES ");
 
     for (i = 0; i < n; i++) {
         range = ranges[i];
@@ -154,7 +140,15 @@ offsets_book(const offsets_t *o, const batch_range_t **ranges, size_t n,
                  range->duplicates);
     }
 
-    buf_addf(sql, OFFSETS_AGAIN);
+    buf_addf(sql, " ON CONFLICT (cluster_id, group_id, topic, partition,"
+             " table_name, first_offset, kind) DO UPDATE SET"
+             " next_offset=EXCLUDED.next_offset,"
+             " records=b.records" SQL_OP("+") "EXCLUDED.records,"
+             " dead_letters=b.dead_letters" SQL_OP("+")
+             "EXCLUDED.dead_letters,"
+             " filtered=b.filtered" SQL_OP("+") "EXCLUDED.filtered,"
+             " duplicates=b.duplicates" SQL_OP("+") "EXCLUDED.duplicates,"
+             " updated_at=pg_catalog.now();");
 }
 
 
@@ -170,14 +164,6 @@ static void
 offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
 {
     if (batch->ngaps == 0) {
-        return;
-    }
-
-    if (offsets_version(o) < DDL_MERGED_GAPS) {
-        buf_addf(sql, OFFSETS_BOOK " SELECT %s,p,'gap',f,t,0,0,0,0 FROM ",
-                 offsets_key(o));
-        offsets_gap_arrays(batch, sql);
-        buf_addf(sql, OFFSETS_AGAIN);
         return;
     }
 

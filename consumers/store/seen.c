@@ -9,6 +9,9 @@
  * key is known, the COPY fails: the transaction begins again with a query for
  * the known keys, and so do the next batches.  If another daemon is about to
  * add a key, the COPY waits for that daemon, then fails.
+ *
+ * For a window behind the upgrade to version 5 of schema "sluice" each batch
+ * asks for its keys in both forms.
  */
 
 #include <endian.h>
@@ -28,8 +31,8 @@
 
 /* A key of the batch. */
 struct seen_key_s {
-    uint64_t     order;       /* the hash's first bytes, as a number */
-    const char  *hash;
+    uint64_t     order;       /* its first bytes, as a number */
+    const char  *hash;        /* the key as it is stored */
     size_t       row;         /* the one to be stored: the first */
     size_t       repeats;     /* the others begin here in seen->repeats */
     size_t       nrepeats;
@@ -41,7 +44,8 @@ struct seen_key_s {
 /* The columns of seen_query(). */
 enum {
     SEEN_ENDS = 0,
-    SEEN_KEY,
+    SEEN_DIGESTS,
+    SEEN_KEY,       /* its index; from seen->nkeys on: of its digest */
     SEEN_PARTITION,
     SEEN_OFFSET,
     SEEN_LIVES,
@@ -52,6 +56,9 @@ enum {
 static int seen_reserve(seen_t *seen, size_t n);
 static int seen_compare(const void *a, const void *b);
 static void seen_merge(seen_t *seen);
+static bool seen_asks(const seen_t *seen);
+static seen_key_t *seen_key(const seen_t *seen, const PGresult *res,
+    int answer, bool *digest);
 static bool seen_is_own(seen_t *seen, const batch_t *batch, seen_key_t *key,
     const PGresult *res, int answer);
 static void seen_places(const seen_t *seen, const PGresult *res, bool own,
@@ -120,7 +127,7 @@ seen_collect(seen_t *seen, const batch_t *batch)
             batch_record(batch, row, &record);
             key = &seen->keys[seen->nkeys++];
             memset(key, 0, sizeof(seen_key_t));
-            key->hash = record.retry;
+            key->hash = record.retry + (seen->version_4 ? RETRY_PREFIX : 0);
             memcpy(&key->order, key->hash, sizeof(key->order));
             key->order = be64toh(key->order);
             key->row = i;
@@ -178,27 +185,46 @@ seen_merge(seen_t *seen)
 }
 
 
+static bool
+seen_asks(const seen_t *seen)
+{
+    return seen->ask || seen->digests;
+}
+
+
 /*
- * The first column says when keys that are added now expire; the answer has it
- * even if no key is known.  One literal for all keys is read far faster than
- * an array.  LIMIT makes the planner use the index for each key, whatever the
- * statistics are.  Compiling the plan would take longer than running it.
+ * The first columns say when keys that are added now expire, and whether keys
+ * of before version 5 may live; the answer has them even if no key is known.
+ * One literal for all keys is read far faster than an array.  LIMIT makes the
+ * planner use the index for each key, whatever the statistics are.  Compiling
+ * the plan would take longer than running it.
  */
 
 int
 seen_query(const seen_t *seen, buf_t *sql)
 {
     char    *p;
-    size_t   i;
+    size_t   i, n;
 
     buf_addf(sql, "%sSELECT (extract(epoch FROM pg_catalog.now())"
-             SQL_OP("*") "1000000)::bigint" SQL_OP("+") "(%" PRId64 ")",
-             seen->ask ? "SET LOCAL jit=off;" : "",
+             SQL_OP("*") "1000000)::bigint" SQL_OP("+") "(%" PRId64 "),",
+             seen_asks(seen) ? "SET LOCAL jit=off;" : "",
              seen->window * 1000 - SEEN_EPOCH);
 
-    if (seen->ask == 0) {
+    if (seen->version_4) {
+        buf_addf(sql, "false");
+    } else {
+        buf_addf(sql, "coalesce((SELECT pg_catalog.max(digests_before)"
+                 SQL_OP(">") "(pg_catalog.now()" SQL_OP("-") "(%" PRId64
+                 SQL_OP("*") "interval '1 ms')) FROM sluice.meta), false)",
+                 seen->window);
+    }
+
+    if (!seen_asks(seen)) {
         return buf_failed(sql) ? -1 : 0;
     }
+
+    n = seen->digests ? seen->nkeys * 2 : seen->nkeys;
 
     buf_addf(sql, ", n, partition, \"offset\", lives, place"
              " FROM (VALUES (0)) one LEFT JOIN (pg_catalog.generate_series(0,"
@@ -207,58 +233,77 @@ seen_query(const seen_t *seen, buf_t *sql)
              " expires_at" SQL_OP(">") "pg_catalog.now() AS lives,"
              " ctid AS place FROM sluice.seen WHERE key" SQL_OP("=")
              "pg_catalog.substr(pg_catalog.decode('",
-             seen->nkeys - 1);
+             n - 1);
 
     if (buf_failed(sql)
-        || buf_reserve(sql, seen->nkeys * RETRY_KEY_LEN * 2) == -1)
+        || buf_reserve(sql, n * RETRY_DIGEST * 2) == -1)
     {
         return -1;
     }
 
-    for (i = 0, p = sql->data + sql->len; i < seen->nkeys; i++) {
-        p = text_put_hex(p, seen->keys[i].hash, RETRY_KEY_LEN);
+    for (i = 0, p = sql->data + sql->len; i < n; i++) {
+        p = text_put_hex(p, i < seen->nkeys ? seen->keys[i].hash
+                         : seen->keys[i - seen->nkeys].hash + RETRY_PREFIX,
+                         RETRY_DIGEST);
     }
 
     sql->len = (size_t) (p - sql->data);
 
-    buf_addf(sql, "','hex'), (n" SQL_OP("*") "%d)" SQL_OP("+") "1, %d) LIMIT 1)"
-             " s) ON true",
-             RETRY_KEY_LEN, RETRY_KEY_LEN);
+    buf_addf(sql, "','hex'), (n" SQL_OP("*") "%d)" SQL_OP("+") "1, CASE WHEN n"
+             SQL_OP("<") "%zu THEN %d ELSE %d END) LIMIT 1) s) ON true",
+             RETRY_DIGEST, seen->version_4 ? 0 : seen->nkeys, RETRY_KEY_LEN,
+             RETRY_DIGEST);
 
     return buf_failed(sql) ? -1 : 0;
 }
 
 
-void
+bool
 seen_take(seen_t *seen, batch_t *batch, const PGresult *res)
 {
     int          answer;
+    bool         asked, digest, own;
     size_t       i;
     seen_key_t  *key;
 
+    asked = seen_asks(seen);
+    digest = PQgetvalue(res, 0, SEEN_DIGESTS)[0] == 't';
+
+    if (digest && !seen->digests) {
+        seen->digests = true;
+        return false;
+    }
+
+    seen->digests = digest;
     seen->ends = sql_number(res, 0, SEEN_ENDS);
     seen->nnew = seen->nkeys;
     seen->expired = false;
     seen->own = false;
 
-    if (seen->ask && !PQgetisnull(res, 0, SEEN_KEY)) {
+    if (asked && !PQgetisnull(res, 0, SEEN_KEY)) {
 
         seen->ask = SEEN_ASK;
 
         for (answer = 0; answer < PQntuples(res); answer++) {
-            key = &seen->keys[sql_number(res, answer, SEEN_KEY)];
+            key = seen_key(seen, res, answer, &digest);
 
             if (PQgetvalue(res, answer, SEEN_LIVES)[0] != 't') {
                 seen->expired = true;
                 continue;
             }
 
+            own = seen_is_own(seen, batch, key, res, answer);
+
+            if (!key->add || (own && digest)) {
+                continue;
+            }
+
             seen->nnew--;
             key->add = false;
-            key->own = seen_is_own(seen, batch, key, res, answer);
-            seen->own |= key->own;
+            key->own = own;
+            seen->own |= own;
 
-            if (!key->own) {
+            if (!own) {
                 batch_duplicate(batch, key->row);
             }
         }
@@ -269,6 +314,22 @@ seen_take(seen_t *seen, batch_t *batch, const PGresult *res)
     for (i = 0; i < key->repeats + key->nrepeats; i++) {
         batch_duplicate(batch, seen->repeats[i]);
     }
+
+    return true;
+}
+
+
+/* The key of an answer, and whether it was found as a digest alone. */
+
+static seen_key_t *
+seen_key(const seen_t *seen, const PGresult *res, int answer, bool *digest)
+{
+    size_t  n;
+
+    n = (size_t) sql_number(res, answer, SEEN_KEY);
+    *digest = n >= seen->nkeys;
+
+    return &seen->keys[n % seen->nkeys];
 }
 
 
@@ -347,14 +408,15 @@ static void
 seen_places(const seen_t *seen, const PGresult *res, bool own, buf_t *sql)
 {
     int                answer, n;
+    bool               digest;
     const seen_key_t  *key;
 
     buf_addf(sql, " ctid" SQL_OP("=") "ANY ('{");
 
     for (answer = 0, n = 0; answer < PQntuples(res); answer++) {
-        key = &seen->keys[sql_number(res, answer, SEEN_KEY)];
+        key = seen_key(seen, res, answer, &digest);
 
-        if (own ? key->own : key->add) {
+        if (own ? key->own && !digest : key->add) {
             buf_addf(sql, "%s\"%s\"", n++ ? "," : "",
                      PQgetvalue(res, answer, SEEN_PLACE));
         }
@@ -378,27 +440,31 @@ seen_copy(seen_t *seen, buf_t *sql)
 int
 seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out)
 {
+    uint32_t            len;
     const seen_key_t   *key;
     const batch_row_t  *row;
 
     struct {
         uint16_t  fields;
         uint32_t  key_len;
-        char      key[RETRY_KEY_LEN];
+    } __attribute__((packed))  head;
+
+    struct {
         uint32_t  partition_len;
         uint32_t  partition;
         uint32_t  offset_len;
         uint64_t  offset;
         uint32_t  ends_len;
         uint64_t  ends;
-    } __attribute__((packed))  tuple;
+    } __attribute__((packed))  tail;
 
-    tuple.fields = htobe16(4);
-    tuple.key_len = htobe32(sizeof(tuple.key));
-    tuple.partition_len = htobe32(sizeof(tuple.partition));
-    tuple.offset_len = htobe32(sizeof(tuple.offset));
-    tuple.ends_len = htobe32(sizeof(tuple.ends));
-    tuple.ends = htobe64((uint64_t) seen->ends);
+    len = seen->version_4 ? RETRY_DIGEST : RETRY_KEY_LEN;
+    head.fields = htobe16(4);
+    head.key_len = htobe32(len);
+    tail.partition_len = htobe32(sizeof(tail.partition));
+    tail.offset_len = htobe32(sizeof(tail.offset));
+    tail.ends_len = htobe32(sizeof(tail.ends));
+    tail.ends = htobe64((uint64_t) seen->ends);
 
     if (seen->next == 0) {
         buf_add(out, TUPLES_HEADER, TUPLES_HEADER_LEN);
@@ -409,11 +475,12 @@ seen_chunk(seen_t *seen, const batch_t *batch, buf_t *out)
 
         if (key->add) {
             row = &batch->rows[key->row];
-            memcpy(tuple.key, key->hash, sizeof(tuple.key));
-            tuple.partition
+            tail.partition
                 = htobe32((uint32_t) batch->ranges[row->range].partition);
-            tuple.offset = htobe64((uint64_t) row->offset);
-            buf_add(out, (const char *) &tuple, sizeof(tuple));
+            tail.offset = htobe64((uint64_t) row->offset);
+            buf_add(out, (const char *) &head, sizeof(head));
+            buf_add(out, key->hash, len);
+            buf_add(out, (const char *) &tail, sizeof(tail));
         }
     }
 

@@ -11,7 +11,7 @@
 #include "store/batch.h"
 
 
-#define SEEN_ASK  100    /* batches that ask, behind one with a known key */
+#define SEEN_ASK  4    /* batches that ask, behind one with a known key */
 
 
 typedef struct seen_key_s  seen_key_t;
@@ -19,6 +19,8 @@ typedef struct seen_key_s  seen_key_t;
 
 typedef struct {
     int64_t      window;      /* ms, "dedupe.window" */
+    bool         version_4;   /* of schema "sluice": its keys are digests */
+    bool         digests;     /* such keys may live: each batch asks for them */
 
     seen_key_t  *keys;        /* the batch's, each once, in order */
     size_t       nkeys;
@@ -46,9 +48,10 @@ int seen_query(const seen_t *seen, buf_t *sql);
 
 /*
  * Takes the answer, which has at least one row, and marks the rows that are
- * retries.
+ * retries.  Returns false where the query did not ask for digests and they may
+ * live: it is to be sent again.
  */
-void seen_take(seen_t *seen, batch_t *batch, const PGresult *res);
+bool seen_take(seen_t *seen, batch_t *batch, const PGresult *res);
 
 /* Appends a statement that deletes the expired keys. */
 void seen_delete_expired(const seen_t *seen, const PGresult *res, buf_t *sql);

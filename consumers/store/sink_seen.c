@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "postgres/ddl.h"
 #include "store/sink_impl.h"
 
 
@@ -28,6 +29,8 @@ sink_ask(sink_t *sink)
     }
 
     batch_forget_duplicates(sink->batch);
+    sink->seen.version_4 = offsets_version(sink->offsets) < DDL_ORDERED_KEYS;
+    sink->seen.digests &= !sink->seen.version_4;
     n = seen_collect(&sink->seen, sink->batch);
 
     if (n == 0) {
@@ -59,7 +62,11 @@ sink_on_seen(sink_t *sink, const pg_reply_t *reply)
     }
 
     seen = &sink->seen;
-    seen_take(seen, sink->batch, reply->rows);
+
+    if (!seen_take(seen, sink->batch, reply->rows)) {
+        return SINK_SEEN;
+    }
+
     log_debug("batch: %zu of %zu idempotency keys are new, %zu rows are "
               "retries", seen->nnew, seen->nkeys, sink->batch->duplicates);
 

@@ -39,7 +39,7 @@ struct targets_s {
     table_t          *list;
     size_t            n;
     retry_key_t      *retry_key;     /* NULL: no "dedupe" */
-    char              retry[RETRY_KEY_LEN];
+    char              retry[RETRY_LEN];
 
     pg_t             *pg;
     size_t            preparing;

@@ -566,7 +566,6 @@ rehearse_batch(tool_t *tool, const char *cluster)
 {
     int            rc;
     buf_t          sql;
-    int64_t        version;
     batch_t        batch;
     record_t       record;
     offsets_t     *offsets;
@@ -579,8 +578,6 @@ rehearse_batch(tool_t *tool, const char *cluster)
 
     /* behind a gap */
     record.offset = 1;
-    version = tool_number(tool_query(tool, "SELECT max(version)"
-                                     " FROM sluice.meta"));
     offsets = offsets_create(tool->conf, "");
     rc = -1;
 
@@ -595,7 +592,6 @@ rehearse_batch(tool_t *tool, const char *cluster)
                  " topic, partition, table_name) DO UPDATE SET"
                  " epoch=EXCLUDED.epoch RETURNING *;", offsets_key(offsets),
                  REHEARSE_PARTITION);
-        offsets_set_version(offsets, version);
         offsets_advance(offsets, &batch, &sql);
 
         if (!buf_failed(&sql)) {

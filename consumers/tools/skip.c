@@ -34,7 +34,6 @@ typedef struct {
     bool                 dry_run;
 
     int64_t              stored;       /* the partition's next_offset */
-    int64_t              version;      /* of schema "sluice" */
     rd_kafka_message_t  *rkm;          /* the record */
     batch_t              batch;        /* it alone */
 } skip_t;
@@ -94,8 +93,7 @@ static const char  skip_ask[] =
 
 /*
  * Raises the epoch of the offset that was read, $8, and returns it with the
- * first offset of the range that is continued and the version of the schema.
- * $9 is the record's offset.
+ * first offset of the range that is continued.  $9 is the record's offset.
  */
 static const char  skip_claim[] =
     "WITH claimed AS (UPDATE sluice.offsets SET epoch = epoch + 1,"
@@ -107,8 +105,7 @@ static const char  skip_claim[] =
     " 'to', 'dead-letters') FROM claimed)"
     " SELECT epoch, coalesce((SELECT max(first_offset) FROM sluice.batches"
     " WHERE " TOOL_OURS " AND partition = $7::integer AND kind = 'records'"
-    " AND next_offset = $8::bigint), $8::bigint), (SELECT max(version)"
-    " FROM sluice.meta) FROM claimed";
+    " AND next_offset = $8::bigint), $8::bigint) FROM claimed";
 
 
 static int
@@ -341,11 +338,7 @@ skip_begin(skip_t *skip, tool_t *tool)
         goto done;
     }
 
-    skip->version = sql_number(res, 0, 2);
-
-    if (skip_fill(skip, sql_number(res, 0, 0), sql_number(res, 0, 1))
-               == -1)
-    {
+    if (skip_fill(skip, sql_number(res, 0, 0), sql_number(res, 0, 1)) == -1) {
         report_error("out of memory");
         rc = -1;
     }
@@ -458,7 +451,6 @@ skip_commit(skip_t *skip, tool_t *tool)
         rc = -1;
 
     } else {
-        offsets_set_version(offsets, skip->version);
         offsets_advance(offsets, &skip->batch, &sql);
         rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
     }

@@ -1,9 +1,13 @@
 """A client's retries are stored once, in any table."""
 
 import random
+import re
 import threading
 
-from tests.lib.env import loops, wait_for
+import psycopg2
+import pytest
+
+from tests.lib.env import ROOT, loops, wait_for
 from tests.lib.history import accounted, wait_accounted
 
 CONFIG = {
@@ -80,8 +84,8 @@ def test_the_window_ends(consumer, topics, database):
     assert len(numbers(database)) == 3
     # what is over goes by itself, looked for now and at the start
     daemon.stop()
-    database.query("INSERT INTO sluice.seen SELECT sha256(n::text::bytea),"
-                   " 0, n, now() FROM generate_series(1, 30000) n")
+    database.query("INSERT INTO sluice.seen SELECT"
+                   " substr(sha256(n::text::bytea), 2), 0, n, now() FROM generate_series(1, 30000) n")
     daemon.start()
     topics.produce(topic, [record(5, "c")])
     wait_for(lambda: database.value("SELECT count(*) FROM sluice.seen") == 3,
@@ -100,8 +104,8 @@ def test_what_is_over_goes_wherever_it_lies(consumer, topics, database):
     daemon.stop()
     database.query(
         "TRUNCATE sluice.seen;"
-        "INSERT INTO sluice.seen SELECT sha256(n::text::bytea), 0, n,"
-        " now() + CASE WHEN n % 60 = 0 OR n > 100000 THEN interval '0'"
+        "INSERT INTO sluice.seen SELECT"
+        " substr(sha256(n::text::bytea), 2), 0, n, now() + CASE WHEN n % 60 = 0 OR n > 100000 THEN interval '0'"
         " ELSE '1 h' END FROM generate_series(1, 200000) n")
     assert database.value("SELECT pg_relation_size('sluice.seen') / 8192") \
         > 2 * 512
@@ -185,9 +189,11 @@ def add(session, database, key):
     names = database.query("SELECT cluster_id, group_id, topic"
                            " FROM sluice.offsets")[0]
     session.cursor().execute(
-        "INSERT INTO sluice.seen SELECT sha256(sha256(%s) || sha256(%s) ||"
-        " sha256(%s) || sha256('t') || %s), 7, 0, now() + interval '1 h'",
-        [name.encode() for name in (*names, key)])
+        "INSERT INTO sluice.seen SELECT %s || substr(sha256(sha256(%s) ||"
+        " sha256(%s) || sha256(%s) || sha256('t') || %s), 1, 16), 7, 0,"
+        " now() + interval '1 h'", [key.encode()[:15].ljust(15, b"\0"),
+                                    *(name.encode() for name in (*names,
+                                                                 key))])
 
 
 def waits_for_a_lock(database):
@@ -324,3 +330,99 @@ def test_keys_that_are_over_are_waited_for_by_nobody(consumer, topics,
     assert database.value("SELECT deadlocks FROM pg_stat_database"
                           " WHERE datname = current_database()") == 0
     daemon.stop()
+
+
+def lengths(database):
+    """Of known keys: those of version 4 have 32 bytes, others 31."""
+    return database.query("SELECT length(key), count(*) FROM sluice.seen"
+                          " GROUP BY 1 ORDER BY 1")
+
+
+@pytest.fixture
+def before(consumer, topics, database):
+    """A daemon on tables of version 4, which the manual leads back to; its
+    role may not alter them.  The keys "a" and "b" are known."""
+    database.query(TABLE)
+    topic = topics.create()
+    role = database.role()
+    daemon = consumer({**CONFIG, "topic": topic}, start=False,
+                      conninfo=database.postgres.conninfo(database.name, role))
+    upgrade(daemon, role)
+    manual = (ROOT / "docs" / "reference" / "consumer.md").read_text()
+    database.query(re.search(r"```sql\n(ALTER TABLE sluice.seen.*?)```",
+                             manual, re.DOTALL)[1])
+    daemon.role = role
+    daemon.start()
+    topics.produce(topic, [record(1, "a"), record(2, "b"), record(3, "a")])
+    wait_accounted(database, 3)
+    assert lengths(database) == [(32, 2)]
+    return topic, daemon
+
+
+def upgrade(daemon, role):
+    code, said = daemon.run("setup", "--role", role, "--admin", "user=sluice")
+    assert code == 0, said
+
+
+def test_keys_are_known_over_the_upgrade(before, topics, database):
+    """It happens under a daemon that works with version 4: what this adds from
+    then on is refused, as others would not find it, and it claims again."""
+    topic, daemon = before
+    assert database.value("SELECT version FROM sluice.meta") == 4
+    topics.produce(topic, [record(4, "b")])
+    wait_accounted(database, 4)
+    upgrade(daemon, daemon.role)
+    assert database.value("SELECT version FROM sluice.meta") == 5
+    topics.produce(topic, [record(5, "c"), record(6, "a")])
+    wait_accounted(database, 6, 40)
+    daemon.wait_log("upgrade_this_daemon")
+    topics.produce(topic, [record(7, "c"), record(8, "b")])
+    wait_accounted(database, 8)
+    daemon.stop()
+    daemon.start()
+    topics.produce(topic, [record(9, "a"), record(10, "d")])
+    wait_accounted(database, 10)
+    assert numbers(database) == [1, 2, 5, 10]
+    assert lengths(database) == [(31, 2), (32, 2)]
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        database.query("INSERT INTO sluice.seen"
+                       " VALUES (sha256('x'), 0, 0, now())")
+    # the own record is no retry; its key is known in both forms then
+    daemon.stop()
+    database.query("TRUNCATE t; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL"
+                   f' TABLES IN SCHEMA sluice TO "{daemon.role}"')
+    go_back(daemon)
+    daemon.start()
+    wait_accounted(database, 10)
+    assert numbers(database) == [1, 2, 5, 10]
+    assert lengths(database) == [(31, 4), (32, 2)]
+    topics.produce(topic, [record(11, "a"), record(12, "b")])
+    wait_accounted(database, 12)
+    assert numbers(database) == [1, 2, 5, 10]
+    # keys of version 4 expire as others do
+    database.query("DELETE FROM sluice.seen WHERE length(key) = 31;"
+                   "ALTER TABLE sluice.seen DROP CONSTRAINT"
+                   " upgrade_this_daemon;"
+                   "UPDATE sluice.seen SET expires_at = now()")
+    topics.produce(topic, [record(13, "a"), record(14, "a")])
+    wait_accounted(database, 14)
+    assert numbers(database) == [1, 2, 5, 10, 13]
+
+
+def test_a_window_behind_the_upgrade_nobody_asks(before, topics, database):
+    """For keys of version 4: none lives then."""
+    topic, daemon = before
+    daemon.stop()
+    upgrade(daemon, daemon.role)
+    daemon.start()
+    topics.produce(topic, [record(4, "a")])
+    wait_accounted(database, 4)
+    assert numbers(database) == [1, 2]
+    database.query("UPDATE sluice.meta"
+                   " SET digests_before = now() - interval '24 h'")
+    # the batch that learns of it has asked
+    topics.produce(topic, [record(5, "a")])
+    wait_accounted(database, 5)
+    topics.produce(topic, [record(6, "a")])
+    wait_accounted(database, 6)
+    assert numbers(database) == [1, 2, 6]

@@ -9,8 +9,8 @@ CONFIG = {
     "columns": {"id": {"path": "/id", "type": "integer"}},
 }
 
-# what a daemon of version 3 created, but for the functions
-VERSION_3 = """
+# what a daemon of version 4 created, but for the functions
+VERSION_4 = """
 CREATE SCHEMA sluice;
 CREATE TABLE sluice.meta (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
@@ -36,6 +36,7 @@ CREATE TABLE sluice.batches (
         CHECK (rows >= 0),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CHECK (next_offset > first_offset),
+    holes bigint[] CHECK (holes[1][2] = next_offset),
     PRIMARY KEY (cluster_id, group_id, topic, partition, table_name,
                  first_offset, kind));
 CREATE TABLE sluice.dead_letters (
@@ -58,7 +59,7 @@ CREATE TABLE sluice.seen (
 CREATE INDEX batches_records ON sluice.batches
     (cluster_id, group_id, topic, partition, table_name, first_offset)
     WHERE kind = 'records';
-INSERT INTO sluice.meta (version) VALUES (3);
+INSERT INTO sluice.meta (version) VALUES (4);
 CREATE TABLE public.t (id integer);
 """
 
@@ -71,20 +72,20 @@ def counted(database):
 
 def test_tables_of_the_version_before_are_upgraded(
         consumer, topics, database):
-    database.query(VERSION_3)
+    database.query(VERSION_4)
     topic = topics.create()
     topics.produce(topic, ['{"id":1}', "bad", '{"id":2}'])
     daemon = consumer({**CONFIG, "topic": topic})
     wait_for(lambda: database.try_count("t") == 2, 20, "rows")
     daemon.stop()
-    assert database.value("SELECT version FROM sluice.meta") == 4
+    assert database.value("SELECT version FROM sluice.meta") == 5
     daemon.verify()
     assert database.query("SELECT records, dead_letters, filtered,"
                           " duplicates, rows FROM sluice.batches") \
         == [(3, 1, 0, 0, 2)]
     assert database.value("SELECT count(*) FROM sluice.audit") == 0
-    assert "was upgraded to version 4" in daemon.log()
-    # a daemon of version 3 goes on beside it: it names its own columns
+    assert "was upgraded to version 5" in daemon.log()
+    # a daemon of version 4 goes on beside it: it names its own columns
     database.query(
         "INSERT INTO sluice.batches (cluster_id, group_id, topic,"
         " table_name, partition, kind, first_offset, next_offset, records,"
@@ -99,7 +100,7 @@ def test_tables_of_the_version_before_are_upgraded(
 def test_a_role_that_is_no_owner_runs_with_the_version_before(
         consumer, topics, database):
     role = database.role()
-    database.query(VERSION_3)
+    database.query(VERSION_4)
     database.query(f"""
         GRANT USAGE ON SCHEMA sluice TO "{role}";
         GRANT SELECT ON sluice.meta TO "{role}";
@@ -112,12 +113,17 @@ def test_a_role_that_is_no_owner_runs_with_the_version_before(
                                                           role))
     wait_for(lambda: database.try_count("t") == 2, 20, "rows")
     daemon.stop()
-    assert database.value("SELECT version FROM sluice.meta") == 3
+    assert database.value("SELECT version FROM sluice.meta") == 4
     assert counted(database) == [(0, 3, "records", 3, 1)]
-    assert "may not upgrade it to version 4" in daemon.log()
-    # what the version before has no functions for
-    code, said = daemon.run("verify")
-    assert code == 1 and 'run "sluice-consumer setup"' in said, said
+    assert "may not upgrade it to version 5" in daemon.log()
+    code, said = daemon.run("--check")
+    assert code == 0 and "stay at version 4" in said, said
+    # what the version before may have no functions for
+    for words in (["where", f"{topic}/0/1"], ["verify"],
+                  ["offsets", "reset", "--to-earliest"]):
+        code, said = daemon.run(*words)
+        assert code == 1 and "needs version 5" in said \
+            and 'run "sluice-consumer setup"' in said, said
     code, said = daemon.run("setup", "--role", role, "--admin", "user=sluice")
     assert code == 0, said
     database.query(f'GRANT SELECT ON sluice.audit TO "{role}"')
@@ -187,10 +193,10 @@ def test_verify_takes_one_pass_over_the_gaps(consumer, topics, database):
 
 
 @pytest.mark.parametrize("version, way_out", [
-    (2, "upgrade by one version at a time"), (9, "install a newer daemon")])
+    (3, "upgrade by one version at a time"), (9, "install a newer daemon")])
 def test_tables_of_a_version_far_away_hold(consumer, topics, database,
                                            version, way_out):
-    database.query(VERSION_3)
+    database.query(VERSION_4)
     database.query(f"UPDATE sluice.meta SET version = {version}")
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})

@@ -136,7 +136,6 @@ typedef struct {
     bool          mended;         /* no row is odd any more */
     int64_t       closed;         /* ms, until when the table takes no row */
     const char   *closed_state;
-    int           version;        /* of schema "sluice" */
     int64_t       stored;         /* sum of the offsets, when it last grew */
     int64_t       stored_at;      /* ms, then */
     size_t        partitions;

@@ -14,13 +14,12 @@ void
 sim_stored(pg_t *pg)
 {
     int           i, j, row;
-    char          text[2][SIM_NAME], version[SIM_NAME];
+    char          text[2][SIM_NAME];
     PGresAttDesc  columns[4];
 
-    static char  column[] = "c";
+    static char  column[] = "c", version[] = "5";
 
     memset(columns, 0, sizeof(columns));
-    (void) snprintf(version, sizeof(version), "%d", sim.version);
 
     for (j = 0; j < 4; j++) {
         columns[j].name = column;
@@ -50,7 +49,7 @@ sim_stored(pg_t *pg)
                           (int) strlen(text[1]));
         (void) PQsetvalue(pg->reply.rows, row, 2, text[0], 0);
         (void) PQsetvalue(pg->reply.rows, row++, 3, version,
-                          (int) strlen(version));
+                          (int) sizeof(version) - 1);
     }
 }
 

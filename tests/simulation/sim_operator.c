@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres/ddl.h"
 #include "sim.h"
 
 
@@ -24,11 +23,6 @@ static size_t sim_keep(sim_row_t *rows, size_t n, int32_t partition,
 void
 sim_operate(void)
 {
-    if (sim.version < DDL_VERSION && sim_random(400) == 0) {
-        sim_say("operator: schema \"sluice\" is upgraded");
-        sim.version = DDL_VERSION;
-    }
-
     if (sim.resetting) {
         sim_go_back();
         return;

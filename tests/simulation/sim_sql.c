@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "postgres/ddl.h"
 #include "postgres/sql.h"
 #include "sim_pg.h"
 
@@ -235,11 +234,6 @@ sim_guard(pg_t *pg, const char *sql)
         return;
     }
 
-    if (strstr(sql, ", holes) ") && sim.version < DDL_MERGED_GAPS) {
-        sim_wrong("a column that tables of version %d do not have",
-                  sim.version);
-    }
-
     free(pg->guard);
     pg->guard = strdup(sql);
 }
@@ -422,23 +416,6 @@ sim_arrays(const char *p, sim_range_t *gaps, const char *behind)
 }
 
 
-/* Gaps, a row each. */
-
-static void
-sim_gaps(const char *p)
-{
-    size_t       i, n;
-    sim_range_t  gaps[SIM_GAPS];
-
-    n = sim_arrays(sim_skip(p, "p,''gap'',f,t,0,0,0,0 FROM unnest("), gaps,
-                   " ON CONFLICT (");
-
-    for (i = 0; i < n; i++) {
-        sim_book(&gaps[i]);
-    }
-}
-
-
 /* Gaps that are merged into rows. */
 
 static void
@@ -522,10 +499,6 @@ sim_ranges(const char *sql)
             sim_wrong("gaps of another table: %.90s", p);
         }
 
-        if (strncmp(p - 9, ", holes) ", 9) == 0) {
-            sim_merged_gaps(select);
-        } else {
-            sim_gaps(select);
-        }
+        sim_merged_gaps(select);
     }
 }

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "postgres/ddl.h"
 #include "sim.h"
 
 
@@ -454,7 +453,6 @@ sim_history(uint64_t seed, bool verbose)
     sim.size = sim_random(4) ? 0 : 1 + sim_random(6);
     sim.size_state = sim_random(2) ? "57014" : "53200";
     sim.mended = false;
-    sim.version = DDL_VERSION - (int) sim_random(2);
     sim.closed = 0;
     sim.stored = 0;
     sim.backup = sim.db;

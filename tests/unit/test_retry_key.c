@@ -12,7 +12,7 @@ hash(const char *const *names, const char *value, size_t len, char *hex)
 {
     size_t          i;
     retry_key_t    *key;
-    unsigned char   found[RETRY_KEY_LEN];
+    unsigned char   found[RETRY_LEN];
 
     key = retry_key_create(names[0], names[1], names[2], names[3]);
 
@@ -31,17 +31,19 @@ hash(const char *const *names, const char *value, size_t len, char *hex)
 int
 main(void)
 {
-    char  a[RETRY_KEY_LEN * 2 + 1], b[RETRY_KEY_LEN * 2 + 1];
+    char  a[RETRY_LEN * 2 + 1], b[RETRY_LEN * 2 + 1];
 
     static const char *const  one[] = { "c", "g", "t", "table" };
     static const char *const  other[] = { "c", "gt", "", "table" };
 
     /*
+     * the key, zeros behind it, then
      * SELECT sha256(sha256('c') || sha256('g') || sha256('t')
      *               || sha256('table') || 'key')
      */
     hash(one, "key", 3, a);
-    is_str(a, "ace40bd2049c26ca24b74616e0d039d8"
+    is_str(a, "6b6579000000000000000000000000"
+           "ace40bd2049c26ca24b74616e0d039d8"
            "5581746dc90d6d9eceada3b2199b7715", "as PostgreSQL's own");
 
     hash(one, "key", 3, b);
@@ -52,6 +54,15 @@ main(void)
 
     hash(one, "key\0", 4, b);
     ok(strcmp(a, b) != 0, "every byte counts");
+
+    hash(one, "0198f0c2-7e1a-7b3c-8d4e-5f60718293a4", 36, a);
+    hash(one, "0198f0c2-7e1b-7000-8000-000000000000", 36, b);
+    ok(strcmp(a, b) < 0, "keys that begin with a time are in its order");
+
+    hash(one, "0198f0c2-7e1a-7b3c-8d4e-5f60718293a5", 36, b);
+    ok(strncmp(a, b, RETRY_PREFIX * 2) == 0
+       && strncmp(a, b, RETRY_KEY_LEN * 2) != 0,
+       "what follows the begin counts too");
 
     return tap_done();
 }
