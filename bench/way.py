@@ -177,7 +177,7 @@ def stack(kafka, postgres, rounds, seconds, bare_seconds):
     that both groups have, up to the last."""
     results = {"bare": [], "stack": []}
     port = servers.free_port()
-    bare, daemons = None, []
+    bare = None
     nginx, url, daemons = start_stack(kafka, postgres)
     try:
         bare = servers.Nginx(BARE.format(port=port), port, "bare", workers=2)
