@@ -1,5 +1,6 @@
 /* sluice-consumer: the options, and what is run: the daemon or a subcommand. */
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -60,6 +61,7 @@ static const option_t  known[] = {
 };
 
 static char  **main_argv;    /* as given, for another run */
+static char    main_program[PATH_MAX];    /* where it was at the start, or "" */
 
 
 int
@@ -78,6 +80,12 @@ main(int argc, char **argv)
     }
 
     memcpy(main_argv, argv, (size_t) argc * sizeof(char *));
+
+    if (readlink("/proc/self/exe", main_program, sizeof(main_program) - 1)
+        == -1)
+    {
+        main_program[0] = '\0';
+    }
 
 #ifndef __SANITIZE_ADDRESS__
     /* no core, no debugger: there are passwords in memory */
@@ -252,12 +260,16 @@ main_run(const main_options_t *options, command_line_t *line)
 }
 
 
-/* Runs again in this process, whose number the service manager knows. */
+/*
+ * Runs again in this process, whose number the service manager knows: the
+ * program that an upgrade put in this one's place, or this one again.
+ */
 
 static int
 main_again(void)
 {
     (void) close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    (void) execv(main_program, main_argv);
     (void) execv("/proc/self/exe", main_argv);
 
     log_warn("could not execute the program again");

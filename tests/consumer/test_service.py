@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -268,6 +269,34 @@ def test_sighup_takes_a_new_configuration_and_loses_nothing(
              "descriptors as before")
     daemon.stop()
     assert "STOPPING=1" in boss.lines()
+
+
+def test_sighup_after_an_upgrade_runs_the_new_program(
+        consumer, topics, database, directory, manager):
+    """As a package's upgrade does, by a rename; and the old one again if its
+    place is empty."""
+    boss = manager()
+    program = directory / "sluice-consumer"
+    shutil.copy(CONSUMER, program)
+    daemon = consumer({**CONFIG, "topic": topics.create()}, program=program,
+                      **boss.environment())
+    daemon.wait_healthy()
+
+    def reload():
+        start = boss.wait("READY=1")
+        daemon.process.send_signal(signal.SIGHUP)
+        boss.wait("READY=1", start=start)
+        daemon.wait_healthy()
+        return os.readlink(f"/proc/{daemon.pid}/exe")
+
+    boss.wait("READY=1")
+    shutil.copy(CONSUMER, directory / "new")
+    os.rename(directory / "new", program)
+    assert os.readlink(f"/proc/{daemon.pid}/exe") == f"{program} (deleted)"
+    assert reload() == str(program)
+    assert os.path.samefile(f"/proc/{daemon.pid}/exe", program)
+    program.unlink()
+    assert reload() == f"{program} (deleted)"
 
 
 @pytest.mark.parametrize("text, words", [
