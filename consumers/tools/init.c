@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "postgres/ddl.h"
@@ -34,6 +36,14 @@ typedef struct {
 } init_t;
 
 
+typedef struct {
+    const buf_t  *text;
+    bool          made;
+    char          path[INIT_PATH_MAX];
+    char          part[INIT_PATH_MAX + sizeof(".part")];
+} init_file_t;
+
+
 /* The types that a value of the sample suggests. */
 typedef struct {
     const char  *column;    /* type of PostgreSQL */
@@ -54,8 +64,8 @@ static init_kind_t init_kind(const init_t *init, uint32_t token);
 static init_kind_t init_string(const char *s, size_t len);
 static bool init_has_form(const char *s, size_t len, const char *form);
 static int init_ddl(init_t *init);
-static int init_write(const init_t *init, const char *suffix,
-    const buf_t *text);
+static int init_write(const init_t *init);
+static int init_put(init_file_t *file, const char *sample);
 
 
 static const option_t  init_options[] = {
@@ -80,7 +90,7 @@ const command_t  command_init = {
     "to begin with: a JSON Schema for nginx, the configuration of a daemon\n"
     "and the SQL of its table.  NAME is used for topic, group, table and\n"
     "files; by default it is the name of FILE without its extension.  No file\n"
-    "is overwritten.\n"
+    "is overwritten: if one of them exists, none is written.\n"
 };
 
 
@@ -133,9 +143,7 @@ init_run(tool_t *tool)
     rc = -1;
 
     if (init_read(init) == 0 && init_make(init) == 0
-        && init_write(init, ".schema.json", &init->schema) == 0
-        && init_write(init, ".json", &init->conf) == 0
-        && init_write(init, ".sql", &init->sql) == 0)
+        && init_write(init) == 0)
     {
         printf("\nIn the kafka_producer block of nginx.conf:\n\n"
                "    topic  %s partitions=4 create schema=%s.schema.json;\n\n"
@@ -258,13 +266,23 @@ init_schema(const init_t *init, buf_t *out, uint32_t token, int indent)
 static void
 init_conf(const init_t *init, buf_t *out)
 {
-    size_t               i;
+    size_t               i, n;
     uint32_t             name;
     const json_token_t  *tokens;
 
-    /* the column for the record's time: the first name not in the event */
-    static const char *const  names[] = {
-        "created_at", "kafka_timestamp", "sluice_timestamp"
+    /*
+     * The columns that tell of the record, by which verify and where look at
+     * rows.  Each has the first of its names that is not in the event.
+     */
+    static const struct {
+        const char  *meta;
+        const char  *type;
+        const char  *names[3];
+    } own[] = {
+        { "partition", "integer", { "kafka_partition", "sluice_partition" } },
+        { "offset", "bigint", { "kafka_offset", "sluice_offset" } },
+        { "timestamp", "timestamptz",
+          { "created_at", "kafka_timestamp", "sluice_timestamp" } },
     };
 
     tokens = init->doc.tokens;
@@ -284,17 +302,21 @@ init_conf(const init_t *init, buf_t *out)
         init_column(init, out, name);
     }
 
-    for (i = 0; i < 2; i++) {
-        if (json_member(&init->doc, 0, names[i], strlen(names[i]))
-            == JSON_NONE)
-        {
-            break;
+    for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        for (n = 0; n < 2 && own[i].names[n + 1]; n++) {
+            if (json_member(&init->doc, 0, own[i].names[n],
+                            strlen(own[i].names[n])) == JSON_NONE)
+            {
+                break;
+            }
         }
+
+        buf_addf(out, "%s        \"%s\": { \"meta\": \"%s\", \"type\": "
+                 "\"%s\" }", i ? ",\n" : "", own[i].names[n], own[i].meta,
+                 own[i].type);
     }
 
-    buf_addf(out, "        \"%s\": { \"meta\": \"timestamp\", \"type\": "
-             "\"timestamptz\" }\n    },\n"
-             "    \"listen\": \"127.0.0.1:9465\"\n}\n", names[i]);
+    buf_addf(out, "\n    },\n    \"listen\": \"127.0.0.1:9465\"\n}\n");
 }
 
 
@@ -445,31 +467,81 @@ init_ddl(init_t *init)
 }
 
 
-static int
-init_write(const init_t *init, const char *suffix, const buf_t *text)
-{
-    int    rc;
-    char   path[INIT_PATH_MAX];
-    FILE  *fp;
+/* Writes all files or none; each gets its name when it is whole. */
 
-    if (snprintf(path, sizeof(path), "%s/%s%s",
-                 init->directory ? init->directory : ".", init->name, suffix)
-        >= (int) sizeof(path))
+static int
+init_write(const init_t *init)
+{
+    int          i, rc;
+    init_file_t  files[3];
+
+    static const char *const  suffixes[] = { ".schema.json", ".json", ".sql" };
+
+    memset(files, 0, sizeof(files));
+    files[0].text = &init->schema;
+    files[1].text = &init->conf;
+    files[2].text = &init->sql;
+
+    for (i = 0, rc = 0; rc == 0 && i < 3; i++) {
+        if (snprintf(files[i].path, INIT_PATH_MAX, "%s/%s%s",
+                     init->directory ? init->directory : ".", init->name,
+                     suffixes[i]) >= INIT_PATH_MAX)
+        {
+            report_error("the path of the directory is too long");
+            return -1;
+        }
+
+        rc = init_put(&files[i], init->sample);
+    }
+
+    for (i = 0; i < 3; i++) {
+        if (files[i].made && rc == -1) {
+            (void) unlink(files[i].path);
+        } else if (rc == 0) {
+            printf("wrote %s\n", files[i].path);
+        }
+    }
+
+    return rc;
+}
+
+
+/* Writes a file beside its name and links it there, if nothing is there. */
+
+static int
+init_put(init_file_t *file, const char *sample)
+{
+    int          rc;
+    FILE        *fp;
+    struct stat  there, own;
+
+    if (stat(file->path, &there) == 0 && stat(sample, &own) == 0
+        && there.st_dev == own.st_dev && there.st_ino == own.st_ino)
     {
-        report_error("the path of the directory is too long");
+        report_error("%s is the sample itself: give --name or --directory",
+                     file->path);
         return -1;
     }
 
-    fp = fopen(path, "wxe");
-    rc = fp && fwrite(text->data, 1, text->len, fp) == text->len ? 0 : -1;
-    rc = fp && fclose(fp) == 0 ? rc : -1;
+    snprintf(file->part, sizeof(file->part), "%s.part", file->path);
+
+    fp = fopen(file->part, "wxe");
+    if (fp == NULL) {
+        report_error("%s: %s", file->part, strerror(errno));
+        return -1;
+    }
+
+    rc = fwrite(file->text->data, 1, file->text->len, fp) == file->text->len
+         ? 0 : -1;
+    rc = fclose(fp) == 0 ? rc : -1;
+    rc = rc == 0 ? link(file->part, file->path) : -1;
+    file->made = rc == 0;
 
     if (rc == -1) {
-        report_error("%s: %s", path, strerror(errno));
-        return -1;
+        report_error("%s: %s", file->path, strerror(errno));
     }
 
-    printf("wrote %s\n", path);
+    (void) unlink(file->part);
 
-    return 0;
+    return rc;
 }

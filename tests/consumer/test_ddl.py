@@ -282,8 +282,8 @@ def test_init_makes_what_runs(consumer, topics, database, directory, nginx):
         "id": "uuid", "n": "int8", "x": "numeric", "big": "numeric",
         "on": "bool", "at": "timestamptz", "day": "date", "tags": "jsonb",
         "user": "jsonb", "nothing": "text", EVIL: "text", "sl/ash~": "text",
-        "\u00fc": "text", "created_at": "text",
-        "kafka_timestamp": "timestamptz"}
+        "\u00fc": "text", "created_at": "text", "kafka_partition": "int4",
+        "kafka_offset": "int8", "kafka_timestamp": "timestamptz"}
 
     topic = topics.create()
     server = nginx(f"""
@@ -301,15 +301,70 @@ def test_init_makes_what_runs(consumer, topics, database, directory, nginx):
     config = json.loads((out / "visit.json").read_text())
     for key in ("postgres", "listen", "kafka"):
         del config[key]
-    consumer({**config, "topic": topic}).wait_healthy()
+    daemon = consumer({**config, "topic": topic}).wait_healthy()
     wait_for(lambda: database.try_count("visit") == 1, 20, "the row")
+    # its rows can be looked at
+    code, said = daemon.run("where", f"{topic}/0/0")
+    assert code == 0 and "row" in said, said
     assert database.query('SELECT big::text, "sl/ash~", "user" FROM visit') \
         == [("123456789012345678901", "q", {"name": "x", "age": 3})]
+    database.query("DELETE FROM visit")
+    assert daemon.run("verify", "--strict")[0] != 0
 
-    assert init("--sample", sample, "--directory", out).returncode == 1
     sample.write_text("[1]")
     assert "must be an object" in init("--sample", sample).stderr
     sample.write_text('{"a":01}')
     assert ":1:6" in init("--sample", sample).stderr
     assert init("--sample", sample, "--name", "../x").returncode == 2
     assert init().returncode == 2
+
+
+def files(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("there", ["visit.schema.json", "visit.json",
+                                   "visit.sql"])
+def test_init_writes_all_files_or_none(directory, there):
+    sample = directory / "sample.json"
+    sample.write_text('{"id": 1}')
+    out = directory / "out"
+    out.mkdir()
+    (out / there).write_text("mine")
+    done = subprocess.run(
+        [CONSUMER, "init", "--sample", sample, "--name", "visit",
+         "--directory", out], text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert f"{out}/{there}: File exists" in done.stderr
+    assert "wrote" not in done.stdout
+    assert files(out) == {there: "mine"}
+
+
+def test_init_leaves_its_sample_alone(directory):
+    sample = directory / "click.json"
+    sample.write_text('{"id": 1}')
+    words = [CONSUMER, "init", "--sample", "click.json"]
+    done = subprocess.run(words, text=True, capture_output=True, check=False,
+                          cwd=directory)
+    assert done.returncode == 1
+    assert "is the sample itself: give --name or --directory" in done.stderr
+    assert files(directory) == {"click.json": '{"id": 1}'}
+    subprocess.run([*words, "--name", "clicks"], check=True, cwd=directory,
+                   stdout=subprocess.DEVNULL)
+    assert sorted(files(directory)) == [
+        "click.json", "clicks.json", "clicks.schema.json", "clicks.sql"]
+
+
+def test_init_leaves_nothing_on_a_full_disk(directory):
+    sample = directory / "sample.json"
+    sample.write_text(json.dumps({f"m{n}": n for n in range(200)}))
+    out = directory / "out"
+    out.mkdir()
+    # the schema has its 12 KB, the configuration not its 16
+    done = subprocess.run(
+        ["prlimit", "--fsize=14000", "sh", "-c",
+         'trap "" XFSZ; exec "$0" "$@"', CONSUMER, "init", "--sample", sample,
+         "--name", "visit", "--directory", out],
+        text=True, capture_output=True, check=False)
+    assert done.returncode == 1 and "File too large" in done.stderr
+    assert files(out) == {}
