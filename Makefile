@@ -354,17 +354,16 @@ modules_dir = $(or $(MODULES_DIR),$(shell $(NGINX) -V 2>&1 \
     | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),$(PREFIX)/lib/nginx/modules)
 doc_dir = $(DESTDIR)$(PREFIX)/share/doc/sluice
 # folders that pages link to and that are not installed
-unread = common|consumers|ngx_module|tests
+unread = common|consumers|ngx_module|stack|tests
 unit_dir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 $(module_so) -t $(DESTDIR)$(modules_dir)
 	install -D -m 0755 $(OUT)/consumers/sluice-consumer -t $(DESTDIR)$(PREFIX)/sbin
-	install -D -m 0644 share/sluice/* -t $(DESTDIR)$(PREFIX)/share/sluice
+	install -D -m 0644 share/sluice/* docs/openapi.yaml docs/sluice-consumer.schema.json -t $(DESTDIR)$(PREFIX)/share/sluice
 	find monitoring -type f -exec install -D -m 0644 '{}' '$(DESTDIR)$(PREFIX)/share/sluice/{}' \;
 	install -D -m 0644 README.md CHANGES.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example -t $(doc_dir)
 	sed -i 's,/usr/local/share/,$(PREFIX)/share/,' $(doc_dir)/nginx.conf.example
-	install -D -m 0644 docs/sluice-consumer.schema.json -t $(doc_dir)
 	install -D -m 0644 docs/man/*.5 -t $(DESTDIR)$(PREFIX)/share/man/man5
 	install -D -m 0644 docs/man/*.8 -t $(DESTDIR)$(PREFIX)/share/man/man8
 	install -D -m 0644 packaging/systemd/sluice-consumer* -t $(unit_dir)
@@ -373,9 +372,13 @@ install: all ## install below DESTDIR and PREFIX
 	find docs examples bench/*.md bench/results/*.svg -type f -exec install -D -m 0644 '{}' '$(doc_dir)/{}' \;
 	sed -Ei 's,\[([^]]*)\]\((\.\./)*($(unread))/[^)]*\),\1,g' $(doc_dir)/CONTRIBUTING.md $(doc_dir)/docs/architecture.md
 
-deb: ## build Debian packages into build/deb
-	@stack/deps deb
-	@packaging/build-deb
+deb: ## build Debian packages into build/deb (SUITE=trixie: another Debian's)
+	@stack/deps $(if $(SUITE),release,deb)
+	@packaging/build-deb $(SUITE)
+
+release: ## all that is published, into build/release (KEY=: who signs)
+	@stack/deps release
+	@packaging/release '$(KEY)'
 
 clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
@@ -383,4 +386,4 @@ clean: down ## remove the build folder and its servers' data
 
 .PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
     deps down faults fuzz fuzzers help install lint module mutants programs \
-    rooms run simulate unit up valgrind
+    release rooms run simulate unit up valgrind

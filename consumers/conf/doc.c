@@ -54,8 +54,8 @@ conf_doc(const char *format)
 
     if (strcmp(format, "schema") == 0) {
         fprintf(stderr, "the JSON Schema is installed as a file: "
-                "sluice-consumer.schema.json in /usr/local/share/doc/sluice "
-                "or /usr/share/doc/sluice-consumer\n");
+                "sluice-consumer.schema.json in /usr/local/share/sluice or "
+                "/usr/share/sluice\n");
 
     } else {
         fprintf(stderr, "--help-config takes \"text\" or \"json\"\n");

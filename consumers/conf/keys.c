@@ -26,7 +26,7 @@
 
 const conf_key_t  conf_keys[] = {
     { "$schema", CONF_TEXT, .set = conf_set_ignored, .form = "a URI",
-      .example = "\"/usr/local/share/doc/sluice/sluice-consumer.schema.json\"",
+      .example = "\"/usr/local/share/sluice/sluice-consumer.schema.json\"",
       .doc = "For editors: where the JSON Schema of this file is." },
 
     { "topic", CONF_STRING, .required = true, FIELD(topic),

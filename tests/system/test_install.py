@@ -7,9 +7,11 @@ import subprocess
 
 import pytest
 
-from tests.lib.env import BUILD, LONG, MODULE, ROOT
+from tests.lib.env import BUILD, LONG, MODULE, ROOT, free_port
 
 UNITS = ROOT / "packaging" / "systemd"
+DEBIAN = ROOT / "packaging" / "debian"
+WITH_SBIN = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,106 @@ def test_the_units_are_well_formed(installed, directory):
     assert any("NoSuchKey" in line for line in verify(
         installed, directory,
         lambda text: text.replace("UMask=", "NoSuchKey=")))
+
+
+def test_an_instance_starts_at_boot_though_only_it_is_enabled(installed,
+                                                              directory):
+    """By its own link: nobody says that the target has to be enabled."""
+    units = directory / "usr/lib/systemd/system"
+    shutil.copytree(installed / "usr/lib/systemd/system", units)
+    subprocess.run(["systemctl", f"--root={directory}", "enable",
+                    "sluice-consumer@order"], check=True,
+                   stderr=subprocess.DEVNULL)
+    for target in ("multi-user", "sluice-consumer"):
+        link = directory / (f"etc/systemd/system/{target}.target.wants"
+                            "/sluice-consumer@order.service")
+        assert link.is_symlink(), target
+
+
+def test_nginx_is_stopped_gracefully_and_has_time():
+    """Debian's ExecStop= asks for a fast stop after 5 s, whatever the
+    time-out is."""
+    text = (UNITS / "nginx.service.d/sluice.conf").read_text()
+    assert text.split("[Service]")[1].split() == [
+        "ExecStop=", "KillSignal=SIGQUIT", "TimeoutStopSec=90"]
+
+
+@pytest.fixture
+def maintained(directory):
+    """Runs a maintainer script, with names that record what it calls."""
+    tools, log = directory / "tools", directory / "calls"
+    tools.mkdir()
+    for name in ("systemctl", "deb-systemd-invoke", "invoke-rc.d", "chmod",
+                 "rm", "rmdir"):
+        (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{log}\n')
+        (tools / name).chmod(0o755)
+
+    def run(script, *words):
+        text = (DEBIAN / script).read_text().replace(
+            "/run/systemd/system", str(tools))
+        log.write_text("")
+        subprocess.run(["sh", "-c", text, script, *words], check=True,
+                       env={"PATH": f"{tools}:/usr/bin:/bin"})
+        return log.read_text().splitlines()
+
+    return run
+
+
+def test_an_upgrade_restarts_what_runs_and_nothing_else(maintained):
+    """Shown on a Debian that has booted by make check-compat T=booted."""
+    reload = "systemctl --system daemon-reload"
+    first = maintained("sluice-consumer.postinst", "configure", "")
+    assert first[1:] == [reload,
+                         "deb-systemd-invoke start sluice-consumer.target"]
+    assert maintained("sluice-consumer.postinst", "configure", "0.1")[1:] == [
+        reload, "deb-systemd-invoke try-restart sluice-consumer@*.service"]
+    assert maintained("sluice-consumer.prerm", "upgrade", "0.2") == []
+    assert maintained("sluice-consumer.prerm", "remove") == [
+        "deb-systemd-invoke stop sluice-consumer.target"
+        " sluice-consumer@*.service"]
+    assert maintained("sluice-consumer.postrm", "remove") == []
+    assert maintained("sluice-consumer.postrm", "purge")[0].startswith("rm -f")
+    # nginx: the drop-in is read at once, and only an upgrade needs a new
+    # master, as a reload keeps the module
+    assert maintained("libnginx-mod-http-kafka.postinst", "configure", "") \
+        == [reload]
+    assert maintained("libnginx-mod-http-kafka.postinst", "configure", "0.1") \
+        == [reload, "invoke-rc.d --quiet nginx status",
+            "invoke-rc.d nginx upgrade"]
+
+
+def test_the_version_is_one():
+    version = re.search(r'SLUICE_VERSION +"(.*)"',
+                        (ROOT / "common/version.h").read_text())[1]
+    changelog = (DEBIAN / "changelog").read_text()
+    assert changelog.startswith(f"sluice ({version}) ")
+    assert re.search(r"^## \[?([\d.]+)", (ROOT / "CHANGES.md").read_text(),
+                     re.M)[1] == version
+    assert f"    version: {version}\n" in (
+        ROOT / "docs/openapi.yaml").read_text()
+
+
+def test_the_example_passes_where_it_lies(installed, directory):
+    """With its own relative paths; only what this machine has already is
+    elsewhere."""
+    example = installed / "usr/share/doc/sluice/nginx.conf.example"
+    text = example.read_text()
+    for path, place in (("modules/ngx_http_kafka_module.so", MODULE),
+                        ("/run/nginx.pid", directory / "pid"),
+                        ("/var/log/nginx", directory),
+                        ("/var/lib/nginx/body", directory / "body"),
+                        ("8080;", f"127.0.0.1:{free_port()};"),
+                        ("127.0.0.1:8081;", f"127.0.0.1:{free_port()};")):
+        assert path in text
+        text = text.replace(path, str(place))
+    if os.geteuid() != 0:
+        text = re.sub(r"^user .*", "", text, flags=re.M)
+    conf = example.parent / "here.conf"
+    conf.write_text(text)
+    done = subprocess.run(["nginx", "-t", "-c", conf], text=True, check=False,
+                          stderr=subprocess.PIPE, env=WITH_SBIN)
+    conf.unlink()
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_service_is_exposed_little(installed):
@@ -121,8 +223,9 @@ def test_what_is_installed_runs(installed):
     done = subprocess.run([program, "--version"], text=True, check=True,
                           stdout=subprocess.PIPE)
     assert done.stdout.startswith("sluice-consumer ")
-    assert os.access(installed / "usr/share/doc/sluice/"
-                     "sluice-consumer.schema.json", os.R_OK)
+    for name in ("sluice-consumer.schema.json", "openapi.yaml"):
+        assert (installed / "usr/share/sluice" / name).read_bytes() == (
+            ROOT / "docs" / name).read_bytes()
 
 
 def test_the_status_page_is_where_the_example_looks_for_it(installed):
@@ -147,7 +250,7 @@ def test_debian_packages(directory):
     root = directory / "root"
     control = {}
     for name in ("libnginx-mod-http-kafka", "sluice-consumer", "sluice-doc"):
-        package, = (build / "deb").glob(f"{name}_*.deb")
+        package, = (build / "deb").glob(f"*/{name}_*.deb")
         subprocess.run(["dpkg-deb", "-x", package, root], check=True)
         control[name] = subprocess.run(
             ["dpkg-deb", "-f", package, "Depends"], text=True, check=True,
@@ -160,7 +263,9 @@ def test_debian_packages(directory):
                  "usr/share/man/man8/sluice-consumer.8.gz",
                  "usr/share/sluice/status.html", "usr/share/sluice/status.js",
                  "usr/share/nginx/modules-available/mod-http-kafka.conf",
-                 "usr/share/doc/sluice-consumer/sluice-consumer.schema.json"):
+                 "usr/share/sluice/sluice-consumer.schema.json",
+                 "usr/share/sluice/openapi.yaml",
+                 "usr/share/doc/libnginx-mod-http-kafka/nginx.conf.example"):
         assert (root / path).exists() or (root / "usr" / path).exists(), path
     run = subprocess.run([ROOT / "tests/links", "installed",
                           root / "usr/share/doc/sluice"],
@@ -174,8 +279,7 @@ def test_debian_packages(directory):
                     f"error_log {directory}/error.log;\nevents {{}}\n")
     done = subprocess.run(["nginx", "-t", "-c", conf, "-p", directory],
                           text=True, stderr=subprocess.PIPE, check=False,
-                          env={**os.environ,
-                               "PATH": os.environ["PATH"] + ":/usr/sbin"})
+                          env=WITH_SBIN)
     assert done.returncode == 0, done.stderr
 
 
