@@ -239,6 +239,8 @@ struct conf_s {
     int64_t           dead_keep;          /* ms; 0: for ever */
     double            hold_above;         /* share of the last 1,000 records */
     char             *receipts_topic;     /* NULL: no receipts */
+    char             *trace_file;         /* NULL: no spans */
+    int64_t           trace_bytes;
     char             *dedupe_header;      /* NULL: retries are records */
     int64_t           dedupe_window;      /* ms */
 

@@ -336,6 +336,21 @@ const conf_key_t  conf_keys[] = {
       .doc = "Where health and metrics are served over HTTP. The default "
              "is nowhere." },
 
+    { "trace", CONF_SECTION,
+      .doc = "Write a span of each batch that holds records with a sampled "
+             "`traceparent`, linked to their traces." },
+
+    { "trace.file", CONF_STRING, .required = true, FIELD(trace_file),
+      .form = "a file's name", .example = "\"/var/log/sluice/order.otlp\"",
+      .doc = "The file that gets a line of OTLP's JSON encoding each span, as "
+             "OpenTelemetry's collector reads it. What cannot be written is "
+             "logged and dropped." },
+
+    { "trace.bytes", CONF_SIZE, FIELD(trace_bytes), .min = "1m", .max = "1g",
+      .fallback = "\"64m\"", .example = "\"256m\"",
+      .doc = "A file that would become larger is renamed, with `.1` behind "
+             "its name, and the next one begun." },
+
     { .path = NULL }
 };
 

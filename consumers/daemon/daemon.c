@@ -138,6 +138,10 @@ daemon_init(daemon_t *d, const conf_t *conf)
         d->dead_topic = dead_topic_create(conf);
     }
 
+    if (conf->trace_file) {
+        d->trace = trace_create(conf);
+    }
+
     /* who waits for a record waits for the group's own daemon */
     if (conf->receipts_topic && d->options.until == NULL) {
         d->receipts = receipts_create(conf, d->offsets);
@@ -149,6 +153,7 @@ daemon_init(daemon_t *d, const conf_t *conf)
 
     if (d->sink == NULL || d->prune == NULL || d->unblock == NULL
         || (conf->dead_topic && d->dead_topic == NULL)
+        || (conf->trace_file && d->trace == NULL)
         || (conf->receipts_topic && d->options.until == NULL
             && d->receipts == NULL))
     {
@@ -399,6 +404,7 @@ daemon_exit(daemon_t *d)
     sink_destroy(d->sink);
     dead_topic_destroy(d->dead_topic);
     receipts_destroy(d->receipts);
+    trace_destroy(d->trace);
     prune_destroy(d->prune);
     offsets_destroy(d->offsets);
     targets_destroy(d->targets);

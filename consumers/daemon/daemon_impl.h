@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "daemon/daemon.h"
 #include "daemon/metrics.h"
+#include "daemon/trace.h"
 #include "kafka/lookup.h"
 #include "kafka/source.h"
 #include "postgres/pg.h"
@@ -74,6 +75,7 @@ typedef struct {
     prune_t           *prune;
     unblock_t         *unblock;
     metrics_http_t    *http;
+    trace_t           *trace;          /* NULL: no spans are written */
 
     batch_t            batches[2];
     batch_t           *filling;

@@ -48,6 +48,10 @@ daemon_count(daemon_t *d, const batch_t *batch)
     if (batch->dead < batch->nrows) {
         metrics_observe(m, METRICS_COPY, sink_figures(d->sink)->copy);
     }
+
+    if (d->trace) {
+        trace_batch(d->trace, batch, now - (clock_ms() - batch->first), now);
+    }
 }
 
 

@@ -129,7 +129,7 @@ print("\\n".join(faults(json.load(sys.stdin), Dashboard, "")))
 @pytest.fixture(scope="module")
 def grafana():
     """What Grafana's own published types find wrong with a dashboard."""
-    venv = said(ROOT / "stack" / "venv", "tests/dashboards.pip").strip()
+    venv = said(ROOT / "stack" / "venv", "tests/monitoring.pip").strip()
 
     def read(board):
         done = subprocess.run([f"{venv}/bin/python", "-c", READ],
@@ -221,7 +221,7 @@ class Prometheus:
 @pytest.fixture
 def way(nginx, consumer, kafka, topics, database):
     return Way(nginx, consumer, kafka, topics, database,
-               config={"dead_letters": None})
+               config={"dead_letters": None}, wait="30s")
 
 
 @pytest.fixture
