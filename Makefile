@@ -199,7 +199,7 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/modules $(nginx_src)/src/http/v2 \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
-fuzz_targets = conf inflate json row schema split
+fuzz_targets = conf inflate json receipt row schema split
 fuzz_sources = $(wildcard common/*.c common/*/*.c)
 fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \
     error.c events.c headers.c json.c records.c split.c) \
@@ -231,20 +231,23 @@ $(fuzzers): $(BUILD)/fuzz/fuzz-%: $(BUILD)/obj-fuzz/tests/fuzz/%.o \
 	@mkdir -p $(@D)
 	@$(fuzz_cc) -fsanitize=fuzzer $(fuzz_flags) -o $@ $^ $(fuzz_libs)
 
-replay_split = $(patsubst %.c,$(BUILD)/obj-replay/%.o,$(fuzz_split) \
-    tests/fuzz/split.c)
-fuzzed_split = $(patsubst %.c,$(BUILD)/obj-fuzz/%.o,$(fuzz_split) \
-    tests/fuzz/split.c)
+fuzz_receipt = ngx_module/kafka/ngx_kafka_receipt.c
+fuzz_module = $(fuzz_split) $(fuzz_receipt) tests/fuzz/receipt.c \
+    tests/fuzz/split.c
+fuzz_module_objects = $(fuzz_module:%.c=$(BUILD)/obj-replay/%.o) \
+    $(fuzz_module:%.c=$(BUILD)/obj-fuzz/%.o)
 
 $(BUILD)/fuzz/replay-conf: $(fuzz_conf:%.c=$(BUILD)/obj-replay/%.o)
 $(BUILD)/fuzz/fuzz-conf: $(fuzz_conf:%.c=$(BUILD)/obj-fuzz/%.o)
 $(BUILD)/fuzz/replay-row: $(fuzz_row:%.c=$(BUILD)/obj-replay/%.o)
 $(BUILD)/fuzz/fuzz-row: $(fuzz_row:%.c=$(BUILD)/obj-fuzz/%.o)
+$(BUILD)/fuzz/replay-split: $(fuzz_split:%.c=$(BUILD)/obj-replay/%.o)
+$(BUILD)/fuzz/fuzz-split: $(fuzz_split:%.c=$(BUILD)/obj-fuzz/%.o)
+$(BUILD)/fuzz/replay-receipt: $(fuzz_receipt:%.c=$(BUILD)/obj-replay/%.o)
+$(BUILD)/fuzz/fuzz-receipt: $(fuzz_receipt:%.c=$(BUILD)/obj-fuzz/%.o)
 
-$(BUILD)/fuzz/replay-split: $(replay_split)
-$(BUILD)/fuzz/fuzz-split: $(fuzzed_split)
-$(replay_split) $(fuzzed_split): fuzz_include = $(fuzz_nginx)
-$(replay_split) $(fuzzed_split): | module
+$(fuzz_module_objects): fuzz_include = $(fuzz_nginx)
+$(fuzz_module_objects): | module
 
 $(BUILD)/obj-replay/%.o: %.c
 	$(step) cc '$< (replay)'
