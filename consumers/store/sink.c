@@ -291,6 +291,8 @@ sink_begin(sink_t *sink)
 static sink_state_t
 sink_copy_dead(sink_t *sink)
 {
+    testpoint("after-copy");
+
     sink->figures.copy = sink_clock() - sink->began;
 
     if (sink->end.commit) {

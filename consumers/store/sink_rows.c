@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/testpoint.h"
 #include "postgres/sql.h"
 #include "store/sink_impl.h"
 
@@ -160,7 +159,6 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
     switch (sink_judge(sink, reply, "could not store rows")) {
 
     case SQLSTATE_OK:
-        testpoint("after-copy");
         log_debug("batch: rows of \"%s\" copied%s", table,
                   sink->plain ? " plainly" : "");
 

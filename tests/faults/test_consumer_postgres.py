@@ -183,7 +183,8 @@ def test_a_deadlock_is_retried(consumer, topics, database):
     database.query("CREATE TABLE t (n integer, body bytea, part integer,"
                    " off bigint)")
     topic = topics.create()
-    config = {**CONFIG, "topic": topic}
+    config = {**CONFIG, "topic": topic,
+              "batch": {"rows": 100, "linger": "60s"}}
     daemon = consumer(config, program=TEST_CONSUMER,
                       SLUICE_TEST_STOP="after-copy:2")
     topics.produce(topic, [value(n) for n in range(100)])
