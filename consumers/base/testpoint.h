@@ -5,6 +5,7 @@
 
 
 #include <stddef.h>
+#include <stdint.h>
 
 
 #ifdef SLUICE_TEST_POINTS
@@ -20,11 +21,15 @@ void testpoint_copy(size_t row);
 /* SLUICE_TEST_GROUP: the group in Kafka alone; offsets stay the group's. */
 const char *testpoint_group(const char *group);
 
+/* SLUICE_TEST_TIMES=N: what has lasted so many ms counts as N times that. */
+int64_t testpoint_lasted(int64_t ms);
+
 #else
 
 #define testpoint(name)
 #define testpoint_copy(row)
 #define testpoint_group(group)  (group)
+#define testpoint_lasted(ms)    (ms)
 
 #endif
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/testpoint.h"
 #include "daemon/daemon_impl.h"
 
 
@@ -126,7 +127,7 @@ daemon_metrics(void *data)
     metrics_partition_t  *partitions;
 
     m = &d->metrics;
-    stands = daemon_stands(d);
+    stands = testpoint_lasted(daemon_stands(d));
     m->held = d->trouble.action == SQLSTATE_HOLD || stands > FIGURES_STUCK;
     m->postgres_up = pg_state(d->pg) == PG_IDLE || pg_state(d->pg) == PG_BUSY;
     m->state = daemon_state(d);

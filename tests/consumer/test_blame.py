@@ -4,7 +4,7 @@ a batch that is too much is halved, else the daemon holds and says why."""
 import pytest
 
 from tests.lib import web
-from tests.lib.env import wait_for
+from tests.lib.env import TEST_CONSUMER, wait_for
 
 CONFIG = {
     "group": "g", "start": "earliest", "table": "t",
@@ -199,9 +199,11 @@ def test_a_role_that_may_only_read_holds(consumer, topics, database):
 
 
 def test_a_long_wait_is_told(consumer, topics, database):
+    """10 and 30 s for who runs it, 2 and 6 here."""
     table(database)
     topic = topics.create()
-    daemon = consumer({**CONFIG, "topic": topic})
+    daemon = consumer({**CONFIG, "topic": topic}, program=TEST_CONSUMER,
+                      SLUICE_TEST_TIMES="5")
     topics.produce(topic, values(0, 5))
     wait_for(lambda: database.try_count("t") == 5, 30, "rows")
     wait_for(lambda: ready(daemon).status == 200, 10, "ready")
@@ -216,21 +218,22 @@ def test_a_long_wait_is_told(consumer, topics, database):
     ends_well(daemon)
 
 
-def test_an_absent_synchronous_standby_is_told(consumer, own_topics, own_kafka,
+def test_an_absent_synchronous_standby_is_told(consumer, topics,
                                                own_database):
     """COMMIT waits for it without an error, and no statement_timeout ends
     that wait."""
     table(own_database)
-    topic = own_topics.create()
-    daemon = consumer({**CONFIG, "topic": topic}, broker=own_kafka,
-                      conninfo=own_database.conninfo)
-    own_topics.produce(topic, values(0, 5))
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic},
+                      conninfo=own_database.conninfo, program=TEST_CONSUMER,
+                      SLUICE_TEST_TIMES="2")
+    topics.produce(topic, values(0, 5))
     wait_for(lambda: own_database.try_count("t") == 5, 30, "rows")
     wait_for(lambda: ready(daemon).status == 200, 10, "ready")
     own_database.query("ALTER SYSTEM SET synchronous_standby_names = 'away'")
     own_database.query("SELECT pg_reload_conf()")
     try:
-        own_topics.produce(topic, values(5, 10))
+        topics.produce(topic, values(5, 10))
         wait_for(lambda: ready(daemon).status == 503, 40, "not ready")
         assert "synchronous standby" in ready(daemon).json["reason"]
         assert daemon.health()[0] == 200

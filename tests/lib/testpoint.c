@@ -64,3 +64,14 @@ testpoint_group(const char *group)
 
     return other ? other : group;
 }
+
+
+int64_t
+testpoint_lasted(int64_t ms)
+{
+    const char  *times;
+
+    times = getenv("SLUICE_TEST_TIMES");
+
+    return times ? ms * strtol(times, NULL, 10) : ms;
+}
