@@ -39,6 +39,7 @@ HTTP = """
         }
         location = /batch {
             kafka_pass   main;
+            kafka_key    $arg_key;
             kafka_format ndjson;
         }
         location = /event {

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka.admin import ConfigResource
 
 from tests.lib import procs, stall, web
-from tests.lib.env import SANITIZED, VALGRIND, loops, wait_for
+from tests.lib.env import ASAN, SANITIZED, VALGRIND, loops, wait_for
 from tests.lib.http2 import Streams
 from tests.lib.nginx import Daemon
 from tests.lib.problem import BASE, assert_problem
@@ -88,9 +88,10 @@ class Receipts:
                                 timeout=60)
 
     def under_way(self):
-        """Its record is handed over, and not reported."""
-        wait_for(lambda: self.server.get("/status").json["in_flight"] == 1,
-                 20, "a request is under way", 0.01)
+        """Its record is handed over; on a slow machine it may be reported."""
+        wait_for(lambda: self.server.get("/status").json["in_flight"] == 1
+                 or self.state()["waiting"], 20, "a request is under way",
+                 0.01)
 
     def waiting(self, count=1):
         wait_for(lambda: self.state()["waiting"] == count, 20,
@@ -188,7 +189,7 @@ def test_no_receipt_is_a_202_pending(stored):
     receipts = stored(wait="1500ms")
     begin = time.monotonic()
     answer = receipts.post().result()
-    assert 1.4 < time.monotonic() - begin < 5
+    assert 1.4 < time.monotonic() - begin < 15
     assert answer.status == 202
     assert answer.json.items() >= {
         "topic": receipts.topic, "partition": 0, "offset": 0,
@@ -309,7 +310,7 @@ def test_what_a_receipt_does_not_know_is_pending_at_once(stored):
     answers = sorted((post.result().json for post in posts),
                      key=lambda one: one["offset"])
     assert [one["stored"] for one in answers] == ["row", "pending"]
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
 
 
 RANGE = {"partition": 0, "first": 0, "next": 1}
@@ -667,7 +668,7 @@ def test_a_worker_that_is_killed(stored):
 
 def test_clients_that_leave(stored):
     receipts = stored(wait="30s")
-    for _ in range(loops(1000, 100000) // 500):
+    for _ in range(loops(50000 if ASAN else 1000, 100000) // 500):
         clients = []
         for _ in range(500):
             client = web.connect(receipts.server.port)

@@ -32,8 +32,8 @@ COLUMNS = {
 
 @pytest.fixture
 def way(nginx, consumer, kafka, topics, database):
-    def make(**more):
-        return Way(nginx, consumer, kafka, topics, database, **more)
+    def make(wait="30s", **more):
+        return Way(nginx, consumer, kafka, topics, database, wait=wait, **more)
 
     return make
 
@@ -42,7 +42,7 @@ def way(nginx, consumer, kafka, topics, database):
     (1, 40), (64, 1000), (1000, 4000)])
 def test_after_each_200_a_select_finds_the_row(way, load, connections,
                                                count):
-    one = way(wait="30s")
+    one = way()
     asker = one.load(load, connections, timeout=40)
     begin = time.monotonic()
     asker.wait_ok(loops(count, 20 * count), loops(20, 400))
@@ -83,7 +83,7 @@ def test_a_refused_record_is_a_422_with_its_sqlstate(way):
 
 def test_a_foreign_key_is_waited_for(way):
     """The row that it names may come 5 s later."""
-    one = way(table=TABLES, config={"columns": COLUMNS}, wait="20s")
+    one = way(table=TABLES, config={"columns": COLUMNS})
     with futures.ThreadPoolExecutor() as pool:
         never = pool.submit(one.post, {"id": "a", "house": "blue"})
         later = pool.submit(one.post, {"id": "b", "house": "green"})
@@ -189,7 +189,7 @@ def test_a_batch_tells_of_each_record(way):
 
 
 def test_batches_under_load(way, load):
-    one = way(wait="30s")
+    one = way()
     asker = one.load(load, 8, "/batch", batch=50, timeout=40)
     asker.wait_ok(loops(4000, 100000), 60)
     assert set(one.check(asker.stop())) == {"ok"}
@@ -198,10 +198,10 @@ def test_batches_under_load(way, load):
 
 def test_a_thousand_refusals_and_more(way):
     """Above what a receipt names nobody knows: pending, never a row."""
-    one = way(wait="30s",
-              config={"batch": {"rows": 5000, "linger": "300ms"}})
+    one = way(config={"batch": {"rows": 5000, "linger": "300ms"}})
     idents = [f"bad {n}" if n % 2 else f"good {n}" for n in range(2200)]
-    answer = one.nginx.post("/batch", lines(*idents),
+    # of one partition, and so of one receipt or of several
+    answer = one.nginx.post("/batch?key=0", lines(*idents),
                             {"Prefer": "handling=lenient"})
     assert answer.status == 207
     results = answer.json["results"]
@@ -223,7 +223,8 @@ def test_a_thousand_refusals_and_more(way):
 @pytest.mark.parametrize("above, status", [(0.2, 202), (1, 200)])
 def test_one_clients_refusals_and_another_client(way, above, status):
     """With the default share the daemon holds; 1 is for clients that wait."""
-    one = way(config={"dead_letters": {"hold_above": above}})
+    one = way(config={"dead_letters": {"hold_above": above}},
+              wait="3s" if above < 1 else "30s")
     one.nginx.post("/batch", lines(*(f"bad {n}" for n in range(1000))))
     if above < 1:
         one.daemon.wait_held(reason="bad")
