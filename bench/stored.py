@@ -200,7 +200,8 @@ def measure(kafka, postgres, rounds, seconds, numbers, count):
     if not count:
         return results
     results["cost"] = cost(kafka, postgres, rounds, 2 * seconds)
-    results["rows"] = cost_of_rows(kafka, postgres, rounds, count)
+    # a percent is looked for
+    results["rows"] = cost_of_rows(kafka, postgres, rounds + 2, count)
     taken = [memory(kafka, postgres, path)
              for path in ("waiting", "stored/stored_0")]
     results["waiting_kb"] = (taken[1] - taken[0]) / most_connections()
@@ -252,7 +253,8 @@ def table(results):
         return lines
     return lines + [
         "", f"With receipts on, of off: delivered {found['delivered']:.2f} "
-        f"({COST} connections), rows {found['rows']:.2f}.",
+        f"({COST} connections), rows {found['rows']:.2f}; CPU of a row "
+        f"{ratio(results['rows']['on'], results['rows']['off'], 'cpu_us'):.2f}.",
         "", f"Memory of a request that waits for its row, at "
         f"{most_connections():,} connections, over one that waits in nginx "
         f"itself (`limit_req`): {found['waiting_kb']:.1f} KiB."]
