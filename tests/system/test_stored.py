@@ -44,8 +44,9 @@ def test_after_each_200_a_select_finds_the_row(way, load, connections,
                                                count):
     one = way()
     asker = one.load(load, connections, timeout=40)
+    count = loops(count, 20 * count)
     begin = time.monotonic()
-    asker.wait_ok(loops(count, 20 * count), loops(20, 400))
+    asker.wait_ok(count, loops(20, 400))
     seconds = time.monotonic() - begin
     events = asker.stop()
     told = one.check(events, told=("ok",))
