@@ -161,8 +161,8 @@ def test_a_lock_on_the_table_is_waited_for(consumer, topics, database):
     wait_for(database.waits, 20, "it waits")
     if LONG:
         # beyond lock_timeout
-        wait_for(lambda: daemon.metrics()[
-            'sluice_consumer_retries_total{class="55"}'] > 0, 30, "55P03")
+        wait_for(lambda: daemon.metric("sluice_consumer_retries_total",
+                                       'class="55"') > 0, 30, "55P03")
         assert "lock timeout" in daemon.log()
         assert daemon.health()[0] == 200
     other.rollback()

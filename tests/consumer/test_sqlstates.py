@@ -72,9 +72,9 @@ def test_an_error_has_its_owner(consumer, topics, database, owner, state,
         if owner == "held":
             assert state in daemon.wait_held()["reason"]
         else:
-            wait_for(lambda: daemon.metrics().get(
-                'sluice_consumer_retries_total{class="%s"}' % state[:2], 0)
-                >= 3, 20, "tries")
+            wait_for(lambda: daemon.metric("sluice_consumer_retries_total",
+                                           f'class="{state[:2]}"')
+                     >= 3, 20, "tries")
             assert daemon.health()[0] == 200
             assert (daemon.metric("sluice_consumer_reconnects_total") >= 3) \
                 == (owner == "reconnected")

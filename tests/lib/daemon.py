@@ -147,10 +147,10 @@ class Daemon:
                 samples[name] = float(value)
         return samples
 
-    def metric(self, name):
-        """The sum over a metric's labels."""
+    def metric(self, name, label=""):
+        """The sum over a metric's labels, or over those with this one."""
         return sum(value for sample, value in self.metrics().items()
-                   if sample.split("{")[0] == name)
+                   if sample.split("{")[0] == name and label in sample)
 
     def kill(self):
         self.process.kill()
