@@ -11,10 +11,10 @@ import pytest
 from tests.lib.daemon import Daemon
 from tests.lib.env import ROOT, free_port, wait_for
 from tests.lib.history import check_answers, check_order, check_stored
-from tests.lib.machine import Machine
+from tests.lib.machine import MADE, Machine
 
 SUITE = os.environ.get("SLUICE_BOOTED", "")
-PACKAGES = ROOT / "build" / "deb" / SUITE
+PACKAGES = MADE / "deb" / SUITE
 UNIT = "sluice-consumer@order.service"
 MODULE = "/usr/lib/nginx/modules/ngx_http_kafka_module.so"
 PROGRAM = "/usr/sbin/sluice-consumer"

@@ -1,11 +1,16 @@
 """A booted Debian (stack/boot) and what is done in there."""
 
+import os
 import pathlib
 import shutil
 import subprocess
 
 from tests.lib import procs
 from tests.lib.env import ROOT, tail, wait_for
+
+
+# where its folder and the packages were made
+MADE = pathlib.Path(os.environ.get("SLUICE_MADE", ROOT / "build"))
 
 
 class Machine:
@@ -26,7 +31,8 @@ class Machine:
         with open(self.console, "ab") as console:
             self.process = subprocess.Popen(
                 [ROOT / "stack" / "boot", "run", self.suite, self.directory],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                env={**os.environ, "BUILD": str(MADE)})
         self.init = wait_for(self._find, 30, "systemd runs")
         try:
             wait_for(lambda: self.run("systemctl", "is-system-running",

@@ -1,5 +1,6 @@
 """What "make install" puts where, and the units of systemd."""
 
+import json
 import os
 import re
 import shutil
@@ -239,14 +240,65 @@ def test_the_status_page_is_where_the_example_looks_for_it(installed):
             ROOT / "share" / "sluice" / f"status.{end}").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def release(run_directory):
+    """What "make release" makes of what is committed, for this machine's
+    Debian, signed by a key of the test's own; and the folder of packages."""
+    build = run_directory / "release"
+    keys = build / "keys"
+    keys.mkdir(parents=True, mode=0o700)
+    env = {**os.environ, "BUILD": str(build), "GNUPGHOME": str(keys),
+           "SUITES": subprocess.run(
+               ["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"],
+               check=True, text=True, stdout=subprocess.PIPE).stdout.strip()}
+    subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "",
+                    "--quick-generate-key", "packager@sluice.example",
+                    "default", "default", "never"], check=True, env=env)
+    subprocess.run([ROOT / "packaging" / "release",
+                    "packager@sluice.example"], check=True, env=env, cwd=ROOT)
+    yield build, env
+    shutil.rmtree(build, ignore_errors=True)
+
+
 @pytest.mark.skipif(not LONG, reason="make faults")
 @pytest.mark.skipif(shutil.which("dh") is None, reason="no debhelper: make deb")
-def test_debian_packages(directory):
-    """Built from what is committed; the module loads into the nginx whose
-    ABI it depends on, the daemon runs."""
-    build = directory / "build"
-    subprocess.run([ROOT / "packaging" / "build-deb"], check=True,
-                   env={**os.environ, "BUILD": str(build)}, cwd=ROOT)
+def test_a_release_is_whole_and_signed(release, directory):
+    build, env = release
+    out, suite = build / "release", env["SUITES"]
+
+    def run(*words, cwd=out):
+        return subprocess.run(words, check=True, text=True, env=env, cwd=cwd,
+                              stdout=subprocess.PIPE).stdout
+
+    run("gpg", "--batch", "--verify", "SHA256SUMS.asc", "SHA256SUMS")
+    run("sha256sum", "--check", "--strict", "SHA256SUMS")
+    listed = {line.split()[1] for line in
+              (out / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {str(path.relative_to(out)) for path in out.rglob("*")
+                      if path.is_file()
+                      and not path.name.startswith("SHA256SUMS")}
+    run("gpg", "--batch", "--verify", f"apt/dists/{suite}/InRelease")
+    packages = (out / f"apt/dists/{suite}/main/binary-amd64/Packages"
+                ).read_text()
+    for file in re.findall(r"^Filename: (.*)", packages, re.M):
+        assert (out / "apt" / file).is_file(), file
+    assert packages.count("Package: ") == 3
+    source, = out.glob("sluice-*.tar.xz")
+    run("tar", "-xf", source, cwd=directory)
+    assert (directory / source.name.removesuffix(".tar.xz") / "config"
+            ).is_file()
+    bill, = out.glob("*.cdx.json")
+    names = {component["name"] for component in
+             json.loads(bill.read_text())["components"]}
+    assert {"sluice-consumer", "librdkafka1", "libpq5", "zlib1g"} <= names
+
+
+@pytest.mark.skipif(not LONG, reason="make faults")
+@pytest.mark.skipif(shutil.which("dh") is None, reason="no debhelper: make deb")
+def test_debian_packages(release, directory):
+    """The module loads into the nginx whose ABI it depends on, the daemon
+    runs."""
+    build, _ = release
     root = directory / "root"
     control = {}
     for name in ("libnginx-mod-http-kafka", "sluice-consumer", "sluice-doc"):
