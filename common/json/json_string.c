@@ -5,8 +5,8 @@
 #include "json/json_impl.h"
 
 
-#define JSON_ONES   0x0101010101010101ULL
-#define JSON_HIGHS  0x8080808080808080ULL
+/* GCC's and Clang's: one register, where the machine has such ones */
+typedef int8_t  json_bytes_t __attribute__((vector_size(16)));
 
 
 static const uint8_t *json_escape(json_parser_t *ps, const uint8_t *p);
@@ -27,7 +27,8 @@ const uint8_t *
 json_scan_string(json_parser_t *ps, const uint8_t *p)
 {
     uint8_t         escaped;
-    uint64_t        word, hit;
+    uint64_t        hits[2];
+    json_bytes_t    bytes;
     json_token_t   *token;
     const uint8_t  *start, *end;
 
@@ -37,24 +38,23 @@ json_scan_string(json_parser_t *ps, const uint8_t *p)
 
     for ( ;; ) {
         /*
-         * Eight bytes at a time: below 0x20, '"', '\\' or above 0x7f sets the
-         * byte's high bit; a borrow comes only from a byte that is a hit.
+         * Sixteen bytes at a time: each that is below 0x20 or above 0x7f (as
+         * a signed one: negative), '"' or '\\' becomes 0xff, others 0.
          */
-        while (end - p >= 8) {
-            memcpy(&word, p, 8);
+        while (end - p >= 16) {
+            memcpy(&bytes, p, 16);
+            bytes = (bytes < 0x20) | (bytes == '"') | (bytes == '\\');
+            memcpy(hits, &bytes, 16);
 
-            hit = (word | (word - JSON_ONES * 0x20)
-                   | ((word ^ (JSON_ONES * '"')) - JSON_ONES)
-                   | ((word ^ (JSON_ONES * '\\')) - JSON_ONES)) & JSON_HIGHS;
-
-            if (hit) {
+            if (hits[0] | hits[1]) {
 #if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-                p += __builtin_ctzll(hit) / 8;
+                p += hits[0] ? __builtin_ctzll(hits[0]) / 8
+                             : 8 + __builtin_ctzll(hits[1]) / 8;
 #endif
                 break;
             }
 
-            p += 8;
+            p += 16;
         }
 
         while (p < end && json_plain[*p]) {
