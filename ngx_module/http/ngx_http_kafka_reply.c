@@ -14,8 +14,9 @@
 /* bytes of the answer to a single record without its topic */
 #define NGX_HTTP_KAFKA_KEPT_MAX      192
 
-/* bytes of a result without its texts */
-#define NGX_HTTP_KAFKA_RESULT_MAX    384
+/* bytes of a result without its problem, and of one without texts */
+#define NGX_HTTP_KAFKA_RESULT_MAX    160
+#define NGX_HTTP_KAFKA_PROBLEM_MAX   384
 
 /* bytes of Preference-Applied */
 #define NGX_HTTP_KAFKA_APPLIED_MAX   48
@@ -43,7 +44,7 @@ static ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status, ngx_str_t *body);
 static ngx_str_t ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx,
-    ngx_uint_t invalid);
+    ngx_pool_t *pool, ngx_str_t *topic, ngx_uint_t invalid);
 static size_t ngx_http_kafka_result_size(ngx_http_kafka_item_t *item);
 static u_char *ngx_http_kafka_result(u_char *p, u_char *last,
     ngx_http_kafka_item_t *item);
@@ -184,28 +185,12 @@ ngx_http_kafka_reply_kept(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 static ngx_int_t
 ngx_http_kafka_reply_batch(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status)
 {
-    u_char     *p;
-    ngx_str_t   body, results;
+    ngx_str_t  body;
 
-    results = ngx_http_kafka_results(ctx, 0);
+    body = ngx_http_kafka_results(ctx, ctx->request->pool, &ctx->topic->name,
+                                  0);
 
-    if (results.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    body.len = sizeof("{\"topic\":\"\",}\n") - 1 + ctx->topic->name.len
-               + results.len;
-
-    body.data = ngx_pnalloc(ctx->request->pool, body.len);
-    if (body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_sprintf(body.data, "{\"topic\":\"%V\",", &ctx->topic->name);
-    p = ngx_cpymem(p, results.data, results.len);
-    ngx_http_kafka_add(p, "}\n");
-
-    return ngx_http_kafka_success(ctx, status, &body);
+    return body.data ? ngx_http_kafka_success(ctx, status, &body) : NGX_ERROR;
 }
 
 
@@ -279,7 +264,7 @@ ngx_http_kafka_reply_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
 {
     ngx_str_t  results;
 
-    results = ngx_http_kafka_results(ctx, invalid);
+    results = ngx_http_kafka_results(ctx, ctx->pool, NULL, invalid);
 
     return results.data ? ngx_http_kafka_reply_problem(ctx, &results)
                         : NGX_ERROR;
@@ -372,10 +357,12 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
 
 /*
  * "results":[…]: one a record, or with "invalid" the bad records only, with
- * their index.  In ctx->pool; data is NULL when out of memory.
+ * their index.  With a topic it is the whole body.  In "pool"; data is NULL
+ * when out of memory.
  */
 static ngx_str_t
-ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
+ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_pool_t *pool,
+    ngx_str_t *topic, ngx_uint_t invalid)
 {
     u_char                 *p, *last;
     size_t                  size;
@@ -384,20 +371,27 @@ ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
     ngx_http_kafka_item_t  *item;
 
     item = ctx->items.elts;
-    size = sizeof("\"results\":[]") - 1;
+    size = sizeof("{\"topic\":\"\",\"results\":[]}\n") - 1
+           + (topic ? topic->len : 0);
 
     for (i = 0; i < ctx->items.nelts; i++) {
         size += ngx_http_kafka_result_size(&item[i]);
     }
 
     out.len = 0;
-    out.data = ngx_pnalloc(ctx->pool, size);
+    out.data = ngx_pnalloc(pool, size);
     if (out.data == NULL) {
         return out;
     }
 
-    last = out.data + size;
-    p = ngx_slprintf(out.data, last, "\"results\":[");
+    p = out.data;
+    last = p + size;
+
+    if (topic) {
+        p = ngx_slprintf(p, last, "{\"topic\":\"%V\",", topic);
+    }
+
+    ngx_http_kafka_add(p, "\"results\":[");
 
     n = 0;
     left = invalid ? NGX_HTTP_KAFKA_NAMED_MAX : ctx->items.nelts;
@@ -425,6 +419,10 @@ ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
 
     *p++ = ']';
 
+    if (topic) {
+        ngx_http_kafka_add(p, "}\n");
+    }
+
     out.len = p - out.data;
 
     return out;
@@ -437,8 +435,8 @@ ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
     size_t                     len;
     ngx_http_kafka_problem_t  *problem;
 
-    len = NGX_HTTP_KAFKA_RESULT_MAX;
     problem = item->problem;
+    len = problem ? NGX_HTTP_KAFKA_PROBLEM_MAX : NGX_HTTP_KAFKA_RESULT_MAX;
 
     if (item->dead) {
         len += ngx_http_kafka_dead_letter(item->ctx)->len;
@@ -492,11 +490,14 @@ ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item)
 }
 
 
-/* ngx_sprintf() takes twenty times as long. */
+/*
+ * ngx_sprintf() takes twenty times as long.  All of NGX_INT64_LEN bytes are
+ * written, which takes an instruction or two.
+ */
 static u_char *
 ngx_http_kafka_number(u_char *p, int64_t number)
 {
-    u_char    buf[NGX_INT64_LEN], *digit;
+    u_char    buf[2 * NGX_INT64_LEN], *digit, *end;
     uint64_t  n;
 
     static const char  pairs[] =
@@ -511,7 +512,8 @@ ngx_http_kafka_number(u_char *p, int64_t number)
         *p++ = '-';
     }
 
-    digit = buf + sizeof(buf);
+    end = buf + NGX_INT64_LEN;
+    digit = end;
 
     while (n >= 10) {
         digit -= 2;
@@ -519,11 +521,13 @@ ngx_http_kafka_number(u_char *p, int64_t number)
         n /= 100;
     }
 
-    if (n || digit == buf + sizeof(buf)) {
+    if (n || digit == end) {
         *--digit = (u_char) ('0' + n);
     }
 
-    return ngx_cpymem(p, digit, buf + sizeof(buf) - digit);
+    ngx_memcpy(p, digit, NGX_INT64_LEN);
+
+    return p + (end - digit);
 }
 
 
