@@ -15,6 +15,9 @@
 #define NGX_KAFKA_REPORTS    1000   /* a turn of the loop and client */
 #define NGX_KAFKA_STICKY     10     /* ms, librdkafka's default */
 
+/* each write to an eventfd is an edge then, and need not be read */
+#define ngx_kafka_client_edge  (ngx_event_flags & NGX_USE_CLEAR_EVENT)
+
 
 static rd_kafka_conf_t *ngx_kafka_client_conf(ngx_kafka_client_t *client,
     size_t batch, char *errstr, size_t size);
@@ -397,7 +400,10 @@ ngx_kafka_client_wake(ngx_kafka_client_t *client)
     /* ngx_close_idle_connections() calls the handler when a drain begins */
     c->idle = 1;
 
-    if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
+    if (ngx_add_event(c->read, NGX_READ_EVENT,
+                      ngx_kafka_client_edge ? NGX_CLEAR_EVENT : 0)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -436,9 +442,11 @@ ngx_kafka_client_handler(ngx_event_t *ev)
 
     /* first the descriptor, then the queues: wake-ups are coalesced */
 
-    do {
-        n = read(c->fd, buf, sizeof(buf));
-    } while (n == sizeof(buf) || (n == -1 && ngx_errno == NGX_EINTR));
+    if (!ngx_kafka_client_edge || c->fd != client->writer) {
+        do {
+            n = read(c->fd, buf, sizeof(buf));
+        } while (n == sizeof(buf) || (n == -1 && ngx_errno == NGX_EINTR));
+    }
 
     client->calls->wake(client, closing);
 }
@@ -458,7 +466,9 @@ ngx_kafka_client_poll(ngx_kafka_client_t *client)
         ngx_kafka_client_again(client);
     }
 
-    while ((event = rd_kafka_queue_poll(client->admin, 0)) != NULL) {
+    while ((client->asking || client->describing)
+           && (event = rd_kafka_queue_poll(client->admin, 0)) != NULL)
+    {
         client->calls->event(client, event);
         rd_kafka_event_destroy(event);
     }

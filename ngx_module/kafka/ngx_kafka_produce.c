@@ -276,7 +276,9 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     rkt = kp->client->topics[msg->topic];
 
-    if (rkt == NULL || kp->client->fatal || kp->lanes[msg->topic].stalled) {
+    if (n == 1 || rkt == NULL || kp->client->fatal
+        || kp->lanes[msg->topic].stalled)
+    {
         return 0;
     }
 
