@@ -48,12 +48,11 @@ ngx_http_kafka_body_coding(ngx_http_kafka_ctx_t *ctx)
     inflate_coding_e        coding;
     ngx_http_kafka_walk_t   walk;
 
-    static ngx_str_t  encoding = ngx_string("Content-Encoding");
+    ngx_http_kafka_walk_begin(&walk, ctx, NGX_HTTP_KAFKA_CODING);
 
-    walk.part = &ctx->request->headers_in.headers.part;
-    walk.i = 0;
-
-    while ((h = ngx_http_kafka_next_header(&walk, &encoding))) {
+    while ((h = ngx_http_kafka_next_header(
+                    &walk, &ngx_http_kafka_names[NGX_HTTP_KAFKA_CODING])))
+    {
         list = h->value;
 
         while (ngx_http_kafka_next_element(&list, &name)) {

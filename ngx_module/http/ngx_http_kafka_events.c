@@ -57,11 +57,9 @@ ngx_http_kafka_event_type(ngx_str_t *type)
 ngx_uint_t
 ngx_http_kafka_event_binary(ngx_http_kafka_ctx_t *ctx, ngx_str_t *type)
 {
-    static ngx_str_t  version = ngx_string("ce-specversion");
-
     return !ngx_http_kafka_event_type(type)
            && (ctx->conf->format == NGX_HTTP_KAFKA_CLOUDEVENTS
-               || ngx_http_kafka_find_header(ctx->request, &version));
+               || ctx->named[NGX_HTTP_KAFKA_EVENT]);
 }
 
 

@@ -65,6 +65,8 @@ ngx_http_kafka_handler(ngx_http_request_t *r)
         return ngx_http_kafka_options(ctx);
     }
 
+    ngx_http_kafka_find_headers(r, ctx->named);
+
     /* these checks need no body, so they come before it is read */
 
     if (ngx_http_kafka_check_method(ctx) != NGX_OK

@@ -10,6 +10,15 @@ static void ngx_http_kafka_trim(ngx_str_t *value);
 static ngx_uint_t ngx_http_kafka_plain(ngx_str_t *value);
 
 
+ngx_str_t  ngx_http_kafka_names[NGX_HTTP_KAFKA_NAMES] = {
+    ngx_string("prefer"),
+    ngx_string("traceparent"),
+    ngx_string("ce-specversion"),
+    ngx_string("idempotency-key"),
+    ngx_string("content-encoding")
+};
+
+
 ngx_table_elt_t *
 ngx_http_kafka_next_header(ngx_http_kafka_walk_t *walk, ngx_str_t *name)
 {
@@ -34,12 +43,65 @@ ngx_http_kafka_next_header(ngx_http_kafka_walk_t *walk, ngx_str_t *name)
 }
 
 
-ngx_table_elt_t *
-ngx_http_kafka_find_header(ngx_http_request_t *r, ngx_str_t *name)
+void
+ngx_http_kafka_find_headers(ngx_http_request_t *r, ngx_table_elt_t **found)
 {
-    ngx_http_kafka_walk_t  walk = { &r->headers_in.headers.part, 0 };
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *last;
 
-    return ngx_http_kafka_next_header(&walk, name);
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+    last = h + part->nelts;
+
+    for ( ;; h++) {
+
+        if (h == last) {
+            part = part->next;
+
+            if (part == NULL) {
+                return;
+            }
+
+            h = part->elts;
+            last = h + part->nelts;
+        }
+
+        switch (h->key.len) {
+
+        case sizeof("Prefer") - 1:
+            i = NGX_HTTP_KAFKA_PREFER;
+            break;
+
+        case sizeof("traceparent") - 1:
+            i = NGX_HTTP_KAFKA_TRACE;
+            break;
+
+        case sizeof("ce-specversion") - 1:
+            i = NGX_HTTP_KAFKA_EVENT;
+            break;
+
+        case sizeof("Idempotency-Key") - 1:
+            i = NGX_HTTP_KAFKA_IDEMPOTENCY;
+            break;
+
+        case sizeof("Content-Encoding") - 1:
+            i = NGX_HTTP_KAFKA_CODING;
+            break;
+
+        default:
+            continue;
+        }
+
+        if (found[i] == NULL
+            && (h->key.data[0] | 0x20) == ngx_http_kafka_names[i].data[0]
+            && ngx_strncasecmp(h->key.data, ngx_http_kafka_names[i].data,
+                               h->key.len)
+               == 0)
+        {
+            found[i] = h;
+        }
+    }
 }
 
 

@@ -14,6 +14,20 @@
 #include "kafka/ngx_kafka_producer.h"
 
 
+/* Headers of a request that the module reads. */
+enum {
+    NGX_HTTP_KAFKA_PREFER = 0,
+    NGX_HTTP_KAFKA_TRACE,
+    NGX_HTTP_KAFKA_EVENT,
+    NGX_HTTP_KAFKA_IDEMPOTENCY,
+    NGX_HTTP_KAFKA_CODING,
+    NGX_HTTP_KAFKA_NAMES
+};
+
+/* Their names, lower case. */
+extern ngx_str_t  ngx_http_kafka_names[NGX_HTTP_KAFKA_NAMES];
+
+
 /* A place in a request's headers; begins at the first part, "i" 0. */
 typedef struct {
     ngx_list_part_t  *part;
@@ -34,9 +48,15 @@ typedef struct {
 ngx_table_elt_t *ngx_http_kafka_next_header(ngx_http_kafka_walk_t *walk,
     ngx_str_t *name);
 
-/* The first header with this name, or NULL. */
-ngx_table_elt_t *ngx_http_kafka_find_header(ngx_http_request_t *r,
-    ngx_str_t *name);
+/* Begins a walk; where a request has no header of the name, at its end. */
+#define ngx_http_kafka_walk_begin(walk, ctx, name)                            \
+    (walk)->part = (ctx)->named[name]                                         \
+                   ? &(ctx)->request->headers_in.headers.part : NULL;         \
+    (walk)->i = 0
+
+/* Sets the first header of each of ngx_http_kafka_names[]. */
+void ngx_http_kafka_find_headers(ngx_http_request_t *r,
+    ngx_table_elt_t **found);
 
 /*
  * Takes the next element that is not empty off a list (RFC 9110, section

@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 #include "inflate.h"
 #include "http/ngx_http_kafka_error.h"
+#include "http/ngx_http_kafka_headers.h"
 #include "http/ngx_http_kafka_turn.h"
 #include "kafka/ngx_kafka_producer.h"
 
@@ -47,7 +48,6 @@ typedef struct {
     ngx_msec_t                 longest;     /* kafka_timeout of all */
     ngx_kafka_place_t          longest_place;
     ngx_shm_zone_t            *zone;        /* of the counters */
-    ngx_int_t                  request_id;  /* index of the variable */
     ngx_uint_t                 wants_body;  /* something uses $request_body */
     /* indices of $request_body and of its JSON; NGX_ERROR: not used */
     ngx_int_t                  request_body;
@@ -150,6 +150,8 @@ struct ngx_http_kafka_ctx_s {
                                                request: r's may change */
     ngx_kafka_topic_conf_t     *topic;
     ngx_uint_t                  topic_index;
+    ngx_table_elt_t            *named[NGX_HTTP_KAFKA_NAMES];    /* the first
+                                               header of each name, or NULL */
     inflate_coding_e            coding;     /* of the body */
     ngx_uint_t                  format;
     ngx_http_kafka_work_t       work;

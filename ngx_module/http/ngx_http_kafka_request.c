@@ -4,18 +4,10 @@
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_headers.h"
 
-#if !(SLUICE_NO_GETRANDOM)
-#include <sys/random.h>
-#else
-#define getrandom(buf, len, flags)  -1
-#endif
 
-
-#define NGX_HTTP_KAFKA_IDEMPOTENCY    255     /* bytes */
+#define NGX_HTTP_KAFKA_KEY_MAX        255     /* bytes of an idempotency key */
 #define NGX_HTTP_KAFKA_TRACEPARENT    55      /* bytes of version 00 */
 #define NGX_HTTP_KAFKA_TRACESTATE     512     /* bytes, as W3C asks for */
-#define NGX_HTTP_KAFKA_ID_BYTES       16      /* of an id, 32 as text */
-#define NGX_HTTP_KAFKA_ID_BUFFER      4096    /* bytes asked of the kernel */
 
 /* 9999-12-31T23:59:59.999Z, the last that ISO 8601 and SQL agree on */
 #define NGX_HTTP_KAFKA_TIMESTAMP_MAX  253402300799999
@@ -43,8 +35,6 @@ static ngx_int_t ngx_http_kafka_tracestate(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t ngx_http_kafka_traceparent(ngx_str_t *value);
 static ngx_int_t ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *value);
-static ngx_http_variable_value_t *ngx_http_kafka_request_id(
-    ngx_http_request_t *r);
 
 
 static ngx_http_kafka_type_t  ngx_http_kafka_types[] = {
@@ -165,14 +155,13 @@ ngx_http_kafka_request_prefer(ngx_http_kafka_ctx_t *ctx)
     ngx_table_elt_t        *h;
     ngx_http_kafka_walk_t   walk;
 
-    static ngx_str_t  prefer = ngx_string("Prefer");
-
     ctx->wish = NGX_HTTP_KAFKA_CLIENT;
 
-    walk.part = &ctx->request->headers_in.headers.part;
-    walk.i = 0;
+    ngx_http_kafka_walk_begin(&walk, ctx, NGX_HTTP_KAFKA_PREFER);
 
-    while ((h = ngx_http_kafka_next_header(&walk, &prefer))) {
+    while ((h = ngx_http_kafka_next_header(
+                    &walk, &ngx_http_kafka_names[NGX_HTTP_KAFKA_PREFER])))
+    {
         list = h->value;
 
         while (ngx_http_kafka_next_element(&list, &wish)) {
@@ -260,7 +249,11 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
     event = ctx->format == NGX_HTTP_KAFKA_CE_BINARY
             || ngx_http_kafka_is_event(ctx);
 
-    if (klcf->headers == NULL && !klcf->request_headers && !event) {
+    if (klcf->headers == NULL && !event
+        && (!klcf->request_headers
+            || (ctx->named[NGX_HTTP_KAFKA_TRACE] == NULL
+                && ctx->named[NGX_HTTP_KAFKA_IDEMPOTENCY] == NULL)))
+    {
         return NGX_OK;
     }
 
@@ -406,32 +399,25 @@ ngx_http_kafka_location_headers(ngx_http_kafka_ctx_t *ctx,
 
 /*
  * Adds the headers of "kafka_request_headers": the trace (W3C Trace Context,
- * section 3.2; a malformed one is left out), the client's idempotency key and
- * nginx's id of the request.
+ * sections 3.2 and 3.3; a malformed one is left out) and the client's
+ * idempotency key.
  */
 static ngx_int_t
 ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
     ngx_array_t *headers)
 {
-    ngx_str_t                   value;
-    ngx_table_elt_t            *h;
-    ngx_http_request_t         *r;
-    ngx_http_variable_value_t  *vv;
-
-    static ngx_str_t  trace = ngx_string("traceparent");
-    static ngx_str_t  idempotency = ngx_string("idempotency-key");
-    static ngx_str_t  id = ngx_string("request-id");
-
-    r = ctx->request;
+    ngx_str_t        *name;
+    ngx_table_elt_t  *h;
 
     if (!ctx->conf->request_headers) {
         return NGX_OK;
     }
 
-    h = ngx_http_kafka_find_header(r, &trace);
+    name = &ngx_http_kafka_names[NGX_HTTP_KAFKA_TRACE];
+    h = ctx->named[NGX_HTTP_KAFKA_TRACE];
 
     if (h && ngx_http_kafka_traceparent(&h->value) == NGX_OK
-        && (ngx_http_kafka_push_header(headers, &trace, &h->value, NULL,
+        && (ngx_http_kafka_push_header(headers, name, &h->value, NULL,
                                        &ctx->problem)
             != NGX_OK
             || ngx_http_kafka_tracestate(ctx, headers) != NGX_OK))
@@ -439,38 +425,23 @@ ngx_http_kafka_request_headers(ngx_http_kafka_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    h = ngx_http_kafka_find_header(r, &idempotency);
+    name = &ngx_http_kafka_names[NGX_HTTP_KAFKA_IDEMPOTENCY];
+    h = ctx->named[NGX_HTTP_KAFKA_IDEMPOTENCY];
 
-    if (h) {
-
-        if (ngx_http_kafka_idempotency(ctx, &h->value) != NGX_OK) {
-            return ngx_http_kafka_bad_header(&idempotency,
-                                             &ctx->problem);
-        }
-
-        /* each record of a batch has a key of its own */
-
-        if (!ctx->batch
-            && ngx_http_kafka_push_header(headers, &idempotency,
-                                          &ctx->idempotency_key, NULL,
-                                          &ctx->problem)
-               != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-    }
-
-    vv = ngx_http_kafka_request_id(r);
-
-    if (vv == NULL || vv->not_found || !vv->valid) {
+    if (h == NULL) {
         return NGX_OK;
     }
 
-    value.data = vv->data;
-    value.len = vv->len;
+    if (ngx_http_kafka_idempotency(ctx, &h->value) != NGX_OK) {
+        return ngx_http_kafka_bad_header(name, &ctx->problem);
+    }
 
-    return ngx_http_kafka_push_header(headers, &id, &value, NULL,
-                                      &ctx->problem);
+    /* each record of a batch has a key of its own */
+
+    return ctx->batch ? NGX_OK
+                      : ngx_http_kafka_push_header(headers, name,
+                                                   &ctx->idempotency_key,
+                                                   NULL, &ctx->problem);
 }
 
 
@@ -586,7 +557,7 @@ ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
         key.len -= 2;
     }
 
-    if (key.len == 0 || key.len > NGX_HTTP_KAFKA_IDEMPOTENCY) {
+    if (key.len == 0 || key.len > NGX_HTTP_KAFKA_KEY_MAX) {
         return NGX_ERROR;
     }
 
@@ -619,51 +590,4 @@ ngx_http_kafka_idempotency(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
     ctx->idempotency_key.len = p - ctx->idempotency_key.data;
 
     return NGX_OK;
-}
-
-
-/*
- * nginx's $request_id.  nginx asks OpenSSL for 16 bytes each time, which takes
- * longer than all checks of a record; this asks the kernel once for 256 ids.
- */
-static ngx_http_variable_value_t *
-ngx_http_kafka_request_id(ngx_http_request_t *r)
-{
-    ngx_http_variable_value_t   *vv;
-    ngx_http_kafka_main_conf_t  *kmcf;
-
-    static size_t  left;
-    static u_char  bytes[NGX_HTTP_KAFKA_ID_BUFFER];
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kafka_module);
-    vv = &r->variables[kmcf->request_id];
-
-    if (vv->valid || vv->not_found) {
-        return vv;
-    }
-
-    if (left == 0
-        && getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) == sizeof(bytes))
-    {
-        left = sizeof(bytes);
-    }
-
-    if (left == 0) {
-        return ngx_http_get_indexed_variable(r, kmcf->request_id);
-    }
-
-    vv->data = ngx_pnalloc(r->pool, 2 * NGX_HTTP_KAFKA_ID_BYTES);
-    if (vv->data == NULL) {
-        return NULL;
-    }
-
-    left -= NGX_HTTP_KAFKA_ID_BYTES;
-    (void) ngx_hex_dump(vv->data, bytes + left, NGX_HTTP_KAFKA_ID_BYTES);
-
-    vv->len = 2 * NGX_HTTP_KAFKA_ID_BYTES;
-    vv->valid = 1;
-    vv->no_cacheable = 0;
-    vv->not_found = 0;
-
-    return vv;
 }

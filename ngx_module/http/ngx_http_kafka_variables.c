@@ -65,10 +65,7 @@ static ngx_http_variable_t  ngx_http_kafka_variables[] = {
 ngx_int_t
 ngx_http_kafka_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t         *var, *v;
-    ngx_http_kafka_main_conf_t  *kmcf;
-
-    static ngx_str_t  id = ngx_string("request_id");
+    ngx_http_variable_t  *var, *v;
 
     for (v = ngx_http_kafka_variables; v->name.len; v++) {
 
@@ -81,11 +78,7 @@ ngx_http_kafka_add_variables(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kafka_module);
-
-    kmcf->request_id = ngx_http_get_variable_index(cf, &id);
-
-    return kmcf->request_id == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    return NGX_OK;
 }
 
 

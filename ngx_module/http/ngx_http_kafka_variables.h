@@ -7,7 +7,7 @@
 #include "http/ngx_http_kafka_module.h"
 
 
-/* Adds the variables; finds the index of $request_id. */
+/* Adds the variables. */
 ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
 
 /* Lets the variables outlive a redirect to an error_page. */

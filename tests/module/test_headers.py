@@ -1,6 +1,7 @@
 """What a record has beside its value: key, headers, partition, time."""
 
 import json
+import re
 import time
 
 import pytest
@@ -30,6 +31,11 @@ CONF = """
         location = /bare {
             kafka_pass main;
             kafka_request_headers off;
+        }
+        location = /id {
+            kafka_pass   main;
+            kafka_header request-id $request_id;
+            add_header   X-Id $request_id always;
         }
         location = /headers {
             kafka_pass   main;
@@ -103,17 +109,45 @@ def only(topics, name):
     return record
 
 
-def test_trace_idempotency_key_and_request_id_travel(server, topics):
+def test_trace_and_idempotency_key_travel(server, topics):
     answer = server.post("/plain", b"x", {
         "traceparent": TRACE, "Idempotency-Key": '"a \\"b\\\\"',
         "X-Other": "never", "Cookie": "never"})
     assert answer.status == 200
     headers = dict(only(topics, server.topic).headers)
-    assert sorted(headers) == ["idempotency-key", "request-id",
-                               "traceparent"]
+    assert sorted(headers) == ["idempotency-key", "traceparent"]
     assert headers["traceparent"] == TRACE.encode()
     assert headers["idempotency-key"] == b'a "b\\'
-    assert len(headers["request-id"]) == 32
+
+
+def test_a_record_has_no_header_that_nobody_asked_for(server, topics):
+    other = {"Accept": "*/*", "Accept-Encoding": "br", "User-Agent": "x",
+             "Prefer": "wait=1", "X-Trace-Par": "x" * 11}
+    assert server.post("/plain", b"x", other).status == 200
+    assert server.post("/batch", b"1\n2\n3\n", other).status == 200
+    assert [record.headers for record in topics.records(server.topic)] \
+        == [()] * 4
+
+
+def test_headers_are_found_in_any_case_and_the_first_counts(server, topics):
+    with web.connect(server.port) as client:
+        client.sendall(
+            b"POST /plain HTTP/1.1\r\nHost: x\r\nX-Other: 1\r\n"
+            b"IDEMPOTENCY-KEY: first\r\nidempotency-key: second\r\n"
+            + b"".join(b"X-%d: x\r\n" % n for n in range(40))
+            + b"TraceParent: " + TRACE.encode() + b"\r\n"
+            b"Content-Length: 1\r\n\r\nx")
+        assert web.read_answer(client.makefile("rb")).status == 200
+    assert dict(only(topics, server.topic).headers) == {
+        "idempotency-key": b"first", "traceparent": TRACE.encode()}
+
+
+def test_the_request_id_travels_where_it_is_named(server, topics):
+    answer = server.post("/id", b"x")
+    assert answer.status == 200
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-id"])
+    assert only(topics, server.topic).headers \
+        == (("request-id", answer.headers["x-id"].encode()),)
 
 
 @pytest.mark.parametrize("lines, kept", [
@@ -173,10 +207,9 @@ def test_nothing_travels_where_it_is_off(server, topics):
 def test_named_headers_in_their_order(server, topics):
     assert server.post("/headers?a=1", b"x",
                        {"X-Tenant": "Z\u00fcrich".encode()}).status == 200
-    found = [pair for pair in only(topics, server.topic).headers
-             if pair[0] != "request-id"]
-    assert found == [("Tenant", "Z\u00fcrich".encode()), ("tenant", b"second"),
-                     ("path", b"/headers?a=1")]
+    assert only(topics, server.topic).headers == (
+        ("Tenant", "Z\u00fcrich".encode()), ("tenant", b"second"),
+        ("path", b"/headers?a=1"))
 
 
 @pytest.mark.parametrize("path, value", [

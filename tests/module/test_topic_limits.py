@@ -39,7 +39,7 @@ CONF = """
             kafka_pass            main;
             kafka_topic           %%TOPIC%%;
             kafka_header          long $http_long;
-            kafka_request_headers on;
+            kafka_header          request-id $request_id;
         }
     }
 """
