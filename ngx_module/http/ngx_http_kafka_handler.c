@@ -32,7 +32,7 @@ static void ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_report(void *data, ngx_kafka_report_t *report);
 static void ngx_http_kafka_ask(void *data, ngx_kafka_report_t *report);
 static void ngx_http_kafka_receipt(void *data, ngx_kafka_receipt_t *receipt);
-static void ngx_http_kafka_timeout(ngx_event_t *ev);
+static void ngx_http_kafka_timeout(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_finish(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_cleanup(void *data);
 
@@ -350,14 +350,9 @@ ngx_http_kafka_produce(ngx_http_kafka_ctx_t *ctx)
             return NGX_AGAIN;
         }
 
-        if ((!ctx->queued || ctx->ready > NGX_HTTP_KAFKA_PART)
-            && ngx_http_kafka_work_may_wait(ctx, &ctx->timer,
-                                            ngx_http_kafka_timeout,
-                                            ngx_http_kafka_cleanup)
-               != NGX_OK)
-        {
-            return ngx_http_kafka_refuse(&ctx->problem,
-                                         NGX_HTTP_KAFKA_INTERNAL);
+        if (!ctx->queued || ctx->ready > NGX_HTTP_KAFKA_PART) {
+            ngx_http_kafka_work_may_wait(ctx, &ctx->cleanup,
+                                         ngx_http_kafka_cleanup);
         }
 
         /* what it holds ends when its records are charged */
@@ -461,7 +456,7 @@ ngx_http_kafka_suspend(ngx_http_kafka_ctx_t *ctx)
     ctx->suspended = 1;
 
     ctx->conf->producer->gauges->in_flight++;
-    ngx_add_timer(&ctx->timer, ctx->conf->timeout);
+    ngx_http_kafka_work_suspend(ctx, ngx_http_kafka_timeout);
 }
 
 
@@ -469,10 +464,7 @@ static void
 ngx_http_kafka_resume(ngx_http_kafka_ctx_t *ctx)
 {
     ctx->conf->producer->gauges->in_flight--;
-
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
-    }
+    ngx_http_kafka_work_resume(ctx);
 
     ctx->suspended = 0;
     ctx->latency = ngx_current_msec - ctx->begun;
@@ -571,17 +563,15 @@ ngx_http_kafka_receipt(void *data, ngx_kafka_receipt_t *receipt)
 
 
 static void
-ngx_http_kafka_timeout(ngx_event_t *ev)
+ngx_http_kafka_timeout(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_uint_t              i;
     ngx_kafka_record_t     *record;
-    ngx_http_kafka_ctx_t   *ctx;
     ngx_http_kafka_item_t  *item;
 
-    ctx = ev->data;
     item = ctx->items.elts;
 
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ev->log, 0,
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
                    "kafka timed out: %ui records unreported", ctx->waiting);
 
     for (i = 0; i < ctx->items.nelts; i++) {

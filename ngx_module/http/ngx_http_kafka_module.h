@@ -62,6 +62,22 @@ typedef struct {
 } ngx_http_kafka_header_t;
 
 
+typedef struct ngx_http_kafka_ctx_s      ngx_http_kafka_ctx_t;
+typedef struct ngx_http_kafka_reading_s  ngx_http_kafka_reading_t;
+typedef struct ngx_http_kafka_reader_s   ngx_http_kafka_reader_t;
+
+typedef void (*ngx_http_kafka_late_pt)(ngx_http_kafka_ctx_t *ctx);
+
+
+/* Suspended requests of a location in this worker; all have its time-out. */
+typedef struct {
+    ngx_queue_t                requests;    /* oldest first */
+    ngx_event_t                timer;       /* of the first, or of one that is
+                                               answered already */
+    ngx_http_kafka_late_pt     late;        /* NULL: none was suspended yet */
+} ngx_http_kafka_waiting_t;
+
+
 typedef struct {
     ngx_str_t                  pass;        /* name of the producer */
     ngx_kafka_place_t          pass_place;
@@ -97,12 +113,9 @@ typedef struct {
     ngx_http_complex_value_t  *response;
     ngx_flag_t                 intercept_errors;
     ngx_str_t                  problem_base;    /* of types, a code follows */
+    ngx_http_kafka_waiting_t   waiting;
 } ngx_http_kafka_loc_conf_t;
 
-
-typedef struct ngx_http_kafka_ctx_s      ngx_http_kafka_ctx_t;
-typedef struct ngx_http_kafka_reading_s  ngx_http_kafka_reading_t;
-typedef struct ngx_http_kafka_reader_s   ngx_http_kafka_reader_t;
 
 typedef ngx_int_t (*ngx_http_kafka_step_pt)(ngx_http_kafka_ctx_t *ctx);
 
@@ -112,6 +125,7 @@ typedef struct {
     const ngx_http_kafka_step_pt  *step;
     ngx_http_kafka_job_t           job;     /* while it waits for a turn */
     ngx_event_t                    timer;   /* likewise */
+    ngx_http_cleanup_t             cleanup; /* likewise */
 } ngx_http_kafka_work_t;
 
 
@@ -172,7 +186,10 @@ struct ngx_http_kafka_ctx_s {
     size_t                      admitted;   /* bytes, for the others */
     ngx_uint_t                  waiting;    /* records; while some are to be
                                                given, one more */
-    ngx_event_t                 timer;
+    ngx_queue_t                 queue;      /* while it is suspended: of its
+                                               location, */
+    ngx_msec_t                  due;        /* until then */
+    ngx_http_cleanup_t          cleanup;
     ngx_http_kafka_problem_t    problem;    /* of the answer */
     ngx_msec_t                  begun;      /* when it was produced */
     ngx_msec_t                  latency;

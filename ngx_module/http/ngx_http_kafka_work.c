@@ -17,6 +17,7 @@ static void ngx_http_kafka_work_late(ngx_event_t *ev);
 static void ngx_http_kafka_work_end(ngx_http_kafka_work_t *work);
 static void ngx_http_kafka_work_left(ngx_http_kafka_ctx_t *ctx);
 static void ngx_http_kafka_work_cleanup(void *data);
+static void ngx_http_kafka_work_overdue(ngx_event_t *ev);
 
 
 ngx_int_t
@@ -97,14 +98,12 @@ ngx_http_kafka_work_wait(ngx_http_kafka_ctx_t *ctx)
 
     if (!ngx_http_kafka_work_waited(ctx)) {
 
-        if (ngx_http_kafka_work_may_wait(ctx, &ctx->work.timer,
-                                         ngx_http_kafka_work_late,
-                                         ngx_http_kafka_work_cleanup)
-            != NGX_OK)
-        {
-            return ngx_http_kafka_refuse(&ctx->problem,
-                                         NGX_HTTP_KAFKA_INTERNAL);
-        }
+        ngx_http_kafka_work_may_wait(ctx, &ctx->work.cleanup,
+                                     ngx_http_kafka_work_cleanup);
+
+        ctx->work.timer.handler = ngx_http_kafka_work_late;
+        ctx->work.timer.data = ctx;
+        ctx->work.timer.log = ctx->request->connection->log;
 
         ctx->work.job.handler = ngx_http_kafka_work_turn;
         ctx->work.job.data = ctx;
@@ -121,34 +120,90 @@ wait:
 }
 
 
-ngx_int_t
-ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx, ngx_event_t *timer,
-    ngx_event_handler_pt late, ngx_http_cleanup_pt left)
+void
+ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_cleanup_t *cln, ngx_http_cleanup_pt left)
 {
-    ngx_http_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     r = ctx->request;
 
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
+    /* as ngx_http_cleanup_add() does, but for the memory */
 
     cln->handler = left;
     cln->data = ctx;
-
-    timer->handler = late;
-    timer->data = ctx;
-    timer->log = r->connection->log;
+    cln->next = r->main->cleanup;
+    r->main->cleanup = cln;
 
     if (r == r->main) {
         r->read_event_handler = ngx_http_test_reading;
     }
 
     r->write_event_handler = ngx_http_request_empty_handler;
+}
 
-    return NGX_OK;
+
+void
+ngx_http_kafka_work_suspend(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_late_pt late)
+{
+    ngx_http_kafka_waiting_t  *w;
+
+    w = &ctx->conf->waiting;
+
+    if (w->late == NULL) {
+        ngx_queue_init(&w->requests);
+        w->late = late;
+        w->timer.handler = ngx_http_kafka_work_overdue;
+        w->timer.data = w;
+        w->timer.log = ngx_cycle->log;
+    }
+
+    ctx->due = ngx_current_msec + ctx->conf->timeout;
+    ngx_queue_insert_tail(&w->requests, &ctx->queue);
+
+    /* it keeps an exiting worker until the request is answered */
+    w->timer.cancelable = 0;
+
+    if (!w->timer.timer_set) {
+        ngx_add_timer(&w->timer, ctx->conf->timeout);
+    }
+}
+
+
+void
+ngx_http_kafka_work_resume(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_kafka_waiting_t  *w;
+
+    w = &ctx->conf->waiting;
+
+    ngx_queue_remove(&ctx->queue);
+    w->timer.cancelable = ngx_queue_empty(&w->requests);
+}
+
+
+static void
+ngx_http_kafka_work_overdue(ngx_event_t *ev)
+{
+    ngx_msec_int_t             wait;
+    ngx_http_kafka_ctx_t      *ctx;
+    ngx_http_kafka_waiting_t  *w;
+
+    w = ev->data;
+
+    while (!ngx_queue_empty(&w->requests)) {
+        ctx = ngx_queue_data(ngx_queue_head(&w->requests),
+                             ngx_http_kafka_ctx_t, queue);
+        wait = (ngx_msec_int_t) (ctx->due - ngx_current_msec);
+
+        if (wait > 0) {
+            ngx_add_timer(ev, wait);
+            break;
+        }
+
+        w->late(ctx);
+    }
 }
 
 

@@ -23,11 +23,20 @@ ngx_int_t ngx_http_kafka_work(ngx_http_kafka_ctx_t *ctx,
     const ngx_http_kafka_step_pt *steps);
 
 /*
- * Does what may fail before a request waits: "left" is called when it ends,
- * and "late" by the timer, which is not added.  Both get the context.
+ * Lets a request wait: "left" is called with the context when it ends.  "cln"
+ * lives as long as the request.
  */
-ngx_int_t ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx,
-    ngx_event_t *timer, ngx_event_handler_pt late, ngx_http_cleanup_pt left);
+void ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_cleanup_t *cln, ngx_http_cleanup_pt left);
+
+/*
+ * Suspends a request until it is resumed.  "late" is called after
+ * kafka_timeout, if it still is, and has to resume it; it is the same for all
+ * requests.
+ */
+void ngx_http_kafka_work_suspend(ngx_http_kafka_ctx_t *ctx,
+    ngx_http_kafka_late_pt late);
+void ngx_http_kafka_work_resume(ngx_http_kafka_ctx_t *ctx);
 
 
 #endif

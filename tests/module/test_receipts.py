@@ -185,6 +185,31 @@ def test_a_dead_letter_is_a_422_with_the_reason(stored):
         receipts.topic)[0].timestamp
 
 
+def test_each_request_waits_its_own_time(stored):
+    """Not that of one that was answered before, and in an old worker too."""
+    receipts = stored()
+
+    def wait():
+        begin = time.monotonic()
+        answer = receipts.server.post("/client", b"{}",
+                                      {"Prefer": "ack=stored"}, timeout=60)
+        assert (answer.status, answer.json["stored"]) == (202, "pending")
+        return time.monotonic() - begin
+
+    at_once = receipts.server.post("/client", b"{}",
+                                   {"Prefer": "ack=delivered"})
+    assert at_once.status == 200
+    later = time.monotonic() + 1
+    wait_for(lambda: time.monotonic() > later, 5, "a second is over")
+    first = receipts.pool.submit(wait)
+    receipts.waiting(1)
+    second = receipts.pool.submit(wait)
+    receipts.waiting(2)
+    receipts.server.reload()
+    # nginx's clock is that of the last turn of its loop
+    assert min(first.result(), second.result()) > 2.9
+
+
 def test_no_receipt_is_a_202_pending(stored):
     receipts = stored(wait="1500ms")
     begin = time.monotonic()
