@@ -129,6 +129,11 @@ KINDS = {
             lambda seen: seen.answer.status, 202, 200),
     "response": ("kafka_response outer;", "kafka_response inner;", {},
                  lambda seen: seen.answer.body, b"outer", b"inner"),
+    "problem_base": (
+        "kafka_format json; kafka_problem_base https://a.example/;",
+        "kafka_problem_base https://b.example/;", {"body": b"{"},
+        lambda seen: seen.answer.json["type"],
+        "https://a.example/not-json", "https://b.example/not-json"),
     "intercept_errors": (
         "kafka_format json; kafka_intercept_errors on;"
         " error_page 400 = /teapot;", "kafka_intercept_errors off;",
