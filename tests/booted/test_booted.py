@@ -180,7 +180,8 @@ def test_what_is_enabled_runs_after_a_reboot(site, load):
     assert machine.run("stat", "-c", "%a",
                        "/etc/sluice/credentials").strip() == "700"
     machine.run("systemctl", "stop", "sluice-consumer.target")
-    assert machine.active(UNIT) == "inactive"
+    # the target is stopped while the daemon stores what is in memory
+    wait_for(lambda: machine.active(UNIT) == "inactive", 30, "it has ended")
     machine.run("systemctl", "start", "sluice-consumer.target")
     wait_for(lambda: machine.active(UNIT) == "active", 30, "it runs again")
     # one that nobody enabled stays off
