@@ -118,6 +118,12 @@ BAD_LOCATION = {
     "answer's deadline below the record's": ("kafka_timeout 1s;", "",
                                              "kafka_timeout"),
     "timeout without sense": ("kafka_timeout soon;", "", "kafka_timeout"),
+    "a base of problems that is no URI": ("kafka_problem_base 'a b';", "",
+                                          "kafka_problem_base"),
+    "a base of problems that JSON would escape":
+        ("kafka_problem_base 'https://a/\"';", "", "kafka_problem_base"),
+    "a base of problems that is too long":
+        (f"kafka_problem_base https://{'a' * 249};", "", "kafka_problem_base"),
     "inflate limit without sense": ("kafka_inflate_limit much;", "",
                                     "kafka_inflate_limit"),
     "inflate limit of nothing": ("kafka_inflate_limit 0;", "",
