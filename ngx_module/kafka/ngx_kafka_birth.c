@@ -88,7 +88,9 @@ ngx_kafka_birth_take(ngx_kafka_birth_t **one, ngx_uint_t wait)
 
     birth = *one;
 
-    if (!wait && !__atomic_load_n(&birth->done, __ATOMIC_ACQUIRE)) {
+    if (birth == NULL
+        || (!wait && !__atomic_load_n(&birth->done, __ATOMIC_ACQUIRE)))
+    {
         return NULL;
     }
 
@@ -101,4 +103,32 @@ ngx_kafka_birth_take(ngx_kafka_birth_t **one, ngx_uint_t wait)
     ngx_free(birth);
 
     return client;
+}
+
+
+ngx_kafka_client_t *
+ngx_kafka_birth_extra(ngx_kafka_producer_t *kp, ngx_kafka_extra_t *extra,
+    ngx_kafka_client_e kind, ngx_uint_t wait)
+{
+    if (extra->client == NULL && extra->birth == NULL && kp->client
+        && (ngx_msec_int_t) (ngx_current_msec - extra->start) >= 0)
+    {
+        extra->start = ngx_current_msec + NGX_KAFKA_RESTART_WAIT;
+
+        if (ngx_kafka_destroying() < NGX_KAFKA_LEAVING) {
+            extra->birth = ngx_kafka_birth_begin(kp, kp->client->calls, kind,
+                                          ngx_kafka_rules_smallest(kp->conf));
+        }
+    }
+
+    if (extra->client == NULL) {
+        extra->client = ngx_kafka_birth_take(&extra->birth, wait);
+    }
+
+    if (extra->client && ngx_kafka_client_idle(extra->client)) {
+        /* silence counts from now on */
+        extra->client->heard = ngx_current_msec;
+    }
+
+    return extra->client;
 }

@@ -98,6 +98,7 @@ ngx_kafka_client_make(ngx_kafka_producer_t *kp,
     client->topics = (rd_kafka_topic_t **) &client[1];
     client->heard = ngx_current_msec;
     client->alone = kind == NGX_KAFKA_CLIENT_ALONE;
+    client->prompt = kind == NGX_KAFKA_CLIENT_PROMPT;
     client->reader = kind == NGX_KAFKA_CLIENT_READER;
     ngx_queue_init(&client->queue);
     ngx_queue_init(&client->records);
@@ -250,11 +251,11 @@ ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
     char        buf[32];
     size_t      len;
     ngx_int_t   sticky, linger;
-    ngx_uint_t  i;
+    ngx_uint_t  i, n;
 
-    static const char  *alone[][2] = {
+    static const char  *alone[3][2] = {
+        { "linger.ms", "0" },           /* the prompt client's too */
         { "batch.num.messages", "1" },
-        { "linger.ms", "0" },
         { "max.in.flight", "1" }
     };
 
@@ -283,7 +284,7 @@ ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
         return NGX_ERROR;
     }
 
-    for (i = 0; client->alone && i < sizeof(alone) / sizeof(alone[0]); i++) {
+    for (i = 0, n = client->alone ? 3 : client->prompt; i < n; i++) {
         if (rd_kafka_conf_set(conf, alone[i][0], alone[i][1], errstr, size)
             != RD_KAFKA_CONF_OK)
         {

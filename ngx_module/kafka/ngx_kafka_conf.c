@@ -308,6 +308,13 @@ ngx_kafka_conf_find(ngx_kafka_conf_t *kcf, const char *name)
 }
 
 
+ngx_uint_t
+ngx_kafka_conf_sets(ngx_kafka_conf_t *kcf, const char *name)
+{
+    return ngx_kafka_conf_find(kcf, name) != NULL;
+}
+
+
 static void
 ngx_kafka_conf_warn(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *value,
     ngx_uint_t file)

@@ -109,6 +109,9 @@ void ngx_cdecl ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
 char *ngx_kafka_conf_property(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
     ngx_str_t *name, ngx_str_t *value, ngx_uint_t file);
 
+/* Whether a block sets this property, by any of its names. */
+ngx_uint_t ngx_kafka_conf_sets(ngx_kafka_conf_t *kcf, const char *name);
+
 /*
  * librdkafka's configuration of a block; without "brokers" no broker is ever
  * contacted.  Returns NULL with the reason in errstr.  The caller owns it.

@@ -85,6 +85,7 @@ struct ngx_kafka_producer_counts_s {
     ngx_atomic_t               rebuilds[NGX_KAFKA_REBUILDS];
     ngx_atomic_t               start_failures;
     ngx_atomic_t               unreported;  /* records whose worker ended */
+    ngx_atomic_t               prompt;      /* records that client took */
     ngx_atomic_t               receipts[NGX_KAFKA_RECEIPTS];
     ngx_kafka_topic_counts_t   other;       /* of no declared topic */
     ngx_kafka_topic_counts_t  *topics;      /* all that were ever declared */
@@ -126,6 +127,7 @@ typedef struct {
                                                receipt */
     ngx_atomic_t               reading;     /* receipts, of all partitions */
     ngx_atomic_t               up;          /* some broker is */
+    ngx_atomic_t               prompt;      /* so is its prompt client */
     ngx_atomic_t               leaving;     /* the worker is */
     ngx_kafka_broker_gauges_t  brokers[NGX_KAFKA_BROKERS_MAX];
 } ngx_kafka_gauges_t;

@@ -10,6 +10,8 @@
 #define NGX_KAFKA_QUIET          1000    /* ms without a probe */
 
 
+static ngx_msec_t ngx_kafka_silence(ngx_kafka_client_t *client,
+    ngx_queue_t *records);
 static ngx_msec_t ngx_kafka_window(ngx_kafka_producer_t *kp);
 static size_t ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate);
 
@@ -22,12 +24,11 @@ static size_t ngx_kafka_backlog(ngx_kafka_producer_t *kp, uint64_t rate);
 ngx_uint_t
 ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
 {
-    ngx_msec_t           since;
-    ngx_queue_t         *q;
-    ngx_kafka_client_t  *client;
-    ngx_kafka_record_t  *rec;
+    ngx_msec_t           silence;
+    ngx_kafka_client_t  *client, *prompt;
 
     client = kp->client;
+    prompt = kp->prompt.client;
 
     if (client->seen_up && !client->up) {
         return 1;
@@ -38,25 +39,35 @@ ngx_kafka_producer_down(ngx_kafka_producer_t *kp)
     }
 
     if (!ngx_queue_empty(&client->records)) {
-        q = ngx_queue_head(&client->records);
+        silence = ngx_kafka_silence(client, &client->records);
 
-    } else if (!client->up && !ngx_queue_empty(&kp->parked)) {
-        q = ngx_queue_head(&kp->parked);
+        if (prompt && !ngx_queue_empty(&prompt->records)) {
+            silence = ngx_min(silence,
+                              ngx_kafka_silence(prompt, &prompt->records));
+        }
+
+    } else if (prompt && !ngx_queue_empty(&prompt->records)) {
+        silence = ngx_kafka_silence(prompt, &prompt->records);
+
+    } else if (!client->up) {
+        silence = ngx_kafka_silence(client, &kp->parked);
 
     } else {
         return 0;
     }
 
-    rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
-
-    since = rec->taken;
-    if ((ngx_msec_int_t) (client->heard - since) > 0) {
-        since = client->heard;
-    }
-
-    kp->stalled = ngx_current_msec - since > kp->conf->timeout / 2;
+    kp->stalled = silence > kp->conf->timeout / 2;
 
     return kp->stalled;
+}
+
+
+/* How long, ms, the oldest of the client's "records" has heard of no broker. */
+static ngx_msec_t
+ngx_kafka_silence(ngx_kafka_client_t *client, ngx_queue_t *records)
+{
+    return ngx_min(ngx_kafka_client_age(records),
+                   ngx_current_msec - client->heard);
 }
 
 

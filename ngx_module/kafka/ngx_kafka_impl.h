@@ -21,6 +21,7 @@
 #define NGX_KAFKA_HEADERS_COST   128     /* bytes, where there are any */
 #define NGX_KAFKA_HEADER_COST    80      /* bytes, of each */
 #define NGX_KAFKA_LEAVING        4       /* clients being destroyed at once */
+#define NGX_KAFKA_RESTART_WAIT   1000    /* ms, between two tries to start */
 
 
 typedef struct ngx_kafka_client_s  ngx_kafka_client_t;
@@ -37,6 +38,7 @@ typedef enum {
     NGX_KAFKA_CLIENT_ALL = 0,           /* records, in batches */
     NGX_KAFKA_CLIENT_ALONE,             /* a record a batch, one batch in
                                            flight a broker */
+    NGX_KAFKA_CLIENT_PROMPT,            /* records that are sent at once */
     NGX_KAFKA_CLIENT_READER             /* a consumer: it reads receipts */
 } ngx_kafka_client_e;
 
@@ -105,6 +107,7 @@ struct ngx_kafka_client_s {
     rd_kafka_topic_t     **topics;      /* NULL until the topic exists */
     ngx_queue_t            records;     /* outstanding, oldest first */
     ngx_queue_t            stuck;       /* likewise, of stalled lanes */
+    ngx_uint_t             n;           /* records in both */
     size_t                 batch;       /* bytes of its largest */
     ngx_msec_t             heard;       /* time of the last report */
     ngx_msec_t             deadline;    /* of a retiring client */
@@ -115,6 +118,7 @@ struct ngx_kafka_client_s {
     ngx_uint_t             turn;        /* reports it may still take, 0: all */
     ngx_uint_t             missed;      /* statistics without a connection */
     unsigned               alone:1;     /* the side client: a record a batch */
+    unsigned               prompt:1;    /* the one that does not linger */
     unsigned               reader:1;    /* no producer: in no list */
     unsigned               ready:1;     /* can produce at once */
     unsigned               fatal:1;     /* until a successor is there, what
@@ -140,6 +144,9 @@ struct ngx_kafka_record_s {
                                            to librdkafka */
     int32_t                partition;   /* -1: not known yet; atomic */
     unsigned               parked:1;
+    unsigned               behind:1;    /* likewise, till the prompt client
+                                           has room */
+    unsigned               answered:1;  /* its client has 202 already */
     unsigned               apart:1;     /* in the side client: */
     unsigned               again:1;     /* refused once with its batch */
     ngx_uint_t             probe;       /* or asks for this lane, + 1 */
@@ -170,6 +177,14 @@ typedef struct {
 } ngx_kafka_lanes_t;
 
 
+/* A client beside the one that gathers. */
+typedef struct {
+    ngx_kafka_client_t    *client;      /* NULL: there is none */
+    ngx_kafka_birth_t     *birth;       /* of one, or NULL */
+    ngx_msec_t             start;       /* when the next may be started */
+} ngx_kafka_extra_t;
+
+
 /* What waits for receipts, and what receipts said a moment ago. */
 typedef struct {
     ngx_rbtree_t           shelves;     /* ngx_kafka_shelf_t */
@@ -189,9 +204,9 @@ struct ngx_kafka_producer_s {
     ngx_kafka_stored_t     stored;
     ngx_kafka_client_t    *client;      /* NULL while it cannot start */
     ngx_kafka_client_t    *next;        /* will follow it, or NULL */
-    ngx_kafka_client_t    *side;        /* for what must go alone, or NULL */
+    ngx_kafka_extra_t      side;        /* for what must go alone */
+    ngx_kafka_extra_t      prompt;      /* for few records */
     ngx_kafka_birth_t     *birth;       /* of a successor, or NULL */
-    ngx_kafka_birth_t     *side_birth;  /* of a side client, or NULL */
     ngx_queue_t            clients;     /* those, and retiring ones */
     ngx_kafka_lanes_t     *lanes;       /* of each topic */
     ngx_uint_t             stalls;      /* lanes that are stalled */
@@ -203,6 +218,10 @@ struct ngx_kafka_producer_s {
     size_t                 held;        /* bytes of bodies that are read */
     size_t                 limit;       /* bytes of the largest record */
     ngx_uint_t             records;     /* outstanding and parked */
+    ngx_uint_t             answered;    /* of those: answered already */
+    ngx_uint_t             behind;      /* and parked for the prompt client */
+    ngx_msec_t             crowded;     /* when they last were too many for
+                                           the prompt client */
     size_t                 sample;      /* bytes kept since "measured" */
     ngx_msec_t             measured;    /* when this window of the rate began:
                                            the last ended, or records began
@@ -225,6 +244,7 @@ struct ngx_kafka_producer_s {
                                            the window */
     unsigned               stalled:1;   /* taken, but not acknowledged */
     unsigned               drained:1;   /* drain timeout is over */
+    unsigned               prompts:1;   /* "linger.ms" is not set */
 };
 
 
@@ -324,11 +344,19 @@ ngx_kafka_birth_t *ngx_kafka_birth_begin(ngx_kafka_producer_t *kp,
     size_t batch);
 
 /*
- * The client that was begun, and *birth is NULL again; NULL: not yet, or it
- * failed, which is logged.  With "wait" it is never not yet.
+ * The client that was begun, and *birth is NULL again; NULL: not yet, or none
+ * was, or it failed, which is logged.  With "wait" it is never not yet.
  */
 ngx_kafka_client_t *ngx_kafka_birth_take(ngx_kafka_birth_t **birth,
     ngx_uint_t wait);
+
+/*
+ * The extra client, which a thread starts if there is none, not more than one
+ * a second.  NULL: not yet, or it could not be.  With "wait" it is never not
+ * yet.
+ */
+ngx_kafka_client_t *ngx_kafka_birth_extra(ngx_kafka_producer_t *kp,
+    ngx_kafka_extra_t *extra, ngx_kafka_client_e kind, ngx_uint_t wait);
 
 
 /* ngx_kafka_statistics.c */
@@ -549,17 +577,33 @@ void ngx_kafka_reports_silence(void);
 /* ngx_kafka_side.c: the client of records that must go alone */
 
 /*
- * The client; a thread starts it if there is none.  NULL: not yet, or it could
- * not be.  With "wait" it is never not yet.
- */
-ngx_kafka_client_t *ngx_kafka_side(ngx_kafka_producer_t *kp, ngx_uint_t wait);
-
-/*
  * Produces a record once more, alone, that a broker refused with its whole
  * batch.  NGX_OK: its report is still to come.  NGX_DECLINED: this one counts.
  */
 ngx_int_t ngx_kafka_side_again(ngx_kafka_client_t *client,
     const rd_kafka_message_t *rkm);
+
+
+/* ngx_kafka_prompt.c: the client of few records */
+
+/*
+ * The client that takes the "n" messages of a request: the prompt one, or the
+ * one that gathers.
+ */
+ngx_kafka_client_t *ngx_kafka_prompt(ngx_kafka_producer_t *kp,
+    ngx_kafka_message_t *msg, ngx_uint_t n);
+
+/*
+ * The prompt client if it sends at once, else NULL: it is not there yet, or a
+ * broker is late with its records, for one partition or all.
+ */
+ngx_kafka_client_t *ngx_kafka_prompt_client(ngx_kafka_producer_t *kp);
+
+/*
+ * Whether records had better wait for reports of it.  librdkafka's thread
+ * spins while five records of a partition are under way and more wait.
+ */
+#define ngx_kafka_prompt_full(prompt)  ((prompt)->n >= 5)
 
 
 /* ngx_kafka_receipt.c: a receipt of the daemon, from JSON to ranges */
@@ -636,7 +680,10 @@ void ngx_kafka_reader_end(ngx_kafka_producer_t *kp);
 
 /* ngx_kafka_produce.c: records taken, handed over, parked for their topic */
 
-/* Produces what was parked for topics that have a handle now. */
+/*
+ * Produces what was parked for topics that have a handle now, and for the
+ * prompt client where that has room, or is not to be waited for.
+ */
 void ngx_kafka_produce_parked(ngx_kafka_producer_t *kp);
 
 /* Ends parked records that are too old and have no request. */

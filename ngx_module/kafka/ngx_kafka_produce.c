@@ -14,7 +14,7 @@ static ngx_kafka_take_e ngx_kafka_produce_all(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n, size_t *admitted);
 static void ngx_kafka_produce_refused(ngx_kafka_producer_t *kp,
     ngx_kafka_message_t *msg, ngx_uint_t n);
-static ngx_uint_t ngx_kafka_produce_batch(ngx_kafka_producer_t *kp,
+static ngx_uint_t ngx_kafka_produce_batch(ngx_kafka_client_t *client,
     ngx_kafka_message_t *msg, ngx_uint_t n);
 static ngx_kafka_take_e ngx_kafka_produce_apart(ngx_kafka_producer_t *kp,
     ngx_kafka_record_t *rec, ngx_kafka_message_t *msg);
@@ -180,16 +180,19 @@ static ngx_kafka_take_e
 ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     ngx_uint_t n, size_t *admitted)
 {
-    ngx_uint_t           i, run, taken;
+    ngx_uint_t           i, run, taken, behind;
     ngx_kafka_take_e     rc, first;
+    ngx_kafka_client_t  *client;
     ngx_kafka_record_t  *rec;
 
+    client = ngx_kafka_prompt(kp, msg, n);
+    behind = client->prompt && (kp->behind || ngx_kafka_prompt_full(client));
     first = NGX_KAFKA_TAKEN;
     taken = 0;
 
     for (i = 0; i < n; i += run) {
 
-        run = ngx_kafka_produce_batch(kp, &msg[i], n - i);
+        run = behind ? 0 : ngx_kafka_produce_batch(client, &msg[i], n - i);
 
         if (run) {
 
@@ -209,8 +212,17 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
         } else if (kp->lanes[msg[i].topic].stalled) {
             rc = ngx_kafka_produce_apart(kp, rec, &msg[i]);
 
+        } else if (behind) {
+            rc = ngx_kafka_produce_park(kp, rec);
+
+            if (rc == NGX_KAFKA_TAKEN) {
+                rec->behind = 1;
+                kp->behind++;
+            }
+
         } else {
-            rc = ngx_kafka_produce_now(kp->client, rec, &msg[i],
+            rc = ngx_kafka_produce_now(client->topics[msg[i].topic] ? client
+                                       : kp->client, rec, &msg[i],
                                        msg[i].partition);
         }
 
@@ -231,6 +243,10 @@ ngx_kafka_produce_all(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 
     if (taken == 0) {
         return first;
+    }
+
+    if (client->prompt) {
+        (void) ngx_atomic_fetch_add(&kp->conf->counts->prompt, taken);
     }
 
     for (i = 0; taken < n && i < n; i++) {
@@ -266,15 +282,17 @@ ngx_kafka_produce_refused(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
  * stalled.  Returns 0 where such a run is no longer than one.
  */
 static ngx_uint_t
-ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
+ngx_kafka_produce_batch(ngx_kafka_client_t *client, ngx_kafka_message_t *msg,
     ngx_uint_t n)
 {
-    ngx_uint_t           i;
-    rd_kafka_topic_t    *rkt;
-    ngx_kafka_record_t  *rec;
-    rd_kafka_message_t   rkm[NGX_KAFKA_BATCH];
+    ngx_uint_t             i;
+    rd_kafka_topic_t      *rkt;
+    ngx_kafka_record_t    *rec;
+    ngx_kafka_producer_t  *kp;
+    rd_kafka_message_t     rkm[NGX_KAFKA_BATCH];
 
-    rkt = kp->client->topics[msg->topic];
+    kp = client->producer;
+    rkt = client->topics[msg->topic];
 
     if (n == 1 || rkt == NULL || kp->client->fatal
         || kp->lanes[msg->topic].stalled)
@@ -322,7 +340,8 @@ ngx_kafka_produce_batch(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
             continue;
         }
 
-        ngx_queue_insert_tail(&kp->client->records, &rec->queue);
+        ngx_queue_insert_tail(&client->records, &rec->queue);
+        client->n++;
     }
 
     return n;
@@ -352,8 +371,7 @@ ngx_kafka_produce_apart(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec,
         return ngx_kafka_produce_now(kp->client, rec, msg, partition);
     }
 
-    side = kp->side || ngx_kafka_destroying() < NGX_KAFKA_LEAVING
-           ? ngx_kafka_side(kp, 0) : NULL;
+    side = ngx_kafka_birth_extra(kp, &kp->side, NGX_KAFKA_CLIENT_ALONE, 0);
 
     if (side == NULL || ngx_kafka_topic_use(side, msg->topic) != NGX_OK) {
         return NGX_KAFKA_PARTITION_DOWN;
@@ -398,6 +416,7 @@ ngx_kafka_produce_now(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
 
     if (msg->error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ngx_queue_insert_tail(&client->records, &rec->queue);
+        client->n++;
     }
 
     return ngx_kafka_produce_code(msg->error);
@@ -488,9 +507,14 @@ ngx_kafka_produce_park(ngx_kafka_producer_t *kp, ngx_kafka_record_t *rec)
 void
 ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
 {
+    ngx_uint_t           full;
     ngx_queue_t         *q, *next;
+    ngx_kafka_client_t  *client, *prompt;
     ngx_kafka_record_t  *rec;
     ngx_kafka_report_t   report;
+
+    prompt = kp->behind ? ngx_kafka_prompt_client(kp) : NULL;
+    full = prompt && ngx_kafka_prompt_full(prompt);
 
     for (q = ngx_queue_head(&kp->parked);
          q != ngx_queue_sentinel(&kp->parked);
@@ -499,7 +523,12 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
         next = ngx_queue_next(q);
         rec = ngx_queue_data(q, ngx_kafka_record_t, queue);
 
-        if (kp->client->topics[rec->msg.topic] == NULL) {
+        client = rec->behind && prompt && prompt->topics[rec->msg.topic]
+                 ? prompt : kp->client;
+
+        if (client->topics[rec->msg.topic] == NULL || client->fatal
+            || (client == prompt && full))
+        {
             continue;
         }
 
@@ -512,10 +541,16 @@ ngx_kafka_produce_parked(ngx_kafka_producer_t *kp)
         rec->parked = 0;
         kp->idle -= rec->msg.charge;
 
-        /* brokers are not to blame for the wait */
-        rec->taken = ngx_current_msec;
+        if (rec->behind) {
+            rec->behind = 0;
+            kp->behind--;
 
-        if (ngx_kafka_produce_now(kp->client, rec, &rec->msg,
+        } else {
+            /* brokers are not to blame for the wait */
+            rec->taken = ngx_current_msec;
+        }
+
+        if (ngx_kafka_produce_now(client, rec, &rec->msg,
                                   rec->msg.partition)
             == NGX_KAFKA_TAKEN)
         {

@@ -3,7 +3,6 @@
 #include "kafka/ngx_kafka_impl.h"
 
 
-#define NGX_KAFKA_RESTART_WAIT   1000    /* ms */
 #define NGX_KAFKA_TICK           250     /* ms */
 #define NGX_KAFKA_TICK_WAITING   20      /* ms, while something is under way */
 
@@ -36,9 +35,11 @@ static void ngx_kafka_producer_leave(ngx_kafka_client_t **client,
 static void ngx_kafka_producer_tick(ngx_event_t *ev);
 static ngx_uint_t ngx_kafka_producer_clients(ngx_kafka_producer_t *kp);
 static void ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_late(ngx_kafka_producer_t *kp);
 static ngx_uint_t ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp,
     ngx_msec_t age);
-static void ngx_kafka_producer_side(ngx_kafka_producer_t *kp);
+static void ngx_kafka_producer_extra(ngx_kafka_producer_t *kp,
+    ngx_kafka_extra_t *extra, ngx_kafka_client_e kind);
 static void ngx_kafka_producer_drained(ngx_event_t *ev);
 static void ngx_kafka_producers_flush(void);
 
@@ -82,6 +83,7 @@ ngx_kafka_producer_start(ngx_cycle_t *cycle, ngx_kafka_conf_t *kcf,
     kp->start = ngx_current_msec;
     kp->create = ngx_current_msec;
     kp->drain_timeout = drain;
+    kp->prompts = !ngx_kafka_conf_sets(kcf, "linger.ms");
 
     if (ngx_kafka_reader_start(kp, cycle->pool) != NGX_OK) {
         return NULL;
@@ -233,6 +235,12 @@ ngx_kafka_producer_serve(ngx_kafka_client_t *client)
 {
     ngx_kafka_client_poll(client);
 
+    if (client->prompt && client->producer->client
+        && client->producer->behind)
+    {
+        ngx_kafka_produce_parked(client->producer);
+    }
+
     if (!client->retiring) {
         ngx_kafka_producer_current(client);
         return;
@@ -297,11 +305,27 @@ ngx_kafka_producer_current(ngx_kafka_client_t *client)
             ngx_kafka_producer_leave(&kp->next, 0);
         }
 
+    } else if (client == kp->prompt.client) {
+
+        if (client->fatal) {
+            (void) ngx_atomic_fetch_add(
+                          &kp->conf->counts->rebuilds[NGX_KAFKA_REBUILT_FATAL],
+                          1);
+        }
+
+        /* its batches are to be no larger than those of the other one */
+
+        if (client->fatal
+            || (kp->client && client->batch > kp->client->batch))
+        {
+            ngx_kafka_producer_leave(&kp->prompt.client, timeout);
+        }
+
     } else if (client->fatal
                || (ngx_kafka_client_idle(client)
                    && ngx_current_msec - client->heard > NGX_KAFKA_SIDE_IDLE))
     {
-        ngx_kafka_producer_leave(&kp->side, timeout);
+        ngx_kafka_producer_leave(&kp->side.client, timeout);
     }
 }
 
@@ -364,6 +388,15 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
         ngx_kafka_promise_serve(kp->client);
     }
 
+    if (kp->prompt.client) {
+        (void) ngx_kafka_topics_serve(kp->prompt.client);
+    }
+
+    if (kp->behind && kp->client) {
+        /* the prompt client may be late with what it has, or have ended */
+        ngx_kafka_produce_parked(kp);
+    }
+
     ngx_kafka_produce_expire(kp);
 
     if (kp->reader) {
@@ -372,6 +405,7 @@ ngx_kafka_producer_tick(ngx_event_t *ev)
     }
 
     kp->conf->gauges->up = kp->client && kp->client->up;
+    kp->conf->gauges->prompt = kp->prompt.client && kp->prompt.client->ready;
     kp->conf->gauges->leaving = ngx_exiting;
 
     ngx_add_timer(ev, waiting ? NGX_KAFKA_TICK_WAITING : NGX_KAFKA_TICK);
@@ -394,9 +428,10 @@ ngx_kafka_producer_clients(ngx_kafka_producer_t *kp)
     }
 
     ngx_kafka_producer_overdue(kp);
-    ngx_kafka_producer_side(kp);
+    ngx_kafka_producer_extra(kp, &kp->side, NGX_KAFKA_CLIENT_ALONE);
+    ngx_kafka_producer_extra(kp, &kp->prompt, NGX_KAFKA_CLIENT_PROMPT);
 
-    waiting = kp->next || kp->birth || kp->side_birth;
+    waiting = kp->next || kp->birth || kp->side.birth || kp->prompt.birth;
 
     /* a wake-up may have been lost */
 
@@ -424,9 +459,10 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
 {
     ngx_msec_t           age, timeout;
     ngx_uint_t           lively;
-    ngx_kafka_client_t  *client;
+    ngx_kafka_client_t  *client, *prompt;
 
     client = kp->client;
+    prompt = kp->prompt.client;
 
     if (client == NULL) {
         return;
@@ -443,6 +479,11 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
 
     age = ngx_max(age, ngx_kafka_client_age(&client->stuck));
 
+    if (prompt && !lively) {
+        /* brokers are down for both, and only a new connection tells more */
+        age = ngx_max(age, ngx_kafka_client_age(&prompt->records));
+    }
+
     if (!ngx_kafka_producer_prepared(kp, age) && lively) {
         return;
     }
@@ -453,22 +494,31 @@ ngx_kafka_producer_overdue(ngx_kafka_producer_t *kp)
         return;
     }
 
+    ngx_kafka_producer_late(kp);
+
+    client->patient = lively;
+    ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_TIMEOUT,
+                              lively ? timeout : NGX_KAFKA_OVERDUE_WAIT);
+
+    if (prompt && !lively) {
+        ngx_kafka_producer_leave(&kp->prompt.client, NGX_KAFKA_OVERDUE_WAIT);
+    }
+}
+
+
+/* Records of a client are overdue. */
+static void
+ngx_kafka_producer_late(ngx_kafka_producer_t *kp)
+{
     ngx_log_error(NGX_LOG_ERR, kp->log, 0,
                   "kafka_producer \"%V\": records were not acknowledged "
                   "within \"timeout\" of %Mms, its client is replaced",
-                  &kp->conf->name, timeout);
+                  &kp->conf->name, kp->conf->timeout);
 
-    if (lively) {
-        client->patient = 1;
-        ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_TIMEOUT, timeout);
-        return;
+    if (!ngx_kafka_lanes_lively(kp)) {
+        /* until one is acknowledged, only probes may pass */
+        kp->stalled = 1;
     }
-
-    /* until one is acknowledged, only probes may pass */
-    kp->stalled = 1;
-
-    ngx_kafka_producer_retire(client, NGX_KAFKA_REBUILT_TIMEOUT,
-                              NGX_KAFKA_OVERDUE_WAIT);
 }
 
 
@@ -505,31 +555,43 @@ ngx_kafka_producer_prepared(ngx_kafka_producer_t *kp, ngx_msec_t age)
 }
 
 
-/* The side client ends for a record of its own, and the next one follows. */
+/* One ends for a record of its own.  The prompt one is always there. */
 static void
-ngx_kafka_producer_side(ngx_kafka_producer_t *kp)
+ngx_kafka_producer_extra(ngx_kafka_producer_t *kp, ngx_kafka_extra_t *extra,
+    ngx_kafka_client_e kind)
 {
     ngx_msec_t           timeout;
-    ngx_kafka_client_t  *side;
+    ngx_kafka_client_t  *client;
 
-    side = kp->side_birth ? ngx_kafka_side(kp, 0) : kp->side;
+    client = extra->birth
+             || (kind == NGX_KAFKA_CLIENT_PROMPT && kp->prompts && !ngx_exiting)
+             ? ngx_kafka_birth_extra(kp, extra, kind, 0) : extra->client;
     timeout = kp->conf->timeout;
 
-    if (side == NULL
-        || (ngx_kafka_client_age(&side->stuck) < timeout
-            && (ngx_kafka_client_age(&side->records) < timeout
-                || ngx_current_msec - side->heard < timeout)))
+    if (client == NULL
+        || (client->prompt && !ngx_kafka_lanes_lively(kp))
+        || (ngx_kafka_client_age(&client->stuck) < timeout
+            && (ngx_kafka_client_age(&client->records) < timeout
+                || ngx_current_msec - client->heard < timeout)))
     {
         return;
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_CORE, kp->log, 0,
-                   "kafka side client %p of \"%V\" is overdue", side,
+                   "kafka extra client %p of \"%V\" is overdue", client,
                    &kp->conf->name);
 
-    side->patient = ngx_kafka_lanes_lively(kp);
-    ngx_kafka_producer_leave(&kp->side, side->patient ? timeout
-                                                      : NGX_KAFKA_OVERDUE_WAIT);
+    if (client->prompt) {
+        ngx_kafka_producer_late(kp);
+        (void) ngx_atomic_fetch_add(
+                        &kp->conf->counts->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT],
+                        1);
+    }
+
+    client->patient = ngx_kafka_lanes_lively(kp);
+    ngx_kafka_producer_leave(&extra->client,
+                             client->patient ? timeout
+                                             : NGX_KAFKA_OVERDUE_WAIT);
 }
 
 
@@ -575,13 +637,9 @@ ngx_kafka_producers_exit(void)
         kp->conf->gauges->records = 0;
         kp->conf->gauges->bytes = 0;
 
-        if (kp->birth) {
-            (void) ngx_kafka_birth_take(&kp->birth, 1);
-        }
-
-        if (kp->side_birth) {
-            (void) ngx_kafka_birth_take(&kp->side_birth, 1);
-        }
+        (void) ngx_kafka_birth_take(&kp->birth, 1);
+        (void) ngx_kafka_birth_take(&kp->side.birth, 1);
+        (void) ngx_kafka_birth_take(&kp->prompt.birth, 1);
 
         ngx_kafka_reader_end(kp);
 

@@ -192,6 +192,8 @@ ngx_kafka_record_get(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg)
     rec->taken = ngx_current_msec;
     rec->partition = msg->partition;
     rec->parked = 0;
+    rec->behind = 0;
+    rec->answered = msg->handler == NULL;
     rec->apart = 0;
     rec->again = 0;
 
@@ -291,6 +293,7 @@ ngx_kafka_record_charge(ngx_kafka_record_t *rec)
     }
 
     kp->records++;
+    kp->answered += rec->answered;
     kp->lanes[rec->msg.topic].records++;
 
     ngx_kafka_record_gauges(kp);
@@ -306,6 +309,7 @@ ngx_kafka_record_release(ngx_kafka_record_t *rec)
 
     kp->charged -= rec->msg.charge;
     kp->records--;
+    kp->answered -= rec->answered;
     kp->lanes[rec->msg.topic].records--;
 
     ngx_kafka_record_gauges(kp);

@@ -35,6 +35,8 @@ ngx_kafka_report(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
     rec = rkm->_private;
     kept = 0;
 
+    client->n--;
+
     report.outcome = NGX_KAFKA_MAYBE_KEPT;
     report.error = rkm->err;
     report.fault = NGX_KAFKA_NO_FAULT;
@@ -223,6 +225,7 @@ ngx_kafka_abandon(ngx_kafka_record_t *rec)
     }
 
     rec->producer->idle -= rec->msg.charge;
+    rec->producer->behind -= rec->behind;
 
     ngx_kafka_report_count(rec, NGX_KAFKA_NOT_KEPT);
     ngx_kafka_record_release(rec);

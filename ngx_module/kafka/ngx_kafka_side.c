@@ -14,28 +14,6 @@ static rd_kafka_resp_err_t ngx_kafka_side_produce(ngx_kafka_client_t *side,
     const rd_kafka_message_t *rkm);
 
 
-ngx_kafka_client_t *
-ngx_kafka_side(ngx_kafka_producer_t *kp, ngx_uint_t wait)
-{
-    if (kp->side == NULL && kp->side_birth == NULL && kp->client) {
-        kp->side_birth = ngx_kafka_birth_begin(kp, kp->client->calls,
-                                          NGX_KAFKA_CLIENT_ALONE,
-                                          ngx_kafka_rules_smallest(kp->conf));
-    }
-
-    if (kp->side_birth) {
-        kp->side = ngx_kafka_birth_take(&kp->side_birth, wait);
-    }
-
-    if (kp->side && ngx_kafka_client_idle(kp->side)) {
-        /* silence counts from now on */
-        kp->side->heard = ngx_current_msec;
-    }
-
-    return kp->side;
-}
-
-
 /*
  * Only where no request can have appended it: the client calls it not kept,
  * the error comes before the broker appends, and the partition has the leader
@@ -70,7 +48,7 @@ ngx_kafka_side_again(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
         return NGX_DECLINED;
     }
 
-    side = ngx_kafka_side(kp, 1);
+    side = ngx_kafka_birth_extra(kp, &kp->side, NGX_KAFKA_CLIENT_ALONE, 1);
 
     if (side == NULL || ngx_kafka_topic_use(side, rec->msg.topic) != NGX_OK) {
         return NGX_DECLINED;
@@ -91,6 +69,8 @@ ngx_kafka_side_again(ngx_kafka_client_t *client, const rd_kafka_message_t *rkm)
 
     ngx_queue_remove(&rec->queue);
     ngx_queue_insert_tail(&side->records, &rec->queue);
+    client->n--;
+    side->n++;
 
     ngx_kafka_lane_heard(rec, rkm, 0);
 

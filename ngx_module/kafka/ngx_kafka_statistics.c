@@ -9,9 +9,9 @@
 
 static void ngx_kafka_statistics_up(ngx_kafka_client_t *client,
     const char *json, size_t len);
-static void ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json,
-    size_t len);
-static ngx_int_t ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf,
+static void ngx_kafka_statistics_brokers(ngx_kafka_client_t *client,
+    char *json, size_t len);
+static ngx_int_t ngx_kafka_statistics_broker(ngx_kafka_client_t *client,
     json_doc_t *doc, uint32_t object);
 static ngx_uint_t ngx_kafka_statistics_index(
     ngx_kafka_producer_counts_t *counts, ngx_int_t id, ngx_str_t *address);
@@ -25,16 +25,21 @@ static ngx_kafka_broker_e ngx_kafka_statistics_state(json_doc_t *doc,
 void
 ngx_kafka_statistics(ngx_kafka_client_t *client, char *json, size_t len)
 {
+    ngx_kafka_producer_t  *kp;
+
+    kp = client->producer;
+
     ngx_kafka_statistics_up(client, json, len);
 
-    if (client != client->producer->client) {
+    if (client != kp->client) {
         client->ready = client->up
                         && memmem(json, len, "\"idemp_state\": \"Assigned\"",
                                   25) != NULL;
-        return;
     }
 
-    ngx_kafka_statistics_brokers(client->producer->conf, json, len);
+    if (client == kp->client || client == kp->prompt.client) {
+        ngx_kafka_statistics_brokers(client, json, len);
+    }
 }
 
 
@@ -74,17 +79,22 @@ ngx_kafka_statistics_up(ngx_kafka_client_t *client, const char *json,
 /*
  * Of a broker only what stands before its partitions is read: they, and the
  * topics that follow, may be megabytes, and more than the reader takes.
- * Brokers that are not there are not known.
+ * Brokers that are not there are not known.  The prompt client tells round
+ * trips alone.
  */
 static void
-ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json, size_t len)
+ngx_kafka_statistics_brokers(ngx_kafka_client_t *client, char *json,
+    size_t len)
 {
-    char         *p, *broker, *comma, *end;
-    uint8_t       seen[NGX_KAFKA_BROKERS_MAX] = { 0 };
-    ngx_int_t     n;
-    ngx_uint_t    i;
-    json_doc_t    doc;
-    json_error_t  err;
+    char                       *p, *broker, *comma, *end;
+    uint8_t                     seen[NGX_KAFKA_BROKERS_MAX] = { 0 };
+    ngx_int_t                   n;
+    ngx_uint_t                  i;
+    json_doc_t                  doc;
+    json_error_t                err;
+    ngx_kafka_broker_gauges_t  *brokers;
+
+    brokers = client->producer->conf->gauges->brokers;
 
     ngx_memzero(&doc, sizeof(json_doc_t));
 
@@ -110,7 +120,7 @@ ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json, size_t len)
             continue;
         }
 
-        n = ngx_kafka_statistics_broker(kcf, &doc, 0);
+        n = ngx_kafka_statistics_broker(client, &doc, 0);
 
         if (n >= 0) {
             seen[n] = 1;
@@ -119,9 +129,9 @@ ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json, size_t len)
 
     json_doc_free(&doc);
 
-    for (i = 0; i < NGX_KAFKA_BROKERS_MAX; i++) {
+    for (i = 0; i < NGX_KAFKA_BROKERS_MAX && !client->prompt; i++) {
         if (!seen[i]) {
-            kcf->gauges->brokers[i].state = NGX_KAFKA_BROKER_UNKNOWN;
+            brokers[i].state = NGX_KAFKA_BROKER_UNKNOWN;
         }
     }
 }
@@ -129,14 +139,17 @@ ngx_kafka_statistics_brokers(ngx_kafka_conf_t *kcf, char *json, size_t len)
 
 /* The index of a broker of the cluster, or -1. */
 static ngx_int_t
-ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf, json_doc_t *doc,
+ngx_kafka_statistics_broker(ngx_kafka_client_t *client, json_doc_t *doc,
     uint32_t object)
 {
     uint32_t                    rtt, name, state;
     ngx_int_t                   id;
     ngx_str_t                   text;
     ngx_uint_t                  i;
+    ngx_kafka_conf_t           *kcf;
     ngx_kafka_broker_gauges_t  *broker;
+
+    kcf = client->producer->conf;
 
     /* bootstrap servers have no id, and are also there with theirs */
 
@@ -157,7 +170,9 @@ ngx_kafka_statistics_broker(ngx_kafka_conf_t *kcf, json_doc_t *doc,
 
     broker = &kcf->gauges->brokers[i];
 
-    broker->state = ngx_kafka_statistics_state(doc, state);
+    if (!client->prompt) {
+        broker->state = ngx_kafka_statistics_state(doc, state);
+    }
 
     rtt = json_member(doc, object, "rtt", 3);
 

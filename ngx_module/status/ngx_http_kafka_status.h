@@ -43,7 +43,8 @@ typedef struct {
                                                …_topic_view_t */
     ngx_array_t                brokers;     /* …_broker_view_t */
     ngx_uint_t                 workers;
-    ngx_uint_t                 up;          /* of them connected */
+    ngx_uint_t                 up;          /* of them connected, */
+    ngx_uint_t                 prompt;      /* and with a prompt client */
     ngx_uint_t                 reading;     /* of them receipts */
     ngx_uint_t                 waits;       /* records, for a receipt */
     ngx_uint_t                 records;

@@ -91,13 +91,15 @@ ngx_http_kafka_json_producer(ngx_http_kafka_text_t *text,
                          "\",\"workers\":%ui,\"connected\":%ui,"
                          "\"queued\":%ui,\"queued_bytes\":%ui,"
                          "\"queue\":%uz,\"in_flight\":%ui,"
+                         "\"prompt\":{\"ready\":%ui,\"records\":%uA},"
                          "\"unreported\":%uA,\"start_failures\":%uA,"
                          "\"rebuilds\":{\"fatal\":%uA,\"timeout\":%uA,"
                          "\"limit\":%uA}",
                          producer->workers, producer->up, producer->records,
                          producer->bytes,
                          producer->conf ? producer->conf->queue : (size_t) 0,
-                         producer->in_flight, counts->unreported,
+                         producer->in_flight, producer->prompt,
+                         counts->prompt, counts->unreported,
                          counts->start_failures,
                          counts->rebuilds[NGX_KAFKA_REBUILT_FATAL],
                          counts->rebuilds[NGX_KAFKA_REBUILT_TIMEOUT],

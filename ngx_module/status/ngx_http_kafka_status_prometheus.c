@@ -194,6 +194,14 @@ static const ngx_http_kafka_metric_t  ngx_http_kafka_metrics[] = {
     { NGX_HTTP_KAFKA_REBUILDS, "reason=\"limit\"",
       ngx_http_kafka_of_counts(rebuilds[NGX_KAFKA_REBUILT_LIMIT]), NULL },
 
+    { "sluice_http_producer_prompt_workers", "gauge",
+      "Workers whose producer can send few records at once.",
+      NULL, ngx_http_kafka_of_producer(prompt), NULL },
+
+    { "sluice_http_producer_prompt_records_total", "counter",
+      "Records sent at once, as few were under way.",
+      NULL, ngx_http_kafka_of_counts(prompt), NULL },
+
     { "sluice_http_producer_start_failures_total", "counter",
       "Producers that could not start.",
       NULL, ngx_http_kafka_of_counts(start_failures), NULL },

@@ -288,6 +288,7 @@ ngx_http_kafka_view_gauges(ngx_http_kafka_producer_view_t *producer,
 
     producer->workers++;
     producer->up += gauges->up;
+    producer->prompt += gauges->prompt;
     producer->reading += gauges->reading;
     producer->waits += gauges->waits;
     producer->records += gauges->records;

@@ -212,6 +212,12 @@ class Nginx:
     def get(self, path, **more):
         return self.request("GET", path, **more)
 
+    def wait_prompt(self, workers=1):
+        """Until each has its client of few records, with its threads and
+        descriptors.  The configuration has /status."""
+        wait_for(lambda: self.get("/status").json["producers"][0]["prompt"][
+            "ready"] == workers, 20, "the client of few records is ready")
+
     def stop(self, name=signal.SIGTERM, timeout=20):
         """Ends the master; the seconds it took."""
         if self.process is None or self.process.poll() is not None:

@@ -51,6 +51,7 @@ TOPIC_VARIABLE = """
             kafka_pass  main;
             kafka_topic $arg_t;
         }
+        location = /status { kafka_status json; }
     }
 """
 
@@ -215,6 +216,7 @@ def test_many_distinct_names_leave_memory_alone(nginx, topics, topic):
             assert reply.status == 404
 
     strangers(500)
+    server.wait_prompt()
     worker = server.worker()
     before = procs.rss(worker), procs.threads(worker)
     strangers(loops(3000, 200000))

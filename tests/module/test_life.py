@@ -41,6 +41,7 @@ def test_a_thousand_clients_that_leave_early_harm_nothing(nginx, topics,
     server = nginx(CONF, TOPIC=topic)
     worker = server.worker()
     assert server.post("/", b"warm").status == 200
+    server.wait_prompt()
     before = procs.descriptors(worker), procs.threads(worker)
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
     whole = head + b"x" * 1000
@@ -127,12 +128,14 @@ def test_nothing_is_left_open_after_many_reloads(nginx, topic):
     server = nginx(CONF, TOPIC=topic)
     assert server.post("/", b"x").status == 200
     worker = server.worker()
+    server.wait_prompt()
     before = procs.descriptors(worker), procs.threads(worker)
     master = procs.descriptors(server.pid)
     for _ in range(loops(4, 30)):
         server.reload(wait_old=10)
         assert server.post("/", b"x").status == 200
     worker = server.worker()
+    server.wait_prompt()
     assert abs(procs.descriptors(worker) - before[0]) <= 2
     assert abs(procs.threads(worker) - before[1]) <= 2
     assert abs(procs.descriptors(server.pid) - master) <= 2
