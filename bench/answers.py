@@ -13,6 +13,7 @@ from servers import most_connections, say
 
 TOPICS = {"bench": 4, "bench_keyed": 12, "bench_batch": 4}
 KINDS = ("bare", "queued", "delivered")
+FEW = (1, 16)   # connections, compared with linger.ms 0
 BATCH = 1000    # records; see post.lua
 
 CONF = """
@@ -27,6 +28,12 @@ CONF = """
         topic   bench partitions=4;
         topic   bench_keyed partitions=12;
         topic   bench_batch partitions=4;
+    }}
+
+    kafka_producer now {{
+        brokers  {bootstrap};
+        property linger.ms 0;
+        topic    bench partitions=4;
     }}
 
     server {{
@@ -47,6 +54,11 @@ CONF = """
         }}
         location = /delivered {{
             kafka_pass main;
+            kafka_topic bench;
+            kafka_format json;
+        }}
+        location = /now {{
+            kafka_pass now;
             kafka_topic bench;
             kafka_format json;
         }}
@@ -133,6 +145,8 @@ def plan(kafka, nginx, url, peers, seconds, numbers):
         connections = min(connections, most_connections())
         for name in KINDS:
             add(name, connections, f"{url}/{name}")
+        if connections in FEW:
+            add("now", connections, f"{url}/now")
         if connections == 1:
             runs.append(("trip", 1, lambda: kafka.produce(
                 "bench", "trip", seconds)))
@@ -156,7 +170,7 @@ def measure(kafka, rounds, seconds, connections, start_peers):
             kafka.create(topic, partitions)
         nginx, url = start(kafka)
         peers = start_peers(kafka, "bench")
-        for path in ("bare", "queued", "delivered", "keyed"):
+        for path in ("bare", "queued", "delivered", "now", "keyed"):
             wrk(f"{url}/{path}", 64, 2)
         wrk(f"{url}/batch", 4, 2, "batch")
         for peer in peers:
@@ -218,6 +232,9 @@ def summary(results):
                           for run in runs)
     if 256 in delivered:
         found["cpu_256"] = ratio(delivered[256], bare[256], "cpu_us")
+    if "now" in results:
+        found["now_p50"] = ratio(delivered[1], results["now"][1], "p50_us")
+        found["now_rate"] = ratio(delivered[16], results["now"][16])
     if "trip" in results:
         found["trip"] = ratio(delivered[1], results["trip"][1], "p50_us")
     if "batch" in results:
@@ -228,9 +245,9 @@ def summary(results):
         found["in_flight_kb"] = (
             median(results["memory-delivered"][most], "rss_kb")
             - median(results["memory-waiting"][most], "rss_kb")) / most
-    if {10, 64} < set(delivered):
+    if {16, 64} < set(delivered):
         costs = [median(runs, "cpu_us") for connections, runs
-                 in delivered.items() if connections >= 10]
+                 in delivered.items() if connections >= 16]
         found["request_spread"] = max(costs) / (min(costs) or 1)
     return found
 
@@ -295,6 +312,7 @@ LABELS = {
     "bare": "bare nginx, `return 202`",
     "queued": "queued (202)",
     "delivered": "delivered (200, acks=all), 4 partitions",
+    "now": "the same with `linger.ms` 0",
     "keyed": "delivered, keyed, 12 partitions",
     "express": "Express + KafkaJS, acks=all",
     "go": "Go, net/http + franz-go, acks=all",

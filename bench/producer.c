@@ -1,6 +1,7 @@
 /*
  * A bare librdkafka producer: the limit the module is compared with, and what
- * fills topics for the consumer.  Settings are the module's own.
+ * fills topics for the consumer.  Settings are the module's own; one record at
+ * a time does not linger there either.
  *
  *   producer BROKERS TOPIC trip SECONDS          one record at a time
  *   producer BROKERS TOPIC rate SECONDS          as many as it takes
@@ -360,7 +361,8 @@ main(int argc, char **argv)
     memset(&p, 0, sizeof(producer_t));
 
     if (producer_open(&p, argv[1], argv[2],
-                      strcmp(what, "fill") == 0 ? "20" : NULL) == -1)
+                      strcmp(what, "fill") == 0 ? "20"
+                      : strcmp(what, "trip") == 0 ? "0" : NULL) == -1)
     {
         return 1;
     }

@@ -22,11 +22,15 @@ GOALS = (
      "{:,.0f}"),
     ("answers", "queued_64", "queued, of bare nginx, 64 connections", 0.90,
      True, "{:.2f}"),
+    ("answers", "now_p50", "one connection, p50, of what `linger.ms` 0 gives "
+     "there", 1.3, False, "{:.2f} ×"),
+    ("answers", "now_rate", "delivered, 16 connections, of what `linger.ms` 0 "
+     "gives there", 1.0, True, "{:.2f}"),
     ("answers", "trip", "one connection, p50, of a bare librdkafka "
      "producer's", 1.3, False, "{:.2f} ×"),
     ("answers", "cpu_256", "worker's CPU of a delivered request, of bare "
      "nginx's, 256 connections", 1.5, False, "{:.2f} ×"),
-    ("answers", "request_spread", "worker's CPU of a delivered request, 10 "
+    ("answers", "request_spread", "worker's CPU of a delivered request, 16 "
      "to 10,000 connections, most by least", 1.22, False, "{:.2f}"),
     ("answers", "batch_of_bare", "batches of 1,000 NDJSON records, acks=all, "
      "records of a bare librdkafka producer's", 0.50, True, "{:.2f}"),
