@@ -76,7 +76,11 @@ json_unique_name(json_parser_t *ps, uint32_t token)
     }
 
     for (i = frame->token + 1; i < token; i = doc->tokens[i + 1].next) {
-        if (json_equals(doc, i, name, len)) {
+        t = &doc->tokens[i];
+
+        if ((t->escaped || t->end - t->start == len)
+            && json_equals(doc, i, name, len))
+        {
             return 0;
         }
     }

@@ -77,26 +77,6 @@ clock_date(int64_t days, int64_t *year, int *month, int *day)
 }
 
 
-int
-clock_digits(const char *p, const char *end, int n)
-{
-    int  value;
-
-    if (end - p < n) {
-        return -1;
-    }
-
-    for (value = 0; n; n--, p++) {
-        if (*p < '0' || *p > '9') {
-            return -1;
-        }
-        value = value * 10 + (*p - '0');
-    }
-
-    return value;
-}
-
-
 const char *
 clock_offset(const char *p, const char *end, int *offset)
 {

@@ -22,7 +22,25 @@ int64_t clock_days(int64_t year, int month, int day);
 void clock_date(int64_t days, int64_t *year, int *month, int *day);
 
 /* "n" digits at "p" as a number, -1 if there are fewer before "end". */
-int clock_digits(const char *p, const char *end, int n);
+
+static inline int
+clock_digits(const char *p, const char *end, int n)
+{
+    int  value;
+
+    if (end - p < n) {
+        return -1;
+    }
+
+    for (value = 0; n; n--, p++) {
+        if (*p < '0' || *p > '9') {
+            return -1;
+        }
+        value = value * 10 + (*p - '0');
+    }
+
+    return value;
+}
 
 /*
  * The offset from UTC at "p", before "end": "Z", "+01", "+0130", "+01:30" or

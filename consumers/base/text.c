@@ -6,11 +6,12 @@
 
 static const char  text_hex[] = "0123456789abcdef";
 
-static const char  text_values[256] = {
-    ['1'] = 1, ['2'] = 2, ['3'] = 3, ['4'] = 4, ['5'] = 5, ['6'] = 6,
-    ['7'] = 7, ['8'] = 8, ['9'] = 9,
-    ['a'] = 10, ['b'] = 11, ['c'] = 12, ['d'] = 13, ['e'] = 14, ['f'] = 15,
-    ['A'] = 10, ['B'] = 11, ['C'] = 12, ['D'] = 13, ['E'] = 14, ['F'] = 15
+/* From 1; 0: no digit. */
+static const uint8_t  text_values[256] = {
+    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6,
+    ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16
 };
 
 static const char  text_json_escape[256] = {
@@ -105,14 +106,20 @@ text_put_hex(char *p, const void *bytes, size_t len)
 char *
 text_get_hex(char *p, const char *digits, size_t len)
 {
+    bool         bad;
+    uint8_t      high, low;
     const char  *end;
 
+    bad = false;
+
     for (end = digits + (len & ~(size_t) 1); digits < end; digits += 2) {
-        *p++ = (char) (text_values[(unsigned char) digits[0]] << 4
-                       | text_values[(unsigned char) digits[1]]);
+        high = text_values[(unsigned char) digits[0]];
+        low = text_values[(unsigned char) digits[1]];
+        bad |= high == 0 || low == 0;
+        *p++ = (char) ((high - 1U) << 4 | (low - 1U));
     }
 
-    return p;
+    return bad ? NULL : p;
 }
 
 

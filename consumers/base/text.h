@@ -23,7 +23,10 @@ void text_add_json(buf_t *buf, const char *s, size_t len);
 /* Writes two lower-case hexadecimal digits a byte; returns behind them. */
 char *text_put_hex(char *p, const void *bytes, size_t len);
 
-/* The bytes that "len" hexadecimal digits stand for; returns behind them. */
+/*
+ * The bytes that "len" hexadecimal digits stand for; returns behind them, or
+ * NULL if there is another character.
+ */
 char *text_get_hex(char *p, const char *digits, size_t len);
 
 /* Writes a number, at most 20 bytes; returns behind it. */

@@ -217,8 +217,15 @@ headers_read_value(json_doc_t *doc, uint32_t token, bool hex, buf_t *bytes)
     }
 
     at = bytes->data + bytes->len;
-    len = hex ? (size_t) (text_get_hex(at, doc->text + t->start, len) - at)
-              : json_unescape(doc, token, at);
+
+    if (hex) {
+        (void) text_get_hex(at, doc->text + t->start, len);
+        len /= 2;
+
+    } else {
+        len = json_unescape(doc, token, at);
+    }
+
     at[len] = '\0';
     bytes->len += len + 1;
 

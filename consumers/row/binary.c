@@ -4,9 +4,8 @@
  * not a check: a text that is not surely understood is left to PostgreSQL.
  */
 
-#include <ctype.h>
-#include <endian.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -24,6 +23,8 @@
 #define NUMERIC_SCALE   16383     /* of digits behind the point, at most */
 #define NUMERIC_WEIGHT  131071    /* power of ten of the first digit */
 
+#define BINARY_EXACT    (1LL << 53)    /* up to here a double has all */
+
 
 typedef struct {
     const char  *word;
@@ -33,10 +34,12 @@ typedef struct {
 
 
 static int binary_bytea(const char *s, size_t len, buf_t *out);
+static int binary_hex(const char *digits, size_t len, buf_t *out);
 static int binary_boolean(const char *s, size_t len, buf_t *out);
 static int binary_integer(const char *s, size_t len, size_t size,
     buf_t *out);
 static int binary_float(const char *s, size_t len, size_t size, buf_t *out);
+static bool binary_exact(const char *s, size_t len, double *d);
 static int binary_numeric(const char *s, size_t len, buf_t *out);
 static void binary_numeric_digits(const char *first, const char *last,
     long power, size_t scale, bool negative, buf_t *out);
@@ -83,14 +86,6 @@ binary_kind(const char *receive)
 }
 
 
-void
-binary_put_int(char *p, uint64_t n, size_t size)
-{
-    n = htobe64(n << (64 - 8 * size));
-    memcpy(p, &n, size);
-}
-
-
 static int
 binary_add_int(uint64_t n, size_t size, buf_t *out)
 {
@@ -106,22 +101,9 @@ binary_add_int(uint64_t n, size_t size, buf_t *out)
 
 
 int
-binary_put(binary_kind_t kind, binary_day_t *day, const char *s, size_t len,
-    buf_t *out)
+binary_put(binary_kind_t kind, const char *s, size_t len, buf_t *out)
 {
-    int64_t  n;
-
-    static const type_kind_t  times[] = {
-        [BINARY_TIMESTAMPTZ] = TYPE_TIMESTAMPTZ,
-        [BINARY_TIMESTAMP] = TYPE_TIMESTAMP,
-        [BINARY_DATE] = TYPE_DATE,
-        [BINARY_TIME] = TYPE_TIME
-    };
-
     switch (kind) {
-
-    case BINARY_TEXT:
-        return buf_append(out, s, len);
 
     case BINARY_JSONB:
         /* the format's version */
@@ -154,14 +136,6 @@ binary_put(binary_kind_t kind, binary_day_t *day, const char *s, size_t len,
     case BINARY_UUID:
         return binary_uuid(s, len, out);
 
-    case BINARY_TIMESTAMPTZ:
-    case BINARY_TIMESTAMP:
-    case BINARY_DATE:
-    case BINARY_TIME:
-        return binary_time(times[kind], day, s, len, &n)
-               ? 1 : binary_add_int((uint64_t) n, kind == BINARY_DATE ? 4 : 8,
-                                    out);
-
     default:
         return 1;
     }
@@ -173,26 +147,27 @@ binary_put(binary_kind_t kind, binary_day_t *day, const char *s, size_t len,
 static int
 binary_bytea(const char *s, size_t len, buf_t *out)
 {
-    size_t  i;
-
     if (len < 2 || len % 2 || s[0] != '\\' || s[1] != 'x') {
         return 1;
     }
 
-    for (i = 2; i < len; i++) {
-        if (!isxdigit((unsigned char) s[i])) {
-            return 1;
-        }
-    }
+    return binary_hex(s + 2, len - 2, out);
+}
 
-    if (buf_reserve(out, len) == -1) {
+
+static int
+binary_hex(const char *digits, size_t len, buf_t *out)
+{
+    char  *end;
+
+    if (buf_reserve(out, len / 2 + 1) == -1) {
         return -1;
     }
 
-    out->len = (size_t) (text_get_hex(out->data + out->len, s + 2, len - 2)
-                         - out->data);
+    end = text_get_hex(out->data + out->len, digits, len);
+    out->len += end ? len / 2 : 0;
 
-    return 0;
+    return end == NULL;
 }
 
 
@@ -264,14 +239,15 @@ binary_word(const char *s, size_t len)
 
 
 /*
- * Read as float8in() and float4in() read it, by strtod() and strtof(): the
- * nearest number, and none where that is beyond the type.
+ * The nearest number, as float8in() and float4in() read it by strtod() and
+ * strtof(), and none where that is beyond the type.
  */
 
 static int
 binary_float(const char *s, size_t len, size_t size, buf_t *out)
 {
-    char                 *end;
+    char                 *text, *end;
+    bool                  bad;
     float                 f;
     double                d;
     size_t                i;
@@ -279,44 +255,91 @@ binary_float(const char *s, size_t len, size_t size, buf_t *out)
     uint64_t              more;
     const binary_word_t  *word;
 
-    for (i = 0; i < len; i++) {
-        if ((s[i] < '0' || s[i] > '9') && s[i] != '.' && s[i] != '-'
-            && s[i] != '+' && s[i] != 'e' && s[i] != 'E')
-        {
-            break;
-        }
+    if (size == 8 && binary_exact(s, len, &d)) {
+        memcpy(&more, &d, 8);
+        return binary_add_int(more, 8, out);
     }
+
+    for (i = 0; i < len && strchr("0123456789.+-eE", s[i]); i++) { /* void */ }
 
     word = i < len ? binary_word(s, len) : NULL;
-    end = NULL;
-    errno = 0;
 
-    if (i < len) {
-        if (word == NULL) {
-            return 1;
-        }
-
+    if (word) {
         d = word->number;
-        f = (float) d;
-
-    } else if (size == 4) {
-        d = f = strtof(s, &end);
 
     } else {
-        d = strtod(s, &end);
-        f = 0;
+        text = strndup(s, len);
+        if (text == NULL) {
+            return -1;
+        }
+
+        errno = 0;
+        d = size == 4 ? (double) strtof(text, &end) : strtod(text, &end);
+        bad = i < len || len == 0 || *end || (errno && (d == 0 || isinf(d)));
+        free(text);
+
+        if (bad) {
+            return 1;
+        }
     }
 
-    if (word == NULL && (len == 0 || end != s + len
-                         || (errno && (d == 0 || isinf(d)))))
-    {
-        return 1;
-    }
-
+    f = (float) d;
     memcpy(&bits, &f, 4);
     memcpy(&more, &d, 8);
 
     return binary_add_int(size == 4 ? bits : more, size, out);
+}
+
+
+/* Whole digits and a power of ten that a double has: one rounding is exact. */
+
+static bool
+binary_exact(const char *s, size_t len, double *d)
+{
+    bool         negative;
+    long         exponent;
+    int64_t      n;
+    const char  *p, *end, *first, *point;
+
+    static const double  tens[] = {
+        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
+        1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
+    };
+
+    end = s + len;
+    negative = len && *s == '-';
+    first = s + negative;
+    point = NULL;
+    n = 0;
+
+    for (p = first; p < end && n < BINARY_EXACT / 10; p++) {
+        if (*p >= '0' && *p <= '9') {
+            n = n * 10 + (*p - '0');
+        } else if (*p == '.' && point == NULL) {
+            point = p + 1;
+        } else {
+            break;
+        }
+    }
+
+    if (FLT_EVAL_METHOD != 0 || p - first == (point != NULL)
+        || (p < end && *p != 'e' && *p != 'E')
+        || row_exponent(p, end, &exponent) == -1)
+    {
+        return false;
+    }
+
+    exponent -= point ? p - point : 0;
+
+    if (exponent < -22 || exponent > 22) {
+        return false;
+    }
+
+    *d = (double) (negative ? -n : n);
+    *d = exponent < 0 ? *d / tens[-exponent] : *d * tens[exponent];
+    *d = negative && n == 0 ? -0.0 : *d;
+
+    return true;
 }
 
 
@@ -451,26 +474,19 @@ binary_uuid(const char *s, size_t len, buf_t *out)
     s += braces;
     len -= braces ? 2 : 0;
 
-    for (i = 0; i < 32; i++, s++, len--) {
+    for (i = 0; i < 32; i += 4, s += 4, len -= 4) {
 
-        if (i && i % 4 == 0 && len && *s == '-') {
+        if (i && len && *s == '-') {
             s++;
             len--;
         }
 
-        if (len == 0 || !isxdigit((unsigned char) *s)) {
+        if (len < 4) {
             return 1;
         }
 
-        digits[i] = *s;
+        memcpy(digits + i, s, 4);
     }
 
-    if (buf_reserve(out, 16) == -1) {
-        return -1;
-    }
-
-    (void) text_get_hex(out->data + out->len, digits, sizeof(digits));
-    out->len += 16;
-
-    return len != 0;
+    return len ? 1 : binary_hex(digits, sizeof(digits), out);
 }

@@ -4,7 +4,9 @@
 #define SLUICE_BINARY_H
 
 
-#include "row/binary_time.h"
+#include <endian.h>
+
+#include "base/buf.h"
 
 
 typedef enum {
@@ -35,16 +37,21 @@ binary_kind_t binary_kind(const char *receive);
 
 /*
  * Appends the bytes that such a function makes the same value of as the type's
- * text input makes of "s".  No digit, letter or point may follow the text, and
- * its buffer may not end there.  Returns 0; 1, with a part of the bytes
- * appended, where the type may refuse the text, or take it for what depends on
- * the session; -1 when memory is short.
+ * text input makes of "s"; not of a date or time, which tuple.c reads.  Returns
+ * 0; 1, with a part of the bytes appended, where the type may refuse the text;
+ * -1 when memory is short.
  */
-int binary_put(binary_kind_t kind, binary_day_t *day, const char *s,
-    size_t len, buf_t *out);
+int binary_put(binary_kind_t kind, const char *s, size_t len, buf_t *out);
+
 
 /* Writes the low "size" bytes of "n" in network byte order. */
-void binary_put_int(char *p, uint64_t n, size_t size);
+
+static inline void
+binary_put_int(char *p, uint64_t n, size_t size)
+{
+    n = htobe64(n << (64 - 8 * size));
+    memcpy(p, &n, size);
+}
 
 
 #endif

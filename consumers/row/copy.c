@@ -1,7 +1,8 @@
-/* Fields of COPY's text format. */
+/* Fields of COPY's text format: row_line. */
 
 #include "base/text.h"
 #include "row/copy.h"
+#include "row/field.h"
 
 
 /* The letter behind the backslash; 0: the byte stands for itself. */
@@ -77,3 +78,55 @@ copy_add_bytea(buf_t *text, const char *s, size_t len, bool plain)
 
     return 0;
 }
+
+
+static int
+line_null(row_ctx_t *ctx)
+{
+    return copy_add_null(ctx->text);
+}
+
+
+/* An element of an array is escaped with the array. */
+
+static int
+line_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
+{
+    return column->plain ? buf_append(ctx->text, s, len)
+                         : copy_add_text(ctx->text, s, len);
+}
+
+
+static int
+line_plain(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
+{
+    (void) column;
+
+    return buf_append(ctx->text, s, len);
+}
+
+
+static int
+line_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
+{
+    return copy_add_bytea(ctx->text, s, len, column->plain);
+}
+
+
+static int
+line_number(row_ctx_t *ctx, const row_column_t *column, int64_t n,
+    const char *s, size_t len)
+{
+    (void) column;
+    (void) n;
+
+    return buf_append(ctx->text, s, len);
+}
+
+
+const row_writer_t  row_line = {
+    false, line_null, line_text, line_plain, line_bytes, line_number, NULL
+};

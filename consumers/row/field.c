@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "row/copy.h"
 #include "row/field.h"
 
 
@@ -34,19 +33,25 @@ row_absent(row_ctx_t *ctx, const row_column_t *column, bool is_null)
                          ? "the value is null" : "the value is missing");
 
     case CONF_ON_DEFAULT:
-        return buf_append(ctx->text, column->fallback, column->fallback_len);
+        return row_fallback(ctx, column);
 
     default:
-        return copy_add_null(ctx->text);
+        return ctx->writer->null(ctx);
     }
 }
 
 
 int
-row_put(row_ctx_t *ctx, const row_column_t *column, const char *s, size_t len)
+row_fallback(row_ctx_t *ctx, const row_column_t *column)
 {
-    return column->plain ? buf_append(ctx->text, s, len)
-                         : copy_add_text(ctx->text, s, len);
+    const buf_t  *field;
+
+    field = &column->fallback[ctx->writer->tuple];
+
+    /* even a null has a length in a tuple */
+
+    return ctx->writer->tuple && field->len == 0
+           ? ROW_DOUBT : buf_append(ctx->text, field->data, field->len);
 }
 
 
@@ -61,7 +66,7 @@ row_ctx_free(row_ctx_t *ctx)
     buf_free(&ctx->cleaned);
     buf_free(&ctx->decoded);
     buf_free(&ctx->unescaped);
-    buf_free(&ctx->array);
+    buf_free(&ctx->whole);
     buf_free(&ctx->element);
     buf_free(&ctx->changed[0]);
     buf_free(&ctx->changed[1]);

@@ -4,6 +4,10 @@
 #include "row/text.h"
 #include "row/time.h"
 #include "row/transform.h"
+#include "row/tuple.h"
+
+
+#define ROW_DIMENSIONS  6    /* of an array, PostgreSQL's MAXDIM */
 
 
 static int row_string(row_ctx_t *ctx, const row_column_t *column,
@@ -21,6 +25,13 @@ static int row_elements(row_ctx_t *ctx, const row_column_t *element,
     uint32_t token);
 static int row_element(row_ctx_t *ctx, const row_column_t *element,
     uint32_t token);
+static int row_array_tuple(row_ctx_t *ctx, const row_column_t *column,
+    uint32_t token);
+static bool row_is_list(const row_ctx_t *ctx, const row_column_t *element,
+    uint32_t token);
+static int32_t row_count(const row_ctx_t *ctx, uint32_t token);
+static int row_elements_tuple(row_ctx_t *ctx, const row_column_t *element,
+    uint32_t token, const int32_t *sizes, int ndims);
 
 
 const char *const  row_json_names[] = {
@@ -39,12 +50,14 @@ row_token(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
     if (column->kind == TYPE_JSON) {
         /* a string's token lies between its quotes */
         quote = t->type == JSON_STRING;
-        return row_put(ctx, column, ctx->doc.text + t->start - quote,
-                       t->end - t->start + 2 * quote);
+        return ctx->writer->text(ctx, column,
+                                 ctx->doc.text + t->start - quote,
+                                 t->end - t->start + 2 * quote);
     }
 
     if (column->kind == TYPE_ARRAY && t->type == JSON_ARRAY) {
-        return row_array(ctx, column, token);
+        return ctx->writer->tuple ? row_array_tuple(ctx, column, token)
+                                  : row_array(ctx, column, token);
     }
 
     if (column->ntransforms) {
@@ -70,8 +83,8 @@ row_string(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
             || column->kind == TYPE_STRING))
     {
         /* no control character and no backslash: nothing for COPY to escape */
-        return buf_append(ctx->text, ctx->doc.text + t->start,
-                          t->end - t->start);
+        return ctx->writer->plain(ctx, column, ctx->doc.text + t->start,
+                                  t->end - t->start);
     }
 
     return row_unescape(ctx, token, &s, &len) == -1
@@ -134,8 +147,9 @@ row_scalar(row_ctx_t *ctx, const row_column_t *column,
 
     /* a number, true or false has nothing to escape */
 
-    return token->type < JSON_ARRAY ? buf_append(ctx->text, s, len)
-                                    : row_put(ctx, column, s, len);
+    return token->type < JSON_ARRAY
+           ? ctx->writer->plain(ctx, column, s, len)
+           : ctx->writer->text(ctx, column, s, len);
 }
 
 
@@ -188,8 +202,9 @@ row_transformed(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
         return rc;
     }
 
-    return column->digest ? row_put_bytea(ctx, column, s, len)
-                          : row_text(ctx, column, s, len);
+    return column->digest
+           ? ctx->writer->bytes(ctx, column, s, len)
+           : row_text(ctx, column, s, len);
 }
 
 
@@ -208,13 +223,14 @@ row_array(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 
     text = ctx->text;
     ctx->text = &ctx->element;
-    ctx->array.len = 0;
+    ctx->whole.len = 0;
 
     rc = row_elements(ctx, &element, token);
 
     ctx->text = text;
 
-    return rc ? rc : row_put(ctx, column, ctx->array.data, ctx->array.len);
+    return rc ? rc : ctx->writer->text(ctx, column, ctx->whole.data,
+                                       ctx->whole.len);
 }
 
 
@@ -230,7 +246,7 @@ row_elements(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
 
     for (i = token + 1; i < end; i = ctx->doc.tokens[i].next) {
 
-        if (buf_append(&ctx->array, &before, 1) == -1) {
+        if (buf_append(&ctx->whole, &before, 1) == -1) {
             return -1;
         }
 
@@ -241,7 +257,7 @@ row_elements(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
         }
     }
 
-    return buf_append(&ctx->array, before == '{' ? "{}" : "}",
+    return buf_append(&ctx->whole, before == '{' ? "{}" : "}",
                       before == '{' ? 2 : 1);
 }
 
@@ -254,7 +270,7 @@ row_element(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
     int           rc;
     char         *p;
     size_t        i;
-    buf_t        *array = &ctx->array;
+    buf_t        *array = &ctx->whole;
     const char   *s;
     const uint8_t type = ctx->doc.tokens[token].type;
 
@@ -292,4 +308,123 @@ row_element(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
     array->len = (size_t) (p - array->data);
 
     return 0;
+}
+
+
+/* The dimensions are those of the first elements, token behind token. */
+
+static int
+row_array_tuple(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
+{
+    int            rc, ndims;
+    size_t         start;
+    int32_t        sizes[ROW_DIMENSIONS];
+    uint32_t       first;
+    row_column_t   element;
+
+    if (column->array == 0) {
+        return ROW_DOUBT;
+    }
+
+    element = *column;
+    element.kind = column->element;
+    element.array = 0;
+    first = token;
+    ndims = 0;
+
+    do {
+        if (ndims == ROW_DIMENSIONS) {
+            return ROW_DOUBT;
+        }
+
+        sizes[ndims] = row_count(ctx, first);
+
+        if (sizes[ndims] == 0 && ndims) {
+            /* of an empty array in an array PostgreSQL judges */
+            return ROW_DOUBT;
+        }
+
+    } while (sizes[ndims++] && row_is_list(ctx, &element, ++first));
+
+    ndims -= sizes[0] == 0;
+    start = ctx->text->len;
+
+    if (row_tuple_array(ctx, column->array, sizes, ndims) == -1) {
+        return -1;
+    }
+
+    rc = ndims ? row_elements_tuple(ctx, &element, token, sizes, ndims) : 0;
+
+    if (rc == 0) {
+        binary_put_int(ctx->text->data + start, ctx->text->len - start - 4,
+                       4);
+    }
+
+    return rc;
+}
+
+
+/* Whether an element is an array of elements, and not one of type json. */
+
+static bool
+row_is_list(const row_ctx_t *ctx, const row_column_t *element, uint32_t token)
+{
+    return element->kind != TYPE_JSON
+           && ctx->doc.tokens[token].type == JSON_ARRAY;
+}
+
+
+static int32_t
+row_count(const row_ctx_t *ctx, uint32_t token)
+{
+    int32_t   n;
+    uint32_t  i, end;
+
+    end = ctx->doc.tokens[token].next;
+
+    for (i = token + 1, n = 0; i < end; i = ctx->doc.tokens[i].next) {
+        n++;
+    }
+
+    return n;
+}
+
+
+/* All arrays of one depth have as many elements. */
+
+static int
+row_elements_tuple(row_ctx_t *ctx, const row_column_t *element,
+    uint32_t token, const int32_t *sizes, int ndims)
+{
+    int       rc;
+    int32_t   n;
+    uint32_t  i, end;
+
+    end = ctx->doc.tokens[token].next;
+    n = 0;
+
+    for (i = token + 1; i < end; i = ctx->doc.tokens[i].next, n++) {
+
+        if (row_is_list(ctx, element, i) != (ndims > 1)) {
+            return ROW_DOUBT;
+        }
+
+        if (ndims > 1) {
+            rc = row_elements_tuple(ctx, element, i, sizes + 1, ndims - 1);
+
+        } else if (element->kind != TYPE_JSON
+                   && ctx->doc.tokens[i].type == JSON_NULL)
+        {
+            rc = ctx->writer->null(ctx);
+
+        } else {
+            rc = row_token(ctx, element, i);
+        }
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
+    return n == sizes[0] ? 0 : ROW_DOUBT;
 }

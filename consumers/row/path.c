@@ -248,30 +248,33 @@ row_member(const json_doc_t *doc, const row_node_t *node, size_t at,
 int
 row_rest(row_ctx_t *ctx, const row_paths_t *paths, const row_column_t *column)
 {
-    int                  rc;
     size_t               i, start;
+    buf_t               *text = &ctx->whole;
     const json_token_t  *name, *value;
 
     if (ctx->doc.tokens[0].type != JSON_OBJECT) {
         return row_fault(ctx, column, "22032", "the value is no object");
     }
 
-    rc = row_put(ctx, column, "{", 1);
+    text->len = 0;
+    buf_add(text, "{", 1);
 
-    for (i = 0; rc == 0 && i < paths->nrest; i++) {
+    for (i = 0; i < paths->nrest; i++) {
         name = &ctx->doc.tokens[paths->rest[i]];
         value = name + 1;
         start = name->start - 1;
 
-        if (i) {
-            rc = row_put(ctx, column, ",", 1);
-        }
-
-        if (rc == 0) {
-            rc = row_put(ctx, column, ctx->doc.text + start,
-                         value->end + (value->type == JSON_STRING) - start);
-        }
+        buf_add(text, ",", i ? 1 : 0);
+        buf_add(text, ctx->doc.text + start,
+                value->end + (value->type == JSON_STRING) - start);
     }
 
-    return rc ? rc : row_put(ctx, column, "}", 1);
+    buf_add(text, "}", 1);
+
+    if (buf_failed(text)) {
+        buf_free(text);
+        return -1;
+    }
+
+    return ctx->writer->text(ctx, column, text->data, text->len);
 }

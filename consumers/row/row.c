@@ -1,5 +1,5 @@
 /*
- * A record becomes a line of COPY's text format: the plan of a table's columns,
+ * A record becomes a line or a tuple of COPY: the plan of a table's columns,
  * and where each takes its value from.  Other units convert the values.
  */
 
@@ -8,7 +8,6 @@
 
 #include "base/text.h"
 #include "record/headers.h"
-#include "row/copy.h"
 #include "row/format.h"
 #include "row/json.h"
 #include "row/path.h"
@@ -23,6 +22,7 @@ struct row_plan_s {
     row_spec_t     spec;
     row_column_t  *columns;     /* those of "spec" that a COPY has */
     size_t         ncolumns;
+    bool           tuples;      /* all columns can be of tuples */
     bool           parse;       /* a column or filter needs the document */
     bool           fields;      /* a column takes a member of an object, */
     bool           elements;    /* one takes an element of an array */
@@ -36,13 +36,18 @@ struct row_plan_s {
 static int row_plan_columns(row_plan_t *plan, char *reason, size_t size);
 static int row_plan_column(row_plan_t *plan, row_column_t *column,
     char *reason, size_t size);
+static void row_plan_binary(const row_spec_t *spec, size_t i,
+    row_column_t *column);
 static int row_plan_fits(const row_column_t *column, char *reason,
     size_t size);
 static int row_plan_fixed(row_plan_t *plan, row_column_t *column,
     const char *json, const char *key, char *reason, size_t size);
+static int row_plan_fallback(row_plan_t *plan, row_column_t *column,
+    const row_writer_t *writer);
 static int row_plan_value(row_plan_t *plan);
 static void row_plan_fields(row_plan_t *plan, const conf_column_t *column);
 static int row_has_fields(row_plan_t *plan);
+static int row_fields(row_plan_t *plan, bool tuple);
 static int row_field(row_plan_t *plan, const row_column_t *column);
 static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
@@ -89,7 +94,8 @@ row_plan_free(row_plan_t *plan)
     }
 
     for (i = 0; i < plan->ncolumns; i++) {
-        free(plan->columns[i].fallback);
+        buf_free(&plan->columns[i].fallback[0]);
+        buf_free(&plan->columns[i].fallback[1]);
     }
 
     row_format_free(&plan->format);
@@ -112,6 +118,8 @@ row_plan_columns(row_plan_t *plan, char *reason, size_t size)
         return -1;
     }
 
+    plan->tuples = true;
+
     for (i = 0; i < plan->spec.ncolumns; i++) {
         cc = &plan->spec.columns[i];
 
@@ -122,6 +130,8 @@ row_plan_columns(row_plan_t *plan, char *reason, size_t size)
         column = &plan->columns[plan->ncolumns++];
         column->conf = cc;
         column->type = plan->spec.types[i] ? plan->spec.types[i] : "text";
+        row_plan_binary(&plan->spec, i, column);
+        plan->tuples &= column->binary != BINARY_NONE;
 
         if (row_plan_column(plan, column, reason, size) == -1) {
             return -1;
@@ -138,8 +148,6 @@ row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
 {
     const conf_column_t  *cc = column->conf;
 
-    column->kind = type_kind(column->type);
-    column->element = type_element(column->type);
     column->ntransforms = cc->ntransforms;
     column->digest = cc->ntransforms && column->kind == TYPE_BYTEA
                      && cc->transforms[cc->ntransforms - 1].kind
@@ -173,6 +181,31 @@ row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
     return cc->fallback == NULL
            ? 0 : row_plan_fixed(plan, column, cc->fallback, "default",
                                 reason, size);
+}
+
+
+/* What a tuple has of the column. */
+
+static void
+row_plan_binary(const row_spec_t *spec, size_t i, row_column_t *column)
+{
+    type_kind_t  kind;
+
+    static const binary_kind_t  times[] = {
+        [TYPE_TIMESTAMPTZ] = BINARY_TIMESTAMPTZ,
+        [TYPE_TIMESTAMP] = BINARY_TIMESTAMP,
+        [TYPE_DATE] = BINARY_DATE,
+        [TYPE_TIME] = BINARY_TIME
+    };
+
+    column->kind = type_kind(column->type);
+    column->element = type_element(column->type);
+    column->binary = binary_kind(spec->receives ? spec->receives[i] : NULL);
+    column->array = spec->arrays ? spec->arrays[i] : 0;
+
+    kind = column->kind == TYPE_ARRAY ? column->element : column->kind;
+    column->instant = type_is_time(kind) && times[kind] == column->binary
+                      && (column->kind == TYPE_ARRAY) == (column->array != 0);
 }
 
 
@@ -256,17 +289,10 @@ row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
     const char *key, char *reason, size_t size)
 {
     int             rc;
-    buf_t           text;
     row_ctx_t      *ctx = &plan->ctx;
-    row_column_t    as;
     json_error_t    err;
     record_fault_t  fault;
 
-    as = *column;
-    as.ntransforms = 0;
-    as.digest = false;
-    memset(&text, 0, sizeof(buf_t));
-    ctx->text = &text;
     ctx->fault = &fault;
 
     if (json_parse(&ctx->doc, json, strlen(json), &err) == -1) {
@@ -275,19 +301,44 @@ row_plan_fixed(row_plan_t *plan, row_column_t *column, const char *json,
         return -1;
     }
 
-    rc = ctx->doc.tokens[0].type == JSON_NULL ? copy_add_null(&text)
-                                              : row_token(ctx, &as, 0);
+    rc = row_plan_fallback(plan, column, &row_line);
+
+    if (rc == 0 && column->binary) {
+        rc = row_plan_fallback(plan, column, &row_tuple);
+
+        if (rc == ROW_DOUBT) {
+            column->fallback[1].len = 0;
+            rc = 0;
+        }
+    }
+
     if (rc != 0) {
         snprintf(reason, size, "\"%s\" of %s", key,
                  rc == 1 ? fault.reason : "a column: out of memory");
-        buf_free(&text);
         return -1;
     }
 
-    column->fallback = text.data;
-    column->fallback_len = text.len;
-
     return 0;
+}
+
+
+/* The field of the document's value, which no transform changes. */
+
+static int
+row_plan_fallback(row_plan_t *plan, row_column_t *column,
+    const row_writer_t *writer)
+{
+    row_ctx_t     *ctx = &plan->ctx;
+    row_column_t   as;
+
+    as = *column;
+    as.ntransforms = 0;
+    as.digest = false;
+    ctx->writer = writer;
+    ctx->text = &column->fallback[writer->tuple];
+
+    return ctx->doc.tokens[0].type == JSON_NULL ? writer->null(ctx)
+                                                : row_token(ctx, &as, 0);
 }
 
 
@@ -322,12 +373,20 @@ row_plan_value(row_plan_t *plan)
 }
 
 
+bool
+row_plan_tuples(const row_plan_t *plan)
+{
+    return plan->tuples;
+}
+
+
 int
-row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
-    record_fault_t *fault)
+row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
+    buf_t *text, record_fault_t *fault)
 {
     int          rc;
-    size_t       i, len, start;
+    bool         line;
+    size_t       len, start;
     row_ctx_t   *ctx = &plan->ctx;
     const char  *s;
 
@@ -364,19 +423,59 @@ row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
     }
 
     start = text->len;
+    line = tuple == NULL || !*tuple || !plan->tuples;
+    rc = line ? ROW_DOUBT : row_fields(plan, true);
+
+    if (rc == ROW_DOUBT) {
+        line = true;
+        text->len = start;
+        rc = row_fields(plan, false);
+    }
+
+    if (tuple) {
+        *tuple = !line;
+    }
+
+    if (rc != 0) {
+        text->len = start;
+    }
+
+    return rc;
+}
+
+
+static int
+row_fields(row_plan_t *plan, bool tuple)
+{
+    int      rc;
+    size_t   i;
+    buf_t   *text = plan->ctx.text;
+
+    plan->ctx.writer = tuple ? &row_tuple : &row_line;
+
+    if (tuple) {
+        if (buf_reserve(text, 8) == -1) {
+            return -1;
+        }
+
+        binary_put_int(text->data + text->len, plan->ncolumns, 2);
+        text->len += 2;
+    }
 
     for (i = 0; i < plan->ncolumns; i++) {
         rc = row_field(plan, &plan->columns[i]);
 
-        if (rc != 0 || buf_reserve(text, 1) == -1) {
-            text->len = start;
-            return rc ? rc : -1;
+        if (rc != 0) {
+            return rc;
         }
 
-        text->data[text->len++] = '\t';
+        if (!tuple && buf_append(text, i + 1 < plan->ncolumns ? "\t" : "\n",
+                                 1)
+                      == -1)
+        {
+            return -1;
+        }
     }
-
-    text->data[text->len - 1] = '\n';
 
     return 0;
 }
@@ -441,7 +540,7 @@ row_field(row_plan_t *plan, const row_column_t *column)
         return row_rest(ctx, &plan->paths, column);
 
     default:
-        return buf_append(ctx->text, column->fallback, column->fallback_len);
+        return row_fallback(ctx, column);
     }
 }
 
@@ -470,25 +569,14 @@ row_from_header(row_ctx_t *ctx, const row_column_t *column)
 static int
 row_from_number(row_ctx_t *ctx, const row_column_t *column, int64_t n)
 {
-    char   *s;
+    char    text[20];
     size_t  len;
 
-    if (buf_reserve(ctx->text, 20) == -1) {
-        return -1;
-    }
+    len = (size_t) (text_put_int(text, n) - text);
 
-    s = ctx->text->data + ctx->text->len;
-    len = (size_t) (text_put_int(s, n) - s);
-
-    if ((column->kind == TYPE_SMALLINT || column->kind == TYPE_INTEGER)
-        && row_integer(ctx, column, s, len))
-    {
-        return 1;
-    }
-
-    ctx->text->len += len;
-
-    return 0;
+    return column->kind == TYPE_SMALLINT || column->kind == TYPE_INTEGER
+           ? row_integer(ctx, column, text, len)
+           : ctx->writer->number(ctx, column, n, text, len);
 }
 
 

@@ -1,7 +1,9 @@
 /*
- * A record becomes a line of COPY's text format, by the plan of its table.
+ * A record becomes a line of COPY's text format or a tuple of its binary one,
+ * by the plan of its table.  PostgreSQL takes a tuple for half of a line's
+ * time: it neither looks for delimiters nor reads digits.
  *
- * Room: a record becomes a line of COPY; knows no Kafka and no SQL.
+ * Room: a record becomes a row of COPY; knows no Kafka and no SQL.
  */
 
 #ifndef SLUICE_ROW_H
@@ -21,6 +23,10 @@ typedef struct {
     const conf_column_t  *columns;
     const char *const    *types;      /* of each column, as SQL names it;
                                          NULL: text */
+    const char *const    *receives;   /* what reads each, or an array's
+                                         elements (binary.h); NULL: lines */
+    const uint32_t       *arrays;     /* OIDs of the elements' types; 0: no
+                                         array */
     size_t                ncolumns;
     conf_format_t         format;
     conf_nul_t            nul;
@@ -44,13 +50,18 @@ row_plan_t *row_plan_create(const row_spec_t *spec, char *reason,
     size_t size);
 void row_plan_free(row_plan_t *plan);
 
+/* Whether the types of all columns are known, so that rows may be tuples. */
+bool row_plan_tuples(const row_plan_t *plan);
+
 /*
- * Appends the record's line, with its line feed, to "text".  Returns 0; 1
+ * Appends the record's row to "text": if *tuple, a tuple.  *tuple is cleared,
+ * and NULL stands for false, where the row is a line, with its line feed: where
+ * a type is not known, or where PostgreSQL has to judge a value.  Returns 0; 1
  * with *fault set and nothing appended where the record cannot become a row;
  * ROW_FILTERED where "where" leaves the record out; -1 when memory is short.
  */
-int row_convert(row_plan_t *plan, const record_t *record, buf_t *text,
-    record_fault_t *fault);
+int row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
+    buf_t *text, record_fault_t *fault);
 
 
 #endif

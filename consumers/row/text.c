@@ -1,7 +1,6 @@
 /* Text and bytes become a field, by the column's type. */
 
 #include "base/text.h"
-#include "row/copy.h"
 #include "row/text.h"
 #include "row/time.h"
 #include "row/transform.h"
@@ -38,8 +37,7 @@ row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
     case TYPE_SMALLINT:
     case TYPE_INTEGER:
     case TYPE_BIGINT:
-        return row_integer(ctx, column, s, len)
-               ? 1 : buf_append(ctx->text, s, len);
+        return row_integer(ctx, column, s, len);
 
     case TYPE_TIMESTAMPTZ:
     case TYPE_TIMESTAMP:
@@ -51,7 +49,7 @@ row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
         return row_base64(ctx, column, s, len);
 
     default:
-        return row_put(ctx, column, s, len);
+        return ctx->writer->text(ctx, column, s, len);
     }
 }
 
@@ -63,7 +61,7 @@ row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
     int  rc;
 
     if (column->kind == TYPE_BYTEA && column->ntransforms == 0) {
-        return row_put_bytea(ctx, column, s, len);
+        return ctx->writer->bytes(ctx, column, s, len);
     }
 
     /* SHA-256 takes bytes, the other transforms take text */
@@ -86,16 +84,9 @@ row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
         }
     }
 
-    return column->kind == TYPE_BYTEA ? row_put_bytea(ctx, column, s, len)
-                                      : row_text(ctx, column, s, len);
-}
-
-
-int
-row_put_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
-    size_t len)
-{
-    return copy_add_bytea(ctx->text, s, len, column->plain);
+    return column->kind == TYPE_BYTEA
+           ? ctx->writer->bytes(ctx, column, s, len)
+           : row_text(ctx, column, s, len);
 }
 
 
@@ -147,8 +138,8 @@ row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
         return row_fault(ctx, column, "22P02", "not base64");
     }
 
-    return row_put_bytea(ctx, column, ctx->decoded.data,
-                         (size_t) (p - ctx->decoded.data));
+    return ctx->writer->bytes(ctx, column, ctx->decoded.data,
+                              (size_t) (p - ctx->decoded.data));
 }
 
 
@@ -162,7 +153,7 @@ row_integer(row_ctx_t *ctx, const row_column_t *column, const char *s,
     rc = text_get_int(s, len, column->kind == TYPE_SMALLINT ? 2
                               : column->kind == TYPE_INTEGER ? 4 : 8, &n);
 
-    return rc == 0 ? 0
+    return rc == 0 ? ctx->writer->number(ctx, column, n, s, len)
            : rc == 1 ? row_fault(ctx, column, "22003",
                                  "the number is out of range")
            : row_fault(ctx, column, "22P02", "not a whole number");

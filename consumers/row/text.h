@@ -18,11 +18,7 @@ int row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
 int row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);
 
-/* Appends bytes in bytea's hex form. */
-int row_put_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
-    size_t len);
-
-/* 1 with a fault where "s" is no integer of the column's type; appends none. */
+/* A whole number; a column of an integer type takes one within its range. */
 int row_integer(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);
 

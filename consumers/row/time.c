@@ -11,8 +11,7 @@
 #include "row/time.h"
 
 
-#define ROW_US_DAY    86400000000LL
-#define ROW_FRACTION  9    /* digits that PostgreSQL reads; it keeps six */
+#define ROW_US_DAY  86400000000LL
 
 
 /* As written; an absent part is 0. */
@@ -36,10 +35,10 @@ static const char *row_iso_date(const char *p, const char *end,
     row_time_t *t);
 static const char *row_iso_time(const char *p, const char *end,
     row_time_t *t);
-static int row_put_time(row_ctx_t *ctx, const row_column_t *column,
-    const row_time_t *t);
-static int row_put_parts(row_ctx_t *ctx, const row_column_t *column,
-    int64_t days, int seconds, const char *fraction, size_t nfraction);
+static void row_moment(const row_time_t *t, type_kind_t kind,
+    row_moment_t *moment);
+static int row_put_moment(row_ctx_t *ctx, const row_column_t *column,
+    const row_moment_t *moment);
 
 
 int
@@ -49,16 +48,17 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
     int                 rc;
     int64_t             us;
     row_time_t          t;
+    row_moment_t        moment;
     const conf_epoch_t  unit = column->conf->unit;
 
     /* 20240102 is a date, too: with a unit it is a number */
-    rc = row_unix(s, len, unit ? unit : CONF_UNIT_US, &us);
+    rc = unit ? row_unix(s, len, unit, &us) : -1;
 
-    if (unit && rc == 0) {
+    if (rc == 0) {
         return row_instant(ctx, column, us, 6);
     }
 
-    if (unit && rc == 1) {
+    if (rc == 1) {
         return row_fault(ctx, column, "22008", "the time is out of range");
     }
 
@@ -72,11 +72,15 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
                              : "a time without a date");
         }
 
-        if (t.usual && column->kind == TYPE_TIMESTAMPTZ && t.has_offset) {
-            return row_put(ctx, column, s, len);
+        if (t.usual && column->kind == TYPE_TIMESTAMPTZ && t.has_offset
+            && (ctx->writer->moment == NULL || !column->instant))
+        {
+            return ctx->writer->plain(ctx, column, s, len);
         }
 
-        return row_put_time(ctx, column, &t);
+        row_moment(&t, column->kind, &moment);
+
+        return row_put_moment(ctx, column, &moment);
     }
 
     if (unit) {
@@ -88,11 +92,12 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
          || (len == 9 && memcmp(s, "-infinity", 9) == 0))
         && column->kind != TYPE_TIME)
     {
-        return row_put(ctx, column, s, len);
+        return ctx->writer->plain(ctx, column, s, len);
     }
 
-    return row_fault(ctx, column, "22007", rc == 0 ? ROW_TIME_UNIT
-                                                   : "not an ISO 8601 time");
+    return row_fault(ctx, column, "22007",
+                     row_unix(s, len, CONF_UNIT_US, &us) == 0
+                     ? ROW_TIME_UNIT : "not an ISO 8601 time");
 }
 
 
@@ -223,27 +228,47 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
 }
 
 
-static int
-row_put_time(row_ctx_t *ctx, const row_column_t *column, const row_time_t *t)
+int
+row_time_read(type_kind_t kind, const char *s, size_t len,
+    row_moment_t *moment)
 {
-    int      seconds;
-    int64_t  days;
+    row_time_t  t;
 
-    days = t->has_date ? clock_days(t->year, t->month, t->day) : 0;
+    if (row_iso(s, len, &t) == -1 || !t.usual
+        || t.has_date != (kind != TYPE_TIME)
+        || t.has_time != (kind != TYPE_DATE)
+        || t.has_offset != (kind == TYPE_TIMESTAMPTZ))
+    {
+        return 1;
+    }
+
+    row_moment(&t, kind, moment);
+
+    return 0;
+}
+
+
+static void
+row_moment(const row_time_t *t, type_kind_t kind, row_moment_t *moment)
+{
+    int  seconds;
+
     seconds = t->seconds - t->offset;
+    moment->days = t->has_date ? clock_days(t->year, t->month, t->day) : 0;
+    moment->fraction = t->fraction;
+    moment->nfraction = t->nfraction < ROW_FRACTION ? t->nfraction
+                                                    : ROW_FRACTION;
 
     /* of the type time, PostgreSQL takes the end of a day as it is */
 
     if (seconds < 0 || seconds > 86400
-        || (seconds == 86400 && (t->offset || column->kind != TYPE_TIME)))
+        || (seconds == 86400 && (t->offset || kind != TYPE_TIME)))
     {
-        days += seconds < 0 ? -1 : 1;
+        moment->days += seconds < 0 ? -1 : 1;
         seconds += seconds < 0 ? 86400 : -86400;
     }
 
-    return row_put_parts(ctx, column, days, seconds, t->fraction,
-                         t->nfraction < ROW_FRACTION ? t->nfraction
-                                                     : ROW_FRACTION);
+    moment->seconds = seconds;
 }
 
 
@@ -251,15 +276,16 @@ int
 row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
     size_t digits)
 {
-    int      i;
-    char     fraction[6];
-    int64_t  days, rest, part;
+    int           i;
+    char          fraction[6];
+    int64_t       rest, part;
+    row_moment_t  moment;
 
-    days = us / ROW_US_DAY;
+    moment.days = us / ROW_US_DAY;
     rest = us % ROW_US_DAY;
 
     if (rest < 0) {
-        days--;
+        moment.days--;
         rest += ROW_US_DAY;
     }
 
@@ -269,8 +295,11 @@ row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
         fraction[i] = (char) ('0' + part % 10);
     }
 
-    return row_put_parts(ctx, column, days, (int) (rest / 1000000), fraction,
-                         digits);
+    moment.seconds = (int) (rest / 1000000);
+    moment.fraction = fraction;
+    moment.nfraction = digits;
+
+    return row_put_moment(ctx, column, &moment);
 }
 
 
@@ -308,23 +337,22 @@ row_date(row_ctx_t *ctx, int64_t days)
 }
 
 
-/* Appends the parts the type has: date, time of day, offset of UTC. */
+/* As a text it has the parts of the type: date, clock, offset of UTC. */
 
 static int
-row_put_parts(row_ctx_t *ctx, const row_column_t *column, int64_t days,
-    int seconds, const char *fraction, size_t nfraction)
+row_put_moment(row_ctx_t *ctx, const row_column_t *column,
+    const row_moment_t *moment)
 {
-    char               *p;
-    buf_t              *text = ctx->text;
+    char               *p, text[sizeof(ctx->date) + ROW_FRACTION + 24];
+    const int           seconds = moment->seconds;
     const type_kind_t   kind = column->kind;
 
-    row_date(ctx, days);
-
-    if (buf_reserve(text, ctx->date_len + nfraction + 24) == -1) {
-        return -1;
+    if (column->instant && ctx->writer->moment) {
+        return ctx->writer->moment(ctx, column, moment);
     }
 
-    p = text->data + text->len;
+    row_date(ctx, moment->days);
+    p = text;
 
     if (kind != TYPE_TIME) {
         memcpy(p, ctx->date, ctx->date_len);
@@ -342,10 +370,10 @@ row_put_parts(row_ctx_t *ctx, const row_column_t *column, int64_t days,
         *p++ = ':';
         p = row_two(p, seconds % 60);
 
-        if (nfraction) {
+        if (moment->nfraction) {
             *p++ = '.';
-            memcpy(p, fraction, nfraction);
-            p += nfraction;
+            memcpy(p, moment->fraction, moment->nfraction);
+            p += moment->nfraction;
         }
 
         if (kind != TYPE_TIMESTAMP && kind != TYPE_TIME) {
@@ -359,7 +387,5 @@ row_put_parts(row_ctx_t *ctx, const row_column_t *column, int64_t days,
         p += 3;
     }
 
-    text->len = (size_t) (p - text->data);
-
-    return 0;
+    return ctx->writer->plain(ctx, column, text, (size_t) (p - text));
 }

@@ -17,7 +17,15 @@
 int row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);
 
-/* The same of "us" since 1970, with 3 or 6 digits of the fraction. */
+/*
+ * The point of time that PostgreSQL reads from the text whatever the session's
+ * settings are: ISO 8601, in UTC if the type has a zone.  Returns 1 for any
+ * other text.
+ */
+int row_time_read(type_kind_t kind, const char *s, size_t len,
+    row_moment_t *moment);
+
+/* As row_time(), of "us" since 1970, with 3 or 6 digits of the fraction. */
 int row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
     size_t digits);
 

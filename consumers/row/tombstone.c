@@ -1,4 +1,4 @@
-/* A record without a value becomes the line of the row to delete. */
+/* A record without a value becomes the row to delete. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,8 +115,8 @@ tombstone_columns(tombstone_t *t, const row_spec_t *spec)
 
 
 int
-tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
-    record_fault_t *fault)
+tombstone_convert(tombstone_t *t, const record_t *record, bool *tuple,
+    buf_t *text, record_fault_t *fault)
 {
     int             rc;
     record_t        made;
@@ -131,8 +131,8 @@ tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
 
         if (rc == 1) {
             /* "where" may leave out a record that has no key */
-            return row_convert(t->plan, &made, text, &other) == ROW_FILTERED
-                   ? ROW_FILTERED : 1;
+            return row_convert(t->plan, &made, tuple, text, &other)
+                   == ROW_FILTERED ? ROW_FILTERED : 1;
         }
 
         if (rc == -1) {
@@ -143,7 +143,7 @@ tombstone_convert(tombstone_t *t, const record_t *record, buf_t *text,
         made.value_len = t->value.len;
     }
 
-    return row_convert(t->plan, &made, text, fault);
+    return row_convert(t->plan, &made, tuple, text, fault);
 }
 
 

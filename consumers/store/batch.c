@@ -239,6 +239,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     row->range = range;
     row->fault = 0;
     row->target = 0;
+    row->tuple = false;
     row->tombstone = false;
     row->retry = record->retry != NULL;
     row->duplicate = false;
@@ -525,4 +526,23 @@ batch_line(const batch_t *batch, const batch_span_t *span, uint64_t line)
     }
 
     return row;
+}
+
+
+size_t
+batch_alike(const batch_t *batch, size_t row, size_t end)
+{
+    const batch_row_t  *r, *first;
+
+    first = &batch->rows[row];
+
+    for ( /* void */ ; row < end; row = r->next) {
+        r = &batch->rows[row];
+
+        if (r->tuple != first->tuple && batch_is_stored(r, first->target)) {
+            return row;
+        }
+    }
+
+    return end;
 }

@@ -22,13 +22,14 @@
 #define BATCH_NO_TARGET  UINT16_MAX    /* "route" has no table for it */
 
 
-/* A record in the batch; its bytes are in "raw", its COPY line in "text". */
+/* A record in the batch; its bytes are in "raw", its row in "text". */
 typedef struct {
     int64_t   offset;
     int64_t   timestamp;
     size_t    raw;             /* its key, value, headers and hashed
                                   idempotency key, in this order */
-    size_t    text;            /* its COPY line, with the line feed */
+    size_t    text;            /* its tuple of COPY, or its line, with the
+                                  line feed */
     uint32_t  text_len;        /* 0: it cannot become a row */
     uint32_t  key_len;
     uint32_t  value_len;
@@ -37,7 +38,8 @@ typedef struct {
     uint32_t  fault;           /* in faults, from 1; 0: good */
     uint32_t  next;            /* row of the same table; the sink's */
     uint16_t  target;          /* which table, by the configuration's order */
-    bool      tombstone : 1;   /* its line has the key's columns only */
+    bool      tuple : 1;       /* its row is one */
+    bool      tombstone : 1;   /* its row has the key's columns only */
     bool      retry : 1;       /* it has an idempotency key */
     bool      duplicate : 1;   /* a client's retry, found by SQL */
 } batch_row_t;
@@ -150,8 +152,8 @@ int batch_range(batch_t *batch, int32_t partition, int64_t expected,
     int64_t epoch, int64_t run);
 
 /*
- * Takes a record behind the last one of its range.  Its COPY line is what
- * was appended to batch->text since "text" bytes; offsets between the one due
+ * Takes a record behind the last one of its range.  Its row is what was
+ * appended to batch->text since "text" bytes; offsets between the one due
  * and the record's are kept as a gap.  Returns 0, or -1 with nothing taken
  * when memory is short.
  */
@@ -186,6 +188,12 @@ uint32_t batch_last_crc(const batch_t *batch, const batch_range_t *range);
 size_t batch_line(const batch_t *batch, const batch_span_t *span,
     uint64_t line);
 
+/*
+ * The row before "end" that is to be stored in the table of "row" and is in the
+ * other format; "end": all are tuples, or all are lines.
+ */
+size_t batch_alike(const batch_t *batch, size_t row, size_t end);
+
 /* ms until the batch should leave, 0: now, -1: it is empty. */
 int64_t batch_due_in(const batch_t *batch, int64_t now);
 
@@ -199,7 +207,7 @@ batch_is_due(const batch_t *batch, int64_t now)
 }
 
 
-/* Bytes of records, of COPY lines and of the rows' structures. */
+/* Bytes of records, of what COPY gets and of the rows' structures. */
 
 static inline size_t
 batch_bytes(const batch_t *batch)

@@ -59,7 +59,13 @@ bisect_next(bisect_t *bisect, const batch_t *batch)
             continue;
         }
 
-        if (bisect->suspect == 0 || batch_line(batch, part, 2) == part->end
+        if (bisect->suspect == 0) {
+            part->end = batch_alike(batch, batch_line(batch, part, 1),
+                                    part->end);
+            return true;
+        }
+
+        if (batch_line(batch, part, 2) == part->end
             || bisect_halve(bisect, batch))
         {
             bisect->suspect = 0;
@@ -72,8 +78,9 @@ bisect_next(bisect_t *bisect, const batch_t *batch)
 
 
 /*
- * The part becomes its left half.  Returns false if one half has no rows to be
- * stored: the bad row is in the other one, which is suspect.
+ * The part becomes its left half, or its rows of one format.  Returns false if
+ * one half has no rows to be stored: the bad row is in the other one, which is
+ * suspect.
  */
 
 static bool
@@ -83,7 +90,13 @@ bisect_halve(bisect_t *bisect, const batch_t *batch)
 
     part = &bisect->part;
     left = right = *part;
-    left.end = right.first = part->first + (part->end - part->first) / 2;
+    left.end = right.first = batch_alike(batch, batch_line(batch, part, 1),
+                                         part->end);
+
+    if (left.end == part->end) {
+        left.end = part->first + (part->end - part->first) / 2;
+        right.first = left.end;
+    }
 
     if (batch_line(batch, &left, 1) == left.end) {
         part->first = right.first;

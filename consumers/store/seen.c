@@ -21,8 +21,8 @@
 
 #include "base/text.h"
 #include "postgres/sql.h"
+#include "row/tuple.h"
 #include "store/seen.h"
-#include "store/tuples.h"
 
 
 /* us from 1970-01-01 to PostgreSQL's 2000-01-01 */

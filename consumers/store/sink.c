@@ -188,22 +188,21 @@ sink_figures(const sink_t *sink)
 int
 sink_prepare(sink_t *sink, targets_t *targets)
 {
-    unsigned       i;
-    sink_table_t  *table;
+    unsigned  i;
 
-    /* with an end of its own the caller wants lines and no dead letters */
+    sink->targets = targets;
 
     for (i = 0; i < sink->ntables; i++) {
-        table = &sink->tables[i];
-        table->tuples = sink->end.commit ? NULL : targets_tuples(targets, i);
-
-        if (statements_prepare(&table->sql, targets_found(targets, i),
-                               table->tuples, i)
+        if (statements_prepare(&sink->tables[i].sql,
+                               targets_found(targets, i),
+                               targets_tuples(targets, i), i)
             == -1)
         {
             return -1;
         }
     }
+
+    /* with an end of its own the caller wants no dead letters */
 
     return sink->end.commit ? 0
            : dead_table_prepare(&sink->dead, sink->conf,
@@ -276,6 +275,7 @@ sink_begin(sink_t *sink)
               sink->careful ? " again, to find bad rows" : "");
 
     sink->span.target = 0;
+    sink->span.first = 0;
     sink->sql.len = 0;
 
     if (PQtransactionStatus(pg_conn(sink->pg)) == PQTRANS_INERROR) {

@@ -209,12 +209,6 @@ sink_looked(sink_t *sink)
         proved &= sink->now[i].proofs >= SINK_PROOFS;
     }
 
-    for (i = 0; i < sink->ntables && sink->bisect.found == 0; i++) {
-        if (sink->tables[i].passed) {
-            sink->tables[i].lines_for = SINK_DETOUR;
-        }
-    }
-
     memcpy(sink->before, sink->now, sizeof(sink->now));
     sink->nbefore = sink->nnow;
 
@@ -233,12 +227,20 @@ sink_looked(sink_t *sink)
 sink_state_t
 sink_in_vain(sink_t *sink)
 {
+    size_t  i;
+
     sink->failures++;
 
     /* of fewer records, fewer are suspect */
 
     if (sink->nnow == SINK_SUSPECTS && batch_records(sink->batch) > 1) {
         return sink_stop(sink, SQLSTATE_SMALLER, sink->doubted.reason);
+    }
+
+    /* when the records are read again, lines may do what tuples cannot */
+
+    for (i = 0; i < sink->nnow; i++) {
+        targets_as_lines(sink->targets, sink->now[i].target);
     }
 
     sink->nbefore = 0;

@@ -15,10 +15,7 @@
 
 #define SINK_SUSPECTS  16    /* of one batch, at most */
 
-/*
- * Batches of a table that go another way: through a temporary table after one
- * with a known key, as lines after one whose rows are fine but not as tuples.
- */
+/* Batches that go through a temporary table after one with a known key. */
 #define SINK_DETOUR  100
 
 /* "too many records are bad" shows so many, and so much of each reason. */
@@ -46,9 +43,7 @@ typedef enum {
 /* One table of the configuration. */
 typedef struct {
     statements_t   sql;
-    tuples_t      *tuples;       /* NULL: rows are sent as lines */
     unsigned       stage_for;    /* batches more that are not copied plainly */
-    unsigned       lines_for;    /* and more that are sent as lines */
     bool           passed;       /* a part of it did, in this search */
     size_t         first;        /* its first row in the batch, or "nrows" */
 } sink_table_t;
@@ -69,6 +64,7 @@ struct sink_s {
     offsets_t      *offsets;
     sink_end_t      end;
     dead_topic_t   *dead_topic;    /* or NULL */
+    targets_t      *targets;       /* of sink_prepare() */
     sink_table_t   *tables;
     unsigned        ntables;
     dead_table_t    dead;
@@ -94,12 +90,11 @@ struct sink_s {
     /* the COPY under way */
     batch_span_t    span;
     size_t          row;           /* the next one to send */
-    tuples_t       *tuples;        /* as tuples; NULL: as lines */
+    bool            header;        /* of tuples: not sent yet */
     bool            staged;        /* for the temporary table */
     bool            plain;         /* into the table that others merge into */
     bool            not_plain;     /* no table of this batch */
     bool            no_memory;     /* its bytes were replaced */
-    bool            no_tuple;      /* so they were, for a value of a line */
     buf_t           chunk;
 
     int64_t         later_since;   /* ms, of the first SQLSTATE_ROW_LATER */

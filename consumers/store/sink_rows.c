@@ -1,5 +1,6 @@
 /*
- * The rows of a batch: table by table, each in one COPY.  If a row is at fault
+ * The rows of a batch: table by table, each in one COPY, or in one for tuples
+ * and one for lines.  If a row is at fault
  * the batch is stored part by part behind a savepoint, as bisect.c says, still
  * in one transaction and with deferred constraints checked at once.
  */
@@ -17,7 +18,6 @@
 static size_t sink_first(const sink_t *sink);
 static bool sink_deletes(const sink_t *sink);
 static sink_state_t sink_copy(sink_t *sink);
-static bool sink_is_tuples(sink_t *sink, const pg_reply_t *reply);
 static bool sink_is_plain(sink_t *sink, const pg_reply_t *reply);
 static void sink_sweep(sink_t *sink);
 
@@ -27,13 +27,13 @@ sink_copy_table(sink_t *sink)
 {
     sink_table_t  *table;
 
-    sink->span.first = 0;
     sink->span.end = sink->batch->nrows;
 
     while (sink->span.target < sink->ntables
            && sink_first(sink) == sink->span.end)
     {
         sink->span.target++;
+        sink->span.first = 0;
     }
 
     if (sink->span.target == sink->ntables) {
@@ -41,6 +41,17 @@ sink_copy_table(sink_t *sink)
     }
 
     table = &sink->tables[sink->span.target];
+
+    if (sink->span.first) {
+        /* more of the table, in the other format */
+
+        if (!sink->plain && table->sql.staged) {
+            buf_addf(&sink->sql, "TRUNCATE pg_temp.%s;", table->sql.relation);
+        }
+
+        return sink_copy(sink);
+    }
+
     sink->plain = table->sql.sql[STATEMENT_PLAIN].len && table->stage_for == 0
                   && !sink->not_plain && !sink_deletes(sink);
 
@@ -48,8 +59,6 @@ sink_copy_table(sink_t *sink)
         table->stage_for -= table->stage_for != 0;
         statements_add(&table->sql, STATEMENT_STAGE, &sink->sql);
     }
-
-    table->lines_for -= table->lines_for != 0;
 
     return sink_copy(sink);
 }
@@ -113,18 +122,19 @@ sink_copy(sink_t *sink)
 
     table = &sink->tables[sink->span.target];
 
-    /* a row that COPY refuses as a tuple may be fine as a line */
-
-    sink->tuples = sink->careful || table->lines_for ? NULL : table->tuples;
+    sink->span.first = sink_first(sink);
+    sink->span.end = batch_alike(sink->batch, sink->span.first,
+                                 sink->span.end);
+    sink->header = sink->batch->rows[sink->span.first].tuple;
     sink->staged = table->sql.staged && !sink->plain;
 
     if (sink->plain) {
-        statements_add(&table->sql, sink->tuples
+        statements_add(&table->sql, sink->header
                        ? STATEMENT_PLAIN_TUPLES : STATEMENT_PLAIN,
                        &sink->sql);
 
     } else {
-        statements_add(&table->sql, sink->tuples
+        statements_add(&table->sql, sink->header
                        ? STATEMENT_COPY_TUPLES : STATEMENT_COPY, &sink->sql);
         statements_add(&table->sql, sink_deletes(sink)
                        ? STATEMENT_APPLY_DELETE : STATEMENT_APPLY,
@@ -132,7 +142,6 @@ sink_copy(sink_t *sink)
     }
 
     sink->figures.copies++;
-    sink->span.first = sink_first(sink);
 
     return sink_send(sink, true);
 }
@@ -144,11 +153,6 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
     const char  *table;
 
     table = sink->conf->targets[sink->span.target]->table;
-
-    if (!sink_is_tuples(sink, reply)) {
-        log_debug("batch: rows of \"%s\" are sent as text", table);
-        return SINK_BEGIN;
-    }
 
     if (sink->plain && !sink_is_plain(sink, reply)) {
         log_debug("batch: rows of \"%s\" need a temporary table: %s (%s)",
@@ -167,7 +171,7 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
                      SQL_LOCK_TIMEOUT);
         }
 
-        sink->span.target++;
+        sink->span.first = sink->span.end;
         return SINK_ROWS;
 
     case SQLSTATE_ROW:
@@ -176,33 +180,6 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
     default:
         return SINK_ROLLBACK;
     }
-}
-
-
-/*
- * A line that becomes no tuple may hold a value that PostgreSQL takes, in a
- * spelling that few use.  The batch goes as lines then, and so do the next
- * ones of that table, which may have more of them.
- */
-
-static bool
-sink_is_tuples(sink_t *sink, const pg_reply_t *reply)
-{
-    outcome_t  outcome;
-
-    if (!sink->no_tuple) {
-        return true;
-    }
-
-    sink_outcome(sink, &outcome, reply, "");
-
-    if (outcome.action != SQLSTATE_ROW) {
-        return true;
-    }
-
-    sink->tables[sink->span.target].lines_for = SINK_DETOUR;
-
-    return false;
 }
 
 

@@ -9,6 +9,7 @@
 #include "base/testpoint.h"
 #include "base/text.h"
 #include "postgres/sql.h"
+#include "row/tuple.h"
 #include "store/sink_impl.h"
 
 
@@ -18,10 +19,9 @@
 
 
 static size_t sink_chunk(void *data, const char **chunk);
-static size_t sink_lines(sink_t *sink, const char **chunk);
-static int sink_tuples(sink_t *sink, buf_t *out);
-static int sink_staged_line(const sink_t *sink, size_t place,
-    const batch_row_t *row, buf_t *out);
+static size_t sink_as_they_are(sink_t *sink, const char **chunk);
+static int sink_staged(sink_t *sink, buf_t *out);
+static int sink_staged_row(const sink_t *sink, size_t place, buf_t *out);
 
 
 /*
@@ -45,7 +45,6 @@ sink_send(sink_t *sink, bool copy)
 {
     sink->row = sink->span.first;
     sink->no_memory = false;
-    sink->no_tuple = false;
 
     if (buf_failed(&sink->sql)) {
         memset(&sink->sql, 0, sizeof(buf_t));
@@ -64,9 +63,9 @@ sink_send(sink_t *sink, bool copy)
 
 
 /*
- * The next bytes of the state's COPY.  Where memory is short, or where a line
- * becomes no tuple, a text is sent that PostgreSQL refuses, as it is neither a
- * tuple nor a line of a table with a number: nothing is stored.
+ * The next bytes of the state's COPY.  Where memory is short, a text is sent
+ * that PostgreSQL refuses, as it is neither a tuple nor a line of a table with
+ * a number: nothing is stored.
  */
 
 static size_t
@@ -91,22 +90,27 @@ sink_chunk(void *data, const char **chunk)
         break;
 
     default:
-        if (sink->tuples == NULL && !sink->staged) {
-            len = sink_lines(sink, chunk);
+        if (sink->header) {
+            sink->header = false;
+            *chunk = TUPLES_HEADER;
+            return TUPLES_HEADER_LEN;
+        }
+
+        if (!sink->staged) {
+            len = sink_as_they_are(sink, chunk);
             testpoint_copy(sink->row);
             return len;
         }
 
-        rc = sink_tuples(sink, out);
+        rc = sink_staged(sink, out);
         testpoint_copy(sink->row);
         break;
     }
 
     if (rc != 0) {
-        sink->no_memory = rc == -1;
-        sink->no_tuple = rc == 1;
+        sink->no_memory = true;
         buf_free(out);
-        *chunk = rc == -1 ? SINK_MEMORY "\n" : "a line is no tuple\n";
+        *chunk = SINK_MEMORY "\n";
         return strlen(*chunk);
     }
 
@@ -122,10 +126,10 @@ sink_chunk(void *data, const char **chunk)
 }
 
 
-/* The next lines without a gap; a line that is not sent makes one. */
+/* The next rows without a gap; a row that is not sent makes one. */
 
 static size_t
-sink_lines(sink_t *sink, const char **chunk)
+sink_as_they_are(sink_t *sink, const char **chunk)
 {
     size_t              i, len, text;
     const batch_t      *batch;
@@ -160,79 +164,81 @@ sink_lines(sink_t *sink, const char **chunk)
 }
 
 
-/* Tuples of the binary format, or lines for a temporary table. */
+/* Rows for a temporary table. */
 
 static int
-sink_tuples(sink_t *sink, buf_t *out)
+sink_staged(sink_t *sink, buf_t *out)
 {
-    int                 rc;
-    bool                gone, tombstone;
     size_t              place;
-    const char         *line;
     const batch_row_t  *row;
 
-    gone = sink->tables[sink->span.target].sql.gone;
-
-    if (sink->tuples && sink->row == sink->span.first) {
-        buf_add(out, TUPLES_HEADER, TUPLES_HEADER_LEN);
-    }
-
-    while (sink->row < sink->span.end && !buf_failed(out)
-           && out->len < BATCH_CHUNK)
-    {
+    while (sink->row < sink->span.end && out->len < BATCH_CHUNK) {
         place = sink->row;
         row = &sink->batch->rows[place];
         sink->row = row->next;
 
-        if (!batch_is_stored(row, sink->span.target)) {
-            continue;
-        }
-
-        line = sink->batch->text.data + row->text;
-        tombstone = row->tombstone;
-
-        if (sink->tuples == NULL) {
-            rc = sink_staged_line(sink, place, row, out);
-
-        } else if (sink->staged) {
-            rc = tuples_add_staged(sink->tuples, (int32_t) place,
-                                   gone ? &tombstone : NULL, line,
-                                   row->text_len, out);
-        } else {
-            rc = tuples_add(sink->tuples, line, row->text_len, out);
-        }
-
-        if (rc != 0) {
-            return rc;
+        if (batch_is_stored(row, sink->span.target)
+            && sink_staged_row(sink, place, out) == -1)
+        {
+            return -1;
         }
     }
 
-    return buf_failed(out) ? -1 : 0;
+    return 0;
 }
 
 
-/* A line behind the row's place and its kind. */
+/* A row with its place, and with its kind where there are tombstones. */
 
 static int
-sink_staged_line(const sink_t *sink, size_t place, const batch_row_t *row,
-    buf_t *out)
+sink_staged_row(const sink_t *sink, size_t place, buf_t *out)
 {
-    char  *p;
+    char               *p;
+    size_t              len;
+    const bool          gone = sink->tables[sink->span.target].sql.gone;
+    uint16_t            fields;
+    const char         *text;
+    const batch_row_t  *row;
 
-    if (buf_reserve(out, 32 + row->text_len) == -1) {
+    row = &sink->batch->rows[place];
+    text = sink->batch->text.data + row->text;
+    len = row->text_len;
+
+    if (buf_reserve(out, 32 + len) == -1) {
         return -1;
     }
 
-    p = text_put_int(out->data + out->len, (int64_t) place);
-    *p++ = '\t';
+    p = out->data + out->len;
 
-    if (sink->tables[sink->span.target].sql.gone) {
-        *p++ = row->tombstone ? 't' : 'f';
+    if (row->tuple) {
+        /* more fields, an integer and a boolean */
+        memcpy(&fields, text, 2);
+        binary_put_int(p, be16toh(fields) + 1U + gone, 2);
+        binary_put_int(p + 2, 4, 4);
+        binary_put_int(p + 6, place, 4);
+        p += 10;
+
+        if (gone) {
+            binary_put_int(p, 1, 4);
+            p[4] = row->tombstone;
+            p += 5;
+        }
+
+        text += 2;
+        len -= 2;
+
+    } else {
+        p = text_put_int(p, (int64_t) place);
         *p++ = '\t';
+
+        if (gone) {
+            *p++ = row->tombstone ? 't' : 'f';
+            *p++ = '\t';
+        }
     }
 
-    memcpy(p, sink->batch->text.data + row->text, row->text_len);
-    out->len = (size_t) (p - out->data) + row->text_len;
+    memcpy(p, text, len);
+    out->len = (size_t) (p - out->data) + len;
 
     return 0;
 }

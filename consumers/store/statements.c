@@ -59,7 +59,7 @@ static void statement_delete(const statement_parts_t *parts, buf_t *sql);
 
 int
 statements_prepare(statements_t *statements, const target_t *target,
-    const tuples_t *tuples, unsigned number)
+    bool tuples, unsigned number)
 {
     int                rc;
     size_t             i;
@@ -85,7 +85,7 @@ statements_prepare(statements_t *statements, const target_t *target,
     rc = statement_parts(&parts);
 
     if (rc == 0) {
-        statement_words(statements, &parts, tuples != NULL);
+        statement_words(statements, &parts, tuples);
     }
 
     for (i = 0; i < LISTS; i++) {

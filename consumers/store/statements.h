@@ -5,7 +5,6 @@
 
 
 #include "postgres/target.h"
-#include "store/tuples.h"
 
 
 /* begins the name of a temporary table; the target's number follows */
@@ -34,12 +33,12 @@ typedef struct {
 
 
 /*
- * Writes the statements for a table, for tuples unless "tuples" is NULL.
+ * Writes the statements for a table, also those for tuples if it can have any.
  * "number" is the table's own in its transaction.  Returns -1 when memory is
  * short.
  */
 int statements_prepare(statements_t *statements, const target_t *target,
-    const tuples_t *tuples, unsigned number);
+    bool tuples, unsigned number);
 void statements_free(statements_t *statements);
 
 static inline void

@@ -15,8 +15,15 @@ typedef struct {
     catalog_t    *catalog;
     row_plan_t   *plan;
     tombstone_t  *tombstone;    /* NULL: a null value is no tombstone */
-    tuples_t      tuples;       /* no columns: rows are sent as lines */
+    unsigned      lines;        /* rows more that become lines */
 } table_t;
+
+
+/*
+ * A value that only PostgreSQL can read makes a row a line, and so many behind
+ * it, which may have such values too: a COPY has either tuples or lines.
+ */
+#define TARGETS_LINES  10000
 
 
 /* A value of "route". */
@@ -54,6 +61,8 @@ static int targets_plan_route(targets_t *targets, char *reason, size_t size);
 static int targets_hash_routes(targets_t *targets);
 static size_t targets_slot(const targets_t *targets, const char *value,
     uint32_t *hash);
+static int targets_row(table_t *table, const record_t *record, bool *tuple,
+    buf_t *text, record_fault_t *fault);
 static int targets_route(targets_t *targets, const record_t *record,
     uint16_t *target, record_fault_t *fault);
 static int targets_retry(targets_t *targets, record_t *record);
@@ -105,7 +114,6 @@ targets_destroy(targets_t *targets)
         catalog_destroy(targets->list[i].catalog);
         row_plan_free(targets->list[i].plan);
         tombstone_free(targets->list[i].tombstone);
-        tuples_free(&targets->list[i].tuples);
     }
 
     retry_key_destroy(targets->retry_key);
@@ -190,6 +198,8 @@ targets_spec(const target_t *target, row_spec_t *spec)
     memset(spec, 0, sizeof(row_spec_t));
     spec->columns = target->columns;
     spec->types = target->types;
+    spec->receives = target->receives;
+    spec->arrays = target->elements;
     spec->ncolumns = target->ncolumns;
     spec->format = target->conf->format;
     spec->nul = target->conf->nul;
@@ -211,11 +221,6 @@ targets_plan(table_t *table, char *reason, size_t size)
     table->plan = row_plan_create(&spec, reason, size);
 
     if (table->plan == NULL) {
-        return -1;
-    }
-
-    if (tuples_prepare(&table->tuples, target) == -1) {
-        snprintf(reason, size, "out of memory");
         return -1;
     }
 
@@ -260,6 +265,7 @@ targets_plan_route(targets_t *targets, char *reason, size_t size)
     targets->route_column.header = conf->route_header;
     targets->route_column.pointer = conf->route_pointer;
 
+    memset(&spec, 0, sizeof(row_spec_t));
     spec.columns = &targets->route_column;
     spec.types = types;
     spec.ncolumns = 1;
@@ -267,7 +273,6 @@ targets_plan_route(targets_t *targets, char *reason, size_t size)
     spec.nul = conf->nul;
     /* records that "where" leaves out need no table */
     spec.where = &conf->where;
-    spec.key = NULL;
     spec.any_value = true;
 
     targets->route = row_plan_create(&spec, reason, size);
@@ -355,14 +360,17 @@ targets_found(const targets_t *targets, size_t target)
 }
 
 
-tuples_t *
-targets_tuples(targets_t *targets, size_t target)
+bool
+targets_tuples(const targets_t *targets, size_t target)
 {
-    tuples_t  *tuples;
+    return row_plan_tuples(targets->list[target].plan);
+}
 
-    tuples = &targets->list[target].tuples;
 
-    return tuples->columns ? tuples : NULL;
+void
+targets_as_lines(targets_t *targets, size_t target)
+{
+    targets->list[target].lines = TARGETS_LINES;
 }
 
 
@@ -371,16 +379,15 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     record_t *record)
 {
     int              rc;
-    bool             tombstone;
+    bool             tombstone, tuple;
     size_t           text;
-    table_t         *table;
     uint16_t         target;
     batch_row_t     *row;
     record_fault_t   fault;
 
     rc = 0;
     target = 0;
-    tombstone = false;
+    tombstone = tuple = false;
     text = batch->text.len;
 
     if (targets->route) {
@@ -388,12 +395,9 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     }
 
     if (rc == 0) {
-        table = &targets->list[target];
-        tombstone = record->value == NULL && table->tombstone;
-        rc = tombstone ? tombstone_convert(table->tombstone, record,
-                                           &batch->text, &fault)
-                       : row_convert(table->plan, record, &batch->text,
-                                     &fault);
+        tombstone = record->value == NULL && targets->list[target].tombstone;
+        rc = targets_row(&targets->list[target], record, &tuple,
+                         &batch->text, &fault);
     }
 
     if (rc == -1) {
@@ -416,9 +420,32 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     row = &batch->rows[batch->nrows - 1];
     row->target = target;
     row->tombstone = tombstone;
+    row->tuple = tuple;
 
     return rc == 0 ? 0 : batch_fault(batch, batch->nrows - 1, fault.sqlstate,
                                      fault.reason);
+}
+
+
+/* Returns as row_convert(). */
+
+static int
+targets_row(table_t *table, const record_t *record, bool *tuple, buf_t *text,
+    record_fault_t *fault)
+{
+    int   rc;
+    bool  wanted;
+
+    wanted = row_plan_tuples(table->plan) && table->lines == 0;
+    *tuple = wanted;
+    rc = record->value == NULL && table->tombstone
+         ? tombstone_convert(table->tombstone, record, tuple, text, fault)
+         : row_convert(table->plan, record, tuple, text, fault);
+
+    table->lines = wanted && !*tuple ? TARGETS_LINES
+                   : table->lines - (table->lines != 0);
+
+    return rc;
 }
 
 
@@ -438,7 +465,7 @@ targets_route(targets_t *targets, const record_t *record, uint16_t *target,
     *target = BATCH_NO_TARGET;
     targets->value.len = 0;
 
-    rc = row_convert(targets->route, record, &targets->value, fault);
+    rc = row_convert(targets->route, record, NULL, &targets->value, fault);
     if (rc != 0) {
         return rc;
     }

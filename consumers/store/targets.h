@@ -9,7 +9,6 @@
 #include "postgres/target.h"
 #include "row/row.h"
 #include "store/batch.h"
-#include "store/tuples.h"
 
 
 typedef struct targets_s  targets_t;
@@ -37,12 +36,14 @@ void targets_prepare(targets_t *targets, pg_t *pg, outcome_pt done,
     void *data);
 
 /*
- * What the catalogue says of a table, and how its lines become tuples of
- * COPY's binary format, NULL where they cannot.  Both are valid until the next
- * targets_prepare().
+ * What the catalogue says of a table, valid until the next targets_prepare(),
+ * and whether its rows can be tuples of COPY's binary format.
  */
 const target_t *targets_found(const targets_t *targets, size_t target);
-tuples_t *targets_tuples(targets_t *targets, size_t target);
+bool targets_tuples(const targets_t *targets, size_t target);
+
+/* The next records of a table become lines: it takes no tuple. */
+void targets_as_lines(targets_t *targets, size_t target);
 
 /*
  * Converts a record and accounts it in the batch: as a row, as a dead letter

@@ -9,6 +9,7 @@
 #include "postgres/ddl.h"
 #include "postgres/guard.h"
 #include "row/tombstone.h"
+#include "row/tuple.h"
 #include "store/dead_table.h"
 #include "store/offsets.h"
 #include "store/statements.h"
@@ -336,8 +337,10 @@ static int
 rehearse_rows(tool_t *tool, const target_t *target)
 {
     int           rc;
+    char          reason[SQL_REASON];
     size_t        i;
-    tuples_t      tuples;
+    row_spec_t    spec;
+    row_plan_t   *plan;
     statements_t  statements;
 
     static const struct {
@@ -353,17 +356,16 @@ rehearse_rows(tool_t *tool, const target_t *target)
         { STATEMENT_PLAIN_TUPLES, true }
     };
 
-    memset(&tuples, 0, sizeof(tuples_t));
     memset(&statements, 0, sizeof(statements_t));
+    targets_spec(target, &spec);
+    plan = row_plan_create(&spec, reason, sizeof(reason));
 
-    rc = tuples_prepare(&tuples, target);
+    rc = plan ? statements_prepare(&statements, target,
+                                   row_plan_tuples(plan), 0)
+              : -1;
 
-    if (rc == -1
-        || statements_prepare(&statements, target, rc ? &tuples : NULL, 0)
-           == -1)
-    {
+    if (rc == -1) {
         printf("table          would hold: out of memory\n");
-        rc = -1;
     }
 
     for (i = 0; rc != -1 && i < sizeof(order) / sizeof(order[0]); i++) {
@@ -379,7 +381,7 @@ rehearse_rows(tool_t *tool, const target_t *target)
     }
 
     statements_free(&statements);
-    tuples_free(&tuples);
+    row_plan_free(plan);
 
     return rc == -1 ? -1 : 0;
 }

@@ -4,6 +4,8 @@
  * holds is compared with what the pointers and the JSON reader say.
  */
 
+#include <endian.h>
+
 #include "base/text.h"
 #include "fuzz.h"
 #include "row/copy.h"
@@ -38,6 +40,11 @@ static const char *const  plain_types[] = {
     "jsonb"
 };
 
+static const char *const  plain_receives[] = {
+    "textrecv", "int4recv", "numeric_recv", "jsonb_recv", "bytearecv",
+    "uuid_recv", "bytearecv", "float8recv", "json_recv"
+};
+
 static conf_column_t  times[] = {
     TEXT, { .name = "z", .path = "/z", .unit = CONF_UNIT_MS },
     { .name = "s", .path = "/z", .unit = CONF_UNIT_S },
@@ -49,6 +56,11 @@ static const char *const  times_types[] = {
     "text", "timestamptz", "timestamp", "date", "time", "timestamptz[]"
 };
 
+static const char *const  times_receives[] = {
+    "timestamptz_recv", "timestamptz_recv", "timestamp_recv", "date_recv",
+    "time_recv", "timestamptz_recv"
+};
+
 static conf_column_t  lists[] = {
     TEXT, { .name = "a", .path = "/l" }, { .name = "b", .path = "/l" },
     { .name = "c", .path = "/m" }
@@ -56,6 +68,10 @@ static conf_column_t  lists[] = {
 
 static const char *const  lists_types[] = {
     "text", "text[]", "jsonb[]", "bytea[]"
+};
+
+static const char *const  lists_receives[] = {
+    "float4recv", "textrecv", "jsonb_recv", "bytearecv"
 };
 
 static conf_column_t  changed[] = {
@@ -71,11 +87,22 @@ static const char *const  changed_types[] = {
     "text", "text", "text", "bytea", "integer", "boolean", "text"
 };
 
+static const char *const  changed_receives[] = {
+    "textrecv", "varcharrecv", "textrecv", "bytearecv", "int8recv",
+    "boolrecv", "date_recv"
+};
+
 static conf_column_t  whole[] = {
     { .name = "v", .from = CONF_FROM_VALUE }
 };
 
 static const char *const  whole_types[] = { "text" };
+static const char *const  whole_receives[] = { "boolrecv" };
+
+/* OIDs of elements: a column is an array where its type says so */
+static const uint32_t  plain_arrays[9], changed_arrays[7], whole_arrays[1];
+static const uint32_t  times_arrays[] = { 0, 0, 0, 0, 0, 1184 };
+static const uint32_t  lists_arrays[] = { 0, 25, 3802, 17 };
 
 
 static conf_value_t  choices[] = {
@@ -88,6 +115,7 @@ static conf_where_t  filter = { .values = choices, .nvalues = 3 };
 
 
 #define PLAN(list)  .columns = list, .types = list##_types,                  \
+                    .receives = list##_receives, .arrays = list##_arrays,   \
                     .ncolumns = sizeof(list) / sizeof(conf_column_t)
 
 static const row_spec_t  specs[] = {
@@ -230,6 +258,63 @@ check_first(const row_spec_t *spec, const char *value, size_t len,
 }
 
 
+/* A tuple of COPY's binary format: as many fields, each as long as it says. */
+
+static void
+check_tuple(const buf_t *tuple, size_t ncolumns)
+{
+    size_t    i, at;
+    uint16_t  fields;
+    uint32_t  len;
+
+    demand(tuple->len > 2, "a tuple begins");
+    memcpy(&fields, tuple->data, 2);
+    demand(be16toh(fields) == ncolumns, "with the number of its fields");
+
+    for (i = 0, at = 2; i < ncolumns; i++) {
+        demand(tuple->len - at >= 4, "a field has a length");
+        memcpy(&len, tuple->data + at, 4);
+        len = be32toh(len);
+        at += 4;
+        demand(len == UINT32_MAX || len <= tuple->len - at, "and its bytes");
+        at += len == UINT32_MAX ? 0 : len;
+    }
+
+    demand(at == tuple->len, "and nothing is behind the last");
+}
+
+
+/* The record as a tuple, where it is one, or else the line again. */
+
+static void
+check_other(size_t plan, const record_t *record, const buf_t *line, int wanted)
+{
+    int             rc;
+    bool            tuple;
+    buf_t           text;
+    record_fault_t  fault;
+
+    memset(&text, 0, sizeof(buf_t));
+    tuple = true;
+    rc = row_convert(plans[plan], record, &tuple, &text, &fault);
+    demand(rc == wanted, "a tuple fails as a line does");
+
+    if (rc != 0) {
+        demand(text.len == 0, "and leaves nothing");
+
+    } else if (tuple) {
+        check_tuple(&text, specs[plan].ncolumns);
+
+    } else {
+        demand(text.len == line->len
+               && memcmp(text.data, line->data, text.len) == 0,
+               "what is no tuple is the line");
+    }
+
+    buf_free(&text);
+}
+
+
 static void
 check_record(size_t plan, const record_t *record)
 {
@@ -241,14 +326,15 @@ check_record(size_t plan, const record_t *record)
     memset(&again, 0, sizeof(buf_t));
     memset(&fault, 0, sizeof(record_fault_t));
 
-    rc = row_convert(plans[plan], record, &text, &fault);
+    rc = row_convert(plans[plan], record, NULL, &text, &fault);
+    check_other(plan, record, &text, rc);
 
     switch (rc) {
 
     case 0:
         check_line(&text, specs[plan].ncolumns);
         check_first(&specs[plan], record->value, record->value_len, &text);
-        demand(row_convert(plans[plan], record, &again, &fault) == 0
+        demand(row_convert(plans[plan], record, NULL, &again, &fault) == 0
                && again.len == text.len
                && memcmp(again.data, text.data, text.len) == 0,
                "the same record makes the same line");

@@ -174,7 +174,7 @@ test_case(const case_t *tc)
     memset(&fault, 0, sizeof(fault));
     record_of(&record, tc->value);
 
-    rc = row_convert(plan, &record, &text, &fault);
+    rc = row_convert(plan, &record, NULL, &text, &fault);
     snprintf(name, sizeof(name), "%s of %s", columns,
              tc->value ? tc->value : "null");
 
@@ -212,11 +212,11 @@ test_columns(void)
     memset(&text, 0, sizeof(text));
 
     record_of(&record, "{\"b\":\"B\",\"a\":\"A\"}");
-    is(row_convert(plan, &record, &text, &fault), 0, "a row of three");
+    is(row_convert(plan, &record, NULL, &text, &fault), 0, "a row of three");
     record_of(&record, "{\"b\":\"B\"");
-    is(row_convert(plan, &record, &text, &fault), 1, "a bad one");
+    is(row_convert(plan, &record, NULL, &text, &fault), 1, "a bad one");
     record_of(&record, "{\"b\":\"C\"}");
-    is(row_convert(plan, &record, &text, &fault), 0, "a row without a");
+    is(row_convert(plan, &record, NULL, &text, &fault), 0, "a row without a");
     buf_add(&text, "", 0);
 
     is_str(text.data, "A\tB\t3\n\\N\tC\t3\n",

@@ -1,14 +1,15 @@
-/* Lines of COPY's text format become tuples of its binary one. */
+/* Values become fields of tuples, or are left to PostgreSQL. */
 
 #include <stdlib.h>
 
-#include "store/tuples.h"
+#include "base/text.h"
+#include "row/row.h"
 #include "tap.h"
 
 
 typedef struct {
     const char    *receive;    /* PostgreSQL's function */
-    const char    *field;      /* as COPY's text has it */
+    const char    *text;       /* in a column that is configured as text */
     const char    *hex;        /* length and bytes; NULL: PostgreSQL judges */
 } case_t;
 
@@ -16,17 +17,15 @@ typedef struct {
 static const case_t  cases[] = {
     { "textrecv", "abc", "00000003616263" },
     { "textrecv", "", "00000000" },
-    { "textrecv", "\\N", "ffffffff" },
-    { "varcharrecv", "\\\\N", "000000025c4e" },
-    { "bpcharrecv", "\\b\\t\\n\\v\\f\\r\\\\", "00000007" "08090a0b0c0d5c" },
-    { "enum_recv", "a\\tb\\\\c\xc3\xa9", "00000007" "6109625c63c3a9" },
-    { "json_recv", "\\\\.", "000000025c2e" },
-    { "jsonb_recv", "{\"a\":\"\\\\n\"}", "0000000b" "017b2261223a225c6e227d" },
-    { "jsonb_recv", "\\N", "ffffffff" },
-    { "bytearecv", "\\\\x00ff5c", "0000000300ff5c" },
-    { "bytearecv", "\\\\x", "00000000" },
-    { "bytearecv", "\\\\x0", NULL },
-    { "bytearecv", "\\\\x0g", NULL },
+    { "varcharrecv", "\\N", "000000025c4e" },
+    { "bpcharrecv", "\b\t\n\v\f\r\\", "00000007" "08090a0b0c0d5c" },
+    { "enum_recv", "a\tb\\c\xc3\xa9", "00000007" "6109625c63c3a9" },
+    { "json_recv", "\\.", "000000025c2e" },
+    { "jsonb_recv", "{\"a\":\"\\n\"}", "0000000b" "017b2261223a225c6e227d" },
+    { "bytearecv", "\\x00ff5c", "0000000300ff5c" },
+    { "bytearecv", "\\x", "00000000" },
+    { "bytearecv", "\\x0", NULL },
+    { "bytearecv", "\\x0g", NULL },
     { "bytearecv", "", NULL },
     { "bytearecv", "abc", NULL },
     { "int2recv", "-32768", "000000028000" },
@@ -101,13 +100,151 @@ static const case_t  cases[] = {
     { "timestamp_recv", "2000-01-01 00:00:00Z", NULL },
     { "timestamp_recv", "2000-01-01 24:00:00.1", NULL },
     { "date_recv", "2000-02-29", "000000040000003b" },
-    { "date_recv", "0001-12-31 BC", "00000004fff4dbf8" },
+    { "date_recv", "0001-12-31 BC", NULL },
     { "date_recv", "-infinity", "0000000480000000" },
     { "date_recv", "1/8/1999", NULL },
     { "time_recv", "24:00:00", "00000008000000141dd76000" },
     { "time_recv", "24:00:01", NULL },
     { "point_recv", "(1,1)", NULL }
 };
+
+
+/* Of a column that is configured as what the table has. */
+
+static const struct {
+    const char  *column;     /* its object in the configuration */
+    const char  *receive;
+    uint32_t     array;      /* the OID of its elements' type */
+    const char  *value;      /* JSON */
+    const char  *hex;
+} own[] = {
+#define TYPE(type)   "{ \"path\": \"/v\", \"type\": \"" type "\" }"
+#define UNIT(type)   "{ \"path\": \"/v\", \"type\": \"" type "\","       \
+                     " \"unit\": \"ms\" }"
+#define LIST(n, m)   "0000000" n "00000001" "00000017" m
+    { TYPE("text"), "textrecv", 0, "null", "ffffffff" },
+    { TYPE("jsonb"), "jsonb_recv", 0, "null", "ffffffff" },
+    { TYPE("jsonb"), "jsonb_recv", 0, "\"a\\n\"", "00000006" "0122615c6e22" },
+    { TYPE("bytea"), "bytearecv", 0, "\"/wBc\"", "00000003ff005c" },
+    { TYPE("bytea"), "textrecv", 0, "\"/wBc\"", NULL },
+    { TYPE("boolean"), "boolrecv", 0, "true", "0000000101" },
+    { TYPE("bigint"), "int4recv", 0, "-7", "00000004fffffff9" },
+    { TYPE("bigint"), "int4recv", 0, "2147483648", NULL },
+    { TYPE("integer"), "int8recv", 0, "7", "000000080000000000000007" },
+    { TYPE("integer"), "textrecv", 0, "\"007\"", "00000003303037" },
+    { TYPE("numeric"), "numeric_recv", 0, "1.50",
+      "0000000c0002000000000002" "00011388" },
+    { TYPE("double precision"), "float8recv", 0, "0.1",
+      "000000083fb999999999999a" },
+    { UNIT("timestamptz"), "timestamptz_recv", 0, "946684800001",
+      "0000000800000000000003e8" },
+    { UNIT("timestamptz"), "timestamptz_recv", 0, "-99999999999999",
+      "00000008fe995d86673e23e8" },
+    { UNIT("date"), "date_recv", 0, "946684799999", "00000004ffffffff" },
+    { UNIT("date"), "date_recv", 0, "-62135596800001",
+      "00000004fff4dbf8" },
+    { UNIT("timestamptz"), "textrecv", 0, "946684800000",
+      "0000001d" "323030302d30312d30312030303a30303a30302e3030303030302b3030" },
+    { TYPE("timestamptz"), "timestamptz_recv", 0,
+      "\"2000-01-01T02:00:00.0000015+02:00\"", "000000080000000000000002" },
+    { TYPE("timestamptz"), "timestamptz_recv", 0,
+      "\"2000-01-01T02:00:00.0000025+02:00\"", "000000080000000000000002" },
+    { TYPE("timestamptz"), "timestamptz_recv", 0, "\"20000101T000001\"",
+      "0000000800000000000f4240" },
+    { TYPE("timestamptz"), "timestamptz_recv", 0, "\"-infinity\"",
+      "000000088000000000000000" },
+    { TYPE("timestamptz"), "timestamptz_recv", 0,
+      "\"294277-01-01T00:00:00Z\"", NULL },
+    { TYPE("timestamp"), "timestamp_recv", 0, "\"1999-12-31T23:59:59Z\"",
+      "00000008fffffffffff0bdc0" },
+    { TYPE("time"), "time_recv", 0, "\"00:30:00+01:00\"",
+      "0000000800000013b28d8e00" },
+    { TYPE("timestamp"), "timestamptz_recv", 0, "\"2000-01-01T00:00:00\"",
+      NULL },
+    { TYPE("integer[]"), "int4recv", 23, "[]", LIST("0", "") },
+    { TYPE("integer[]"), "int4recv", 23, "[7,null]",
+      LIST("1", "0000000200000001" "0000000400000007" "ffffffff") },
+    { TYPE("integer[]"), "int4recv", 23, "[[1],[2]]",
+      LIST("2", "0000000200000001" "0000000100000001"
+           "0000000400000001" "0000000400000002") },
+    { TYPE("integer[]"), "int4recv", 23, "\"{}\"", LIST("0", "") },
+    { TYPE("integer[]"), "int4recv", 23, "\"{1}\"", NULL },
+    { TYPE("integer[]"), "int4recv", 23, "[[1],[2,3]]", NULL },
+    { TYPE("integer[]"), "int4recv", 23, "[[1],2]", NULL },
+    { TYPE("integer[]"), "int4recv", 23, "[1,[2]]", NULL },
+    { TYPE("integer[]"), "int4recv", 23, "[[],[1]]", NULL },
+    { TYPE("integer[]"), "int4recv", 23, "[[[[[[[1]]]]]]]", NULL },
+    { TYPE("integer[]"), "textrecv", 0, "[1]", NULL },
+    { TYPE("text[]"), "textrecv", 23, "[\"a\\\\b\\\"\\tc\"]",
+      LIST("1", "0000000100000001" "00000006615c62220963") },
+    { TYPE("jsonb[]"), "jsonb_recv", 23, "[null,[1]]",
+      LIST("1", "0000000200000001" "00000005016e756c6c" "00000004015b315d") }
+};
+
+
+static const conf_t *
+configure(const char *columns)
+{
+    char           err[CONF_ERROR_MAX], text[1024];
+    const conf_t  *conf;
+
+    snprintf(text, sizeof(text), "{ \"topic\": \"t\", \"group\": \"g\","
+             "\"start\": \"latest\", \"postgres\": \"dbname=x\","
+             "\"table\": \"t\","
+             "\"kafka\": { \"bootstrap.servers\": \"b\" },"
+             "\"columns\": { %s } }", columns);
+
+    conf = conf_parse("f", text, strlen(text), err);
+    if (conf == NULL) {
+        printf("# %s\n", err);
+    }
+
+    return conf;
+}
+
+
+static row_plan_t *
+plan_of(const conf_t *conf, const char *const *receives,
+    const uint32_t *arrays)
+{
+    size_t       i;
+    char         reason[256];
+    const char  *types[8];
+    row_spec_t   spec;
+    row_plan_t  *plan;
+
+    memset(&spec, 0, sizeof(row_spec_t));
+    spec.columns = conf->columns;
+    spec.ncolumns = conf->ncolumns;
+    spec.types = types;
+    spec.receives = receives;
+    spec.arrays = arrays;
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        types[i] = conf->columns[i].type;
+    }
+
+    plan = row_plan_create(&spec, reason, sizeof(reason));
+    ok(plan != NULL, "a plan: %s", plan ? "" : reason);
+
+    return plan;
+}
+
+
+static int
+convert(row_plan_t *plan, const char *value, bool *tuple, buf_t *out)
+{
+    record_t        record;
+    record_fault_t  fault;
+
+    memset(&record, 0, sizeof(record_t));
+    record.topic = "t";
+    record.value = value;
+    record.value_len = strlen(value);
+    *tuple = true;
+
+    return row_convert(plan, &record, tuple, out, &fault);
+}
 
 
 static void
@@ -123,184 +260,117 @@ to_hex(const buf_t *buf, size_t from, char *hex)
 
 
 static void
+test_value(const char *column, const char *receive, uint32_t array,
+    const char *value, const char *hex)
+{
+    char           text[256];
+    bool           tuple;
+    buf_t          out;
+    row_plan_t    *plan;
+    const conf_t  *conf;
+
+    memset(&out, 0, sizeof(buf_t));
+    snprintf(text, sizeof(text), "\"v\": %s", column);
+    conf = configure(text);
+    plan = plan_of(conf, &receive, &array);
+
+    is(convert(plan, value, &tuple, &out), 0, value);
+    is(tuple, hex != NULL, value);
+
+    if (hex) {
+        /* of an array from its elements' header on */
+        to_hex(&out, array ? 6 : 2, text);
+        is_str(text, hex, column);
+
+    } else {
+        is(out.data[out.len - 1], '\n', "a line");
+    }
+
+    buf_free(&out);
+    row_plan_free(plan);
+    conf_free(conf);
+}
+
+
+static void
 test_case(const case_t *tc)
 {
-    int              i;
-    char             line[256], hex[256];
-    buf_t            out;
-    tuples_t         binary;
-    tuples_column_t  column;
+    buf_t  value;
 
-    memset(&out, 0, sizeof(buf_t));
-    memset(&binary, 0, sizeof(tuples_t));
-    memset(&column, 0, sizeof(tuples_column_t));
-    column.kind = binary_kind(tc->receive);
-    binary.columns = &column;
-    binary.ncolumns = 1;
+    memset(&value, 0, sizeof(buf_t));
+    buf_addf(&value, "{\"v\":\"");
+    text_add_json(&value, tc->text, strlen(tc->text));
+    buf_addf(&value, "\"}");
 
-    snprintf(line, sizeof(line), "%s\n", tc->field);
+    test_value(TYPE("text"), tc->receive, 0, value.data, tc->hex);
 
-    /* once more with the date that was read before */
-
-    for (i = 0; i < 2; i++) {
-        out.len = 0;
-        hex[0] = '\0';
-        is(tuples_add(&binary, line, strlen(line), &out), tc->hex == NULL,
-           tc->field);
-
-        if (tc->hex) {
-            to_hex(&out, 2, hex);
-            is_str(hex, tc->hex, tc->receive);
-        }
-    }
-
-    buf_free(&out);
+    buf_free(&value);
 }
 
 
-static const struct {
-    const char  *field;
-    const char  *hex;
-} arrays[] = {
-    { "{}", "00000000" "00000001" "00000017" },
-    { "{7,NULL}", "00000001" "00000001" "00000017" "0000000200000001"
-      "0000000400000007" "ffffffff" },
-    { "{\"-1\",null}", "00000001" "00000001" "00000017" "0000000200000001"
-      "00000004ffffffff" "ffffffff" },
-    { "{{1},{2}}", "00000002" "00000001" "00000017" "0000000200000001"
-      "0000000100000001" "0000000400000001" "0000000400000002" },
-    { "", NULL },
-    { "{", NULL },
-    { "{1", NULL },
-    { "{1,}", NULL },
-    { "{1}x", NULL },
-    { "{\"NULL\"}", NULL },
-    { "{{1},{2,3}}", NULL },
-    { "{{1},2}", NULL },
-    { "{{}}", NULL },
-    { "{ 1}", NULL },
-    { "[2:2]={1}", NULL },
-    { "{x}", NULL },
-    { "{{{{{{{1}}}}}}}", NULL }
-};
+static void
+test_own(size_t i)
+{
+    char  value[256];
+
+    snprintf(value, sizeof(value), "{\"v\":%s}", own[i].value);
+    test_value(own[i].column, own[i].receive, own[i].array, value,
+               own[i].hex);
+}
 
 
 static void
-test_arrays(void)
+test_rows(void)
 {
-    char             line[256], hex[256];
-    size_t           i;
-    buf_t            out;
-    tuples_t         binary;
-    tuples_column_t  column = { BINARY_INTEGER, 23 };
+    char            hex[256];
+    bool            tuple;
+    buf_t           out;
+    row_plan_t     *plan;
+    const conf_t   *conf;
+
+    static const uint32_t     arrays[4];
+    static const char *const  receives[] = {
+        "textrecv", "point_recv", "int2recv", "int4recv"
+    };
 
     memset(&out, 0, sizeof(buf_t));
-    memset(&binary, 0, sizeof(tuples_t));
-    binary.columns = &column;
-    binary.ncolumns = 1;
+    conf = configure("\"a\": " TYPE("text") ","
+                     "\"i\": { \"generated\": \"identity\" },"
+                     "\"b\": { \"path\": \"/b\", \"type\": \"smallint\","
+                     " \"default\": 7 },"
+                     "\"c\": { \"path\": \"/c\", \"type\": \"text\","
+                     " \"default\": \"x\" }");
+    plan = plan_of(conf, receives, arrays);
+    ok(row_plan_tuples(plan), "a type that no row fills need not be known");
 
-    for (i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
-        out.len = 0;
-        snprintf(line, sizeof(line), "%s\n", arrays[i].field);
-        is(tuples_add(&binary, line, strlen(line), &out),
-           arrays[i].hex == NULL, arrays[i].field);
-
-        if (arrays[i].hex) {
-            to_hex(&out, 6, hex);
-            is_str(hex, arrays[i].hex, "an array");
-        }
-    }
+    is(convert(plan, "{\"v\":\"a\",\"c\":\"1\"}", &tuple, &out), 0,
+       "a row");
+    is(convert(plan, "{\"c\":2}", &tuple, &out), 0, "another one");
+    ok(tuple, "which is a tuple");
+    to_hex(&out, 0, hex);
+    is_str(hex, "0003" "0000000161" "000000020007" "0000000400000001"
+           "0003" "ffffffff" "000000020007" "0000000400000002",
+           "one behind the other, with a default");
 
     out.len = 0;
-    column = (tuples_column_t) { BINARY_TEXT, 25 };
-    snprintf(line, sizeof(line), "{\"a\\\\\\\\b\\\\\"\\tc\"}\n");
-    is(tuples_add(&binary, line, strlen(line), &out), 0, "escapes");
-    to_hex(&out, 26, hex);
-    is_str(hex, "00000006" "615c62220963", "of an array, of COPY");
-
-    buf_free(&out);
-    buf_free(&binary.array);
-    buf_free(&binary.text);
-}
-
-
-static void
-test_line(void)
-{
-    char        hex[256];
-    buf_t       out;
-    tuples_t    binary;
-    const bool  gone = true;
-    const char  line[] = "a\\tb\t\\N\t7\t\n";
-
-    memset(&out, 0, sizeof(buf_t));
-    memset(&binary, 0, sizeof(tuples_t));
-    binary.columns = calloc(4, sizeof(tuples_column_t));
-    binary.columns[0].kind = BINARY_TEXT;
-    binary.columns[1].kind = BINARY_TEXT;
-    binary.columns[2].kind = BINARY_SMALLINT;
-    binary.columns[3].kind = BINARY_TEXT;
-    binary.ncolumns = 4;
-
-    (void) tuples_add(&binary, line, sizeof(line) - 1, &out);
-    (void) tuples_add(&binary, line, sizeof(line) - 1, &out);
-    to_hex(&out, 0, hex);
-    is_str(hex, "0004" "00000003610962" "ffffffff" "000000020007" "00000000"
-           "0004" "00000003610962" "ffffffff" "000000020007" "00000000",
-           "tuples one behind the other");
+    is(convert(plan, "{\"v\":\"a\\t\"}", &tuple, &out), 0, "a third");
+    ok(!tuple && out.len == 8 && memcmp(out.data, "a\\t\t7\tx\n", 8) == 0,
+       "is a line, as its default is no integer");
 
     out.len = 0;
-    (void) tuples_add_staged(&binary, 258, NULL, line, sizeof(line) - 1,
-                             &out);
-    (void) tuples_add_staged(&binary, 3, &gone, line, sizeof(line) - 1,
-                             &out);
-    to_hex(&out, 0, hex);
-    is_str(hex, "0005" "0000000400000102"
-           "00000003610962" "ffffffff" "000000020007" "00000000"
-           "0006" "0000000400000003" "0000000101"
-           "00000003610962" "ffffffff" "000000020007" "00000000",
-           "behind a row's place, and whether it is a tombstone");
+    is(convert(plan, "{\"v\":\"a\",\"b\":\"x\"}", &tuple, &out), 1,
+       "a fault");
+    is(out.len, 0, "leaves nothing");
+
+    row_plan_free(plan);
+    plan = plan_of(conf, NULL, NULL);
+    ok(!row_plan_tuples(plan), "of types that nobody told");
+    is(convert(plan, "{\"v\":\"a\"}", &tuple, &out), 0, "a row");
+    ok(!tuple, "is a line");
 
     buf_free(&out);
-    tuples_free(&binary);
-}
-
-
-static void
-test_prepare(void)
-{
-    target_t       target;
-    tuples_t       binary;
-    const char    *receives[] = { "textrecv", "int4recv", "point_recv" };
-    uint32_t       elements[] = { 0, 23, 0 };
-    conf_column_t  columns[3];
-
-    memset(&binary, 0, sizeof(tuples_t));
-    memset(&target, 0, sizeof(target_t));
-    memset(columns, 0, sizeof(columns));
-    target.columns = columns;
-    target.receives = receives;
-    target.elements = elements;
-    columns[0].from = columns[1].from = columns[2].from = CONF_FROM_PATH;
-
-    target.ncolumns = 2;
-    is(tuples_prepare(&binary, &target), 1, "types it knows");
-    is(binary.ncolumns, 2, "columns");
-    is(binary.columns[1].kind, BINARY_INTEGER, "of an array's elements");
-    is(binary.columns[1].element, 23, "and their type");
-
-    target.ncolumns = 3;
-    is(tuples_prepare(&binary, &target), 0, "one more that it does not know");
-    ok(binary.columns == NULL, "nothing is kept");
-
-    columns[2].from = CONF_FROM_IDENTITY;
-    is(tuples_prepare(&binary, &target), 1, "which no row fills");
-    is(binary.ncolumns, 2, "columns");
-
-    receives[0] = NULL;
-    is(tuples_prepare(&binary, &target), 0, "a column that is not there");
-
-    tuples_free(&binary);
+    row_plan_free(plan);
+    conf_free(conf);
 }
 
 
@@ -313,9 +383,11 @@ main(void)
         test_case(&cases[i]);
     }
 
-    test_arrays();
-    test_line();
-    test_prepare();
+    for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        test_own(i);
+    }
+
+    test_rows();
 
     return tap_done();
 }
