@@ -27,7 +27,8 @@ ROWS = 2000
 # entries into the hot path, none of which calls another; the module's begins
 # when the body is there, as it comes with the header or behind it
 MODULE_ENTRIES = ("ngx_http_kafka_body_handler", "ngx_http_kafka_report")
-CONSUMER_ENTRIES = ("row_convert", "batch_add", "message_record")
+CONSUMER_ENTRIES = ("row_convert", "batch_add", "message_record",
+                    "sink_chunk")
 
 OWN = ("ngx_http_kafka_module.so", "sluice-consumer")
 ALLOCATE = {"malloc", "calloc", "realloc", "posix_memalign", "memalign",
@@ -205,42 +206,52 @@ def requests(home, module, bootstrap, topic):
     return found
 
 
-def rows(home, program, bootstrap, topic, conninfo, count, group="count"):
-    """The same of a row; "count" tells how many are in table "counted"."""
+def rows(home, program, bootstrap, topic, conninfo, count, name="row",
+         group="count"):
+    """The same of a row of one of TABLES; "count" tells how many are in table
+    "counted"."""
     port = servers.free_port()
-    conf = home / "consumer.json"
+    conf = home / f"{name}.json"
     conf.write_text(json.dumps({
         "topic": topic, "group": group, "start": "earliest",
         "kafka": {"bootstrap.servers": bootstrap}, "postgres": conninfo,
-        "table": "counted",
-        "columns": {
-            "title": {"path": "/title", "type": "text", "required": True},
-            "content": {"path": "/content", "type": "text",
-                        "required": True},
-            "created_at": {"meta": "timestamp"}},
+        "table": "counted", "columns": TABLES[name][0],
         "listen": f"127.0.0.1:{port}"}))
     root = ["--allow-root"] if os.geteuid() == 0 else []
-    with Callgrind(home, "row", [program, "--config", str(conf), *root],
+    with Callgrind(home, name, [program, "--config", str(conf), *root],
                    CONSUMER_ENTRIES) as daemon:
         daemon.wait_for("rows", lambda: count() == ROWS)
-    return {"row": (*counted(daemon.out), ROWS)}
+    return {name: (*counted(daemon.out), ROWS)}
 
 
-TABLE = """create table counted (
-    id          bigint generated always as identity primary key,
-    title       text not null,
-    content     text not null,
-    created_at  timestamptz not null)"""
+# {name: (columns of the configuration, of the table, an event)}
+TABLES = {
+    "row": ({"title": {"path": "/title", "type": "text", "required": True},
+             "content": {"path": "/content", "type": "text",
+                         "required": True},
+             "created_at": {"meta": "timestamp"}},
+            "id bigint generated always as identity primary key,"
+            " title text not null, content text not null,"
+            " created_at timestamptz not null", EVENT),
+    "row of types": ({name: f"/{name}" for name in
+                      ("id", "price", "ok", "created_at", "ratio")},
+                     "id uuid, price numeric(12,2), ok boolean,"
+                     " created_at timestamptz, ratio double precision",
+                     json.dumps({
+                         "id": "00112233-4455-6677-8899-aabbccddeeff",
+                         "price": 1234.56, "ok": True,
+                         "created_at": "2026-01-31T12:34:56.789Z",
+                         "ratio": 0.123456789}).encode())}
 
 
-def fill(bootstrap, topic):
+def fill(bootstrap, topic, name="row"):
     """The fixed records of the rows: all of one moment, that retention does
     not take."""
     from confluent_kafka import Producer
     moment = int(time.time()) * 1000 + 789
     producer = Producer({"bootstrap.servers": bootstrap, "log_level": 3})
     for _ in range(ROWS):
-        producer.produce(topic, EVENT, timestamp=moment,
+        producer.produce(topic, TABLES[name][2], timestamp=moment,
                          headers={"request-id": "0123456789abcdef" * 2})
     if producer.flush(60):
         raise RuntimeError("the records could not be produced")

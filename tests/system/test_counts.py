@@ -39,9 +39,10 @@ def test_instructions_a_request_and_a_record(directory, kafka, topic):
           directory)
 
 
-def test_instructions_a_row(directory, kafka, topic, database):
-    database.query(counts.TABLE)
-    counts.fill(kafka.bootstrap, topic)
+@pytest.mark.parametrize("name", counts.TABLES)
+def test_instructions_a_row(directory, kafka, topic, database, name):
+    database.query(f"CREATE TABLE counted ({counts.TABLES[name][1]})")
+    counts.fill(kafka.bootstrap, topic, name)
 
     def measure(home):
         # a group of its own reads the topic anew
@@ -49,6 +50,6 @@ def test_instructions_a_row(directory, kafka, topic, database):
         return counts.rows(
             home, CONSUMER, kafka.bootstrap, topic, database.conninfo,
             lambda: database.query("SELECT count(*) FROM counted")[0][0],
-            group=f"{topic}-{home.name}")
+            name, f"{topic}-{home.name}")
 
     check(measure, directory)
