@@ -220,8 +220,8 @@ struct ngx_kafka_producer_s {
     ngx_uint_t             records;     /* outstanding and parked */
     ngx_uint_t             answered;    /* of those: answered already */
     ngx_uint_t             behind;      /* and parked for the prompt client */
-    ngx_msec_t             crowded;     /* when they last were too many for
-                                           the prompt client */
+    ngx_msec_t             calm;        /* until then none goes by the prompt
+                                           client */
     size_t                 sample;      /* bytes kept since "measured" */
     ngx_msec_t             measured;    /* when this window of the rate began:
                                            the last ended, or records began

@@ -13,6 +13,7 @@
 
 #define NGX_KAFKA_PROMPT_MOST   64      /* records under way */
 #define NGX_KAFKA_PROMPT_CALM   100     /* ms since there were more */
+#define NGX_KAFKA_PROMPT_PAUSE  30000   /* ms since a broker was late */
 
 
 ngx_kafka_client_t *
@@ -26,12 +27,12 @@ ngx_kafka_prompt(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
     }
 
     if (kp->records + n > NGX_KAFKA_PROMPT_MOST) {
-        kp->crowded = ngx_current_msec;
+        kp->calm = ngx_max(kp->calm, ngx_current_msec + NGX_KAFKA_PROMPT_CALM);
         return kp->client;
     }
 
     if (msg->handler == NULL || kp->answered || kp->stalled
-        || ngx_current_msec - kp->crowded < NGX_KAFKA_PROMPT_CALM)
+        || (ngx_msec_int_t) (ngx_current_msec - kp->calm) < 0)
     {
         return kp->client;
     }
@@ -42,6 +43,10 @@ ngx_kafka_prompt(ngx_kafka_producer_t *kp, ngx_kafka_message_t *msg,
 }
 
 
+/*
+ * A slow partition holds up all that share its connection.  With records in
+ * both clients it would do so twice, so one of them pauses.
+ */
 ngx_kafka_client_t *
 ngx_kafka_prompt_client(ngx_kafka_producer_t *kp)
 {
@@ -49,10 +54,14 @@ ngx_kafka_prompt_client(ngx_kafka_producer_t *kp)
 
     prompt = kp->prompt.client;
 
-    if (prompt == NULL || prompt->fatal || !prompt->ready
-        || !ngx_queue_empty(&prompt->stuck)
+    if (prompt == NULL || prompt->fatal || !prompt->ready) {
+        return NULL;
+    }
+
+    if (!ngx_queue_empty(&prompt->stuck)
         || ngx_kafka_client_age(&prompt->records) > kp->conf->timeout / 10)
     {
+        kp->calm = ngx_current_msec + NGX_KAFKA_PROMPT_PAUSE;
         return NULL;
     }
 

@@ -149,7 +149,8 @@ def bursts(server, load, one, times):
         events += many.stop()
         before = prompt(server)["records"]
         one.wait_ok(20, 40)
-        wait_for(lambda: prompt(server)["records"] > before, 30,
+        # 30 s if a broker was late
+        wait_for(lambda: prompt(server)["records"] > before, 60,
                  "few again")
     return events
 
