@@ -232,9 +232,11 @@ def summary(results):
                           for run in runs)
     if 256 in delivered:
         found["cpu_256"] = ratio(delivered[256], bare[256], "cpu_us")
-    if "now" in results:
-        found["now_p50"] = ratio(delivered[1], results["now"][1], "p50_us")
-        found["now_rate"] = ratio(delivered[16], results["now"][16])
+    now = results.get("now", {})
+    if 1 in now:
+        found["now_p50"] = ratio(delivered[1], now[1], "p50_us")
+    if 16 in now:
+        found["now_rate"] = ratio(delivered[16], now[16])
     if "trip" in results:
         found["trip"] = ratio(delivered[1], results["trip"][1], "p50_us")
     if "batch" in results:
