@@ -328,8 +328,10 @@ def test_the_client_never_doubles_what_may_be_kept(serve, chromium,
     for name in TOPICS:
         own_topics.create(name=name)
         own_topics.made.append(name)
+    # by one client: what it sent once it can send again, and is not purged
     server = serve({"kafka_topic ": "kafka_timeout 2s; kafka_topic "},
-                   KAFKA=f"{own_kafka.bootstrap}; timeout 1s")
+                   KAFKA=f"{own_kafka.bootstrap}; timeout 1s;"
+                   " property linger.ms 1")
     chromium.open(f"{server.origin}/empty.html")
     assert server.post("/events", b'{"n":0}').status == 200
     own_kafka.pause()
