@@ -94,10 +94,10 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    if (ctx->conf->body == NULL || ctx->conf->body_sent) {
+    if (ctx->conf->body == NULL || ctx->conf->body_sent || ctx->null) {
         rc = ngx_http_kafka_body_sent(ctx);
 
-        if (rc != NGX_OK || ctx->conf->body == NULL) {
+        if (rc != NGX_OK || ctx->conf->body == NULL || ctx->null) {
             return rc;
         }
     }

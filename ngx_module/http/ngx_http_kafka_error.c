@@ -32,6 +32,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The body is empty",
       "Send one JSON value." },
 
+    { "body-not-empty", 400, "no", 0,
+      "A DELETE has no body",
+      "Send the key where the location takes it from, and no body." },
+
     { "bad-encoding", 400, "no", 0,
       "The body is not what its Content-Encoding says",
       "Send it whole and undamaged, or without Content-Encoding." },
@@ -102,7 +106,7 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "The record lacks a required key",
       "Send a string, number or boolean in the field that the key is taken "
       "from, or what \"kafka_key\" takes; a compacted topic takes no record "
-      "without a key." },
+      "without a key, and a record without a value needs one." },
 
     { "record-refused", 422, "no", 0,
       "The brokers refuse this record",

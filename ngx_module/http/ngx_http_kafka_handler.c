@@ -176,7 +176,9 @@ ngx_http_kafka_check_method(ngx_http_kafka_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (!(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
+    ctx->null = r->method == NGX_HTTP_DELETE && ctx->conf->deletes;
+
+    if (!ctx->null && !(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
         && !(ctx->conf->body && r->method == NGX_HTTP_GET))
     {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_METHOD);

@@ -38,6 +38,13 @@ static ngx_conf_enum_t  ngx_http_kafka_formats[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_kafka_empties[] = {
+    { ngx_string("value"), NGX_HTTP_KAFKA_EMPTY_VALUE },
+    { ngx_string("null"), NGX_HTTP_KAFKA_EMPTY_NULL },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_kafka_acks[] = {
     { ngx_string("delivered"), NGX_HTTP_KAFKA_DELIVERED },
     { ngx_string("queued"), NGX_HTTP_KAFKA_QUEUED },
@@ -190,6 +197,22 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, format),
       &ngx_http_kafka_formats },
 
+    { ngx_string("kafka_empty"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_kafka_set_null,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, empty),
+      &ngx_http_kafka_empties },
+
+    { ngx_string("kafka_delete"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_FLAG,
+      ngx_http_kafka_set_null,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, deletes),
+      NULL },
+
     { ngx_string("kafka_schema"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_kafka_set_schema,
@@ -329,6 +352,8 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
     }
 
     klcf->format = NGX_CONF_UNSET_UINT;
+    klcf->empty = NGX_CONF_UNSET_UINT;
+    klcf->deletes = NGX_CONF_UNSET;
     klcf->ack = NGX_CONF_UNSET_UINT;
     klcf->timeout = NGX_CONF_UNSET_MSEC;
     klcf->intercept_errors = NGX_CONF_UNSET;
@@ -361,6 +386,10 @@ ngx_http_kafka_merge_places(ngx_http_kafka_loc_conf_t *prev,
 
     if (conf->inflate_limit == NGX_CONF_UNSET_SIZE) {
         conf->inflate_place = prev->inflate_place;
+    }
+
+    if (conf->null_place.line == 0) {
+        conf->null_place = prev->null_place;
     }
 }
 
@@ -398,6 +427,9 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_uint_value(conf->format, prev->format, NGX_HTTP_KAFKA_RAW);
 
+    ngx_conf_merge_uint_value(conf->empty, prev->empty,
+                              NGX_HTTP_KAFKA_EMPTY_VALUE);
+    ngx_conf_merge_value(conf->deletes, prev->deletes, 0);
     ngx_conf_merge_uint_value(conf->ack, prev->ack,
                               NGX_HTTP_KAFKA_DELIVERED);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);

@@ -33,6 +33,10 @@
 #define NGX_HTTP_KAFKA_CE_JSON      8
 #define NGX_HTTP_KAFKA_CE_BATCH     9
 
+/* "kafka_empty" */
+#define NGX_HTTP_KAFKA_EMPTY_VALUE  0
+#define NGX_HTTP_KAFKA_EMPTY_NULL   1
+
 /* "kafka_ack" */
 #define NGX_HTTP_KAFKA_DELIVERED    0
 #define NGX_HTTP_KAFKA_QUEUED       1
@@ -103,6 +107,9 @@ typedef struct {
     ngx_kafka_place_t          dead_place;
     ngx_int_t                  dead_index;
     ngx_uint_t                 format;
+    ngx_uint_t                 empty;
+    ngx_flag_t                 deletes;     /* DELETE makes a null value */
+    ngx_kafka_place_t          null_place;  /* of either */
     ngx_uint_t                 ack;
     ngx_kafka_place_t          ack_place;
     ngx_msec_t                 timeout;
@@ -202,6 +209,7 @@ struct ngx_http_kafka_ctx_s {
     unsigned                    wish:2;     /* of "Prefer: ack=", likewise:
                                                NGX_HTTP_KAFKA_*, or
                                                NGX_HTTP_KAFKA_CLIENT: none */
+    unsigned                    null:1;     /* its record has no value */
     unsigned                    suspended:1;
     unsigned                    owns:1;     /* "copy" ends with the request */
     unsigned                    own_pool:1;

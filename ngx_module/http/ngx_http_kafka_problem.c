@@ -167,11 +167,19 @@ ngx_http_kafka_problem_headers(ngx_http_kafka_ctx_t *ctx)
 ngx_int_t
 ngx_http_kafka_allow(ngx_http_kafka_ctx_t *ctx)
 {
-    static ngx_str_t  all = ngx_string("GET, POST, PUT, OPTIONS");
-    static ngx_str_t  most = ngx_string("POST, PUT, OPTIONS");
+    ngx_http_kafka_loc_conf_t  *klcf;
+
+    static ngx_str_t  allowed[2][2] = {
+        { ngx_string("POST, PUT, OPTIONS"),
+          ngx_string("POST, PUT, DELETE, OPTIONS") },
+        { ngx_string("GET, POST, PUT, OPTIONS"),
+          ngx_string("GET, POST, PUT, DELETE, OPTIONS") }
+    };
+
+    klcf = ctx->conf;
 
     return ngx_http_kafka_header(ctx->request, "Allow",
-                                 ctx->conf->body ? &all : &most);
+                                 &allowed[klcf->body != NULL][klcf->deletes]);
 }
 
 

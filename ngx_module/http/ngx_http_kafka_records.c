@@ -129,6 +129,35 @@ ngx_http_kafka_record_broken(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
 
 
 ngx_int_t
+ngx_http_kafka_record_null(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_str_t               value;
+    ngx_http_kafka_item_t  *item;
+
+    if (ctx->body.len) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_NOT_EMPTY);
+    }
+
+    if (ctx->common.key.data == NULL) {
+        /* nothing could be told to delete, so it is no dead letter either */
+        return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_NO_KEY,
+                                     "A record without a value needs a key.");
+    }
+
+    ngx_str_null(&value);
+    ctx->null = 1;
+
+    item = ngx_http_kafka_push(ctx, &value);
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_kafka_check_topic(ctx, ctx->messages.elts) == NGX_OK
+           ? NGX_OK : ngx_http_kafka_blame(ctx, item);
+}
+
+
+ngx_int_t
 ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx, json_error_t *err,
     const char *where)
 {
@@ -189,8 +218,8 @@ ngx_http_kafka_push(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
     *msg = ctx->common;
     msg->value = *value;
 
-    if (msg->value.data == NULL) {
-        /* librdkafka takes a NULL value for a tombstone */
+    if (msg->value.data == NULL && !ctx->null) {
+        /* librdkafka takes a NULL value for a null one */
         msg->value.data = (u_char *) "";
     }
 

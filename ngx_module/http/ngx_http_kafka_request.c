@@ -98,6 +98,14 @@ ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx)
 
     ctx->format = ctx->conf->format;
 
+    if (ctx->null) {
+        ngx_str_null(&type);
+        ctx->format = ctx->format >= NGX_HTTP_KAFKA_CLOUDEVENTS
+                      && ngx_http_kafka_event_binary(ctx, &type)
+                      ? NGX_HTTP_KAFKA_CE_BINARY : NGX_HTTP_KAFKA_RAW;
+        return NGX_OK;
+    }
+
     if (ctx->format < NGX_HTTP_KAFKA_CLOUDEVENTS) {
         ctx->batch = ctx->format == NGX_HTTP_KAFKA_NDJSON
                      || ctx->format == NGX_HTTP_KAFKA_ARRAY;

@@ -16,6 +16,8 @@ static ngx_int_t ngx_http_kafka_resolve_topic(ngx_conf_t *cf,
     ngx_kafka_place_t *place, ngx_int_t *index);
 static ngx_int_t ngx_http_kafka_resolve_ack(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kafka_resolve_null(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_raw(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_times(ngx_conf_t *cf,
@@ -46,6 +48,7 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
         if (ngx_http_kafka_resolve(cf, kmcf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_resolve_ack(cf, klcfp[i]) != NGX_OK
+            || ngx_http_kafka_resolve_null(cf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_limit_check(cf, klcfp[i]->limits) != NGX_OK)
         {
             return NGX_ERROR;
@@ -162,6 +165,26 @@ ngx_http_kafka_resolve_ack(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
     }
 
     return NGX_OK;
+}
+
+
+/* The key of a null value stands in no body, but may in an event's headers. */
+static ngx_int_t
+ngx_http_kafka_resolve_null(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
+{
+    if ((!klcf->deletes && klcf->empty != NGX_HTTP_KAFKA_EMPTY_NULL)
+        || klcf->key || klcf->format == NGX_HTTP_KAFKA_CLOUDEVENTS
+        || klcf->format == NGX_HTTP_KAFKA_AUTO)
+    {
+        return NGX_OK;
+    }
+
+    ngx_kafka_conf_error(cf->log, &klcf->null_place,
+                         "\"%s\" needs \"kafka_key\": a record without a "
+                         "value has no field for a key",
+                         klcf->deletes ? "kafka_delete" : "kafka_empty null");
+
+    return NGX_ERROR;
 }
 
 

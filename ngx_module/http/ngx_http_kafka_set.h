@@ -29,6 +29,10 @@ char *ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* Sets a flag, or with cmd->post an enum, at cmd->offset, and its place. */
+char *ngx_http_kafka_set_null(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_kafka_set_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_kafka_set_inflate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -4,6 +4,7 @@
  */
 
 #include "http/ngx_http_kafka_split.h"
+#include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_records.h"
 
 
@@ -238,6 +239,13 @@ static ngx_int_t
 ngx_http_kafka_single(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
 {
     ngx_http_kafka_record_alone(ctx);
+
+    if (ctx->null || (ctx->body.len == 0
+                      && ctx->conf->empty == NGX_HTTP_KAFKA_EMPTY_NULL
+                      && !ngx_http_kafka_is_event(ctx)))
+    {
+        return ngx_http_kafka_record_null(ctx);
+    }
 
     if (!ngx_http_kafka_reads_json(ctx)) {
         return ngx_http_kafka_record(ctx, &ctx->body, NULL, NULL);

@@ -87,7 +87,7 @@ typedef struct ngx_kafka_wait_s  ngx_kafka_wait_t;
 
 typedef struct {
     ngx_uint_t           topic;         /* index in the block */
-    ngx_str_t            value;         /* data is never NULL */
+    ngx_str_t            value;         /* data is NULL: null, a tombstone */
     ngx_str_t            key;           /* data is NULL: no key */
     ngx_kafka_header_t  *headers;
     ngx_uint_t           nheaders;

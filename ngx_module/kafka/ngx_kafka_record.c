@@ -240,7 +240,10 @@ ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log)
     }
 
     msg->headers = h;
-    ngx_kafka_record_move(&msg->value, &p);
+
+    if (msg->value.data) {
+        ngx_kafka_record_move(&msg->value, &p);
+    }
 
     if (msg->key.data) {
         ngx_kafka_record_move(&msg->key, &p);

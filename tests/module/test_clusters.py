@@ -104,6 +104,11 @@ KINDS = {
                         {"headers": {"Idempotency-Key": "k"}},
                         lambda seen: "idempotency-key" in seen.headers,
                         False, True),
+    "delete": ("kafka_key k; kafka_delete on;", "kafka_delete off;",
+               {"method": "DELETE", "body": b""},
+               lambda seen: seen.answer.status, 200, 405),
+    "empty": ("kafka_key k; kafka_empty null;", "kafka_empty value;",
+              {"body": b""}, lambda seen: seen.record.value, None, b""),
     "partition": ("kafka_partition 1;", "kafka_partition 2;", {},
                   lambda seen: seen.record.partition, 1, 2),
     "timestamp": ("kafka_timestamp 1000000000001;",
@@ -211,8 +216,9 @@ def test_each_kind_of_setting_is_inherited_and_replaced(merged, topics):
             enumerate(KINDS.items()):
         for path, wanted in (("/outer", outer), ("/inner", inner),
                              ("/nested/inner", inner)):
-            answer = merged.post(path, request.get("body", b'{"a":1,"b":2}'),
-                                 headers={"Host": f"kind{number}",
+            answer = merged.request(
+                request.get("method", "POST"), path,
+                request.get("body", b'{"a":1,"b":2}'), headers={"Host": f"kind{number}",
                                           **request.get("headers", {})})
             answers.append((kind, path, see, wanted, answer))
     places = {(name, record.partition, record.offset): record

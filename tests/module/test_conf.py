@@ -133,6 +133,13 @@ BAD_LOCATION = {
     "duplicate inflate limit":
         ("kafka_inflate_limit 1m; kafka_inflate_limit 1m;", "",
          "kafka_inflate_limit"),
+    "a delete without a key": ("kafka_delete on;", "", "kafka_key"),
+    "a delete by a field of the body":
+        ("kafka_format json; kafka_key_field /id; kafka_delete on;", "",
+         "kafka_key"),
+    "nothing without a key": ("kafka_empty null;", "", "kafka_empty null"),
+    "an empty body of another kind": ("kafka_key k; kafka_empty none;", "",
+                                      "none"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
     "status of an unknown kind":
