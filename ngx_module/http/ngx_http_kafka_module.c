@@ -169,6 +169,13 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, body),
       NULL },
 
+    { ngx_string("kafka_batch_field"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kafka_set_batch_field,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kafka_max_records"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -410,6 +417,11 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->key == NULL && conf->key_field == NULL) {
         conf->key = prev->key;
         conf->key_field = prev->key_field;
+    }
+
+    if (conf->batch_field == NULL) {
+        conf->batch_field = prev->batch_field;
+        conf->batch_text = prev->batch_text;
     }
 
     if (conf->dead_letter.data == NULL) {

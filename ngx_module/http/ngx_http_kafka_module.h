@@ -93,6 +93,9 @@ typedef struct {
     json_pointer_t            *key_field;
     json_pointer_t            *idempotency_field;
     ngx_kafka_place_t          field_place; /* of either, unset: inherited */
+    json_pointer_t            *batch_field; /* of the array in the body */
+    ngx_str_t                  batch_text;
+    ngx_kafka_place_t          batch_place; /* unset: inherited */
     ngx_array_t               *headers;     /* ngx_http_kafka_header_t */
     ngx_flag_t                 request_headers;
     ngx_http_complex_value_t  *partition;

@@ -117,6 +117,13 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
         return NGX_ERROR;
     }
 
+    if (klcf->batch_place.line && klcf->format != NGX_HTTP_KAFKA_ARRAY) {
+        ngx_kafka_conf_error(cf->log, &klcf->batch_place,
+                             "\"kafka_batch_field\" needs \"kafka_format "
+                             "array\"");
+        return NGX_ERROR;
+    }
+
     return klcf->format == NGX_HTTP_KAFKA_RAW
            ? ngx_http_kafka_resolve_raw(cf, klcf) : NGX_OK;
 }

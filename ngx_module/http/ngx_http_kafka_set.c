@@ -9,6 +9,7 @@
 #define NGX_HTTP_KAFKA_SCHEMA_MAX  (1024 * 1024)    /* bytes of a file */
 #define NGX_HTTP_KAFKA_INFLATE_MIN 1024     /* bytes */
 #define NGX_HTTP_KAFKA_BASE_MAX    256      /* bytes of a problem's base */
+#define NGX_HTTP_KAFKA_BATCH_DEPTH 16       /* names of "kafka_batch_field" */
 
 
 static void ngx_http_kafka_pointer_cleanup(void *data);
@@ -114,6 +115,39 @@ ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     klcf->field_place = ngx_kafka_conf_here(cf);
 
     return ngx_http_kafka_open_pointer(cf, &value[1], field);
+}
+
+
+char *
+ngx_http_kafka_set_batch_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    char        *rv;
+    ngx_str_t   *value;
+    ngx_uint_t   n;
+
+    (void) cmd;
+
+    if (klcf->batch_field) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->batch_text = value[1];
+    klcf->batch_place = ngx_kafka_conf_here(cf);
+
+    rv = ngx_http_kafka_open_pointer(cf, &value[1], &klcf->batch_field);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    n = json_pointer_count(klcf->batch_field);
+
+    return n && n <= NGX_HTTP_KAFKA_BATCH_DEPTH
+           ? NGX_CONF_OK : "takes a JSON Pointer of 1 to 16 names";
 }
 
 

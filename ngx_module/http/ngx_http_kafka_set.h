@@ -21,6 +21,8 @@ char *ngx_http_kafka_set_field(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_header(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_kafka_set_batch_field(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* Checks what "kafka_problem_base" has set. */
 char *ngx_http_kafka_check_base(ngx_conf_t *cf, void *post, void *data);

@@ -4,7 +4,9 @@
  */
 
 #include "http/ngx_http_kafka_split.h"
+#include "http/ngx_http_kafka_array.h"
 #include "http/ngx_http_kafka_events.h"
+#include "http/ngx_http_kafka_reader.h"
 #include "http/ngx_http_kafka_records.h"
 
 
@@ -14,44 +16,6 @@
 /* steps that the checks of a request may take, and more for each byte */
 #define NGX_HTTP_KAFKA_STEPS        1000000
 #define NGX_HTTP_KAFKA_STEPS_BYTE   16
-
-/* steps of the turn for a token; bytes read for one step */
-#define NGX_HTTP_KAFKA_COST_TOKEN   2
-#define NGX_HTTP_KAFKA_COST_BYTES   8
-
-/* bytes behind the largest record that show that a value is larger */
-#define NGX_HTTP_KAFKA_BEYOND       16
-
-
-#define ngx_http_kafka_is_space(c)                                            \
-    ((c) == ' ' || (c) == '\t' || (c) == '\n' || (c) == '\r')
-
-
-/* What an array goes on with. */
-typedef enum {
-    NGX_HTTP_KAFKA_OPEN = 0,
-    NGX_HTTP_KAFKA_FIRST_ELEMENT,         /* or the end */
-    NGX_HTTP_KAFKA_ELEMENT,
-    NGX_HTTP_KAFKA_COMMA,                 /* or the end */
-    NGX_HTTP_KAFKA_CLOSED
-} ngx_http_kafka_expect_e;
-
-
-/* Where the reading of records is; goes on in the loop's next turn. */
-struct ngx_http_kafka_reader_s {
-    json_doc_t               doc;
-    json_parser_t            parser;
-    u_char                  *p;           /* where the body goes on */
-    u_char                  *last;        /* its end */
-    size_t                   max;         /* bytes of the largest record */
-    int64_t                  steps;       /* left for the request */
-    ngx_http_kafka_expect_e  expect;
-    u_char                  *skip;        /* in a value too large, or NULL */
-    ngx_uint_t               depth;       /* of it there */
-    unsigned                 parsing:1;   /* a text is read in part */
-    unsigned                 quoted:1;    /* of the skipped value: a string */
-    unsigned                 escaped:1;   /* behind a backslash */
-};
 
 
 static ngx_http_kafka_reader_t *ngx_http_kafka_reader_begin(
@@ -66,21 +30,8 @@ static ngx_int_t ngx_http_kafka_guess(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_reader_t *rd);
 static ngx_int_t ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_reader_t *rd);
-static ngx_int_t ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_reader_t *rd);
-static ngx_int_t ngx_http_kafka_array_at(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_reader_t *rd);
-static ngx_int_t ngx_http_kafka_element(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_reader_t *rd);
-static ngx_int_t ngx_http_kafka_skip(ngx_http_kafka_ctx_t *ctx,
-    ngx_http_kafka_reader_t *rd);
-static u_char *ngx_http_kafka_skip_to(ngx_http_kafka_reader_t *rd,
-    u_char *stop);
 static ngx_int_t ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_reader_t *rd, ngx_str_t *text, const char *where);
-static ngx_int_t ngx_http_kafka_parse(ngx_http_kafka_reader_t *rd,
-    u_char *text, size_t len, int alone, json_error_t *err);
-
 
 /* of this worker; reused, so that it rarely allocates */
 static ngx_http_kafka_reader_t  ngx_http_kafka_reader;
@@ -131,6 +82,9 @@ ngx_http_kafka_reader_begin(ngx_http_kafka_ctx_t *ctx)
     rd->steps = NGX_HTTP_KAFKA_STEPS
                 + NGX_HTTP_KAFKA_STEPS_BYTE * (int64_t) ctx->body.len;
     rd->expect = NGX_HTTP_KAFKA_OPEN;
+    rd->level = 0;
+    rd->seen = 0;
+    rd->found = 0;
     rd->skip = NULL;
     rd->parsing = 0;
 
@@ -355,240 +309,6 @@ ngx_http_kafka_ndjson(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
 }
 
 
-/*
- * Each element is read by itself, so that the tokens of one are held, and the
- * record that is one too many ends it.
- */
-static ngx_int_t
-ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
-{
-    u_char     *stop;
-    ngx_int_t   rc;
-
-    if (ctx->body.len == 0) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
-    }
-
-    for ( ;; ) {
-
-        if (ngx_http_kafka_turn_left <= 0) {
-            return NGX_AGAIN;
-        }
-
-        /* blanks may be as many as bytes */
-
-        stop = rd->p + ngx_min(rd->last - rd->p, ngx_http_kafka_turn_left);
-
-        while (rd->p < stop && ngx_http_kafka_is_space(*rd->p)) {
-            ngx_http_kafka_turn_left--;
-            rd->p++;
-        }
-
-        if (rd->p == stop && stop < rd->last) {
-            continue;
-        }
-
-        if (rd->p == rd->last && rd->expect == NGX_HTTP_KAFKA_CLOSED) {
-            return NGX_OK;
-        }
-
-        rc = ngx_http_kafka_array_at(ctx, rd);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-}
-
-
-/* What stands at rd->p, behind blanks. */
-static ngx_int_t
-ngx_http_kafka_array_at(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
-{
-    u_char        c;
-    json_error_t  err;
-
-    c = rd->p < rd->last ? *rd->p : '\0';
-
-    switch (rd->expect) {
-
-    case NGX_HTTP_KAFKA_OPEN:
-
-        if (c != '[') {
-            return ngx_http_kafka_detail(&ctx->problem,
-                                         NGX_HTTP_KAFKA_NOT_JSON,
-                                         "The body is not a JSON array of "
-                                         "records.");
-        }
-
-        rd->expect = NGX_HTTP_KAFKA_FIRST_ELEMENT;
-        rd->p++;
-        return NGX_OK;
-
-    case NGX_HTTP_KAFKA_FIRST_ELEMENT:
-    case NGX_HTTP_KAFKA_COMMA:
-
-        if (c == ']') {
-            rd->expect = NGX_HTTP_KAFKA_CLOSED;
-            rd->p++;
-            return NGX_OK;
-        }
-
-        if (rd->expect == NGX_HTTP_KAFKA_FIRST_ELEMENT) {
-            break;
-        }
-
-        if (c == ',') {
-            rd->expect = NGX_HTTP_KAFKA_ELEMENT;
-            rd->p++;
-            return NGX_OK;
-        }
-
-        /* fall through */
-
-    case NGX_HTTP_KAFKA_CLOSED:
-
-        err.reason = rd->expect == NGX_HTTP_KAFKA_CLOSED
-                     ? "bytes behind the value"
-                     : rd->p == rd->last ? "unexpected end of the text"
-                                         : "unexpected character";
-        err.offset = rd->p - ctx->body.data;
-
-        return ngx_http_kafka_not_json(ctx, &err, "");
-
-    default:
-        break;
-    }
-
-    return ngx_http_kafka_element(ctx, rd);
-}
-
-
-static ngx_int_t
-ngx_http_kafka_element(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
-{
-    size_t        len;
-    ngx_int_t     rc;
-    ngx_str_t     value;
-    json_error_t  err;
-
-    if (rd->skip) {
-        return ngx_http_kafka_skip(ctx, rd);
-    }
-
-    len = ngx_min((size_t) (rd->last - rd->p),
-                  rd->max + NGX_HTTP_KAFKA_BEYOND);
-
-    rc = ngx_http_kafka_parse(rd, rd->p, len, 0, &err);
-
-    if (rc == NGX_AGAIN) {
-        return rc;
-    }
-
-    value.data = rd->p;
-    value.len = rc == NGX_OK ? json_behind(&rd->parser) : err.offset;
-
-    if (value.len > rd->max && rd->p + len < rd->last) {
-        rd->skip = rd->p;
-        rd->depth = 0;
-        rd->quoted = 0;
-        rd->escaped = 0;
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
-        err.offset += rd->p - ctx->body.data;
-        return ngx_http_kafka_not_json(ctx, &err, "");
-    }
-
-    rc = ngx_http_kafka_record(ctx, &value, &rd->doc, &rd->steps);
-
-    rd->p += value.len;
-    rd->expect = NGX_HTTP_KAFKA_COMMA;
-
-    return rc;
-}
-
-
-/*
- * An element that is too large is refused, so only its end is looked for, and
- * no tokens are held.
- */
-static ngx_int_t
-ngx_http_kafka_skip(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
-{
-    u_char        *end, *stop;
-    ngx_str_t      value;
-    json_error_t   err;
-
-    stop = rd->skip + ngx_min(rd->last - rd->skip, ngx_http_kafka_turn_left);
-    ngx_http_kafka_turn_left -= stop - rd->skip;
-
-    end = ngx_http_kafka_skip_to(rd, stop);
-
-    if (end == NULL && stop < rd->last) {
-        return NGX_AGAIN;
-    }
-
-    if (end == NULL) {
-        err.reason = "unexpected end of the text";
-        err.offset = ctx->body.len;
-        return ngx_http_kafka_not_json(ctx, &err, "");
-    }
-
-    value.data = rd->p;
-    value.len = end - rd->p;
-
-    rd->p = end;
-    rd->skip = NULL;
-    rd->expect = NGX_HTTP_KAFKA_COMMA;
-
-    return ngx_http_kafka_record_large(ctx, &value);
-}
-
-
-/* The end of the value, or NULL: not before "stop". */
-static u_char *
-ngx_http_kafka_skip_to(ngx_http_kafka_reader_t *rd, u_char *stop)
-{
-    u_char  *p;
-
-    for (p = rd->skip; p < stop; p++) {
-
-        if (rd->escaped) {
-            rd->escaped = 0;
-
-        } else if (rd->quoted) {
-            rd->escaped = *p == '\\';
-            rd->quoted = *p != '"';
-
-            if (*p == '"' && rd->depth == 0) {
-                return p + 1;
-            }
-
-        } else if (*p == '"') {
-            rd->quoted = 1;
-
-        } else if (*p == '[' || *p == '{') {
-            rd->depth++;
-
-        } else if (rd->depth == 0
-                   && (*p == ',' || *p == ']' || *p == '}'
-                       || ngx_http_kafka_is_space(*p)))
-        {
-            return p;
-
-        } else if ((*p == ']' || *p == '}') && --rd->depth == 0) {
-            return p + 1;
-        }
-    }
-
-    rd->skip = stop;
-
-    return NULL;
-}
-
-
 /* A record whose value is a JSON text of its own. */
 static ngx_int_t
 ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd,
@@ -609,34 +329,4 @@ ngx_http_kafka_text(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd,
 
     return rc == NGX_AGAIN
            ? rc : ngx_http_kafka_record_broken(ctx, text, &err, where);
-}
-
-
-/* NGX_OK; NGX_DECLINED with the error; NGX_AGAIN: the turn is over. */
-static ngx_int_t
-ngx_http_kafka_parse(ngx_http_kafka_reader_t *rd, u_char *text, size_t len,
-    int alone, json_error_t *err)
-{
-    int  rc;
-
-    if (!rd->parsing) {
-        json_begin(&rd->parser, &rd->doc, (char *) text, len, alone);
-    }
-
-    rc = json_read(&rd->parser, &rd->doc, ngx_http_kafka_turn_left, err);
-
-    if (rc == JSON_MORE) {
-        rd->parsing = 1;
-        ngx_http_kafka_turn_left = 0;
-        return NGX_AGAIN;
-    }
-
-    /* an element's text goes on behind it */
-    len = rc == JSON_READ ? json_behind(&rd->parser) : err->offset;
-
-    rd->parsing = 0;
-    ngx_http_kafka_turn_left -= len / NGX_HTTP_KAFKA_COST_BYTES
-                                + rd->doc.count * NGX_HTTP_KAFKA_COST_TOKEN;
-
-    return rc == JSON_READ ? NGX_OK : NGX_DECLINED;
 }

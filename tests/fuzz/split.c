@@ -1,7 +1,7 @@
 /*
  * libFuzzer target of the splitters of bodies into records.  Input: the
- * format (lowest 3 bits of byte 0), whether each record needs a key (the next
- * bit), then the body.
+ * format (lowest 3 bits of byte 0), whether each record needs a key, whether
+ * an array is at "/a/b" (the next bits), then the body.
  */
 
 #include "fuzz.h"
@@ -236,6 +236,43 @@ check_array(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 }
 
 
+/* The body as a whole, where it fits the reader: the same elements. */
+
+static void
+check_field(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    uint32_t              array, t;
+    ngx_uint_t            i;
+    json_error_t          err;
+    ngx_kafka_message_t  *msg;
+
+    static json_doc_t  doc;
+
+    if (json_parse(&doc, (char *) body->data, body->len, &err) != 0) {
+        /* a name is there twice beside the array, or a limit is reached */
+        return;
+    }
+
+    msg = ctx->messages.elts;
+    array = json_find(&doc, 0, ctx->conf->batch_field);
+    demand(array != JSON_NONE && doc.tokens[array].type == JSON_ARRAY,
+           "there is an array");
+
+    t = array + 1;
+
+    for (i = 0; i < ctx->messages.nelts; i++) {
+        demand(t < doc.tokens[array].next
+               && msg[i].value.data
+                  == body->data + doc.tokens[t].start
+                     - (doc.tokens[t].type == JSON_STRING),
+               "an element is a record");
+        t = doc.tokens[t].next;
+    }
+
+    demand(t == doc.tokens[array].next, "all elements are records");
+}
+
+
 static void
 free_pool(ngx_pool_t *pool)
 {
@@ -263,8 +300,11 @@ check_split(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
         check_lines(ctx, body);
     }
 
-    if (ctx->format == NGX_HTTP_KAFKA_ARRAY
-        || ctx->format == NGX_HTTP_KAFKA_CE_BATCH)
+    if (ctx->format == NGX_HTTP_KAFKA_ARRAY && ctx->conf->batch_field) {
+        check_field(ctx, body);
+
+    } else if (ctx->format == NGX_HTTP_KAFKA_ARRAY
+               || ctx->format == NGX_HTTP_KAFKA_CE_BATCH)
     {
         check_array(ctx, body);
     }
@@ -292,12 +332,24 @@ split(ngx_http_kafka_ctx_t *ctx)
 }
 
 
+static json_pointer_t *
+pointer(const char *text)
+{
+    const char      *reason;
+    json_pointer_t  *compiled;
+
+    compiled = json_pointer_compile(text, strlen(text), &reason);
+    demand(compiled != NULL, "a pointer is compiled");
+
+    return compiled;
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ngx_int_t                   rc;
     ngx_str_t                   body;
-    const char                 *reason;
     ngx_pool_t                  pool;
     ngx_kafka_conf_t            producer;
     ngx_http_request_t          r;
@@ -305,7 +357,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_http_kafka_ctx_t        ctx;
     ngx_http_kafka_loc_conf_t   klcf;
 
-    static json_pointer_t      *key;
+    static json_pointer_t      *key, *batch;     /* compiled once */
     static const ngx_uint_t     formats[] = {
         NGX_HTTP_KAFKA_RAW, NGX_HTTP_KAFKA_JSON, NGX_HTTP_KAFKA_NDJSON,
         NGX_HTTP_KAFKA_ARRAY, NGX_HTTP_KAFKA_GUESS, NGX_HTTP_KAFKA_CE_BINARY,
@@ -317,8 +369,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     if (key == NULL) {
-        key = json_pointer_compile("/k", 2, &reason);
-        demand(key != NULL, "a pointer is compiled");
+        key = pointer("/k");
+        batch = pointer("/a/b");
     }
 
     memset(&pool, 0, sizeof(pool));
@@ -331,6 +383,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     klcf.producer = &producer;
     klcf.max_records = MAX_RECORDS;
     klcf.key_field = data[0] & 8 ? key : NULL;
+    klcf.batch_field = data[0] & 16 ? batch : NULL;
+    ngx_str_set(&klcf.batch_text, "/a/b");
     r.pool = &pool;
 
     ctx.request = &r;
@@ -361,7 +415,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         demand(ctx.problem.code == NGX_HTTP_KAFKA_EMPTY
                || ctx.problem.code == NGX_HTTP_KAFKA_MANY
-               || ctx.problem.code == NGX_HTTP_KAFKA_NOT_JSON,
+               || ctx.problem.code == NGX_HTTP_KAFKA_NOT_JSON
+               || (ctx.problem.code == NGX_HTTP_KAFKA_LARGE
+                   && klcf.batch_field),
                "a refusal has its reason");
     }
 

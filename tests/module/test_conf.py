@@ -140,6 +140,19 @@ BAD_LOCATION = {
     "nothing without a key": ("kafka_empty null;", "", "kafka_empty null"),
     "an empty body of another kind": ("kafka_key k; kafka_empty none;", "",
                                       "none"),
+    "a batch that is no field": ("kafka_format array; kafka_batch_field '';",
+                                 "", "kafka_batch_field"),
+    "a batch too deep":
+        (f"kafka_format array; kafka_batch_field {'/a' * 17};", "",
+         "kafka_batch_field"),
+    "a batch without a pointer":
+        ("kafka_format array; kafka_batch_field batch;", "", "batch"),
+    "a batch of another format":
+        ("kafka_format ndjson; kafka_batch_field /batch;", "",
+         "kafka_format array"),
+    "two batches":
+        ("kafka_format array; kafka_batch_field /a; kafka_batch_field /b;",
+         "", "kafka_batch_field"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
     "status of an unknown kind":
