@@ -4,6 +4,7 @@
 #include "http/ngx_http_kafka_block.h"
 #include "http/ngx_http_kafka_handler.h"
 #include "http/ngx_http_kafka_memory.h"
+#include "http/ngx_http_kafka_pass.h"
 #include "http/ngx_http_kafka_resolve.h"
 #include "http/ngx_http_kafka_set.h"
 #include "http/ngx_http_kafka_variables.h"
@@ -144,6 +145,13 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kafka_loc_conf_t, request_headers),
+      NULL },
+
+    { ngx_string("kafka_pass_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_kafka_set_pass_headers,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("kafka_partition"),
@@ -432,6 +440,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_kafka_inherit(schema);
     ngx_http_kafka_inherit(idempotency_field);
     ngx_http_kafka_inherit(headers);
+    ngx_http_kafka_inherit(passed);
     ngx_http_kafka_inherit(partition);
     ngx_http_kafka_inherit(timestamp);
     ngx_http_kafka_inherit(limits);

@@ -98,6 +98,8 @@ typedef struct {
     ngx_kafka_place_t          batch_place; /* unset: inherited */
     ngx_array_t               *headers;     /* ngx_http_kafka_header_t */
     ngx_flag_t                 request_headers;
+    ngx_array_t               *passed;      /* ngx_str_t, lower case: names,
+                                               or with "*" their beginnings */
     ngx_http_complex_value_t  *partition;
     ngx_http_complex_value_t  *timestamp;
     ngx_http_complex_value_t  *body;

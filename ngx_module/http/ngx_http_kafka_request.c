@@ -3,6 +3,7 @@
 #include "http/ngx_http_kafka_request.h"
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_headers.h"
+#include "http/ngx_http_kafka_pass.h"
 
 
 #define NGX_HTTP_KAFKA_KEY_MAX        255     /* bytes of an idempotency key */
@@ -257,7 +258,7 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
     event = ctx->format == NGX_HTTP_KAFKA_CE_BINARY
             || ngx_http_kafka_is_event(ctx);
 
-    if (klcf->headers == NULL && !event
+    if (klcf->headers == NULL && klcf->passed == NULL && !event
         && (!klcf->request_headers
             || (ctx->named[NGX_HTTP_KAFKA_TRACE] == NULL
                 && ctx->named[NGX_HTTP_KAFKA_IDEMPOTENCY] == NULL)))
@@ -274,6 +275,7 @@ ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
 
     if ((event && ngx_http_kafka_event_headers(ctx, &headers) != NGX_OK)
         || ngx_http_kafka_request_headers(ctx, &headers) != NGX_OK
+        || ngx_http_kafka_pass_headers(ctx, &headers) != NGX_OK
         || ngx_http_kafka_location_headers(ctx, &headers) != NGX_OK)
     {
         return NGX_DECLINED;

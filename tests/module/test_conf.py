@@ -153,6 +153,23 @@ BAD_LOCATION = {
     "two batches":
         ("kafka_format array; kafka_batch_field /a; kafka_batch_field /b;",
          "", "kafka_batch_field"),
+    "a secret that is passed":
+        ("kafka_pass_headers x-a Authorization;", "", "kafka_header"),
+    "a secret of a proxy that is passed":
+        ("kafka_pass_headers proxy-authorization;", "", "kafka_header"),
+    "cookies that are passed": ("kafka_pass_headers cookie;", "",
+                                "kafka_header"),
+    "a header of the connection that is passed":
+        ("kafka_pass_headers transfer-encoding;", "", "connection"),
+    "a length that is passed": ("kafka_pass_headers content-length;", "",
+                                "as it was sent"),
+    "a star inside": ("kafka_pass_headers x-*-id;", "", "x-*-id"),
+    "two stars": ("kafka_pass_headers x-**;", "", "x-**"),
+    "no header's name": ("kafka_pass_headers '';", "", "invalid header"),
+    "no headers to pass": ("kafka_pass_headers;", "", "kafka_pass_headers"),
+    "two lists of headers":
+        ("kafka_pass_headers a; kafka_pass_headers b;", "",
+         "kafka_pass_headers"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
     "status of an unknown kind":
