@@ -21,7 +21,9 @@ typedef struct {
 
 static int conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place);
 static int conf_check_columns(conf_reader_t *cr, conf_t *conf);
-static int conf_check_column(conf_reader_t *cr, const conf_column_t *column);
+static void conf_inherit(const conf_t *conf, conf_column_t *column);
+static int conf_check_column(conf_reader_t *cr, const conf_t *conf,
+    const conf_column_t *column);
 static int conf_check_fields(conf_reader_t *cr, const conf_t *conf);
 static int conf_check_mode(conf_reader_t *cr, const conf_t *conf,
     uint32_t place);
@@ -181,7 +183,9 @@ conf_check_columns(conf_reader_t *cr, conf_t *conf)
         column = &conf->columns[i];
         cr->column = column->name;
 
-        if (conf_check_column(cr, column) == -1) {
+        conf_inherit(conf, column);
+
+        if (conf_check_column(cr, conf, column) == -1) {
             return -1;
         }
 
@@ -212,20 +216,43 @@ conf_check_columns(conf_reader_t *cr, conf_t *conf)
 }
 
 
+/* Sources that always have a value. */
+
+static bool
+conf_is_there(const conf_column_t *column)
+{
+    return column->from == CONF_FROM_TOPIC
+           || column->from == CONF_FROM_PARTITION
+           || column->from == CONF_FROM_OFFSET
+           || column->from == CONF_FROM_CONSTANT
+           || column->from == CONF_FROM_IDENTITY;
+}
+
+
+/* The table's "on_missing", for a column that does not say. */
+
+static void
+conf_inherit(const conf_t *conf, conf_column_t *column)
+{
+    if (column->on_missing == CONF_ON_UNSET && !column->required
+        && column->fallback == NULL && !conf_is_there(column)
+        && (conf->on_missing == CONF_ON_REJECT
+            || conf_may_keep(conf, column->name)))
+    {
+        column->on_missing = conf->on_missing;
+    }
+}
+
+
 static int
-conf_check_column(conf_reader_t *cr, const conf_column_t *column)
+conf_check_column(conf_reader_t *cr, const conf_t *conf,
+    const conf_column_t *column)
 {
     bool         always;
     type_kind_t  kind;
 
     kind = column->type ? type_kind(column->type) : TYPE_OTHER;
-
-    /* sources that always have a value */
-    always = column->from == CONF_FROM_TOPIC
-             || column->from == CONF_FROM_PARTITION
-             || column->from == CONF_FROM_OFFSET
-             || column->from == CONF_FROM_CONSTANT
-             || column->from == CONF_FROM_IDENTITY;
+    always = conf_is_there(column);
 
     const conf_rule_t  rules[] = {
         { conf_type(cr, column->token) == JSON_OBJECT
@@ -244,6 +271,14 @@ conf_check_column(conf_reader_t *cr, const conf_column_t *column)
                      || column->on_null),
           "a value that is always there takes no \"default\", "
           "\"on_missing\" or \"on_null\"" },
+
+        { (column->on_missing == CONF_ON_KEEP
+           || column->on_null == CONF_ON_KEEP)
+          && !conf_may_keep(conf, column->name),
+          conf->mode < CONF_MODE_UPSERT
+          ? "\"keep\" goes with \"mode\" upsert and upsert_delete"
+          : "a column of \"key\" or \"newer\" cannot \"keep\" what is "
+            "there" },
 
         { !column->fallback && (column->on_missing == CONF_ON_DEFAULT
                                 || column->on_null == CONF_ON_DEFAULT),
@@ -315,6 +350,12 @@ conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place)
     if (conf->key.n && conf->mode == CONF_MODE_APPEND) {
         return conf_fail(cr, key, "\"key\" goes with \"mode\" ignore, upsert "
                          "and upsert_delete");
+    }
+
+    if (conf->on_missing == CONF_ON_KEEP && conf->mode < CONF_MODE_UPSERT) {
+        return conf_fail(cr, place ? place : conf_place(cr, "on_missing"),
+                         "\"keep\" goes with \"mode\" upsert and "
+                         "upsert_delete");
     }
 
     if (conf->newer && conf->mode < CONF_MODE_UPSERT) {

@@ -96,18 +96,3 @@ conf_free(const conf_t *conf)
         conf_memory_free(conf->memory);
     }
 }
-
-
-bool
-conf_is_key(const conf_names_t *key, const char *name)
-{
-    size_t  i;
-
-    for (i = 0; i < key->n; i++) {
-        if (strcmp(key->names[i], name) == 0) {
-            return true;
-        }
-    }
-
-    return false;
-}

@@ -56,7 +56,8 @@ typedef enum {
     CONF_ON_UNSET = 0,      /* by "required" and "default" */
     CONF_ON_NULL,
     CONF_ON_DEFAULT,
-    CONF_ON_REJECT
+    CONF_ON_REJECT,
+    CONF_ON_KEEP            /* what the row has; in a new row the default */
 } conf_on_t;
 
 
@@ -201,6 +202,7 @@ struct conf_s {
     conf_evolve_t     evolve;
     conf_mode_t       mode;
     conf_names_t      key;                /* columns; none for append */
+    conf_on_t         on_missing;         /* of columns that do not say */
     char             *newer;              /* column; NULL: the last wins */
     conf_column_t    *columns;
     size_t            ncolumns;
@@ -283,6 +285,9 @@ bool conf_is_table(const char *s, const char **dot);
 
 /* Whether it is one of the key's columns. */
 bool conf_is_key(const conf_names_t *key, const char *name);
+
+/* Whether a record may leave a column of that name as it is in the row. */
+bool conf_may_keep(const conf_t *conf, const char *name);
 
 
 #endif

@@ -108,6 +108,13 @@ const conf_key_t  conf_keys[] = {
              "record whose value is null or less than the row's changes "
              "nothing." },
 
+    { "on_missing", CONF_ENUM, ROUTE_TOO, FIELD(on_missing),
+      .first = CONF_ON_REJECT, .choices = "reject|keep",
+      .example = "\"keep\"",
+      .doc = "What a missing field becomes in columns that do not say it "
+             "themselves, by `on_missing`, `required` or `default`. With "
+             "`keep` a record changes only the columns that it mentions." },
+
     { "columns", CONF_CUSTOM, ROUTE_TOO, .also_required = true,
       .set = conf_set_columns, .form = "an object of columns, or `auto`",
       .schema = "\"type\": [\"object\", \"string\"], \"minProperties\": 1, "
@@ -156,16 +163,17 @@ const conf_key_t  conf_keys[] = {
              "had held it." },
 
     { "columns.*.on_missing", CONF_ENUM, COLUMN(on_missing),
-      .first = CONF_ON_NULL, .choices = "null|default|reject",
-      .example = "\"reject\"",
-      .doc = "What a missing field becomes; `reject` makes a dead letter. "
-             "The default is `reject` with `required`, `default` with a "
-             "default, else `null`." },
+      .first = CONF_ON_NULL, .choices = "null|default|reject|keep",
+      .example = "\"keep\"",
+      .doc = "What a missing field becomes; `reject` makes a dead letter, "
+             "and `keep` leaves the column of the row as it is. The default "
+             "is `reject` with `required`, `default` with a default, else "
+             "`null`." },
 
     { "columns.*.on_null", CONF_ENUM, COLUMN(on_null), .first = CONF_ON_NULL,
-      .choices = "null|default|reject", .example = "\"default\"",
-      .doc = "What a null becomes. The default is `reject` with "
-             "`required`, else `null`." },
+      .choices = "null|default|reject|keep", .example = "\"default\"",
+      .doc = "What a null becomes, in the same way. The default is "
+             "`reject` with `required`, else `null`." },
 
     { "columns.*.unit", CONF_ENUM, COLUMN(unit), .first = CONF_UNIT_S,
       .choices = "s|ms|us|ns", .example = "\"ms\"",
@@ -259,9 +267,10 @@ const conf_key_t  conf_keys[] = {
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
       .doc = "The table of each value, an object with the keys `table`, "
-             "`create_table`, `evolve`, `mode`, `key`, `newer`, `columns` "
-             "and `rest` as above; `table` and `columns` are required. A "
-             "string names another value and shares its table." },
+             "`create_table`, `evolve`, `mode`, `key`, `newer`, "
+             "`on_missing`, `columns` and `rest` as above; `table` and "
+             "`columns` are required. A string names another value and "
+             "shares its table." },
 
     { "batch", CONF_SECTION,
       .doc = "When a batch ends: at the first of these bounds." },

@@ -7,40 +7,7 @@
 #include "conf/types.h"
 #include "postgres/ddl.h"
 #include "postgres/sql.h"
-#include "postgres/target.h"
-
-
-/* What target_query() selects, by number. */
-enum {
-    TARGET_NAME = 0,
-    TARGET_TYPE,          /* of a domain its base, of its array, too */
-    TARGET_FILLED,        /* 't': PostgreSQL fills it, whatever is given */
-    TARGET_DEFAULT,       /* "", 'c': a constant, 'v': any other */
-    TARGET_EXPRESSION,    /* of the default */
-    TARGET_BY_INSERT,     /* 't': of its table, which COPY refuses */
-    TARGET_TYPE_OID,      /* of a domain its own */
-    TARGET_NOT_NULL,
-    TARGET_PLAIN,         /* 't': of its table: see target_query() */
-    TARGET_DEFERRABLE,    /* 't': of its table, which "key" cannot be used of */
-    TARGET_UNLOGGED,      /* 't': of its table, or of a partition */
-    TARGET_VERSION,       /* of its table: see TARGET_VERSION_OF() */
-    TARGET_RECEIVE,       /* the name of the C function; see target.h */
-    TARGET_ELEMENT,       /* of an array's, in pg_type */
-    TARGET_PLACE,         /* its table's name, quoted, with the schema */
-    TARGET_SAME,          /* its type's "=", null for one of PostgreSQL's */
-    TARGET_LATER,         /* its type's ">=", in the same way */
-    TARGET_CAST           /* to that type, for these operators */
-};
-
-
-/* What target_begin() leaves: the OID of the table, 0 for none. */
-#define TARGET_OID  "current_setting('sluice.table')::oid"
-
-
-/* The table, and all that inherits from it. */
-#define TARGET_TREE                                                           \
-    "(WITH RECURSIVE r(oid) AS (SELECT t::oid UNION SELECT inhrelid FROM r"   \
-    " JOIN pg_catalog.pg_inherits ON inhparent = r.oid) SELECT r.oid FROM r)"
+#include "postgres/target_impl.h"
 
 
 static int target_room(target_t *target, const PGresult *rows);
@@ -48,8 +15,6 @@ static int target_find(target_t *target, char *reason, size_t size);
 static int target_rest(const target_t *target, char *reason, size_t size);
 static int target_key(const target_t *target, char *reason, size_t size);
 static bool target_fills(const target_t *target, const char *name);
-static void target_deferrable(buf_t *sql, const conf_t *conf);
-static void target_operators_query(buf_t *sql);
 static bool target_is_plain(const target_t *target);
 static int target_auto(target_t *target);
 static void target_auto_free(target_t *target);
@@ -99,145 +64,10 @@ target_free(target_t *target)
     free(target->oids);
     free(target->receives);
     free(target->elements);
+    free(target->bases);
+    free(target->defaults);
     PQclear(target->rows);
     target_init(target, target->conf);
-}
-
-
-/* The base type of a domain, or of a domain of a domain, as "name". */
-
-static void
-target_base_query(buf_t *sql, const char *type, const char *name)
-{
-    sql_format(sql, " CROSS JOIN LATERAL (WITH RECURSIVE r(oid, mod, n) AS ("
-               "SELECT %s, 0 UNION ALL SELECT u.typbasetype, u.typtypmod,"
-               " r.n + 1 FROM r JOIN pg_catalog.pg_type u ON u.oid = r.oid"
-               " WHERE u.typtype = 'd') SELECT r.oid, r.mod FROM r"
-               " ORDER BY r.n DESC LIMIT 1) %s", type, name);
-}
-
-
-/*
- * TARGET_PLAIN: whether copying rows of new keys into a table does the same as
- * merging them.  Neither the table nor a partition has a trigger, the table
- * has no rule and no unique key that is checked later.  A merge, for keys that
- * exist, needs the right to make a temporary table.
- */
-
-void
-target_begin(buf_t *sql, const conf_t *conf)
-{
-    sql_format(sql, "SELECT pg_catalog.set_config('sluice.table', coalesce(%O"
-               "::pg_catalog.oid::pg_catalog.text, '0'), true);SET LOCAL "
-               SQL_PATH, conf);
-}
-
-
-void
-target_query(buf_t *sql, const conf_t *conf)
-{
-    sql_format(sql, "SELECT a.attname, CASE WHEN e.typtype = 'd'"
-               " THEN format_type(f.oid, f.mod) || '[]'"
-               " ELSE format_type(b.oid, b.mod) END,"
-               " a.attgenerated <> '' OR a.attidentity = 'a',"
-               " CASE WHEN a.attidentity <> '' THEN 'v'"
-               " WHEN d.adbin IS NULL THEN ''"
-               " WHEN d.adbin::text ~ '{(SQLVALUEFUNCTION|NEXTVALUEEXPR|"
-               "COERCEVIAIO) ' OR EXISTS (SELECT FROM regexp_matches("
-               "d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m"
-               " JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid"
-               " WHERE p.provolatile <> 'i') THEN 'v' ELSE 'c' END,"
-               " pg_get_expr(d.adbin, d.adrelid),"
-               " row_security_active(c.oid) OR c.relkind IN ('v', 'f'),"
-               " a.atttypid, a.attnotnull,"
-               " (SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger"
-               " WHERE NOT tgisinternal AND tgrelid IN " TARGET_TREE ")"
-               " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite"
-               " WHERE ev_class = t)"
-               " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
-               " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
-               " AND has_database_privilege(current_database(), 'TEMPORARY')"
-               " FROM (SELECT " TARGET_OID ") v(t)), ");
-    target_deferrable(sql, conf);
-    sql_format(sql, ", (SELECT EXISTS (SELECT FROM pg_catalog.pg_class"
-               " WHERE relpersistence = 'u' AND oid IN " TARGET_TREE ")"
-               " FROM (SELECT " TARGET_OID ") v(t)), "
-               TARGET_VERSION_OF("c.oid")
-               ", (SELECT p.prosrc FROM pg_catalog.pg_type y"
-               " JOIN pg_catalog.pg_proc p ON p.oid = y.typreceive"
-               " JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
-               " AND l.lanname = 'internal'"
-               " WHERE y.oid = coalesce(f.oid, b.oid)),"
-               " coalesce(e.oid, 0), format('%%I.%%I', nspname,"
-               " relname), o.* FROM pg_catalog.pg_class c"
-               " JOIN pg_catalog.pg_namespace ON relnamespace"
-               " = pg_namespace.oid LEFT JOIN pg_catalog.pg_attribute"
-               " a ON a.attrelid = c.oid AND a.attnum > 0"
-               " AND NOT a.attisdropped");
-    target_base_query(sql, "a.atttypid, a.atttypmod", "b");
-    sql_format(sql, " LEFT JOIN pg_catalog.pg_type t ON t.oid = b.oid"
-               " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem"
-               " AND e.typarray = t.oid");
-    target_base_query(sql, "e.oid, -1", "f");
-    target_operators_query(sql);
-    sql_format(sql, " LEFT JOIN pg_catalog.pg_attrdef d"
-               " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-               " WHERE c.oid = " TARGET_OID " ORDER BY a.attnum");
-}
-
-
-/*
- * The operators by which an index of the type "b" has it, as a row "o".  One of
- * another schema takes just its type, which the operands are cast to: for a
- * domain of it there may be anybody's.
- */
-
-static void
-target_operators_query(buf_t *sql)
-{
-    sql_format(sql, " LEFT JOIN LATERAL (SELECT max(op) FILTER (WHERE n = 3),"
-               " max(op) FILTER (WHERE n = 4), max(typ) FROM (SELECT"
-               " amopstrategy AS n, format(' OPERATOR(%%I.%%s) ', m.nspname,"
-               " oprname) AS op, format('::%%I.%%I', l.nspname, typname) AS typ"
-               " FROM pg_catalog.pg_opclass JOIN pg_catalog.pg_amop"
-               " ON amopfamily = opcfamily AND amoplefttype = opcintype"
-               " AND amoprighttype = opcintype JOIN pg_catalog.pg_operator p"
-               " ON p.oid = amopopr JOIN pg_catalog.pg_namespace m"
-               " ON m.oid = oprnamespace JOIN pg_catalog.pg_type y"
-               " ON y.oid = opcintype JOIN pg_catalog.pg_namespace l"
-               " ON l.oid = typnamespace WHERE opcintype = b.oid AND opcdefault"
-               " AND opcmethod = 403 AND m.nspname <> 'pg_catalog') q) o"
-               " ON true");
-}
-
-
-/*
- * Whether a unique index of just the key's columns is deferrable.  ON CONFLICT
- * takes it for the key's, and refuses each row.
- */
-
-static void
-target_deferrable(buf_t *sql, const conf_t *conf)
-{
-    size_t  i;
-
-    if (conf->key.n == 0) {
-        buf_addf(sql, "false");
-        return;
-    }
-
-    sql_format(sql, "EXISTS (SELECT FROM pg_catalog.pg_index i"
-               " WHERE indrelid = c.oid AND indisunique AND NOT indimmediate"
-               " AND indpred IS NULL AND indexprs IS NULL AND NOT EXISTS"
-               " (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid"
-               " AND attnum = ANY ((indkey::smallint[])[0:indnkeyatts - 1])"
-               " AND attname NOT IN (");
-
-    for (i = 0; i < conf->key.n; i++) {
-        sql_format(sql, i ? ",%L" : "%L", conf->key.names[i]);
-    }
-
-    buf_addf(sql, ")) AND indnkeyatts = %zu)", conf->key.n);
 }
 
 
@@ -308,9 +138,12 @@ target_room(target_t *target, const PGresult *rows)
     target->oids = calloc(n, sizeof(uint32_t));
     target->receives = calloc(n, sizeof(char *));
     target->elements = calloc(n, sizeof(uint32_t));
+    target->bases = calloc(n, sizeof(char *));
+    target->defaults = calloc(n, sizeof(char *));
 
     if (target->types && target->table_types && target->oids
-        && target->receives && target->elements)
+        && target->receives && target->elements && target->bases
+        && target->defaults)
     {
         return 0;
     }
@@ -320,6 +153,16 @@ failed:
     target_free(target);
 
     return -1;
+}
+
+
+/* Whether a record may leave the column as it is. */
+
+static bool
+target_keeps(const conf_column_t *column)
+{
+    return column->on_missing == CONF_ON_KEEP
+           || column->on_null == CONF_ON_KEEP;
 }
 
 
@@ -359,6 +202,21 @@ target_find(target_t *target, char *reason, size_t size)
         target->receives[i] = PQgetvalue(rows, row, TARGET_RECEIVE);
         target->elements[i] = (uint32_t) sql_number(rows, row,
                                                     TARGET_ELEMENT);
+
+        target->bases[i] = PQgetvalue(rows, row, TARGET_BASE);
+
+        if (target_keeps(column)) {
+            target->nkeeps++;
+            target->defaults[i] = PQgetvalue(rows, row, TARGET_NEW);
+        }
+
+        if (rc == 0 && target->defaults[i] && *target->defaults[i] == '\0') {
+            snprintf(reason, size, "column \"%s\" of \"%s\" cannot \"keep\" "
+                     "what is there: only PostgreSQL knows what a new row gets "
+                     "in an identity column, a view or a foreign table",
+                     column->name, target->conf->table);
+            rc = -1;
+        }
 
         if (rc == 0 && column->from != CONF_FROM_IDENTITY
             && target_is(rows, row, TARGET_FILLED))
@@ -526,8 +384,17 @@ target_auto(target_t *target)
         column->from = conf->rest && strcmp(conf->rest, name) == 0
                        ? CONF_FROM_REST : CONF_FROM_PATH;
 
-        if (column->from == CONF_FROM_PATH && target_auto_path(column) == -1)
+        if (column->from == CONF_FROM_REST) {
+            continue;
+        }
+
+        if (conf->on_missing == CONF_ON_REJECT
+            ? class == '\0' : conf_may_keep(conf, name))
         {
+            column->on_missing = conf->on_missing;
+        }
+
+        if (target_auto_path(column) == -1) {
             return -1;
         }
     }
@@ -610,7 +477,7 @@ target_constant(const target_t *target, size_t i)
     column = &target->columns[i];
     row = target_row(target->rows, column->name);
 
-    return column->from == CONF_FROM_PATH
+    return column->from == CONF_FROM_PATH && column->on_missing == CONF_ON_UNSET
            && PQgetvalue(target->rows, row, TARGET_DEFAULT)[0] == 'c'
            ? row : -1;
 }

@@ -42,6 +42,12 @@ typedef struct {
                                              reads them, or the elements of
                                              an array, in binary; "" */
     uint32_t             *elements;       /* an array's; 0: no array */
+    const char          **bases;          /* their types, with the schema: of a
+                                             domain its base type */
+    const char          **defaults;       /* SQL of what a new row gets, if a
+                                             record may leave the column as it
+                                             is; else NULL */
+    size_t                nkeeps;         /* columns of that kind */
     bool                  by_insert;      /* COPY refuses the table: a view,
                                              row-level security */
     bool                  plain;          /* COPY of rows with new keys does

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "row/field.h"
 
@@ -35,9 +36,26 @@ row_absent(row_ctx_t *ctx, const row_column_t *column, bool is_null)
     case CONF_ON_DEFAULT:
         return row_fallback(ctx, column);
 
+    case CONF_ON_KEEP:
+        return row_keep(ctx, column);
+
     default:
         return ctx->writer->null(ctx);
     }
+}
+
+
+int
+row_keep(row_ctx_t *ctx, const row_column_t *column)
+{
+    uint32_t  bit;
+
+    if (column->bit) {
+        bit = column->bit - 1;
+        ctx->mentions[bit / 8] &= (uint8_t) ~(1U << bit % 8);
+    }
+
+    return ctx->writer->null(ctx);
 }
 
 
@@ -62,6 +80,7 @@ row_ctx_free(row_ctx_t *ctx)
         freelocale(ctx->locale);
     }
 
+    free(ctx->mentions);
     json_doc_free(&ctx->doc);
     buf_free(&ctx->cleaned);
     buf_free(&ctx->decoded);

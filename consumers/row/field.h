@@ -33,6 +33,8 @@ typedef struct {
     conf_on_t             missing;       /* never CONF_ON_UNSET, both */
     conf_on_t             null;
     uint32_t              slot;          /* of its path, see path.h */
+    uint32_t              bit;           /* of row_ctx_t's "mentions", from 1;
+                                            0: no record leaves it as it is */
     size_t                ntransforms;   /* of "conf"; 0 for a constant */
     bool                  plain;         /* an element of an array, which is
                                             escaped for COPY as a whole */
@@ -54,6 +56,9 @@ struct row_ctx_s {
     record_fault_t      *fault;
     conf_nul_t           nul;
     json_doc_t           doc;            /* the value, or the event */
+    uint8_t             *mentions;       /* bits of the columns that the record
+                                            may leave as they are */
+    size_t               nmentions;      /* bytes of it */
 
     buf_t                cleaned;        /* text.c: without zero bytes, */
     buf_t                decoded;        /* and base64; */
@@ -123,6 +128,12 @@ int row_fault(row_ctx_t *ctx, const row_column_t *column,
 
 /* The field of a column whose value is missing, or null. */
 int row_absent(row_ctx_t *ctx, const row_column_t *column, bool is_null);
+
+/*
+ * The field of a column that stays as it is in the row.  Only a column with a
+ * "bit" can: of any other one the field is a null.
+ */
+int row_keep(row_ctx_t *ctx, const row_column_t *column);
 
 /* The field of a column's constant or default. */
 int row_fallback(row_ctx_t *ctx, const row_column_t *column);

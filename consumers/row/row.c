@@ -48,6 +48,7 @@ static int row_plan_value(row_plan_t *plan);
 static void row_plan_fields(row_plan_t *plan, const conf_column_t *column);
 static int row_has_fields(row_plan_t *plan);
 static int row_fields(row_plan_t *plan, bool tuple);
+static int row_mentions(row_ctx_t *ctx);
 static int row_field(row_plan_t *plan, const row_column_t *column);
 static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
@@ -110,9 +111,11 @@ static int
 row_plan_columns(row_plan_t *plan, char *reason, size_t size)
 {
     size_t                i;
+    uint32_t              bits;
     row_column_t         *column;
     const conf_column_t  *cc;
 
+    bits = 0;
     plan->columns = calloc(plan->spec.ncolumns + 1, sizeof(row_column_t));
     if (plan->columns == NULL) {
         return -1;
@@ -133,12 +136,21 @@ row_plan_columns(row_plan_t *plan, char *reason, size_t size)
         row_plan_binary(&plan->spec, i, column);
         plan->tuples &= column->binary != BINARY_NONE;
 
+        if (plan->spec.keeps && plan->spec.keeps[i]) {
+            column->bit = ++bits;
+        }
+
         if (row_plan_column(plan, column, reason, size) == -1) {
             return -1;
         }
     }
 
-    return 0;
+    if (plan->spec.keeps) {
+        plan->ctx.nmentions = bits / 8 + 1;
+        plan->ctx.mentions = calloc(1, plan->ctx.nmentions);
+    }
+
+    return plan->spec.keeps && plan->ctx.mentions == NULL ? -1 : 0;
 }
 
 
@@ -447,19 +459,31 @@ row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
 static int
 row_fields(row_plan_t *plan, bool tuple)
 {
-    int      rc;
-    size_t   i;
-    buf_t   *text = plan->ctx.text;
+    int         rc;
+    size_t      i, start;
+    buf_t      *text = plan->ctx.text;
+    row_ctx_t  *ctx = &plan->ctx;
 
-    plan->ctx.writer = tuple ? &row_tuple : &row_line;
+    ctx->writer = tuple ? &row_tuple : &row_line;
 
     if (tuple) {
         if (buf_reserve(text, 8) == -1) {
             return -1;
         }
 
-        binary_put_int(text->data + text->len, plan->ncolumns, 2);
+        binary_put_int(text->data + text->len,
+                       plan->ncolumns + (ctx->nmentions != 0), 2);
         text->len += 2;
+    }
+
+    start = text->len;
+
+    if (ctx->nmentions) {
+        memset(ctx->mentions, 0xff, ctx->nmentions);
+
+        if (row_mentions(ctx) == -1) {
+            return -1;
+        }
     }
 
     for (i = 0; i < plan->ncolumns; i++) {
@@ -476,6 +500,44 @@ row_fields(row_plan_t *plan, bool tuple)
             return -1;
         }
     }
+
+    if (ctx->nmentions) {
+        i = text->len;
+        text->len = start;
+        (void) row_mentions(ctx);
+        text->len = i;
+    }
+
+    return 0;
+}
+
+
+/* The field of what the record mentions, which is known at the row's end. */
+
+static int
+row_mentions(row_ctx_t *ctx)
+{
+    char   *p;
+    buf_t  *text = ctx->text;
+
+    if (buf_reserve(text, 2 * ctx->nmentions + 8) == -1) {
+        return -1;
+    }
+
+    p = text->data + text->len;
+
+    if (ctx->writer->tuple) {
+        binary_put_int(p, ctx->nmentions, 4);
+        memcpy(p + 4, ctx->mentions, ctx->nmentions);
+        p += 4 + ctx->nmentions;
+
+    } else {
+        memcpy(p, "\\\\x", 3);
+        p = text_put_hex(p + 3, (char *) ctx->mentions, ctx->nmentions);
+        *p++ = '\t';
+    }
+
+    text->len = (size_t) (p - text->data);
 
     return 0;
 }

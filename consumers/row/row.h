@@ -27,6 +27,9 @@ typedef struct {
                                          elements (binary.h); NULL: lines */
     const uint32_t       *arrays;     /* OIDs of the elements' types; 0: no
                                          array */
+    const char *const    *keeps;      /* not NULL for a column that a record
+                                         may leave as it is; NULL: there is
+                                         none */
     size_t                ncolumns;
     conf_format_t         format;
     conf_nul_t            nul;
@@ -59,6 +62,8 @@ bool row_plan_tuples(const row_plan_t *plan);
  * a type is not known, or where PostgreSQL has to judge a value.  Returns 0; 1
  * with *fault set and nothing appended where the record cannot become a row;
  * ROW_FILTERED where "where" leaves the record out; -1 when memory is short.
+ * With "keeps" the first field is a bytea with a bit for each such column, in
+ * their order from the least one of the first byte: 1: the record mentions it.
  */
 int row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
     buf_t *text, record_fault_t *fault);

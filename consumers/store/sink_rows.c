@@ -136,6 +136,7 @@ sink_copy(sink_t *sink)
     } else {
         statements_add(&table->sql, sink->header
                        ? STATEMENT_COPY_TUPLES : STATEMENT_COPY, &sink->sql);
+        statements_add(&table->sql, STATEMENT_LOCK, &sink->sql);
         statements_add(&table->sql, sink_deletes(sink)
                        ? STATEMENT_APPLY_DELETE : STATEMENT_APPLY,
                        &sink->sql);

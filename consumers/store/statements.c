@@ -8,39 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres/sql.h"
-#include "store/statements.h"
+#include "store/statements_impl.h"
 
-
-/* Names no column of a table is likely to have. */
-#define STATEMENT_PLACE  "\"#place\""    /* of the row in its batch */
-#define STATEMENT_GONE   "\"#gone\""     /* whether it is a tombstone */
 
 #define STATEMENT_PLAIN_WAIT  "100"      /* ms; "deadlock_timeout" is 1 s */
-
-
-/* Pieces of the statements. */
-enum {
-    LIST_COLUMNS = 0,    /* those a row fills */
-    LIST_NULLS,          /* NULL for each of them */
-    LIST_TYPES,          /* each with its type */
-    LIST_SETS,           /* assignments, of all but the key's columns */
-    LIST_KEY,            /* the key's columns */
-    LIST_ORDER,          /* the same of "s", a row of the batch */
-    LIST_NOT_NULL,       /* ALTER: they must not be null */
-    LIST_OLD,            /* "t", a row of the table, has the key of "s" */
-    LIST_LATER,          /* "d", a tombstone, has the key of "s" */
-    LIST_CONFLICT,       /* ON CONFLICT */
-    LISTS
-};
-
-
-typedef struct {
-    const target_t  *target;
-    const conf_t    *conf;
-    const char      *relation;    /* the temporary table */
-    buf_t            list[LISTS];
-} statement_parts_t;
 
 
 static int statement_parts(statement_parts_t *parts);
@@ -113,9 +84,7 @@ statements_free(statements_t *statements)
 }
 
 
-/* Appends an item to a list: "fmt" with the name. */
-
-static void
+void
 statement_item(buf_t *list, const char *between, const char *fmt,
     const char *name)
 {
@@ -124,6 +93,28 @@ statement_item(buf_t *list, const char *between, const char *fmt,
     }
 
     sql_format(list, fmt, name, name);
+}
+
+
+/*
+ * A column of the temporary table.  One that a record does not mention is null
+ * there, which its domain may forbid.
+ */
+
+static void
+statement_column(buf_t *list, const target_t *target, size_t i)
+{
+    const char  *name;
+
+    name = target->columns[i].name;
+
+    if (target->defaults[i] == NULL || target->elements[i]) {
+        statement_item(list, ",", "%I", name);
+
+    } else {
+        sql_format(list, list->len ? ",%I::%s AS %I" : "%I::%s AS %I", name,
+                   target->bases[i], name);
+    }
 }
 
 
@@ -153,6 +144,7 @@ statement_parts(statement_parts_t *parts)
 
         statement_item(&list[LIST_COLUMNS], ",", "%I", name);
         statement_item(&list[LIST_NULLS], ",", "NULL", name);
+        statement_column(&list[LIST_STAGE], parts->target, i);
 
         statement_item(&list[LIST_TYPES], ",", "(%L::pg_catalog.name,", name);
         buf_addf(&list[LIST_TYPES], "%" PRIu32 ")", parts->target->oids[i]);
@@ -227,8 +219,10 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
         if (statements->staged) {
             sql_format(&sql[i], "COPY pg_temp.%s (" STATEMENT_PLACE
-                       ",%s%s) FROM STDIN", parts->relation,
-                       statements->gone ? STATEMENT_GONE "," : "", columns);
+                       ",%s%s%s) FROM STDIN", parts->relation,
+                       statements->gone ? STATEMENT_GONE "," : "",
+                       parts->target->nkeeps ? STATEMENT_MENTIONS "," : "",
+                       columns);
         } else {
             sql_format(&sql[i], "COPY %s (%s) FROM STDIN",
                        parts->target->name, columns);
@@ -241,11 +235,14 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
     statement_same(parts, true, &sql[STATEMENT_SAME]);
 
-    if (parts->target->plain) {
+    if (parts->target->nkeeps) {
+        statement_lock(parts, &sql[STATEMENT_LOCK]);
+
+    } else if (parts->target->plain) {
         statement_plain(parts, "", &sql[STATEMENT_PLAIN]);
     }
 
-    if (parts->target->plain && tuples) {
+    if (sql[STATEMENT_PLAIN].len && tuples) {
         statement_plain(parts, " (FORMAT binary)",
                         &sql[STATEMENT_PLAIN_TUPLES]);
     }
@@ -286,10 +283,12 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
                " WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting("
                "'work_mem'))" SQL_OP("<") "33554432;"
                "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::int"
-               " AS " STATEMENT_PLACE ",%s%s FROM %s WITH NO DATA;",
+               " AS " STATEMENT_PLACE ",%s%s%s FROM %s WITH NO DATA;",
                parts->relation, parts->conf->mode == CONF_MODE_UPSERT_DELETE
                ? "false AS " STATEMENT_GONE "," : "",
-               parts->list[LIST_COLUMNS].data, parts->target->name);
+               parts->target->nkeeps ? "''::pg_catalog.bytea AS "
+                                       STATEMENT_MENTIONS "," : "",
+               parts->list[LIST_STAGE].data, parts->target->name);
 
     if (parts->conf->mode != CONF_MODE_IGNORE && parts->conf->key.n) {
         sql_format(sql, "ALTER TABLE pg_temp.%s%s;", parts->relation,
@@ -301,7 +300,8 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
 /*
  * A tuple says nothing of its types: a table that was altered under a running
  * daemon would take its bytes for something else.  With "auto" a column that
- * was added would stay empty.  So the table is locked, as COPY does it, and
+ * was added would stay empty, and with "keep" a default would be that of
+ * yesterday.  So the table is locked, as COPY does it, and
  * compared with what was found.  A column that is missing is left to COPY,
  * whose error says more.
  */
@@ -316,7 +316,7 @@ statement_same(const statement_parts_t *parts, bool types, buf_t *sql)
     memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "BEGIN IF false");
 
-    if (parts->conf->columns_auto) {
+    if (parts->conf->columns_auto || parts->target->nkeeps) {
         sql_format(&block, " OR " TARGET_VERSION_OF("pg_catalog.to_regclass("
                    "%L)") SQL_OP("<>") "%s", name, parts->target->version);
 
@@ -398,6 +398,11 @@ statement_upsert(const statement_parts_t *parts, const char *where,
 {
     const char  *columns, *order;
 
+    if (parts->target->nkeeps) {
+        statement_keep(parts, where, sql);
+        return;
+    }
+
     columns = parts->list[LIST_COLUMNS].data;
     order = parts->list[LIST_ORDER].data;
 
@@ -417,8 +422,7 @@ statement_upsert(const statement_parts_t *parts, const char *where,
 
 /*
  * The effect is that of one record after the other: rows before a key's last
- * tombstone are deleted with it.  Rows of the table that will be updated or
- * deleted are locked first, in the keys' order.
+ * tombstone are deleted with it.
  */
 
 static void
@@ -430,14 +434,13 @@ statement_delete(const statement_parts_t *parts, buf_t *sql)
     key = parts->list[LIST_KEY].data;
     old = parts->list[LIST_OLD].data;
 
-    sql_format(sql, ";SELECT pg_catalog.count(*) FROM (SELECT FROM %s t"
-               " JOIN (SELECT DISTINCT %s FROM pg_temp.%s) s ON %s ORDER BY %s"
-               " FOR UPDATE"
-               " OF t) x;DELETE FROM %s t USING (SELECT DISTINCT %s FROM"
+    if (parts->target->nkeeps == 0) {
+        statement_lock(parts, sql);
+    }
+
+    sql_format(sql, ";DELETE FROM %s t USING (SELECT DISTINCT %s FROM"
                " pg_temp.%s WHERE " STATEMENT_GONE ") s WHERE %s",
-               parts->target->name, key, parts->relation, old,
-               parts->list[LIST_ORDER].data, parts->target->name, key,
-               parts->relation, old);
+               parts->target->name, key, parts->relation, old);
 
     memset(&where, 0, sizeof(buf_t));
     sql_format(&where, " WHERE NOT s." STATEMENT_GONE " AND NOT EXISTS"

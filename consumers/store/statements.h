@@ -18,6 +18,7 @@ typedef enum {
     STATEMENT_SAME,           /* fails if the table has changed */
     STATEMENT_PLAIN,          /* of rows with new keys only; or empty */
     STATEMENT_PLAIN_TUPLES,
+    STATEMENT_LOCK,           /* rows that will be changed; or empty */
     STATEMENT_APPLY,          /* the temporary table into the table; or empty */
     STATEMENT_APPLY_DELETE,   /* the same with tombstones; or empty */
     STATEMENTS

@@ -200,6 +200,7 @@ targets_spec(const target_t *target, row_spec_t *spec)
     spec->types = target->types;
     spec->receives = target->receives;
     spec->arrays = target->elements;
+    spec->keeps = target->nkeeps ? target->defaults : NULL;
     spec->ncolumns = target->ncolumns;
     spec->format = target->conf->format;
     spec->nul = target->conf->nul;

@@ -349,6 +349,7 @@ rehearse_rows(tool_t *tool, const target_t *target)
     } order[] = {
         { STATEMENT_STAGE, false },
         { STATEMENT_COPY, false },
+        { STATEMENT_LOCK, false },
         { STATEMENT_APPLY, false },
         { STATEMENT_APPLY_DELETE, false },
         { STATEMENT_COPY_TUPLES, true },

@@ -143,7 +143,14 @@ static const case_t  errors[] = {
       "\"reject\"?" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"on_missing\": 1 } } }",
       "f:1: column \"a\": \"on_missing\" must be one of null|default|"
-      "reject" },
+      "reject|keep" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"on_missing\": \"keep\" } } }",
+      "f:4: column \"a\": \"keep\" goes with \"mode\" upsert and upsert" },
+    { GOOD ",\n\"on_missing\": \"keep\" }",
+      "f:5: \"keep\" goes with \"mode\" upsert and upsert" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"on_null\": \"keep\" } },\n"
+      "\"mode\": \"upsert\", \"key\": [\"a\"] }",
+      "f:4: column \"a\": a column of \"key\" or \"newer\" cannot \"keep\"" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"unit\": \"h\" } } }",
       "f:1: column \"a\": unknown \"unit\"" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"transform\": \"lwer\" } } "

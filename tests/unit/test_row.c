@@ -228,6 +228,65 @@ test_columns(void)
 }
 
 
+/* The bits of what a record mentions stand before its fields. */
+
+static void
+test_mentions(void)
+{
+    bool             tuple;
+    char             columns[512], reason[256];
+    buf_t            text;
+    size_t           i;
+    row_spec_t       spec;
+    record_t         record;
+    row_plan_t      *plan;
+    const conf_t    *conf;
+    record_fault_t   fault;
+    const char      *keeps[11], *receives[11];
+
+    snprintf(columns, sizeof(columns), "{ \"id\": \"/id\"");
+
+    for (i = 0; i < 10; i++) {
+        snprintf(columns + strlen(columns), 64, ", \"%c\": { \"path\": "
+                 "\"/%c\" }", (int) ('a' + i), (int) ('a' + i));
+    }
+
+    snprintf(columns + strlen(columns), 8, " }");
+    conf = configure(columns);
+
+    for (i = 0; i < 11; i++) {
+        keeps[i] = i ? "NULL" : NULL;
+        receives[i] = "textrecv";
+        conf->columns[i].on_missing = i ? CONF_ON_KEEP : CONF_ON_UNSET;
+    }
+
+    memset(&spec, 0, sizeof(row_spec_t));
+    spec.columns = conf->columns;
+    spec.types = (const char *[11]) { NULL };
+    spec.receives = receives;
+    spec.keeps = keeps;
+    spec.ncolumns = 11;
+    plan = row_plan_create(&spec, reason, sizeof(reason));
+    memset(&text, 0, sizeof(text));
+
+    record_of(&record, "{\"id\":\"1\",\"b\":\"B\",\"i\":null}");
+    is(row_convert(plan, &record, NULL, &text, &fault), 0, "a line");
+    buf_add(&text, "", 0);
+    is_str(text.data, "\\\\x02fd\t1\t\\N\tB\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N"
+           "\t\\N\t\\N\n", "with b, and i, which is null");
+
+    tuple = true;
+    text.len = 0;
+    is(row_convert(plan, &record, &tuple, &text, &fault), 0, "a tuple");
+    ok(tuple && memcmp(text.data, "\0\14\0\0\0\2\2\375\0\0\0\1" "1", 13) == 0,
+       "of twelve fields, with the same bits");
+
+    buf_free(&text);
+    row_plan_free(plan);
+    conf_free(conf);
+}
+
+
 /* What only the table's type can tell, told before any record comes. */
 
 static void
@@ -303,6 +362,7 @@ main(void)
     }
 
     test_columns();
+    test_mentions();
     test_plans();
 
     return tap_done();
