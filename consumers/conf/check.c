@@ -224,6 +224,7 @@ conf_is_there(const conf_column_t *column)
     return column->from == CONF_FROM_TOPIC
            || column->from == CONF_FROM_PARTITION
            || column->from == CONF_FROM_OFFSET
+           || column->from == CONF_FROM_HEADERS
            || column->from == CONF_FROM_CONSTANT
            || column->from == CONF_FROM_IDENTITY;
 }
@@ -271,6 +272,10 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
                      || column->on_null),
           "a value that is always there takes no \"default\", "
           "\"on_missing\" or \"on_null\"" },
+
+        { column->on_null == CONF_ON_JSON && column->from != CONF_FROM_PATH,
+          "\"on_null\" \"json\" goes with \"path\": elsewhere is no null of "
+          "JSON" },
 
         { (column->on_missing == CONF_ON_KEEP
            || column->on_null == CONF_ON_KEEP)

@@ -27,6 +27,7 @@ typedef enum {
     CONF_FROM_TIMESTAMP,
     CONF_FROM_KEY,
     CONF_FROM_VALUE,
+    CONF_FROM_HEADERS,      /* all of them */
     CONF_FROM_IDENTITY,     /* PostgreSQL's own; not part of the COPY */
     CONF_FROM_HEADER,
     CONF_FROM_CONSTANT,
@@ -57,7 +58,8 @@ typedef enum {
     CONF_ON_NULL,
     CONF_ON_DEFAULT,
     CONF_ON_REJECT,
-    CONF_ON_KEEP            /* what the row has; in a new row the default */
+    CONF_ON_KEEP,           /* what the row has; in a new row the default */
+    CONF_ON_JSON            /* JSON's null */
 } conf_on_t;
 
 

@@ -130,9 +130,10 @@ const conf_key_t  conf_keys[] = {
              "whole value." },
 
     { "columns.*.meta", CONF_ENUM, COLUMN(from), .first = CONF_FROM_TOPIC,
-      .choices = "topic|partition|offset|timestamp|key|value",
+      .choices = "topic|partition|offset|timestamp|key|value|headers",
       .example = "\"offset\"",
-      .doc = "Kafka metadata of the record, instead of a field." },
+      .doc = "Kafka metadata of the record, instead of a field. `headers` "
+             "are all of them, as an object in `json` or `jsonb`." },
 
     { "columns.*.header", CONF_STRING, COLUMN(header),
       .form = "a header's name", .example = "\"tenant\"",
@@ -171,9 +172,10 @@ const conf_key_t  conf_keys[] = {
              "`null`." },
 
     { "columns.*.on_null", CONF_ENUM, COLUMN(on_null), .first = CONF_ON_NULL,
-      .choices = "null|default|reject|keep", .example = "\"default\"",
-      .doc = "What a null becomes, in the same way. The default is "
-             "`reject` with `required`, else `null`." },
+      .choices = "null|default|reject|keep|json", .example = "\"default\"",
+      .doc = "What a null becomes, in the same way; `json` stores it as "
+             "JSON's null, which is no SQL null, in `json` and `jsonb`. The "
+             "default is `reject` with `required`, else `null`." },
 
     { "columns.*.unit", CONF_ENUM, COLUMN(unit), .first = CONF_UNIT_S,
       .choices = "s|ms|us|ns", .example = "\"ms\"",

@@ -44,6 +44,7 @@ ddl_type(const conf_column_t *column)
         return "bigint";
     case CONF_FROM_TIMESTAMP:
         return "timestamptz";
+    case CONF_FROM_HEADERS:
     case CONF_FROM_REST:
         return "jsonb";
     default:

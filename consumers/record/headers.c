@@ -1,5 +1,8 @@
 /* A record's headers: as a list, packed, and as a dead letter's JSON text. */
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/text.h"
 #include "record/headers.h"
 
@@ -138,6 +141,108 @@ headers_write(buf_t *text, const record_header_t *list, size_t n)
     }
 
     headers_add(text, "]");
+
+    return buf_failed(text) ? -1 : 0;
+}
+
+
+/* The name, which JSON can only have as UTF-8. */
+
+static const char *
+headers_name(const record_header_t *h)
+{
+    return text_is_utf8(h->name, strlen(h->name)) ? h->name : "?";
+}
+
+
+/* By name; those of one name are in their order. */
+
+static int
+headers_compare(const void *a, const void *b)
+{
+    int                            rc;
+    const record_header_t *const  *p = a, *const *q = b;
+
+    rc = strcmp(headers_name(*p), headers_name(*q));
+
+    return rc ? rc : (*p > *q) - (*p < *q);
+}
+
+
+static void
+headers_add_value(buf_t *text, const record_header_t *h)
+{
+    char    digits[256];
+    size_t  i, n;
+
+    if (h->value == NULL) {
+        headers_add(text, "null");
+
+    } else if (memchr(h->value, '\0', h->len) == NULL
+               && text_is_utf8(h->value, h->len))
+    {
+        headers_add(text, "\"");
+        text_add_json(text, h->value, h->len);
+        headers_add(text, "\"");
+
+    } else {
+        headers_add(text, "{\"hex\":\"");
+
+        for (i = 0; i < h->len; i += n) {
+            n = h->len - i < sizeof(digits) / 2 ? h->len - i
+                                                : sizeof(digits) / 2;
+            text_put_hex(digits, h->value + i, n);
+            buf_add(text, digits, 2 * n);
+        }
+
+        headers_add(text, "\"}");
+    }
+}
+
+
+int
+headers_object(buf_t *text, const record_header_t *list, size_t n)
+{
+    size_t                   i, k, same;
+    const char              *name;
+    const record_header_t  **sorted;
+
+    sorted = malloc((n + 1) * sizeof(record_header_t *));
+    if (sorted == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < n; i++) {
+        sorted[i] = &list[i];
+    }
+
+    qsort(sorted, n, sizeof(record_header_t *), headers_compare);
+    headers_add(text, "{");
+
+    for (i = 0; i < n; i += same) {
+        name = headers_name(sorted[i]);
+        same = 1;
+
+        while (i + same < n
+               && strcmp(headers_name(sorted[i + same]), name) == 0)
+        {
+            same++;
+        }
+
+        headers_add(text, i ? ",\"" : "\"");
+        text_add_json(text, name, strlen(name));
+        headers_add(text, same > 1 ? "\":[" : "\":");
+
+        for (k = 0; k < same; k++) {
+            headers_add(text, k ? "," : "");
+            headers_add_value(text, sorted[i + k]);
+        }
+
+        headers_add(text, same > 1 ? "]" : "");
+    }
+
+    headers_add(text, "}");
+    free(sorted);
 
     return buf_failed(text) ? -1 : 0;
 }

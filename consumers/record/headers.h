@@ -37,6 +37,14 @@ int headers_unpack(buf_t *list, const char *packed, size_t len);
 int headers_write(buf_t *text, const record_header_t *list, size_t n);
 
 /*
+ * Appends them as one JSON object: of each name its value, or an array of its
+ * values where there are several.  A value is a string, null, or an object with
+ * its hex digits, where it is not UTF-8 text or has a zero byte.  A name that
+ * is not UTF-8 is "?".  Returns -1 when memory is short.
+ */
+int headers_object(buf_t *text, const record_header_t *list, size_t n);
+
+/*
  * Appends a record_header_t to "list" for each header that headers_write()
  * wrote into "text".  Their bytes go to "bytes", which must be empty; "doc"
  * is working memory.  Returns -1 when memory is short.

@@ -53,6 +53,7 @@ static int row_field(row_plan_t *plan, const row_column_t *column);
 static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
 static int row_from_header(row_ctx_t *ctx, const row_column_t *column);
+static int row_from_headers(row_ctx_t *ctx, const row_column_t *column);
 static int row_from_number(row_ctx_t *ctx, const row_column_t *column,
     int64_t n);
 static int row_from_timestamp(row_ctx_t *ctx, const row_column_t *column);
@@ -278,9 +279,15 @@ row_plan_fits(const row_column_t *column, char *reason, size_t size)
         return -1;
     }
 
-    if (cc->from == CONF_FROM_REST && column->kind != TYPE_JSON) {
-        snprintf(reason, size, "column \"%s\": the rest goes into json or "
-                 "jsonb, not into type %s", cc->name, column->type);
+    if ((cc->from == CONF_FROM_REST || cc->from == CONF_FROM_HEADERS
+         || cc->on_null == CONF_ON_JSON)
+        && column->kind != TYPE_JSON)
+    {
+        snprintf(reason, size, "column \"%s\": %s into json or jsonb, not "
+                 "into type %s", cc->name,
+                 cc->from == CONF_FROM_REST ? "the rest goes"
+                 : cc->from == CONF_FROM_HEADERS ? "all headers go"
+                 : "JSON's null goes", column->type);
         return -1;
     }
 
@@ -570,7 +577,10 @@ row_field(row_plan_t *plan, const row_column_t *column)
     case CONF_FROM_PATH:
         token = plan->paths.found[column->slot];
 
-        if (token == JSON_NONE || ctx->doc.tokens[token].type == JSON_NULL) {
+        if (token == JSON_NONE
+            || (ctx->doc.tokens[token].type == JSON_NULL
+                && column->null != CONF_ON_JSON))
+        {
             return row_absent(ctx, column, token != JSON_NONE);
         }
 
@@ -597,6 +607,9 @@ row_field(row_plan_t *plan, const row_column_t *column)
 
     case CONF_FROM_HEADER:
         return row_from_header(ctx, column);
+
+    case CONF_FROM_HEADERS:
+        return row_from_headers(ctx, column);
 
     case CONF_FROM_REST:
         return row_rest(ctx, &plan->paths, column);
@@ -625,6 +638,23 @@ row_from_header(row_ctx_t *ctx, const row_column_t *column)
 
     return header ? row_from_bytes(ctx, column, header->value, header->len)
                   : row_absent(ctx, column, false);
+}
+
+
+static int
+row_from_headers(row_ctx_t *ctx, const row_column_t *column)
+{
+    buf_t  *text = &ctx->whole;
+
+    text->len = 0;
+
+    if (headers_object(text, ctx->record->header, ctx->record->nheaders) == -1)
+    {
+        buf_free(text);
+        return -1;
+    }
+
+    return ctx->writer->text(ctx, column, text->data, text->len);
 }
 
 
