@@ -50,23 +50,6 @@ conf_place(const conf_reader_t *cr, const char *key)
 }
 
 
-/* How many of the names "a|b|c" are members of the object. */
-
-static unsigned
-conf_given(const conf_reader_t *cr, uint32_t object, const char *names)
-{
-    size_t    len;
-    unsigned  n;
-
-    for (n = 0; *names; names += len + (names[len] == '|')) {
-        len = strcspn(names, "|");
-        n += json_member(&cr->doc, object, names, len) != JSON_NONE;
-    }
-
-    return n;
-}
-
-
 static int
 conf_check_rules(conf_reader_t *cr, uint32_t place, const conf_rule_t *rules,
     size_t n)
@@ -86,8 +69,6 @@ conf_check_rules(conf_reader_t *cr, uint32_t place, const conf_rule_t *rules,
 int
 conf_check(conf_reader_t *cr, conf_t *conf)
 {
-    unsigned           fields, conditions;
-    uint32_t           where;
     PQconninfoOption  *options;
 
     if (conf_property(conf, "bootstrap.servers") == NULL
@@ -119,16 +100,6 @@ conf_check(conf_reader_t *cr, conf_t *conf)
     }
 
     PQconninfoFree(options);
-
-    where = json_member(&cr->doc, 0, "where", 5);
-    fields = conf_given(cr, where, "path|header");
-    conditions = conf_given(cr, where, "equals|in|exists");
-
-    if (fields > 1 || fields != conditions) {
-        return conf_fail(cr, 0, "\"where\" needs one of \"path\" and "
-                         "\"header\", and one of \"equals\", \"in\" and "
-                         "\"exists\"");
-    }
 
     if (conf->nroutes == 0 || conf->table || conf->ncolumns
         || conf->columns_auto)
@@ -323,7 +294,7 @@ conf_check_fields(conf_reader_t *cr, const conf_t *conf)
         return 0;
     }
 
-    fields = conf->columns_auto || conf->where.pointer;
+    fields = conf->columns_auto || conf->nwhere;
 
     for (i = 0; i < conf->ncolumns; i++) {
         fields |= conf->columns[i].from == CONF_FROM_PATH

@@ -98,14 +98,22 @@ typedef struct {
 } conf_value_t;
 
 
-/* The condition "where", on a field or a header. */
-typedef struct {
+typedef struct conf_where_s  conf_where_t;
+
+/* The condition "where", on a field or a header, or of other conditions. */
+struct conf_where_s {
     json_pointer_t  *pointer;
-    char            *header;      /* both NULL: every record is taken */
+    uint32_t         field;       /* the "pointer"'s number among those of the
+                                     whole condition */
+    char            *header;
     conf_value_t    *values;      /* the field is one of these */
     size_t           nvalues;     /* 0: "exists" decides */
     bool             exists;
-} conf_where_t;
+    conf_where_t    *parts;       /* without "pointer" and "header"; NULL:
+                                     every record is taken */
+    size_t           nparts;
+    bool             any;         /* of "parts" one has to hold, not all */
+};
 
 
 typedef enum {
@@ -233,6 +241,7 @@ struct conf_s {
     conf_format_t     format;
     conf_nul_t        nul;
     conf_where_t      where;
+    uint32_t          nwhere;             /* pointers in it */
 
     int64_t           batch_rows;
     int64_t           batch_bytes;

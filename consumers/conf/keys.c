@@ -12,6 +12,7 @@
 
 #define FIELD(name)   .offset = offsetof(conf_t, name)
 #define COLUMN(name)  .offset = offsetof(conf_column_t, name)
+#define WHERE(name)   .offset = offsetof(conf_where_t, name)
 
 /* each table of "route" has this key too */
 #define ROUTE_TOO     .also = "route.tables.*"
@@ -22,6 +23,11 @@
     "\"required\": [\"mask\"], \"properties\": { \"mask\": { \"type\": " \
     "\"integer\", \"minimum\": 0, \"maximum\": 1000 } }, " \
     "\"additionalProperties\": false } ] }"
+
+
+#define CONDITIONS \
+    "\"type\": \"array\", \"minItems\": 1, \"maxItems\": 64, \"items\": { " \
+    "\"$ref\": \"#/properties/where\" }"
 
 
 const conf_key_t  conf_keys[] = {
@@ -215,35 +221,50 @@ const conf_key_t  conf_keys[] = {
              "out, or replace it by U+FFFD. In bytea it is stored "
              "unchanged." },
 
-    { "where", CONF_SECTION,
+    { "where", CONF_SECTION, .set = conf_set_where,
       .doc = "Which records are stored. All others are counted and left "
              "out." },
 
-    { "where.path", CONF_POINTER, FIELD(where.pointer),
+    { "where.path", CONF_POINTER, WHERE(pointer),
       .example = "\"/type\"",
       .doc = "The field that decides." },
 
-    { "where.header", CONF_STRING, FIELD(where.header),
+    { "where.header", CONF_STRING, WHERE(header),
       .form = "a header's name", .example = "\"type\"",
       .doc = "The header that decides, instead of a field." },
 
-    { "where.equals", CONF_CUSTOM, .set = conf_set_where,
+    { "where.equals", CONF_CUSTOM, .set = conf_set_values,
       .form = "a string, a number, true, false or null",
       .schema = "\"type\": [\"string\", \"number\", \"boolean\", \"null\"]",
       .example = "\"order\"",
       .doc = "Store a record if the field equals this value. Numbers are "
              "compared by value." },
 
-    { "where.in", CONF_CUSTOM, .set = conf_set_where,
+    { "where.in", CONF_CUSTOM, .set = conf_set_values,
       .form = "an array of such values",
       .schema = "\"type\": \"array\", \"minItems\": 1, \"items\": { \"type\": "
                 "[\"string\", \"number\", \"boolean\", \"null\"] }",
       .example = "[\"order\", \"refund\"]",
       .doc = "Store a record if the field equals one of these values." },
 
-    { "where.exists", CONF_BOOL, FIELD(where.exists), .example = "true",
+    { "where.exists", CONF_BOOL, WHERE(exists), .example = "true",
       .doc = "`true` stores a record that has the field, also as null; "
              "`false` stores a record that lacks it." },
+
+    { "where.all", CONF_CUSTOM, .set = conf_set_parts,
+      .form = "an array of conditions as `where` is one",
+      .schema = CONDITIONS,
+      .example = "[{ \"path\": \"/type\", \"equals\": \"order\" }, { \"any\": "
+                 "[{ \"path\": \"/total\", \"exists\": true }, { \"header\": "
+                 "\"tenant\", \"equals\": \"a\" }] }]",
+      .doc = "Store a record if each of these conditions holds." },
+
+    { "where.any", CONF_CUSTOM, .set = conf_set_parts,
+      .form = "an array of conditions as `where` is one",
+      .schema = CONDITIONS,
+      .example = "[{ \"path\": \"/paid\", \"equals\": true }, { \"path\": "
+                 "\"/total\", \"equals\": 0 }]",
+      .doc = "Store a record if one of these conditions holds." },
 
     { "route", CONF_SECTION,
       .doc = "Store one topic in several tables, in one transaction." },

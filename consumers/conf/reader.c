@@ -365,3 +365,18 @@ conf_json(conf_reader_t *cr, uint32_t token)
 
     return json;
 }
+
+
+unsigned
+conf_given(const conf_reader_t *cr, uint32_t object, const char *names)
+{
+    size_t    len;
+    unsigned  n;
+
+    for (n = 0; *names; names += len + (names[len] == '|')) {
+        len = strcspn(names, "|");
+        n += json_member(&cr->doc, object, names, len) != JSON_NONE;
+    }
+
+    return n;
+}

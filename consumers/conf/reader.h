@@ -66,6 +66,10 @@ void conf_memory_free(conf_block_t *memory);
  */
 uint32_t conf_next(const conf_reader_t *cr, uint32_t in, uint32_t after);
 
+/* How many of the names "a|b|c" are members of the object. */
+unsigned conf_given(const conf_reader_t *cr, uint32_t object,
+    const char *names);
+
 /* The number of members or elements; 0 of a scalar. */
 size_t conf_count(const conf_reader_t *cr, uint32_t token);
 

@@ -7,6 +7,14 @@
 #include "conf/units.h"
 
 
+#define CONF_PARTS_MAX  64    /* conditions of one "all" or "any" */
+
+
+static int conf_condition(conf_reader_t *cr, uint32_t token,
+    conf_where_t *where);
+static void conf_number_fields(conf_where_t *where, uint32_t *n);
+
+
 int
 conf_set_ignored(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)
@@ -92,17 +100,115 @@ conf_set_listen(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 }
 
 
-/* One value of "equals", or the elements of "in". */
+/* Of a field or header, what is asked of it; or of other conditions, one. */
+
+static int
+conf_condition(conf_reader_t *cr, uint32_t token, conf_where_t *where)
+{
+    unsigned  given, asked, parts;
+
+    if (conf_type(cr, token) != JSON_OBJECT) {
+        return conf_fail(cr, token, "a condition of \"where\" must be an "
+                         "object");
+    }
+
+    if (conf_walk(cr, token, "where", where) == -1) {
+        return -1;
+    }
+
+    given = conf_given(cr, token, "path|header");
+    asked = conf_given(cr, token, "equals|in|exists");
+    parts = conf_given(cr, token, "all|any");
+
+    return given + parts == 1 && asked == given
+           ? 0 : conf_fail(cr, token, "\"where\" needs one of \"path\" and "
+                           "\"header\", and one of \"equals\", \"in\" and "
+                           "\"exists\"; or one of \"all\" and \"any\" alone");
+}
+
+
+/* Numbers the fields that are asked. */
+
+static void
+conf_number_fields(conf_where_t *where, uint32_t *n)
+{
+    size_t  i;
+
+    where->field = *n;
+    *n += where->pointer != NULL;
+
+    for (i = 0; i < where->nparts; i++) {
+        conf_number_fields(&where->parts[i], n);
+    }
+}
+
 
 int
 conf_set_where(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)
 {
+    conf_t  *conf = scope;
+
+    (void) key;
+
+    /* an empty one takes every record */
+
+    if ((conf_type(cr, token) != JSON_OBJECT || conf_count(cr, token))
+        && conf_condition(cr, token, &conf->where) == -1)
+    {
+        return -1;
+    }
+
+    conf_number_fields(&conf->where, &conf->nwhere);
+
+    return 0;
+}
+
+
+/* The conditions of "all" or "any". */
+
+int
+conf_set_parts(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
+    size_t         n;
+    uint32_t       i;
+    conf_where_t  *where = scope;
+
+    n = conf_type(cr, token) == JSON_ARRAY ? conf_count(cr, token) : 0;
+
+    if (n < 1 || n > CONF_PARTS_MAX) {
+        return conf_must(cr, key, token, "an array of 1 to 64 conditions");
+    }
+
+    where->any = strcmp(key->path, "where.any") == 0;
+    where->nparts = 0;
+    where->parts = conf_alloc(cr, n * sizeof(conf_where_t));
+    if (where->parts == NULL) {
+        return -1;
+    }
+
+    for (i = token + 1; where->nparts < n; i = conf_next(cr, token, i)) {
+        if (conf_condition(cr, i, &where->parts[where->nparts++]) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* One value of "equals", or the elements of "in". */
+
+int
+conf_set_values(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
+    void *scope)
+{
     bool           in;
     char          *s;
     size_t         n;
-    conf_t        *conf = scope;
     uint32_t       i;
+    conf_where_t  *where = scope;
     conf_value_t  *value;
 
     in = strcmp(key->path, "where.in") == 0;
@@ -120,12 +226,13 @@ conf_set_where(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
         return -1;
     }
 
-    conf->where.values = conf_alloc(cr, n * sizeof(conf_value_t));
-    if (conf->where.values == NULL) {
+    where->nvalues = 0;
+    where->values = conf_alloc(cr, n * sizeof(conf_value_t));
+    if (where->values == NULL) {
         return -1;
     }
 
-    for (i = in ? token + 1 : token; conf->where.nvalues < n;
+    for (i = in ? token + 1 : token; where->nvalues < n;
          i = conf_next(cr, token, i))
     {
         s = cr->words[i].text;
@@ -135,7 +242,7 @@ conf_set_where(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
                              "a string, a number, true, false or null");
         }
 
-        value = &conf->where.values[conf->where.nvalues++];
+        value = &where->values[where->nvalues++];
         value->type = conf_type(cr, i);
         value->text = s;
         value->len = strlen(s);

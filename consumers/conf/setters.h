@@ -14,6 +14,10 @@ conf_set_t  conf_set_start;
 conf_set_t  conf_set_listen;
 conf_set_t  conf_set_where;
 
+/* the same, of a condition conf_where_t */
+conf_set_t  conf_set_parts;
+conf_set_t  conf_set_values;
+
 /* tables.c: scope conf_t; of type and transform conf_column_t */
 conf_set_t  conf_set_table;
 conf_set_t  conf_set_columns;

@@ -29,7 +29,8 @@ struct row_plan_s {
     row_ctx_t      ctx;
     row_paths_t    paths;
     row_format_t   format;
-    uint32_t       where_slot;  /* of the filter's path */
+    uint32_t      *where_slots; /* of the filter's paths; NULL: of none, or
+                                   they are not asked */
 };
 
 
@@ -103,6 +104,7 @@ row_plan_free(row_plan_t *plan)
     row_format_free(&plan->format);
     row_paths_free(&plan->paths);
     row_ctx_free(&plan->ctx);
+    free(plan->where_slots);
     free(plan->columns);
     free(plan);
 }
@@ -370,16 +372,19 @@ row_plan_value(row_plan_t *plan)
     bool                 rest;
     const conf_where_t  *where = plan->spec.where;
 
-    if (where && where->pointer) {
-        plan->parse = true;
-        plan->where_slot = row_path_add(&plan->paths, where->pointer);
-        if (plan->where_slot == JSON_NONE) {
-            return -1;
-        }
-
-    } else if (where && where->header == NULL) {
+    if (where && where->pointer == NULL && where->header == NULL
+        && where->nparts == 0)
+    {
         plan->spec.where = NULL;
+
+    } else if (where && !plan->spec.no_fields
+               && row_where_paths(where, &plan->paths, &plan->where_slots)
+                  == -1)
+    {
+        return -1;
     }
+
+    plan->parse |= plan->where_slots != NULL;
 
     plan->parse |= plan->spec.format == CONF_FORMAT_CLOUDEVENTS;
 
@@ -431,7 +436,7 @@ row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
     }
 
     if (plan->spec.where
-        && !row_where(plan->spec.where, ctx, &plan->paths, plan->where_slot))
+        && !row_where(plan->spec.where, ctx, &plan->paths, plan->where_slots))
     {
         return ROW_FILTERED;
     }

@@ -34,6 +34,8 @@ typedef struct {
     conf_format_t         format;
     conf_nul_t            nul;
     const conf_where_t   *where;      /* NULL: every record is stored */
+    bool                  no_fields;  /* of a record that has none "where"
+                                         asks the headers alone */
     const conf_names_t   *key;        /* columns; only tombstones ask for it */
     bool                  any_value;  /* one without fields makes a row of
                                          missing ones */

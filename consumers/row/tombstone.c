@@ -41,11 +41,7 @@ tombstone_create(const row_spec_t *spec, char *reason, size_t size)
         own = *spec;
         own.columns = t->columns;
         own.format = CONF_FORMAT_JSON;
-
-        if (spec->where && spec->where->header == NULL) {
-            /* without a value there is no field to ask */
-            own.where = NULL;
-        }
+        own.no_fields = true;
 
         t->plan = row_plan_create(&own, reason, size);
     }

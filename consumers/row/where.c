@@ -1,5 +1,6 @@
 /* The filter "where": which records are stored. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "record/headers.h"
@@ -14,17 +15,32 @@ static bool row_where_header(const conf_where_t *where,
 
 bool
 row_where(const conf_where_t *where, const row_ctx_t *ctx,
-    const row_paths_t *paths, uint32_t slot)
+    const row_paths_t *paths, const uint32_t *slots)
 {
     bool                    exists;
+    size_t                  i;
     uint32_t                token;
     const record_header_t  *header;
+
+    for (i = 0; i < where->nparts; i++) {
+        if (row_where(&where->parts[i], ctx, paths, slots) == where->any) {
+            return where->any;
+        }
+    }
+
+    if (where->nparts) {
+        return !where->any;
+    }
 
     header = NULL;
     token = JSON_NONE;
 
     if (where->pointer) {
-        token = paths->found[slot];
+        if (slots == NULL) {
+            return true;
+        }
+
+        token = paths->found[slots[where->field]];
         exists = token != JSON_NONE;
 
     } else {
@@ -38,6 +54,35 @@ row_where(const conf_where_t *where, const row_ctx_t *ctx,
 
     return exists && (header ? row_where_header(where, header)
                              : row_where_token(where, &ctx->doc, token));
+}
+
+
+int
+row_where_paths(const conf_where_t *where, row_paths_t *paths,
+    uint32_t **slots)
+{
+    size_t     i;
+    uint32_t  *more;
+
+    if (where->pointer) {
+        more = realloc(*slots, (where->field + 1) * sizeof(uint32_t));
+        if (more == NULL) {
+            return -1;
+        }
+
+        *slots = more;
+        more[where->field] = row_path_add(paths, where->pointer);
+
+        return more[where->field] == JSON_NONE ? -1 : 0;
+    }
+
+    for (i = 0; i < where->nparts; i++) {
+        if (row_where_paths(&where->parts[i], paths, slots) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
 }
 
 

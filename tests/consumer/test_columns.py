@@ -517,3 +517,51 @@ def test_what_where_leaves_out_need_not_have_fields(consumer, topics,
     rows, dead = stored(consumer, topics, database, {"a": "/a"},
                         where={"path": "/a", "exists": True})
     assert (rows, dead) == ([], [])
+
+
+def test_all_headers_are_an_object(consumer, topics, database):
+    """Of each name its value, or an array of them in their order; bytes that
+    are no text are hex digits, and a null is a null.  As json too."""
+    database.query("CREATE TABLE t (o bigint, h jsonb, j json)")
+    topic = topics.create()
+    topics.produce(topic, [
+        (None, "{}", 0, [("b", b"1"), ("a", "ä\"\t\\"), ("b", None),
+                         ("b", b"\xff\0"), ("n", None), ("", b"")]),
+        (None, "{}")])
+    config = {"topic": topic, "group": "g", "start": "earliest", "table": "t",
+              "batch": {"linger": "5ms"},
+              "columns": {"o": {"meta": "offset"}, "h": {"meta": "headers"},
+                          "j": {"meta": "headers"}}}
+    consumer(config)
+    wait_accounted(database, 2)
+    wanted = {"a": "ä\"\t\\", "b": ["1", None, {"hex": "ff00"}], "n": None,
+              "": ""}
+    assert database.query("SELECT h, j FROM t ORDER BY o") \
+        == [(wanted, wanted), ({}, {})]
+
+
+def test_headers_go_into_json_alone(consumer, topics, database):
+    database.query("CREATE TABLE t (h text)")
+    daemon = consumer({
+        "topic": topics.create(), "group": "g", "start": "earliest",
+        "table": "t", "columns": {"h": {"meta": "headers"}}})
+    daemon.wait_held(reason="all headers go into json or jsonb, not into type"
+                            " text")
+
+
+def test_a_null_of_json_is_told_from_an_sql_null(consumer, topics, database):
+    database.query("CREATE TABLE t (o bigint, b jsonb, j json, s jsonb)")
+    topic = topics.create()
+    topics.produce(topic, ['{"b":null,"j":null,"s":null}', "{}",
+                           '{"b":[null],"j":0,"s":"null"}'])
+    own = {"on_null": "json"}
+    consumer({
+        "topic": topic, "group": "g", "start": "earliest", "table": "t",
+        "batch": {"linger": "5ms"},
+        "columns": {"o": {"meta": "offset"}, "b": {"path": "/b", **own},
+                    "j": {"path": "/j", **own}, "s": "/s"}})
+    wait_accounted(database, 3)
+    assert database.query("SELECT b::text, j::text, s::text FROM t"
+                          " ORDER BY o") == [
+        ("null", "null", None), (None, None, None),
+        ("[null]", "0", '"null"')]

@@ -172,6 +172,10 @@ static const case_t  errors[] = {
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"default\": 1, "
       "\"on_missing\": \"null\" } } }",
       "f:4: column \"a\": its \"default\" is never used" },
+    { COLUMNS "{ \"a\": { \"header\": \"h\", \"on_null\": \"json\" } } }",
+      "f:4: column \"a\": \"on_null\" \"json\" goes with \"path\"" },
+    { COLUMNS "{ \"a\": { \"meta\": \"headers\", \"default\": 1 } } }",
+      "f:4: column \"a\": a value that is always there" },
     { COLUMNS "{ \"a\": { \"meta\": \"offset\", \"unit\": \"s\" } } }",
       "f:4: column \"a\": \"transform\" and \"unit\" go only with " },
     { GOOD ",\n\"format\": \"xml\" }", "f:5: \"format\" must be one of "
@@ -183,11 +187,22 @@ static const case_t  errors[] = {
     { GOOD ",\n\"rest\": \"a\" }", "f:1: \"rest\" and \"columns\" both fill "
       "column \"a\"" },
     { GOOD ",\n\"where\": {} , \"x\": 1 }", "f:5: unknown key \"x\"" },
-    { GOOD ",\n\"where\": { \"path\": \"/a\" } }", "f:1: \"where\" needs one "
+    { GOOD ",\n\"where\": { \"path\": \"/a\" } }", "f:5: \"where\" needs one "
       "of \"path\" and \"header\", and one of " },
-    { GOOD ",\n\"where\": { \"equals\": 1 } }", "f:1: \"where\" needs one of" },
+    { GOOD ",\n\"where\": { \"equals\": 1 } }", "f:5: \"where\" needs one of" },
     { GOOD ",\n\"where\": { \"path\": \"/a\", \"equals\": 1, \"exists\": true "
-      "} }", "f:1: \"where\" needs one of" },
+      "} }", "f:5: \"where\" needs one of" },
+    { GOOD ",\n\"where\": 1 }", "f:5: a condition of \"where\" must be" },
+    { GOOD ",\n\"where\": { \"all\": [] } }", "f:5: \"where.all\" must be an "
+      "array of 1 to 64 conditions" },
+    { GOOD ",\n\"where\": { \"any\": [{ \"path\": \"/a\", \"exists\": true },\n"
+      "{ \"all\": [{}] }] } }", "f:6: \"where\" needs one of \"path\"" },
+    { GOOD ",\n\"where\": { \"any\": [1] } }",
+      "f:5: a condition of \"where\" must be an object" },
+    { GOOD ",\n\"where\": { \"all\": [{ \"pth\": \"/a\" }] } }",
+      "f:5: unknown key \"pth\", did you mean \"path\"?" },
+    { GOOD ",\n\"where\": { \"header\": \"h\", \"equals\": 1, \"all\": [{ "
+      "\"path\": \"/a\", \"exists\": true }] } }", "f:5: \"where\" needs one" },
     { GOOD ",\n\"where\": { \"path\": \"/a\", \"equals\": [] } }",
       "f:5: what \"where\" compares with must be a string, a number, " },
     { GOOD ",\n\"where\": { \"path\": \"/a\", \"in\": [] } }",
