@@ -3,6 +3,7 @@
 #include "http/ngx_http_kafka_resolve.h"
 #include "http/ngx_http_kafka_block.h"
 #include "http/ngx_http_kafka_values.h"
+#include "http/ngx_http_kafka_variables.h"
 #include "limit/ngx_http_kafka_limit.h"
 
 
@@ -41,6 +42,8 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
     if (ngx_http_kafka_resolve_values(cf) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ngx_http_kafka_warn_variables(cf);
 
     klcfp = kmcf->locations.elts;
 

@@ -13,7 +13,7 @@ enum {
     NGX_HTTP_KAFKA_VAR_TOPIC = 0,
     NGX_HTTP_KAFKA_VAR_PARTITION,
     NGX_HTTP_KAFKA_VAR_OFFSET,
-    NGX_HTTP_KAFKA_VAR_STATUS,
+    NGX_HTTP_KAFKA_VAR_PERSISTED,
     NGX_HTTP_KAFKA_VAR_STORED,
     NGX_HTTP_KAFKA_VAR_LATENCY,
     NGX_HTTP_KAFKA_VAR_RECORDS,
@@ -40,8 +40,12 @@ static ngx_http_variable_t  ngx_http_kafka_variables[] = {
     { ngx_string("kafka_offset"), NULL, ngx_http_kafka_variable,
       NGX_HTTP_KAFKA_VAR_OFFSET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("kafka_persisted"), NULL, ngx_http_kafka_variable,
+      NGX_HTTP_KAFKA_VAR_PERSISTED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    /* the old name */
     { ngx_string("kafka_status"), NULL, ngx_http_kafka_variable,
-      NGX_HTTP_KAFKA_VAR_STATUS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      NGX_HTTP_KAFKA_VAR_PERSISTED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("kafka_stored"), NULL, ngx_http_kafka_variable,
       NGX_HTTP_KAFKA_VAR_STORED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -79,6 +83,29 @@ ngx_http_kafka_add_variables(ngx_conf_t *cf)
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_kafka_warn_variables(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+        if (v[i].name.len == sizeof("kafka_status") - 1
+            && ngx_memcmp(v[i].name.data, "kafka_status", v[i].name.len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "the variable \"$kafka_status\" is called "
+                               "\"$kafka_persisted\" now: the next version "
+                               "has no \"$kafka_status\"");
+        }
+    }
 }
 
 
@@ -136,7 +163,7 @@ ngx_http_kafka_variable_text(ngx_http_kafka_ctx_t *ctx, ngx_uint_t variable,
     case NGX_HTTP_KAFKA_VAR_OFFSET:
         return kept ? ngx_sprintf(p, "%L", ctx->item.offset) : p;
 
-    case NGX_HTTP_KAFKA_VAR_STATUS:
+    case NGX_HTTP_KAFKA_VAR_PERSISTED:
         return ngx_sprintf(p, "%s", ngx_http_kafka_persisted(ctx));
 
     case NGX_HTTP_KAFKA_VAR_STORED:

@@ -10,6 +10,9 @@
 /* Adds the variables. */
 ngx_int_t ngx_http_kafka_add_variables(ngx_conf_t *cf);
 
+/* Warns of an old name that the configuration uses; call it at its end. */
+void ngx_http_kafka_warn_variables(ngx_conf_t *cf);
+
 /* Lets the variables outlive a redirect to an error_page. */
 ngx_int_t ngx_http_kafka_keep_ctx(ngx_http_kafka_ctx_t *ctx);
 

@@ -17,7 +17,7 @@ CONF = """
     client_max_body_size 16m;
     kafka_max_records    2000;
     kafka_schema         %%DIR%%/n.schema.json;
-    log_format kafka '$kafka_topic $kafka_status $kafka_records $kafka_error';
+    log_format kafka '$kafka_topic $kafka_persisted $kafka_records $kafka_error';
     server {
         listen 127.0.0.1:%%PORT%%;
         access_log %%DIR%%/kafka.log kafka;

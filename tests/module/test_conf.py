@@ -288,6 +288,15 @@ def test_a_good_configuration_passes_without_a_broker(nginx):
     assert code == 0, said
 
 
+def test_the_old_name_of_a_variable_warns(nginx):
+    for name, warned in (("status", 1), ("persisted", 0)):
+        server = nginx(CONF, start=False, PRODUCER="", SERVER="",
+                       LOCATION=f'kafka_header kept "$kafka_{name}";')
+        code, said = server.test()
+        assert code == 0, said
+        assert said.count('called "$kafka_persisted" now') == warned, said
+
+
 @pytest.mark.parametrize("broker", [
     "::1", "2001:db8::1:9092", "[localhost]:9092", "[1:2]:9092",
     "[127.0.0.1]:9092", "[::1:9092", "[::1]9092", "[::1]:", "[::1]:65536",

@@ -25,7 +25,7 @@ INTERCEPT = """
         brokers %%KAFKA%%;
         topic   %%TOPIC%%;
     }
-    log_format kafka '$uri $status $kafka_status $kafka_error';
+    log_format kafka '$uri $status $kafka_persisted $kafka_error';
     server {
         listen 127.0.0.1:%%PORT%%;
         access_log %%DIR%%/kafka.log kafka;
@@ -150,6 +150,8 @@ SHIPPED = """
         timeout 300ms;
         topic   post;
     }
+    map $uri $foreign_site { default 0; }
+    map $uri $other_type { default 0; }
     server {
         listen 127.0.0.1:%%PORT%%;
         %%EXAMPLE%%

@@ -815,7 +815,7 @@ MORE = CONF.replace("location = /live", """
             error_page 422 = /refused;
         }
         location = /refused {
-            return 409 "$kafka_error $kafka_stored $kafka_status";
+            return 409 "$kafka_error $kafka_stored $kafka_persisted";
         }
         location = /letters {
             kafka_pass    main;

@@ -148,7 +148,7 @@ def test_the_example_passes_where_it_lies(installed, directory):
                         ("/run/nginx.pid", directory / "pid"),
                         ("/var/log/nginx", directory),
                         ("/var/lib/nginx/body", directory / "body"),
-                        ("8080;", f"127.0.0.1:{free_port()};"),
+                        ("127.0.0.1:8080;", f"127.0.0.1:{free_port()};"),
                         ("127.0.0.1:8081;", f"127.0.0.1:{free_port()};")):
         assert path in text
         text = text.replace(path, str(place))

@@ -126,10 +126,40 @@ def test_the_running_stack_agrees_with_it(venv, stack, kafka, directory,
     assert re.search(r"Tested: 4\b", done.stdout), done.stdout
 
 
+def test_the_example_refuses_what_a_foreign_page_can_send(stack):
+    """Before the module: without a broker what passes is 503."""
+    running = stack("127.0.0.1:1", [("timeout   5s", "timeout   300ms")])
+
+    def status(headers, path="/topics/post"):
+        return web.request(running.port, "POST", path, b"{}", headers).status
+
+    for text, expected in (
+            ("application/json", 422), ("application/JSON; charset=utf-8", 422),
+            ("application/x-ndjson", 422), ("application/vnd.a-b.c+json", 422),
+            ("text/plain", 415), ("application/x-www-form-urlencoded", 415),
+            ("multipart/form-data; boundary=application/json", 415),
+            ("text/plain;application/json", 415), ("application/jsonp", 415)):
+        assert status({"Content-Type": text}) == expected, text
+    for site, expected in (("cross-site", 403), ("same-site", 403),
+                           ("same-origin", 422), ("none", 422)):
+        headers = {"Content-Type": "application/json", "Sec-Fetch-Site": site}
+        assert status(headers) == expected, site
+        assert status(headers, "/queued/post") == expected, site
+        assert status(headers, "/stored/post") == expected, site
+    for headers in ({"Content-Type": "text/plain"},
+                    {"Content-Type": "application/json",
+                     "Sec-Fetch-Site": "cross-site"}):
+        answer = web.request(running.port, "POST", "/topics/post", b"{}",
+                             headers)
+        assert answer.json["persisted"] == "no"
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_it_holds_while_no_broker_is_up(venv, stack, directory):
     running = stack("127.0.0.1:1", [("timeout   5s", "timeout   1s")])
     answers = [web.request(running.port, "POST", path,
-                           b'{"title":"t","content":"c"}').status
+                           b'{"title":"t","content":"c"}',
+                           {"Content-Type": "application/json"}).status
                for path in ("/topics/post", "/api/v1/create-post")]
     assert answers == [503, 500]
     done = schemathesis(venv, directory, running.port, PUBLIC, "--checks",

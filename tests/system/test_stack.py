@@ -89,7 +89,8 @@ class Stack:
     def post(self, path, body):
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        return web.request(self.port(), "POST", path, body)
+        return web.request(self.port(), "POST", path, body,
+                           {"Content-Type": "application/json"})
 
     def rows(self, query, *values, url=None):
         connection = psycopg2.connect(url or self.env.DATABASE_URL)
