@@ -252,7 +252,7 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
            || column->on_null == CONF_ON_KEEP)
           && !conf_may_keep(conf, column->name),
           conf->mode < CONF_MODE_UPSERT
-          ? "\"keep\" goes with \"mode\" upsert and upsert_delete"
+          ? "\"keep\" goes with \"mode\" upsert, upsert_delete and update"
           : "a column of \"key\" or \"newer\" cannot \"keep\" what is "
             "there" },
 
@@ -324,19 +324,24 @@ conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place)
     }
 
     if (conf->key.n && conf->mode == CONF_MODE_APPEND) {
-        return conf_fail(cr, key, "\"key\" goes with \"mode\" ignore, upsert "
-                         "and upsert_delete");
+        return conf_fail(cr, key, "\"key\" goes with \"mode\" ignore, "
+                         "upsert, upsert_delete and update");
     }
 
     if (conf->on_missing == CONF_ON_KEEP && conf->mode < CONF_MODE_UPSERT) {
         return conf_fail(cr, place ? place : conf_place(cr, "on_missing"),
-                         "\"keep\" goes with \"mode\" upsert and "
-                         "upsert_delete");
+                         "\"keep\" goes with \"mode\" upsert, "
+                         "upsert_delete and update");
+    }
+
+    if (conf->absent && conf->mode != CONF_MODE_UPDATE) {
+        return conf_fail(cr, place ? place : conf_place(cr, "absent"),
+                         "\"absent\" goes with \"mode\" update");
     }
 
     if (conf->newer && conf->mode < CONF_MODE_UPSERT) {
-        return conf_fail(cr, newer, "\"newer\" goes with \"mode\" upsert and "
-                         "upsert_delete");
+        return conf_fail(cr, newer, "\"newer\" goes with \"mode\" upsert, "
+                         "upsert_delete and update");
     }
 
     for (i = 0; i < conf->key.n; i++) {

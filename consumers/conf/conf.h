@@ -135,8 +135,16 @@ typedef enum {
     CONF_MODE_APPEND = 0,
     CONF_MODE_IGNORE,
     CONF_MODE_UPSERT,
-    CONF_MODE_UPSERT_DELETE
+    CONF_MODE_UPSERT_DELETE,
+    CONF_MODE_UPDATE        /* nothing is added */
 } conf_mode_t;
+
+
+/* What becomes of a record of CONF_MODE_UPDATE without a row. */
+typedef enum {
+    CONF_ABSENT_FILTER = 0,
+    CONF_ABSENT_DEAD
+} conf_absent_t;
 
 
 /* What is kept of a dead letter. */
@@ -213,6 +221,7 @@ struct conf_s {
     conf_mode_t       mode;
     conf_names_t      key;                /* columns; none for append */
     conf_on_t         on_missing;         /* of columns that do not say */
+    conf_absent_t     absent;
     char             *newer;              /* column; NULL: the last wins */
     conf_column_t    *columns;
     size_t            ncolumns;

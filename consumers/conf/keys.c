@@ -96,12 +96,19 @@ const conf_key_t  conf_keys[] = {
              "or add the column." },
 
     { "mode", CONF_ENUM, ROUTE_TOO, FIELD(mode),
-      .choices = "append|ignore|upsert|upsert_delete",
+      .choices = "append|ignore|upsert|upsert_delete|update",
       .fallback = "\"append\"", .example = "\"upsert\"",
       .doc = "What happens if a row with the same key exists. `append` "
              "adds another row; `ignore` keeps the existing row; `upsert` "
              "replaces it, the last record wins; `upsert_delete` is "
-             "`upsert`, and a record without a value deletes the row." },
+             "`upsert`, and a record without a value deletes the row; "
+             "`update` replaces it and never adds one." },
+
+    { "absent", CONF_ENUM, ROUTE_TOO, FIELD(absent),
+      .choices = "filter|dead_letter", .fallback = "\"filter\"",
+      .example = "\"dead_letter\"",
+      .doc = "For `update`: what happens to a record whose row is not there. "
+             "It is left out and counted, or becomes a dead letter." },
 
     { "key", CONF_NAMES, ROUTE_TOO, FIELD(key), .example = "[\"order_id\"]",
       .doc = "The columns of the unique constraint that decides which rows "
@@ -110,9 +117,9 @@ const conf_key_t  conf_keys[] = {
 
     { "newer", CONF_STRING, ROUTE_TOO, FIELD(newer),
       .example = "\"updated_at\"",
-      .doc = "For `upsert`: a column that grows with every change. A "
-             "record whose value is null or less than the row's changes "
-             "nothing." },
+      .doc = "For `upsert` and `update`: a column that grows with every "
+             "change. A record whose value is null or less than the row's "
+             "changes nothing." },
 
     { "on_missing", CONF_ENUM, ROUTE_TOO, FIELD(on_missing),
       .first = CONF_ON_REJECT, .choices = "reject|keep",
@@ -290,7 +297,7 @@ const conf_key_t  conf_keys[] = {
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
       .doc = "The table of each value, an object with the keys `table`, "
-             "`create_table`, `evolve`, `mode`, `key`, `newer`, "
+             "`create_table`, `evolve`, `mode`, `absent`, `key`, `newer`, "
              "`on_missing`, `columns` and `rest` as above; `table` and "
              "`columns` are required. A string names another value and "
              "shares its table." },

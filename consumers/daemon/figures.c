@@ -36,10 +36,10 @@ daemon_count(daemon_t *d, const batch_t *batch)
         }
     }
 
-    m->rows += batch->nrows - batch->dead - batch->duplicates;
+    m->rows += batch->nrows - batch->dead - batch->duplicates - batch->absent;
     m->duplicates += batch->duplicates;
     m->dead_letters += batch->dead;
-    m->filtered += batch->filtered;
+    m->filtered += batch->filtered + batch->absent;
     m->batches++;
     m->last_commit = now;
 

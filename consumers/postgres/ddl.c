@@ -19,7 +19,7 @@ static void ddl_column(buf_t *sql, const conf_column_t *column);
 /* Its rights on the target, by mode. */
 static const char *const  ddl_modes[] = {
     "INSERT", "SELECT, INSERT", "SELECT, INSERT, UPDATE",
-    "SELECT, INSERT, UPDATE, DELETE"
+    "SELECT, INSERT, UPDATE, DELETE", "SELECT, UPDATE"
 };
 
 
@@ -101,8 +101,7 @@ ddl_table(buf_t *sql, const conf_t *conf)
 
     /* room on each page for a row's next version, which needs no index then */
 
-    if (conf->mode == CONF_MODE_UPSERT
-        || conf->mode == CONF_MODE_UPSERT_DELETE)
+    if (conf->mode >= CONF_MODE_UPSERT)
     {
         buf_addf(sql, " WITH (fillfactor = 90)");
     }

@@ -280,7 +280,9 @@ target_key(const target_t *target, char *reason, size_t size)
         }
     }
 
-    if (target_is(target->rows, 0, TARGET_DEFERRABLE)) {
+    if (conf->mode != CONF_MODE_UPDATE
+        && target_is(target->rows, 0, TARGET_DEFERRABLE))
+    {
         snprintf(reason, size, "the unique constraint of \"key\" in table "
                  "\"%s\" is deferrable, and ON CONFLICT cannot use such a one",
                  conf->table);

@@ -59,6 +59,7 @@ batch_reset(batch_t *batch, uint64_t generation)
     batch->ndead_parsed = 0;
     batch->filtered = 0;
     batch->duplicates = 0;
+    batch->absent = 0;
     batch->retries = 0;
     batch->nfaults = 0;
     batch->nranges = 0;
@@ -243,6 +244,7 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     row->tombstone = false;
     row->retry = record->retry != NULL;
     row->duplicate = false;
+    row->absent = false;
 
     raw = batch->raw.data + batch->raw.len;
     raw = batch_put(raw, record->key, record->key_len);
@@ -391,6 +393,39 @@ batch_duplicate(batch_t *batch, size_t row)
 
 
 void
+batch_absent(batch_t *batch, size_t row)
+{
+    batch_row_t  *r;
+
+    r = &batch->rows[row];
+
+    if (!r->absent && r->fault == 0) {
+        r->absent = true;
+        batch->ranges[r->range].filtered++;
+        batch->absent++;
+    }
+}
+
+
+static void
+batch_forget_absent(batch_t *batch)
+{
+    size_t        i;
+    batch_row_t  *row;
+
+    for (i = 0; batch->absent && i < batch->nrows; i++) {
+        row = &batch->rows[i];
+
+        if (row->absent) {
+            row->absent = false;
+            batch->ranges[row->range].filtered--;
+            batch->absent--;
+        }
+    }
+}
+
+
+void
 batch_forget_duplicates(batch_t *batch)
 {
     size_t        i;
@@ -415,6 +450,7 @@ batch_forget_faults(batch_t *batch)
     batch_row_t  *row;
 
     batch_forget_duplicates(batch);
+    batch_forget_absent(batch);
 
     if (batch->dead == batch->ndead_parsed) {
         return;

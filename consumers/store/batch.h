@@ -42,6 +42,7 @@ typedef struct {
     bool      tombstone : 1;   /* its row has the key's columns only */
     bool      retry : 1;       /* it has an idempotency key */
     bool      duplicate : 1;   /* a client's retry, found by SQL */
+    bool      absent : 1;      /* "update" found no row for it */
 } batch_row_t;
 
 
@@ -62,7 +63,8 @@ typedef struct {
     int64_t   next;            /* next_offset behind it */
     int64_t   records;         /* all that the topic had */
     int64_t   dead;            /* of these: dead letters, */
-    int64_t   filtered;        /* left out by "where" or "route", */
+    int64_t   filtered;        /* left out by "where" or "route", or without a
+                                  row in mode "update", */
     int64_t   duplicates;      /* retries that take no effect */
     int64_t   last_timestamp;  /* of its last record */
     int64_t   oldest;          /* with "receipts": least timestamp of its
@@ -107,6 +109,7 @@ typedef struct {
     size_t           ndead_parsed;  /* of these, that cannot become rows */
     size_t           filtered;      /* records left out */
     size_t           duplicates;
+    size_t           absent;        /* rows without one in the table */
     size_t           retries;       /* rows with an idempotency key */
     record_fault_t  *faults;
     size_t           nfaults;
@@ -169,6 +172,9 @@ int batch_fault(batch_t *batch, size_t row, const char *sqlstate,
 
 /* Marks a row, unless it is dead, as a client's retry that takes no effect. */
 void batch_duplicate(batch_t *batch, size_t row);
+
+/* Marks a row, unless it is dead, that has none in the table to update. */
+void batch_absent(batch_t *batch, size_t row);
 
 /* Undo what PostgreSQL found, before the rows are tried again. */
 void batch_forget_faults(batch_t *batch);

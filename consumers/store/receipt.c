@@ -168,7 +168,7 @@ receipt_exceptions(const batch_t *batch, receipt_exception_t **list)
     const batch_row_t    *row;
     receipt_exception_t  *e, *last;
 
-    n = batch->dead + batch->duplicates + batch->nleft;
+    n = batch->dead + batch->duplicates + batch->absent + batch->nleft;
     *list = NULL;
 
     if (n == 0) {
@@ -192,9 +192,10 @@ receipt_exceptions(const batch_t *batch, receipt_exception_t **list)
     for (i = 0; e < *list + n && i < batch->nrows; i++) {
         row = &batch->rows[i];
 
-        if (row->fault || row->duplicate) {
+        if (row->fault || row->duplicate || row->absent) {
             e->range = row->range;
-            e->fate = row->fault ? RECEIPT_DEAD : RECEIPT_DUPLICATE;
+            e->fate = row->fault ? RECEIPT_DEAD
+                      : row->absent ? RECEIPT_FILTERED : RECEIPT_DUPLICATE;
             e->first = row->offset;
             e->next = row->offset + 1;
             e->fault = row->fault ? &batch->faults[row->fault - 1] : NULL;

@@ -19,6 +19,7 @@ static size_t sink_first(const sink_t *sink);
 static bool sink_deletes(const sink_t *sink);
 static sink_state_t sink_copy(sink_t *sink);
 static bool sink_is_plain(sink_t *sink, const pg_reply_t *reply);
+static int sink_take_absent(sink_t *sink, const pg_reply_t *reply);
 static void sink_sweep(sink_t *sink);
 
 
@@ -172,6 +173,10 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
                      SQL_LOCK_TIMEOUT);
         }
 
+        if (sink_take_absent(sink, reply) == -1) {
+            return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+        }
+
         sink->span.first = sink->span.end;
         return SINK_ROWS;
 
@@ -309,6 +314,11 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
                   sink->span.end - 1);
         bisect_passed(&sink->bisect);
         sink->tables[sink->span.target].passed = true;
+
+        if (sink_take_absent(sink, reply) == -1) {
+            return sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY);
+        }
+
         sink_sweep(sink);
         return SINK_LOOK;
 
@@ -340,6 +350,48 @@ sink_on_part(sink_t *sink, const pg_reply_t *reply)
     }
 
     return SINK_LOOK;
+}
+
+
+/* Mode "update": records without a row are left out, or dead letters. */
+
+static int
+sink_take_absent(sink_t *sink, const pg_reply_t *reply)
+{
+    int       row;
+    size_t    place;
+    batch_t  *batch;
+
+    batch = sink->batch;
+
+    if (!sink->tables[sink->span.target].sql.absent || reply->rows == NULL) {
+        return 0;
+    }
+
+    for (row = 0; row < PQntuples(reply->rows); row++) {
+        place = (size_t) sql_number(reply->rows, row, 0);
+
+        if (place >= batch->nrows) {
+            continue;
+        }
+
+        if (sink->conf->targets[sink->span.target]->absent
+            == CONF_ABSENT_FILTER)
+        {
+            batch_absent(batch, place);
+
+        } else if (batch_fault(batch, place, "02000", "no row of the table has "
+                               "the record's key")
+                   == -1)
+        {
+            return -1;
+        }
+    }
+
+    log_debug("batch: %d records have no row to update",
+              PQntuples(reply->rows));
+
+    return 0;
 }
 
 

@@ -45,6 +45,7 @@ statements_prepare(statements_t *statements, const target_t *target,
 
     statements->staged = conf->mode != CONF_MODE_APPEND || target->by_insert;
     statements->gone = conf->mode == CONF_MODE_UPSERT_DELETE;
+    statements->absent = conf->mode == CONF_MODE_UPDATE;
 
     snprintf(statements->relation, sizeof(statements->relation),
              STATEMENTS_STAGE "%u", number);
@@ -235,7 +236,7 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
     statement_same(parts, true, &sql[STATEMENT_SAME]);
 
-    if (parts->target->nkeeps) {
+    if (parts->target->nkeeps || statements->absent) {
         statement_lock(parts, &sql[STATEMENT_LOCK]);
 
     } else if (parts->target->plain) {
@@ -265,6 +266,10 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
     case CONF_MODE_UPSERT:
         statement_upsert(parts, "", &sql[STATEMENT_APPLY]);
+        break;
+
+    case CONF_MODE_UPDATE:
+        statement_update(parts, &sql[STATEMENT_APPLY]);
         break;
     }
 }

@@ -28,6 +28,8 @@ typedef enum {
 typedef struct {
     bool   staged;          /* rows go through a temporary table, */
     bool   gone;            /* which marks the rows that are tombstones */
+    bool   absent;          /* STATEMENT_APPLY tells the places of rows that
+                               it could not update */
     char   relation[64];    /* that temporary table */
     buf_t  sql[STATEMENTS];
 } statements_t;

@@ -50,6 +50,7 @@ void statement_item(buf_t *list, const char *between, const char *fmt,
 void statement_lock(const statement_parts_t *parts, buf_t *sql);
 void statement_keep(const statement_parts_t *parts, const char *where,
     buf_t *sql);
+void statement_update(const statement_parts_t *parts, buf_t *sql);
 
 
 #endif

@@ -14,6 +14,7 @@
 #include "store/statements_impl.h"
 
 
+static void statement_there(const statement_parts_t *parts, buf_t *sql);
 static void statement_merge(const statement_parts_t *parts, const char *where,
     buf_t *sql);
 static void statement_from(const statement_parts_t *parts, const char *where,
@@ -56,14 +57,8 @@ statement_keep(const statement_parts_t *parts, const char *where, buf_t *sql)
     old = parts->list[LIST_OLD].data;
 
     statement_merge(parts, where, sql);
-    sql_format(sql, ",u AS (UPDATE %s t SET (", target->name);
-    statement_fields(parts, true, "t", sql);
-    sql_format(sql, ")=ROW(");
-    statement_fields(parts, false, "t", sql);
-    sql_format(sql, ") FROM s WHERE %s", old);
-    statement_newer(parts, "t", "s", sql);
-
-    sql_format(sql, ") INSERT INTO %s AS sluice_row (%s,", target->name, key);
+    statement_there(parts, sql);
+    sql_format(sql, " INSERT INTO %s AS sluice_row (%s,", target->name, key);
     statement_fields(parts, true, NULL, sql);
     sql_format(sql, ") SELECT %s,", parts->list[LIST_ORDER].data);
     statement_fields(parts, false, NULL, sql);
@@ -83,6 +78,41 @@ statement_keep(const statement_parts_t *parts, const char *where, buf_t *sql)
 
     sql_format(sql, ") WHERE true");
     statement_newer(parts, "sluice_row", "EXCLUDED", sql);
+}
+
+
+/* "u" updates the rows that are there. */
+
+static void
+statement_there(const statement_parts_t *parts, buf_t *sql)
+{
+    sql_format(sql, ",u AS (UPDATE %s t SET (", parts->target->name);
+    statement_fields(parts, true, "t", sql);
+    sql_format(sql, ")=ROW(");
+    statement_fields(parts, false, "t", sql);
+    sql_format(sql, ") FROM s WHERE %s", parts->list[LIST_OLD].data);
+    statement_newer(parts, "t", "s", sql);
+    buf_addf(sql, ")");
+}
+
+
+/*
+ * The places of records without a row are told.  They are found in the same
+ * state of the table as the rows, so each record is either.
+ */
+
+void
+statement_update(const statement_parts_t *parts, buf_t *sql)
+{
+    statement_merge(parts, "", sql);
+
+    if (parts->list[LIST_SETS].len) {
+        statement_there(parts, sql);
+    }
+
+    sql_format(sql, " SELECT s." STATEMENT_PLACE " FROM pg_temp.%s s WHERE NOT"
+               " EXISTS (SELECT FROM %s t WHERE %s)", parts->relation,
+               parts->target->name, parts->list[LIST_OLD].data);
 }
 
 

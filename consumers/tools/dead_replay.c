@@ -263,7 +263,8 @@ replay_account(dead_replay_t *r)
     for (i = 0; i < r->store.batch.nrows; i++) {
 
         if (r->store.batch.rows[i].fault == 0) {
-            r->stored++;
+            r->stored += !r->store.batch.rows[i].absent;
+            r->filtered += r->store.batch.rows[i].absent;
             continue;
         }
 

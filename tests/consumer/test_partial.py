@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from tests.lib.env import wait_for
 from tests.lib.history import wait_accounted
 
 CONFIG = {
@@ -177,3 +178,55 @@ def test_as_one_by_one(consumer, topics, database, seed, newer):
     assert stored == play(records, newer, {})
     daemon.stop()
     daemon.verify()
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_update_never_adds_a_row(consumer, topics, database, size):
+    """A record without a row is left out and counted, also beside a bad one;
+    the key need not be unique."""
+    database.query("CREATE TABLE t (id integer, a text, b integer NOT NULL"
+                   " CHECK (b > 0));INSERT INTO t VALUES (1, 'old', 1),"
+                   " (2, 'old', 2), (2, 'other', 3), (3, 'old', 4)")
+    topic = topics.create()
+    topics.produce(topic, [
+        '{"id":1,"a":"x"}', '{"id":9,"a":"y","b":1}', '{"id":2,"b":7}',
+        '{"id":3,"b":-1}', '{"id":1,"b":8}', '{"id":9}', '{"id":8,"b":-1}'])
+    daemon = consumer({**CONFIG, "topic": topic, "mode": "update",
+                       "batch": {"rows": size}})
+    wait_stored(database, topics, topic)
+    assert database.query("SELECT * FROM t ORDER BY 1, 2") == [
+        (1, "x", 8), (2, "old", 7), (2, "other", 7), (3, "old", 4)]
+    assert database.query("SELECT \"offset\", sqlstate FROM"
+                          " sluice.dead_letters") == [(3, "23514")]
+    assert database.query(
+        "SELECT sum(records), sum(filtered), sum(dead_letters), sum(rows)"
+        " FROM sluice.batches") == [(7, 3, 1, 3)]
+    wait_for(lambda: daemon.metric("sluice_consumer_filtered_total") == 3, 10,
+             "they are counted as filtered")
+    assert daemon.metric("sluice_consumer_rows_total") == 3
+    daemon.stop()
+    daemon.verify()
+
+
+def test_update_with_a_dead_letter_for_a_row_that_is_not_there(
+        consumer, topics, database):
+    """Which is replayed once the row is there; and a stale event changes
+    nothing."""
+    database.query("CREATE TABLE t (id integer PRIMARY KEY, a text, b integer);"
+                   "INSERT INTO t VALUES (1, 'old', 5)")
+    topic = topics.create()
+    topics.produce(topic, ['{"id":2,"a":"y","b":9}', '{"id":1,"a":"x","b":4}',
+                           '{"id":1,"a":"z","b":5}'])
+    config = {**CONFIG, "topic": topic, "mode": "update", "newer": "b",
+              "absent": "dead_letter"}
+    daemon = consumer(config)
+    wait_stored(database, topics, topic)
+    assert database.query("SELECT * FROM t") == [(1, "z", 5)]
+    assert database.query("SELECT \"offset\", sqlstate FROM"
+                          " sluice.dead_letters") == [(0, "02000")]
+    daemon.stop()
+    daemon.verify()
+    database.query("INSERT INTO t VALUES (2, 'new')")
+    code, said = daemon.run("dead-letters", "replay", "--all")
+    assert code == 0 and "1 dead letters replayed" in said, said
+    assert database.query("SELECT * FROM t WHERE id = 2") == [(2, "y", 9)]

@@ -145,9 +145,11 @@ static const case_t  errors[] = {
       "f:1: column \"a\": \"on_missing\" must be one of null|default|"
       "reject|keep" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"on_missing\": \"keep\" } } }",
-      "f:4: column \"a\": \"keep\" goes with \"mode\" upsert and upsert" },
+      "f:4: column \"a\": \"keep\" goes with \"mode\" upsert, upsert" },
+    { GOOD ",\n\"absent\": \"dead_letter\" }",
+      "f:5: \"absent\" goes with \"mode\" update" },
     { GOOD ",\n\"on_missing\": \"keep\" }",
-      "f:5: \"keep\" goes with \"mode\" upsert and upsert" },
+      "f:5: \"keep\" goes with \"mode\" upsert, upsert" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"on_null\": \"keep\" } },\n"
       "\"mode\": \"upsert\", \"key\": [\"a\"] }",
       "f:4: column \"a\": a column of \"key\" or \"newer\" cannot \"keep\"" },
