@@ -42,8 +42,7 @@ static u_char *ngx_http_kafka_skip_to(ngx_http_kafka_reader_t *rd,
 ngx_int_t
 ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
 {
-    u_char     *stop;
-    ngx_int_t   rc;
+    ngx_int_t  rc;
 
     if (ctx->body.len == 0) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
@@ -55,16 +54,7 @@ ngx_http_kafka_array(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_reader_t *rd)
             return NGX_AGAIN;
         }
 
-        /* blanks may be as many as bytes */
-
-        stop = rd->p + ngx_min(rd->last - rd->p, ngx_http_kafka_turn_left);
-
-        while (rd->p < stop && ngx_http_kafka_is_space(*rd->p)) {
-            ngx_http_kafka_turn_left--;
-            rd->p++;
-        }
-
-        if (rd->p == stop && stop < rd->last) {
+        if (!ngx_http_kafka_blanks(rd)) {
             continue;
         }
 

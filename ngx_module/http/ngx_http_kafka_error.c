@@ -45,6 +45,11 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Send what CloudEvents 1.0 asks for: id, source, specversion \"1.0\" "
       "and type." },
 
+    { "bad-record", 400, "no", 0,
+      "A record is not what REST Proxy's format asks for",
+      "Send key, value and what else the manual of \"kafka_format "
+      "confluent\" names." },
+
     { "bad-header", 400, "no", 0,
       "A header cannot be kept with the record",
       "Send values of up to 4096 bytes in UTF-8 without control characters, "
@@ -63,6 +68,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
     { "topic-not-declared", 404, "no", 0,
       "There is no such topic here",
       "Send to a topic that is declared in kafka_producer, or declare it." },
+
+    { "no-resource", 404, "no", 0,
+      "There is no such resource here",
+      "Call a path that the manual of \"kafka_format confluent\" names." },
 
     { "method-not-allowed", 405, "no", 0,
       "Records are sent by POST or PUT",
@@ -92,6 +101,10 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Send application/json, application/x-ndjson, "
       "application/cloudevents+json, application/cloudevents-batch+json, "
       "application/octet-stream or text/plain." },
+
+    { "no-records", 422, "no", 0,
+      "The request holds no records",
+      "Send one record or more." },
 
     { "schema", 422, "no", 0,
       "The body does not fit the schema",

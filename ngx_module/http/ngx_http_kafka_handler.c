@@ -9,6 +9,7 @@
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_reply.h"
 #include "http/ngx_http_kafka_request.h"
+#include "http/ngx_http_kafka_rest_list.h"
 #include "http/ngx_http_kafka_split.h"
 #include "http/ngx_http_kafka_work.h"
 #include "limit/ngx_http_kafka_limit.h"
@@ -69,8 +70,15 @@ ngx_http_kafka_handler(ngx_http_request_t *r)
 
     /* these checks need no body, so they come before it is read */
 
-    if (ngx_http_kafka_check_method(ctx) != NGX_OK
-        || ngx_http_kafka_request_topic(ctx) != NGX_OK
+    if (ngx_http_kafka_check_method(ctx) != NGX_OK) {
+        return ngx_http_kafka_reply_problem(ctx, NULL);
+    }
+
+    if (ctx->rest && ctx->rest->call != NGX_HTTP_KAFKA_REST_PRODUCE) {
+        return ngx_http_kafka_rest_list(ctx);
+    }
+
+    if (ngx_http_kafka_request_topic(ctx) != NGX_OK
         || ngx_http_kafka_body_coding(ctx) != NGX_OK
         || ngx_http_kafka_request_format(ctx) != NGX_OK
         || ngx_http_kafka_check_length(ctx) != NGX_OK)
@@ -176,12 +184,21 @@ ngx_http_kafka_check_method(ngx_http_kafka_ctx_t *ctx)
 
     r = ctx->request;
 
-    ctx->null = r->method == NGX_HTTP_DELETE && ctx->conf->deletes;
+    if (ctx->conf->format == NGX_HTTP_KAFKA_CONFLUENT) {
 
-    if (!ctx->null && !(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
-        && !(ctx->conf->body && r->method == NGX_HTTP_GET))
-    {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_METHOD);
+        if (ngx_http_kafka_rest_route(ctx) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+    } else {
+        ctx->null = r->method == NGX_HTTP_DELETE && ctx->conf->deletes;
+
+        if (!ctx->null && !(r->method & (NGX_HTTP_POST|NGX_HTTP_PUT))
+            && !(ctx->conf->body && r->method == NGX_HTTP_GET))
+        {
+            return ngx_http_kafka_refuse(&ctx->problem,
+                                         NGX_HTTP_KAFKA_METHOD);
+        }
     }
 
     if (r->discard_body || r->request_body_no_buffering) {
@@ -233,7 +250,9 @@ ngx_http_kafka_choose(ngx_http_kafka_ctx_t *ctx)
     }
 
     /* one record is sent or not: lenient handling is for batches */
-    ctx->lenient &= ctx->batch;
+    ctx->lenient &= ctx->batch
+                    && !(ctx->format == NGX_HTTP_KAFKA_REST_V3
+                         && ctx->items.nelts == 1);
 
     if (ctx->invalid && !ctx->lenient) {
         return NGX_OK;

@@ -20,6 +20,8 @@ static void *ngx_http_kafka_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_kafka_create_loc_conf(ngx_conf_t *cf);
 static void ngx_http_kafka_merge_places(ngx_http_kafka_loc_conf_t *prev,
     ngx_http_kafka_loc_conf_t *conf);
+static void ngx_http_kafka_merge_records(ngx_http_kafka_loc_conf_t *prev,
+    ngx_http_kafka_loc_conf_t *conf);
 static char *ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -35,6 +37,7 @@ static ngx_conf_enum_t  ngx_http_kafka_formats[] = {
     { ngx_string("array"), NGX_HTTP_KAFKA_ARRAY },
     { ngx_string("cloudevents"), NGX_HTTP_KAFKA_CLOUDEVENTS },
     { ngx_string("auto"), NGX_HTTP_KAFKA_AUTO },
+    { ngx_string("confluent"), NGX_HTTP_KAFKA_CONFLUENT },
     { ngx_null_string, 0 }
 };
 
@@ -385,11 +388,6 @@ static void
 ngx_http_kafka_merge_places(ngx_http_kafka_loc_conf_t *prev,
     ngx_http_kafka_loc_conf_t *conf)
 {
-    if (conf->topic == NULL) {
-        conf->topic = prev->topic;
-        conf->topic_place = prev->topic_place;
-    }
-
     if (conf->timeout == NGX_CONF_UNSET_MSEC) {
         conf->timeout = prev->timeout;
         conf->timeout_place = prev->timeout_place;
@@ -409,17 +407,20 @@ ngx_http_kafka_merge_places(ngx_http_kafka_loc_conf_t *prev,
 }
 
 
-static char *
-ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+/* What requests of REST Proxy's format bring themselves is not inherited. */
+static void
+ngx_http_kafka_merge_records(ngx_http_kafka_loc_conf_t *prev,
+    ngx_http_kafka_loc_conf_t *conf)
 {
-    ngx_http_kafka_loc_conf_t  *prev = parent;
-    ngx_http_kafka_loc_conf_t  *conf = child;
+    if (conf->format == NGX_HTTP_KAFKA_CONFLUENT) {
+        ngx_http_kafka_inherit(key_field);
+        return;
+    }
 
-    ngx_http_core_loc_conf_t     *clcf;
-    ngx_http_kafka_loc_conf_t   **klcfp;
-    ngx_http_kafka_main_conf_t   *kmcf;
-
-    ngx_http_kafka_merge_places(prev, conf);
+    if (conf->topic == NULL) {
+        conf->topic = prev->topic;
+        conf->topic_place = prev->topic_place;
+    }
 
     /* a location has one of the two, so it inherits both or none */
     if (conf->key == NULL && conf->key_field == NULL) {
@@ -437,16 +438,32 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->dead_place = prev->dead_place;
     }
 
+    ngx_http_kafka_inherit(partition);
+    ngx_http_kafka_inherit(timestamp);
+    ngx_http_kafka_inherit(response);
+}
+
+
+static char *
+ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_kafka_loc_conf_t  *prev = parent;
+    ngx_http_kafka_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_kafka_loc_conf_t   **klcfp;
+    ngx_http_kafka_main_conf_t   *kmcf;
+
+    ngx_conf_merge_uint_value(conf->format, prev->format, NGX_HTTP_KAFKA_RAW);
+
+    ngx_http_kafka_merge_places(prev, conf);
+    ngx_http_kafka_merge_records(prev, conf);
+
     ngx_http_kafka_inherit(schema);
     ngx_http_kafka_inherit(idempotency_field);
     ngx_http_kafka_inherit(headers);
     ngx_http_kafka_inherit(passed);
-    ngx_http_kafka_inherit(partition);
-    ngx_http_kafka_inherit(timestamp);
     ngx_http_kafka_inherit(limits);
-    ngx_http_kafka_inherit(response);
-
-    ngx_conf_merge_uint_value(conf->format, prev->format, NGX_HTTP_KAFKA_RAW);
 
     ngx_conf_merge_uint_value(conf->empty, prev->empty,
                               NGX_HTTP_KAFKA_EMPTY_VALUE);

@@ -26,12 +26,15 @@
 #define NGX_HTTP_KAFKA_ARRAY        3
 #define NGX_HTTP_KAFKA_CLOUDEVENTS  4
 #define NGX_HTTP_KAFKA_AUTO         5
+#define NGX_HTTP_KAFKA_CONFLUENT    12
 
-/* what a request is, where "kafka_format" is one of the last two */
+/* what a request is, where "kafka_format" is one of the last three */
 #define NGX_HTTP_KAFKA_GUESS        6     /* JSON, or else NDJSON */
 #define NGX_HTTP_KAFKA_CE_BINARY    7
 #define NGX_HTTP_KAFKA_CE_JSON      8
 #define NGX_HTTP_KAFKA_CE_BATCH     9
+#define NGX_HTTP_KAFKA_REST_V2      10    /* one document with its records */
+#define NGX_HTTP_KAFKA_REST_V3      11    /* a document each */
 
 /* "kafka_empty" */
 #define NGX_HTTP_KAFKA_EMPTY_VALUE  0
@@ -69,6 +72,7 @@ typedef struct {
 typedef struct ngx_http_kafka_ctx_s      ngx_http_kafka_ctx_t;
 typedef struct ngx_http_kafka_reading_s  ngx_http_kafka_reading_t;
 typedef struct ngx_http_kafka_reader_s   ngx_http_kafka_reader_t;
+typedef struct ngx_http_kafka_rest_s     ngx_http_kafka_rest_t;
 
 typedef void (*ngx_http_kafka_late_pt)(ngx_http_kafka_ctx_t *ctx);
 
@@ -183,6 +187,7 @@ struct ngx_http_kafka_ctx_s {
     ngx_http_kafka_work_t       work;
     ngx_http_kafka_reading_t   *reading;    /* of the body, NULL: none */
     ngx_http_kafka_reader_t    *reader;     /* of its records, NULL: none */
+    ngx_http_kafka_rest_t      *rest;       /* of REST Proxy's API, or NULL */
     ngx_str_t                   body;       /* decoded */
     size_t                      held;       /* bytes, counted in the queue */
     ngx_kafka_message_t         common;     /* what all records share */

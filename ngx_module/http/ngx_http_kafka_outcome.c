@@ -2,6 +2,7 @@
 
 #include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_body.h"
+#include "http/ngx_http_kafka_rest.h"
 
 
 static ngx_http_kafka_error_e ngx_http_kafka_outcome(
@@ -115,6 +116,7 @@ static ngx_http_kafka_error_e
 ngx_http_kafka_no_partition(ngx_http_kafka_ctx_t *ctx)
 {
     return ctx->common.partition == RD_KAFKA_PARTITION_UA
+           && !(ctx->rest && ctx->rest->chosen)
            ? NGX_HTTP_KAFKA_TOPIC_MISSING
            : NGX_HTTP_KAFKA_BAD_PARTITION;
 }

@@ -3,6 +3,7 @@
 #include "http/ngx_http_kafka_problem.h"
 #include "http/ngx_http_kafka_headers.h"
 #include "http/ngx_http_kafka_memory.h"
+#include "http/ngx_http_kafka_rest_reply.h"
 #include "http/ngx_http_kafka_variables.h"
 
 
@@ -61,9 +62,10 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
                                                       : NGX_ERROR;
     }
 
-    if (ngx_http_kafka_problem_json(r->pool, &ctx->problem,
-                                    &ctx->conf->problem_base, &id, results,
-                                    &body)
+    if ((ctx->rest ? ngx_http_kafka_rest_error(ctx, results, &body)
+                   : ngx_http_kafka_problem_json(r->pool, &ctx->problem,
+                                                 &ctx->conf->problem_base,
+                                                 &id, results, &body))
         != NGX_OK
         || ngx_http_kafka_keep_text(ctx, &body) != NGX_OK)
     {
@@ -72,7 +74,10 @@ ngx_http_kafka_reply_problem(ngx_http_kafka_ctx_t *ctx, ngx_str_t *results)
 
     ngx_http_kafka_free_all(ctx);
 
-    return ngx_http_kafka_send(r, status, &ngx_http_kafka_problem_media, &body);
+    return ngx_http_kafka_send(r, status,
+                               ctx->rest ? ngx_http_kafka_rest_media(ctx)
+                                         : &ngx_http_kafka_problem_media,
+                               &body);
 }
 
 
@@ -177,6 +182,11 @@ ngx_http_kafka_allow(ngx_http_kafka_ctx_t *ctx)
     };
 
     klcf = ctx->conf;
+
+    if (ctx->conf->format == NGX_HTTP_KAFKA_CONFLUENT) {
+        return ngx_http_kafka_header(ctx->request, "Allow",
+                                     ngx_http_kafka_rest_allow(ctx->rest));
+    }
 
     return ngx_http_kafka_header(ctx->request, "Allow",
                                  &allowed[klcf->body != NULL][klcf->deletes]);

@@ -35,3 +35,19 @@ ngx_http_kafka_parse(ngx_http_kafka_reader_t *rd, u_char *text, size_t len,
 
     return rc == JSON_READ ? NGX_OK : NGX_DECLINED;
 }
+
+
+ngx_uint_t
+ngx_http_kafka_blanks(ngx_http_kafka_reader_t *rd)
+{
+    u_char  *stop;
+
+    stop = rd->p + ngx_min(rd->last - rd->p, ngx_http_kafka_turn_left);
+
+    while (rd->p < stop && ngx_http_kafka_is_space(*rd->p)) {
+        ngx_http_kafka_turn_left--;
+        rd->p++;
+    }
+
+    return rd->p < stop || stop == rd->last;
+}

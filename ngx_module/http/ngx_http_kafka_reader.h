@@ -39,6 +39,8 @@ struct ngx_http_kafka_reader_s {
     size_t                   max;         /* bytes of the largest record */
     int64_t                  steps;       /* left for the request */
     ngx_http_kafka_expect_e  expect;
+    uint32_t                 at;          /* of a document with records: the
+                                             next one's token */
     uint32_t                 level;       /* objects open around the array */
     uint64_t                 seen;        /* bits: "kafka_batch_field" has
                                              been named on this level */
@@ -59,6 +61,9 @@ struct ngx_http_kafka_reader_s {
  */
 ngx_int_t ngx_http_kafka_parse(ngx_http_kafka_reader_t *rd, u_char *text,
     size_t len, int alone, json_error_t *err);
+
+/* Steps over blanks, which may be as many as bytes; 0: the turn is over. */
+ngx_uint_t ngx_http_kafka_blanks(ngx_http_kafka_reader_t *rd);
 
 
 #endif

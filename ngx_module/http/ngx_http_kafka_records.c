@@ -87,11 +87,37 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
         return ngx_http_kafka_blame(ctx, item);
     }
 
+    if (doc == NULL && ctx->batch
+        && ngx_http_kafka_check_idempotency(ctx, NULL, msg) != NGX_OK)
+    {
+        /* the null value of a batch */
+        return ngx_http_kafka_blame(ctx, item);
+    }
+
     if (ngx_http_kafka_check_topic(ctx, msg) != NGX_OK) {
         return ngx_http_kafka_blame(ctx, item);
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_kafka_record_refused(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_http_kafka_item_t     *item;
+    ngx_http_kafka_problem_t   problem;
+
+    problem = ctx->problem;
+
+    item = ngx_http_kafka_push(ctx, value);
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ctx->problem = problem;
+
+    return ngx_http_kafka_blame(ctx, item);
 }
 
 
@@ -338,7 +364,8 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     if (field) {
 
-        if (ngx_http_kafka_scalar(ctx, doc, json_find(doc, 0, field),
+        if (ngx_http_kafka_scalar(ctx, doc,
+                                  doc ? json_find(doc, 0, field) : JSON_NONE,
                                   &value)
             != NGX_OK)
         {

@@ -20,7 +20,8 @@ ngx_uint_t ngx_http_kafka_reads_json(ngx_http_kafka_ctx_t *ctx);
  * The first checks it.  "doc" holds its JSON, NULL: it is not read.  What the
  * schema's check costs is taken off "steps".  The others are of a record that
  * is larger than any may be, of one that is no JSON, "where" in the body, and
- * of one without a value: no schema and no field applies to it.
+ * of one without a value: no schema and no field applies to it.  The last is
+ * of a record whose problem is ctx->problem.
  */
 ngx_int_t ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
     json_doc_t *doc, int64_t *steps);
@@ -29,6 +30,8 @@ ngx_int_t ngx_http_kafka_record_large(ngx_http_kafka_ctx_t *ctx,
 ngx_int_t ngx_http_kafka_record_broken(ngx_http_kafka_ctx_t *ctx,
     ngx_str_t *value, json_error_t *err, const char *where);
 ngx_int_t ngx_http_kafka_record_null(ngx_http_kafka_ctx_t *ctx);
+ngx_int_t ngx_http_kafka_record_refused(ngx_http_kafka_ctx_t *ctx,
+    ngx_str_t *value);
 
 /* Refuses the request for what the JSON reader found. */
 ngx_int_t ngx_http_kafka_not_json(ngx_http_kafka_ctx_t *ctx,

@@ -7,6 +7,7 @@
 #include "http/ngx_http_kafka_memory.h"
 #include "http/ngx_http_kafka_outcome.h"
 #include "http/ngx_http_kafka_problem.h"
+#include "http/ngx_http_kafka_rest_reply.h"
 
 
 #define NGX_HTTP_KAFKA_MULTI_STATUS  207     /* RFC 4918, section 13 */
@@ -202,6 +203,8 @@ ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t              i;
     ngx_http_kafka_item_t  *item;
 
+    static ngx_str_t  none = ngx_null_string;
+
     if (!ctx->batch) {
         ctx->problem = *first;
         return ngx_http_kafka_reply_problem(ctx, NULL);
@@ -213,8 +216,10 @@ ngx_http_kafka_reply_invalid(ngx_http_kafka_ctx_t *ctx,
 
     (void) ngx_http_kafka_detail(&ctx->problem, first->code,
                                  "%ui of %ui records are bad, the first at "
-                                 "index %ui; none was kept.",
-                                 ctx->invalid, ctx->items.nelts, i);
+                                 "index %ui; none was kept.%s%V",
+                                 ctx->invalid, ctx->items.nelts, i,
+                                 ctx->rest && first->detail.len ? " " : "",
+                                 ctx->rest ? &first->detail : &none);
 
     return ngx_http_kafka_reply_results(ctx, 1);
 }
@@ -232,8 +237,9 @@ ngx_http_kafka_reply_refused(ngx_http_kafka_ctx_t *ctx,
 
     (void) ngx_http_kafka_detail(&ctx->problem, letter->code,
                                  "The database refused %ui of the %ui "
-                                 "records; results says which.", refused,
-                                 ctx->items.nelts);
+                                 "records; %s says which.", refused,
+                                 ctx->items.nelts,
+                                 ctx->rest ? "offsets" : "results");
 
     return ngx_http_kafka_reply_results(ctx, 0);
 }
@@ -252,7 +258,8 @@ ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
                                  possibly ? NGX_HTTP_KAFKA_MAYBE_DELIVERED
                                           : first->code,
                                  "Not all of the %ui records were kept; "
-                                 "results says which.", ctx->items.nelts);
+                                 "%s says which.", ctx->items.nelts,
+                                 ctx->rest ? "offsets" : "results");
 
     return ngx_http_kafka_reply_results(ctx, 0);
 }
@@ -277,6 +284,7 @@ ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
 {
     u_char       *p;
     ngx_str_t     value;
+    ngx_uint_t    lenient;
     const char   *wish;
 
     static const char  *wishes[] = {
@@ -288,7 +296,10 @@ ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
 
     wish = ctx->async ? "respond-async" : wishes[ctx->wish];
 
-    if (wish == NULL && !ctx->lenient) {
+    /* a format that implies it needs no word */
+    lenient = ctx->lenient && ctx->format != NGX_HTTP_KAFKA_REST_V3;
+
+    if (wish == NULL && !lenient) {
         return NGX_OK;
     }
 
@@ -298,8 +309,8 @@ ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
     }
 
     value.data = p;
-    value.len = ngx_sprintf(p, "%s%s%s", ctx->lenient ? "handling=lenient" : "",
-                            ctx->lenient && wish ? ", " : "",
+    value.len = ngx_sprintf(p, "%s%s%s", lenient ? "handling=lenient" : "",
+                            lenient && wish ? ", " : "",
                             wish ? wish : "")
                 - p;
 
@@ -336,6 +347,13 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
         ngx_http_kafka_free_all(ctx);
     }
 
+    if (ctx->rest) {
+        /* its reports say what its status cannot */
+        return ngx_http_kafka_send(r, status == NGX_HTTP_KAFKA_MULTI_STATUS
+                                      ? NGX_HTTP_OK : status,
+                                   ngx_http_kafka_rest_media(ctx), body);
+    }
+
     if (ctx->conf->response == NULL) {
         return ngx_http_kafka_send(r, status, &ngx_http_kafka_json_type, body);
     }
@@ -369,6 +387,10 @@ ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_pool_t *pool,
     ngx_str_t               out;
     ngx_uint_t              i, n, left;
     ngx_http_kafka_item_t  *item;
+
+    if (ctx->rest) {
+        return ngx_http_kafka_rest_reports(ctx, pool, topic != NULL, invalid);
+    }
 
     item = ctx->items.elts;
     size = sizeof("{\"topic\":\"\",\"results\":[]}\n") - 1

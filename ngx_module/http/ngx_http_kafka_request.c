@@ -4,6 +4,7 @@
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_headers.h"
 #include "http/ngx_http_kafka_pass.h"
+#include "http/ngx_http_kafka_rest.h"
 
 
 #define NGX_HTTP_KAFKA_KEY_MAX        255     /* bytes of an idempotency key */
@@ -65,7 +66,11 @@ ngx_http_kafka_request_topic(ngx_http_kafka_ctx_t *ctx)
     kcf = ctx->conf->producer;
     i = ctx->conf->topic_index;
 
-    if (i == NGX_ERROR) {
+    if (ctx->rest) {
+        name = ctx->rest->topic;
+        i = ngx_kafka_conf_topic(kcf, &name);
+
+    } else if (i == NGX_ERROR) {
 
         if (ngx_http_kafka_value(ctx, ctx->conf->topic, &name) != NGX_OK) {
             return NGX_DECLINED;
@@ -98,6 +103,10 @@ ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx)
     ngx_http_kafka_type_t  *t;
 
     ctx->format = ctx->conf->format;
+
+    if (ctx->rest) {
+        return ngx_http_kafka_rest_format(ctx);
+    }
 
     if (ctx->null) {
         ngx_str_null(&type);

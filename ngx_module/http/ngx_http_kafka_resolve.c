@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_kafka_resolve(ngx_conf_t *cf,
     ngx_http_kafka_main_conf_t *kmcf, ngx_http_kafka_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kafka_resolve_rest(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_topic(ngx_conf_t *cf,
     ngx_kafka_conf_t *kcf, ngx_str_t *name, const char *of,
     ngx_kafka_place_t *place, ngx_int_t *index);
@@ -81,7 +83,13 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
         return NGX_ERROR;
     }
 
-    if (klcf->topic == NULL) {
+    if (klcf->format == NGX_HTTP_KAFKA_CONFLUENT
+        && ngx_http_kafka_resolve_rest(cf, klcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (klcf->topic == NULL && klcf->format != NGX_HTTP_KAFKA_CONFLUENT) {
         ngx_kafka_conf_error(cf->log, &klcf->pass_place,
                              "no \"kafka_topic\" for \"kafka_pass\"");
         return NGX_ERROR;
@@ -89,7 +97,7 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
 
     klcf->topic_index = NGX_ERROR;
 
-    if (klcf->topic->lengths == NULL
+    if (klcf->topic && klcf->topic->lengths == NULL
         && ngx_http_kafka_resolve_topic(cf, klcf->producer,
                                         &klcf->topic->value, "",
                                         &klcf->topic_place,
@@ -129,6 +137,51 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
 
     return klcf->format == NGX_HTTP_KAFKA_RAW
            ? ngx_http_kafka_resolve_raw(cf, klcf) : NGX_OK;
+}
+
+
+/* What a request of REST Proxy's format says is not said by directives. */
+static ngx_int_t
+ngx_http_kafka_resolve_rest(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
+{
+    ngx_uint_t  i;
+
+    const struct {
+        ngx_uint_t   given;
+        const char  *directive;
+        const char  *reason;
+    } others[] = {
+        { klcf->topic != NULL, "kafka_topic", "the path names the topic" },
+        { klcf->key != NULL, "kafka_key", "records have their own keys" },
+        { klcf->partition != NULL, "kafka_partition",
+          "records have their own partitions" },
+        { klcf->timestamp != NULL, "kafka_timestamp",
+          "records have their own timestamps" },
+        { klcf->body != NULL, "kafka_body",
+          "records have their own values" },
+        { klcf->response != NULL, "kafka_response",
+          "the answer has a report for each record" },
+        { klcf->dead_letter.len != 0, "kafka_invalid dead_letter",
+          "the answer has no place for another topic" },
+        { klcf->ack == NGX_HTTP_KAFKA_QUEUED
+          || klcf->ack == NGX_HTTP_KAFKA_CLIENT,
+          klcf->ack == NGX_HTTP_KAFKA_QUEUED ? "kafka_ack queued"
+                                             : "kafka_ack client",
+          "the answer has each record's offset" }
+    };
+
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+
+        if (others[i].given) {
+            ngx_kafka_conf_error(cf->log, &klcf->pass_place,
+                                 "\"%s\" cannot be used with \"kafka_format "
+                                 "confluent\": %s", others[i].directive,
+                                 others[i].reason);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -183,7 +236,8 @@ static ngx_int_t
 ngx_http_kafka_resolve_null(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
 {
     if ((!klcf->deletes && klcf->empty != NGX_HTTP_KAFKA_EMPTY_NULL)
-        || klcf->key || klcf->format == NGX_HTTP_KAFKA_CLOUDEVENTS
+        || klcf->key || klcf->format == NGX_HTTP_KAFKA_CONFLUENT
+        || klcf->format == NGX_HTTP_KAFKA_CLOUDEVENTS
         || klcf->format == NGX_HTTP_KAFKA_AUTO)
     {
         return NGX_OK;

@@ -8,6 +8,7 @@
 #include "http/ngx_http_kafka_events.h"
 #include "http/ngx_http_kafka_reader.h"
 #include "http/ngx_http_kafka_records.h"
+#include "http/ngx_http_kafka_rest_split.h"
 
 
 /* tokens whose memory is kept for the next request */
@@ -55,7 +56,9 @@ ngx_http_kafka_split(ngx_http_kafka_ctx_t *ctx)
     ngx_http_kafka_split_end(ctx);
 
     if (rc == NGX_OK && ctx->items.nelts == 0) {
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_EMPTY);
+        return ngx_http_kafka_refuse(&ctx->problem,
+                                     ctx->rest ? NGX_HTTP_KAFKA_NO_RECORDS
+                                               : NGX_HTTP_KAFKA_EMPTY);
     }
 
     return rc;
@@ -82,6 +85,7 @@ ngx_http_kafka_reader_begin(ngx_http_kafka_ctx_t *ctx)
     rd->steps = NGX_HTTP_KAFKA_STEPS
                 + NGX_HTTP_KAFKA_STEPS_BYTE * (int64_t) ctx->body.len;
     rd->expect = NGX_HTTP_KAFKA_OPEN;
+    rd->at = 0;
     rd->level = 0;
     rd->seen = 0;
     rd->found = 0;
@@ -185,7 +189,8 @@ ngx_http_kafka_split_by(ngx_http_kafka_ctx_t *ctx,
         return ngx_http_kafka_ndjson(ctx, rd);
     }
 
-    return ngx_http_kafka_array(ctx, rd);
+    return ctx->rest ? ngx_http_kafka_rest_split(ctx, rd)
+                     : ngx_http_kafka_array(ctx, rd);
 }
 
 

@@ -13,7 +13,7 @@
 
 
 #define NGX_KAFKA_BUCKETS       14      /* of ngx_kafka_latencies[] */
-#define NGX_KAFKA_REQUESTS      40      /* kinds of answers told apart */
+#define NGX_KAFKA_REQUESTS      48      /* kinds of answers told apart */
 #define NGX_KAFKA_BROKERS_MAX   64      /* brokers told apart, a producer */
 #define NGX_KAFKA_ADDRESS       80      /* bytes, with NUL; longer ones cut */
 

@@ -177,6 +177,13 @@ ngx_kafka_fault_e ngx_kafka_message_fault(ngx_kafka_producer_t *kp,
     const ngx_kafka_message_t *msg);
 
 /*
+ * The id of the cluster, as brokers have told it, in "buf" of "size" bytes: its
+ * length, or 0 if it is not known yet or longer.  Never asks a broker.
+ */
+size_t ngx_kafka_cluster_id(ngx_kafka_producer_t *kp, u_char *buf,
+    size_t size);
+
+/*
  * Seconds until what waits has drained so far that records are likely taken
  * again, at the measured rate of acknowledgements: 1 to "timeout".
  */

@@ -252,3 +252,28 @@ ngx_kafka_promise_text(ngx_kafka_topic_state_t *state, u_char *buf,
 
     return p;
 }
+
+
+size_t
+ngx_kafka_cluster_id(ngx_kafka_producer_t *kp, u_char *buf, size_t size)
+{
+    char    *id;
+    size_t   len;
+
+    /* without a time-out librdkafka only looks what it has */
+
+    id = kp->client ? rd_kafka_clusterid(kp->client->rk, 0) : NULL;
+    if (id == NULL) {
+        return 0;
+    }
+
+    len = ngx_strlen(id);
+
+    if (len <= size) {
+        ngx_memcpy(buf, id, len);
+    }
+
+    rd_kafka_mem_free(kp->client->rk, id);
+
+    return len <= size ? len : 0;
+}

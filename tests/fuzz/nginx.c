@@ -12,7 +12,6 @@
 
 
 NOT_CALLED(ngx_create_temp_buf)
-NOT_CALLED(ngx_hextoi)
 NOT_CALLED(ngx_http_discard_request_body)
 NOT_CALLED(ngx_http_output_filter)
 NOT_CALLED(ngx_http_send_header)

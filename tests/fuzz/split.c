@@ -1,10 +1,14 @@
 /*
  * libFuzzer target of the splitters of bodies into records.  Input: the
  * format (lowest 3 bits of byte 0), whether each record needs a key, whether
- * an array is at "/a/b" (the next bits), then the body.
+ * an array is at "/a/b", whether the format is one of REST Proxy's instead (the
+ * next bits), then the body.
  */
 
+#include <ctype.h>
+
 #include "fuzz.h"
+#include "http/ngx_http_kafka_rest.h"
 #include "http/ngx_http_kafka_split.h"
 
 
@@ -93,6 +97,61 @@ ngx_int_t
 ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
 {
     return strncasecmp((char *) s1, (char *) s2, n);
+}
+
+
+ngx_int_t
+ngx_atoi(u_char *line, size_t n)
+{
+    ngx_int_t  value;
+
+    value = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (line[i] < '0' || line[i] > '9' || i > 17) {
+            return NGX_ERROR;
+        }
+
+        value = value * 10 + line[i] - '0';
+    }
+
+    return n ? value : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_hextoi(u_char *line, size_t n)
+{
+    ngx_int_t  value;
+
+    value = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        value = value * 16 + json_hex(line[i]);
+    }
+
+    return value;
+}
+
+
+/* An alphabet of its own: what is decoded matters less than its length. */
+
+ngx_int_t
+ngx_decode_base64(ngx_str_t *dst, ngx_str_t *src)
+{
+    dst->len = 0;
+
+    for (size_t i = 0; i < src->len; i++) {
+        if (!isalnum(src->data[i])) {
+            return NGX_ERROR;
+        }
+
+        if (i % 4) {
+            dst->data[dst->len++] = src->data[i];
+        }
+    }
+
+    return src->len % 4 == 1 ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -273,6 +332,62 @@ check_field(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
 }
 
 
+/* What is taken out of envelopes: the bytes can be read, keys are short. */
+
+static void
+check_envelopes(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_uint_t              i, j;
+    ngx_kafka_message_t    *msg;
+    ngx_http_kafka_item_t  *item;
+
+    volatile uint8_t        sum;
+
+    item = ctx->items.elts;
+    msg = ctx->messages.elts;
+    sum = 0;
+
+    for (i = 0; i < ctx->messages.nelts; i++) {
+
+        for (j = 0; j < msg[i].value.len; j++) {
+            sum ^= msg[i].value.data[j];
+        }
+
+        for (j = 0; j < msg[i].key.len; j++) {
+            sum ^= msg[i].key.data[j];
+        }
+
+        demand(item[i].problem || msg[i].value.data || msg[i].key.data,
+               "a record without a value has a key");
+        demand(item[i].problem || msg[i].timestamp >= 0,
+               "a time is none or good");
+        demand(msg[i].key.len <= ctx->body.len, "a key does not grow");
+    }
+
+    demand(ctx->items.nelts == ctx->messages.nelts, "a message a record");
+}
+
+
+static void
+set_rest(ngx_http_kafka_ctx_t *ctx, ngx_http_kafka_rest_t *rest,
+    ngx_uint_t kind)
+{
+    static const ngx_uint_t  types[] = {
+        NGX_HTTP_KAFKA_REST_JSON, NGX_HTTP_KAFKA_REST_BINARY,
+        NGX_HTTP_KAFKA_REST_NONE, NGX_HTTP_KAFKA_REST_NONE
+    };
+
+    memset(rest, 0, sizeof(*rest));
+
+    rest->type = types[kind];
+    rest->version = kind < 2 ? 2 : 3;
+
+    ctx->rest = rest;
+    ctx->format = kind < 2 ? NGX_HTTP_KAFKA_REST_V2 : NGX_HTTP_KAFKA_REST_V3;
+    ctx->batch = 1;
+}
+
+
 static void
 free_pool(ngx_pool_t *pool)
 {
@@ -332,6 +447,35 @@ split(ngx_http_kafka_ctx_t *ctx)
 }
 
 
+static void
+check_outcome(ngx_http_kafka_ctx_t *ctx, ngx_int_t rc)
+{
+    demand(ctx->items.nelts <= MAX_RECORDS, "the number is bounded");
+
+    if (rc == NGX_OK) {
+        demand(ctx->items.nelts > 0, "there is a record");
+
+        if (ctx->rest) {
+            check_envelopes(ctx);
+
+        } else {
+            check_places(ctx, &ctx->body);
+            check_records(ctx, ctx->conf->key_field != NULL);
+            check_split(ctx, &ctx->body);
+        }
+
+    } else {
+        demand(ctx->problem.code == NGX_HTTP_KAFKA_EMPTY
+               || ctx->problem.code == NGX_HTTP_KAFKA_NO_RECORDS
+               || ctx->problem.code == NGX_HTTP_KAFKA_MANY
+               || ctx->problem.code == NGX_HTTP_KAFKA_NOT_JSON
+               || (ctx->problem.code == NGX_HTTP_KAFKA_LARGE
+                   && ctx->conf->batch_field),
+               "a refusal has its reason");
+    }
+}
+
+
 static json_pointer_t *
 pointer(const char *text)
 {
@@ -356,6 +500,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_kafka_topic_conf_t      topic;
     ngx_http_kafka_ctx_t        ctx;
     ngx_http_kafka_loc_conf_t   klcf;
+
+    ngx_http_kafka_rest_t       rest;
 
     static json_pointer_t      *key, *batch;     /* compiled once */
     static const ngx_uint_t     formats[] = {
@@ -398,28 +544,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 || ctx.format == NGX_HTTP_KAFKA_ARRAY
                 || ctx.format == NGX_HTTP_KAFKA_CE_BATCH;
 
+    if (data[0] & 32) {
+        set_rest(&ctx, &rest, data[0] & 3);
+    }
+
     body.len = size - 1;
     body.data = (u_char *) copy((const char *) data + 1, body.len, "", "");
 
     ctx.body = body;
     rc = split(&ctx);
 
-    demand(ctx.items.nelts <= MAX_RECORDS, "the number is bounded");
-
-    if (rc == NGX_OK) {
-        demand(ctx.items.nelts > 0, "there is a record");
-        check_places(&ctx, &body);
-        check_records(&ctx, klcf.key_field != NULL);
-        check_split(&ctx, &body);
-
-    } else {
-        demand(ctx.problem.code == NGX_HTTP_KAFKA_EMPTY
-               || ctx.problem.code == NGX_HTTP_KAFKA_MANY
-               || ctx.problem.code == NGX_HTTP_KAFKA_NOT_JSON
-               || (ctx.problem.code == NGX_HTTP_KAFKA_LARGE
-                   && klcf.batch_field),
-               "a refusal has its reason");
-    }
+    check_outcome(&ctx, rc);
 
     free_pool(&pool);
     free(body.data);
