@@ -77,9 +77,12 @@ $(module_makefile): config $(OUT)/module.flags
 # The consumer and the unit tests.
 
 packages = rdkafka libpq libcjson libmicrohttpd libpcre2-8 libcrypto
+# optional, for Avro, whose schemas a registry has; "make curl=": without
+curl = $(shell pkg-config --exists libcurl && echo libcurl)
 # expanded in recipes only, when "make deps" may just have installed them
-pkg_cflags = $(shell pkg-config --cflags $(packages))
-pkg_libs = $(shell pkg-config --libs $(packages))
+pkg_cflags = $(shell pkg-config --cflags $(packages) $(curl)) \
+    $(if $(curl),-DSLUICE_CURL=1)
+pkg_libs = $(shell pkg-config --libs $(packages) $(curl))
 
 sources = $(wildcard common/*/*.c consumers/*.c consumers/*/*.c) \
     common/calendar.c
@@ -179,7 +182,7 @@ $(OUT)/obj-test/%.o: %.c $(OUT)/c.flags
     $(OUT)/obj-test/*/*/*.d)
 
 # rewritten only when it differs, so that another compiler rebuilds
-$(OUT)/c.flags: now = $(CC) $(cflags)
+$(OUT)/c.flags: now = $(CC) $(cflags) $(curl)
 $(OUT)/module.flags: now = $(CC) $(cflags) $(nginx_src)
 
 $(OUT)/c.flags $(OUT)/module.flags: FORCE
@@ -199,13 +202,15 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/http/modules $(nginx_src)/src/http/v2 \
     $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
     -Wno-unused-parameter
-fuzz_targets = conf inflate json receipt row schema split
+fuzz_targets = avro conf inflate json receipt row schema split
 fuzz_sources = $(wildcard common/*.c common/*/*.c)
 fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \
     array.c error.c events.c headers.c json.c reader.c records.c \
     rest_records.c rest_split.c rest_values.c split.c) \
     tests/fuzz/nginx.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \
+    consumers/base/clock.c consumers/base/text.c
+fuzz_avro = $(wildcard consumers/registry/avro*.c) consumers/base/buf.c \
     consumers/base/clock.c consumers/base/text.c
 fuzz_row = $(wildcard consumers/row/*.c consumers/record/*.c) $(fuzz_conf)
 fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -238,6 +243,8 @@ fuzz_module = $(fuzz_split) $(fuzz_receipt) tests/fuzz/receipt.c \
 fuzz_module_objects = $(fuzz_module:%.c=$(BUILD)/obj-replay/%.o) \
     $(fuzz_module:%.c=$(BUILD)/obj-fuzz/%.o)
 
+$(BUILD)/fuzz/replay-avro: $(fuzz_avro:%.c=$(BUILD)/obj-replay/%.o)
+$(BUILD)/fuzz/fuzz-avro: $(fuzz_avro:%.c=$(BUILD)/obj-fuzz/%.o)
 $(BUILD)/fuzz/replay-conf: $(fuzz_conf:%.c=$(BUILD)/obj-replay/%.o)
 $(BUILD)/fuzz/fuzz-conf: $(fuzz_conf:%.c=$(BUILD)/obj-fuzz/%.o)
 $(BUILD)/fuzz/replay-row: $(fuzz_row:%.c=$(BUILD)/obj-replay/%.o)

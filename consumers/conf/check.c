@@ -29,6 +29,8 @@ static int conf_check_mode(conf_reader_t *cr, const conf_t *conf,
     uint32_t place);
 static int conf_check_named(conf_reader_t *cr, const conf_t *conf,
     uint32_t place, const char *key, const char *name);
+static int conf_check_registry(conf_reader_t *cr, const conf_t *conf);
+static bool conf_is_url(const char *s);
 static int conf_check_route(conf_reader_t *cr, conf_t *conf);
 static int conf_route_alias(conf_reader_t *cr, const conf_t *conf,
     conf_route_t *route);
@@ -112,7 +114,8 @@ conf_check(conf_reader_t *cr, conf_t *conf)
         }
     }
 
-    if (conf_check_table(cr, conf, 0) == -1
+    if (conf_check_registry(cr, conf) == -1
+        || conf_check_table(cr, conf, 0) == -1
         || (conf->nroutes && conf_check_route(cr, conf) == -1))
     {
         return -1;
@@ -378,6 +381,75 @@ conf_check_named(conf_reader_t *cr, const conf_t *conf, uint32_t place,
 
     return conf_fail(cr, place, "\"%s\" names \"%s\", which is not a column "
                      "filled from the record", key, name);
+}
+
+
+static int
+conf_check_registry(conf_reader_t *cr, const conf_t *conf)
+{
+    bool      avro, url;
+    size_t    i;
+    uint32_t  place;
+
+    place = conf_place(cr, "registry");
+
+    if (place == 0) {
+        return 0;
+    }
+
+    avro = conf->registry_value == CONF_FRAME_AVRO
+           || conf->registry_key == CONF_FRAME_AVRO;
+    url = true;
+
+    for (i = 0; i < conf->registry_url.n; i++) {
+        url &= conf_is_url(conf->registry_url.names[i]);
+    }
+
+    const conf_rule_t  rules[] = {
+        { conf->registry_value == CONF_FRAME_PLAIN
+          && conf->registry_key == CONF_FRAME_PLAIN,
+          "\"registry\" needs a \"value\" or \"key\" that is json or avro" },
+
+#if !(SLUICE_CURL)
+        { avro,
+          "this sluice-consumer is built without libcurl, and Avro needs it "
+          "to ask the registry: build it with libcurl's headers installed" },
+#endif
+
+        { avro && conf->registry_url.n == 0,
+          "Avro needs \"registry.url\", for the schemas" },
+
+        { !url,
+          "\"registry.url\" takes URLs such as \"https://registry:8081\", "
+          "without a user and a password" },
+
+        { (conf->registry_user != NULL) != (conf->registry_password != NULL),
+          "\"registry.user\" and \"registry.password\" go together" },
+
+        { conf->registry_user && conf->registry_authorization,
+          "\"registry.user\" and \"registry.authorization\" both fill one "
+          "header" },
+
+        { (conf->registry_certificate != NULL)
+          != (conf->registry_certificate_key != NULL),
+          "\"registry.certificate\" and \"registry.certificate_key\" go "
+          "together" }
+    };
+
+    return conf_check_rules(cr, place, rules,
+                            sizeof(rules) / sizeof(rules[0]));
+}
+
+
+static bool
+conf_is_url(const char *s)
+{
+    size_t  n;
+
+    n = strncmp(s, "http://", 7) == 0 ? 7
+        : strncmp(s, "https://", 8) == 0 ? 8 : 0;
+
+    return n && s[n] && s[n] != '/' && strpbrk(s, "@?# \t\r\n") == NULL;
 }
 
 

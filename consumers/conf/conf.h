@@ -44,6 +44,21 @@ typedef enum {
 } conf_format_t;
 
 
+/* What is behind the frame of a schema registry. */
+typedef enum {
+    CONF_FRAME_PLAIN = 0,   /* there is no frame */
+    CONF_FRAME_JSON,
+    CONF_FRAME_AVRO
+} conf_frame_t;
+
+
+/* Whether a key or value without its frame is bad. */
+typedef enum {
+    CONF_FRAME_REQUIRED = 0,
+    CONF_FRAME_OPTIONAL     /* it is taken as it is */
+} conf_framed_t;
+
+
 /* What happens to a zero byte, which no text can hold. */
 typedef enum {
     CONF_NUL_REJECT = 0,
@@ -251,6 +266,20 @@ struct conf_s {
     conf_nul_t        nul;
     conf_where_t      where;
     uint32_t          nwhere;             /* pointers in it */
+
+    conf_frame_t      registry_value;
+    conf_frame_t      registry_key;
+    conf_framed_t     registry_frame;
+    conf_names_t      registry_url;
+    char             *registry_user;      /* NULL: no basic authentication */
+    char             *registry_password;
+    char             *registry_password_file;    /* or NULL, both */
+    char             *registry_authorization;    /* the header's value */
+    char             *registry_authorization_file;
+    char             *registry_ca;        /* file names, or NULL */
+    char             *registry_certificate;
+    char             *registry_certificate_key;
+    int64_t           registry_timeout;   /* ms */
 
     int64_t           batch_rows;
     int64_t           batch_bytes;

@@ -221,6 +221,72 @@ const conf_key_t  conf_keys[] = {
              "and the structured mode; paths see the event in its JSON "
              "format: `/type`, `/data/id`." },
 
+    { "registry", CONF_SECTION,
+      .doc = "Records in the frames of a schema registry: a zero byte, the "
+             "number of a schema in four bytes, then the data." },
+
+    { "registry.value", CONF_ENUM, .required = true, FIELD(registry_value),
+      .choices = "plain|json|avro", .example = "\"avro\"",
+      .doc = "What a record's value is: `plain`, without a frame; JSON in a "
+             "frame, which is left out; or Avro in a frame, which becomes "
+             "JSON by the schema that its number names. `format` then says "
+             "what that JSON is. A null value has no frame." },
+
+    { "registry.key", CONF_ENUM, FIELD(registry_key),
+      .choices = "plain|json|avro", .fallback = "\"plain\"",
+      .example = "\"avro\"",
+      .doc = "The same of a record's key. A key that is a string becomes "
+             "its text." },
+
+    { "registry.frame", CONF_ENUM, FIELD(registry_frame),
+      .choices = "required|optional", .fallback = "\"required\"",
+      .example = "\"optional\"",
+      .doc = "What to do with a key or value that should have a frame and "
+             "has none: make the record a dead letter, or take it as it is, "
+             "for a topic whose older records have none." },
+
+    { "registry.url", CONF_NAMES, FIELD(registry_url),
+      .example = "[\"https://registry1:8081\", "
+                 "\"https://registry2:8081\"]",
+      .doc = "The servers of the registry. One is asked, and the next one "
+             "if that is away. Only Avro needs it." },
+
+    { "registry.user", CONF_STRING, FIELD(registry_user),
+      .example = "\"sluice\"",
+      .doc = "The user of HTTP's basic authentication." },
+
+    { "registry.password", CONF_SECRET, .set = conf_set_registry_secret,
+      .example = "\"a-password\"",
+      .doc = "The user's password. Its file is read again for each "
+             "request." },
+
+    { "registry.authorization", CONF_SECRET, .set = conf_set_registry_secret,
+      .example = "\"Bearer a-token\"",
+      .doc = "The value of the header `Authorization`, such as `Bearer` and "
+             "a token, instead of a user and a password. Its file is read "
+             "again for each request." },
+
+    { "registry.ca", CONF_STRING, FIELD(registry_ca),
+      .form = "a file's name", .example = "\"/etc/sluice/registry-ca.pem\"",
+      .doc = "The certificates that sign the registry's, in PEM. The default "
+             "is the system's." },
+
+    { "registry.certificate", CONF_STRING, FIELD(registry_certificate),
+      .form = "a file's name", .example = "\"/etc/sluice/client.pem\"",
+      .doc = "The daemon's own certificate, for a registry that asks for "
+             "one." },
+
+    { "registry.certificate_key", CONF_STRING,
+      FIELD(registry_certificate_key), .form = "a file's name",
+      .example = "\"/etc/sluice/client.key\"",
+      .doc = "The private key of `registry.certificate`." },
+
+    { "registry.timeout", CONF_TIME, FIELD(registry_timeout),
+      .min = "100ms", .max = "1m", .fallback = "\"5s\"",
+      .example = "\"2s\"",
+      .doc = "How long a request to the registry may take. Other work goes "
+             "on meanwhile." },
+
     { "nul", CONF_ENUM, FIELD(nul), .choices = "reject|strip|replace",
       .fallback = "\"reject\"", .example = "\"replace\"",
       .doc = "What to do with a zero byte, also written as `\\u0000`, "

@@ -1,4 +1,4 @@
-/* Setters of "$schema", "postgres", "start", "listen" and "where". */
+/* Setters of "$schema", "postgres", "start", "listen", "where", "registry". */
 
 #include <string.h>
 
@@ -97,6 +97,41 @@ conf_set_listen(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
                         : conf_copy(cr, s, (size_t) (colon - s));
 
     return conf->listen_host ? 0 : -1;
+}
+
+
+/* The password or the header, and its file. */
+
+int
+conf_set_registry_secret(conf_reader_t *cr, const conf_key_t *key,
+    uint32_t token, void *scope)
+{
+    char    *value;
+    conf_t  *conf = scope;
+
+    if (conf_type(cr, token) != JSON_STRING) {
+        return conf_must(cr, key, token, "a string or { \"file\": PATH }");
+    }
+
+    value = conf_expand(cr, token);
+    if (value == NULL) {
+        return -1;
+    }
+
+    if (strcspn(value, "\r\n") < strlen(value)) {
+        return conf_must(cr, key, token, "one line");
+    }
+
+    if (strcmp(key->path, "registry.password") == 0) {
+        conf->registry_password = value;
+        conf->registry_password_file = cr->words[token].file;
+
+    } else {
+        conf->registry_authorization = value;
+        conf->registry_authorization_file = cr->words[token].file;
+    }
+
+    return 0;
 }
 
 

@@ -31,6 +31,7 @@ enum {
     DAEMON_FD_HTTP,
     DAEMON_FD_DEAD_TOPIC,
     DAEMON_FD_RECEIPTS,
+    DAEMON_FD_REGISTRY,
     DAEMON_NFDS
 };
 
@@ -64,6 +65,7 @@ daemon_run(const conf_t *conf, const daemon_options_t *options)
         return 1;
     }
 
+    d.registry = targets_registry(d.targets);
     log_info("started as %s: topic \"%s\", group \"%s\", table \"%s\"",
              d.owner, conf->topic, conf->group, conf->table);
 
@@ -252,6 +254,10 @@ daemon_loop(daemon_t *d)
             receipts_poll(d->receipts);
         }
 
+        if (d->registry) {
+            registry_poll(d->registry, now);
+        }
+
         if (d->http) {
             metrics_serve(d->http);
         }
@@ -288,6 +294,7 @@ daemon_fds(daemon_t *d, struct pollfd *fds)
     fds[DAEMON_FD_DEAD_TOPIC].fd = d->dead_topic
                                    ? dead_topic_fd(d->dead_topic) : -1;
     fds[DAEMON_FD_RECEIPTS].fd = d->receipts ? receipts_fd(d->receipts) : -1;
+    fds[DAEMON_FD_REGISTRY].fd = d->registry ? registry_fd(d->registry) : -1;
 }
 
 
@@ -308,7 +315,8 @@ daemon_timeout(daemon_t *d, int64_t now)
 
     const int64_t  deadlines[] = {
         pg_deadline(d->pg), pg_deadline(unblock_pg(d->unblock)),
-        d->dead_topic ? dead_topic_deadline(d->dead_topic) : 0
+        d->dead_topic ? dead_topic_deadline(d->dead_topic) : 0,
+        d->registry ? registry_deadline(d->registry) : 0
     };
 
     timeout = DAEMON_POLL_MOST;
@@ -395,6 +403,7 @@ daemon_exit(daemon_t *d)
     signal(SIGALRM, daemon_late);
     alarm(1);
 
+    daemon_refill(d, 0);
     notify_close(&d->notify);
     metrics_close(d->http);
     pg_destroy(d->pg);

@@ -68,6 +68,7 @@ typedef struct {
     source_t          *source;         /* NULL until the topic is found */
     pg_t              *pg;
     targets_t         *targets;
+    registry_t        *registry;       /* the targets'; NULL: no frames */
     offsets_t         *offsets;
     sink_t            *sink;
     dead_topic_t      *dead_topic;     /* NULL: none is configured */
@@ -85,6 +86,9 @@ typedef struct {
     unsigned           growing;        /* batches since their size changed,
                                           while it is below "batch.rows" */
     buf_t              headers;        /* of a record: record_header_t */
+    rd_kafka_message_t  *waiting;      /* read, but a schema of it is not there;
+                                          NULL: none */
+    source_partition_t  *waiting_in;
 
     daemon_state_t     state;
     daemon_state_t     work;           /* what the connection does now */
@@ -127,6 +131,8 @@ void daemon_stop(daemon_t *d, int64_t now);
 /* read.c */
 void daemon_read(daemon_t *d, int64_t now);
 bool daemon_can_read(const daemon_t *d);
+/* Empties the batch that is filled, and drops what waits to get into it. */
+void daemon_refill(daemon_t *d, uint64_t generation);
 
 /* work.c: begins what a state is for. */
 void daemon_find(daemon_t *d);

@@ -94,6 +94,35 @@ daemon_stands(const daemon_t *d)
 }
 
 
+/* What the schema registry says, and whether a record waits for it. */
+
+static bool
+daemon_registry(const daemon_t *d, metrics_t *m)
+{
+    const schemas_figures_t  *figures;
+
+    figures = d->registry ? registry_figures(d->registry) : NULL;
+
+    if (figures == NULL) {
+        return false;
+    }
+
+    m->registry_requests = figures->requests;
+    m->registry_failures = figures->failures;
+    m->registry_schemas = figures->schemas;
+
+    if (figures->reason[0] == '\0' || m->reason[0]) {
+        return false;
+    }
+
+    m->reason = figures->reason;
+    m->held |= figures->held;
+    m->state = figures->held ? "held" : "waiting for the schema registry";
+
+    return true;
+}
+
+
 static int64_t
 daemon_lag(daemon_t *d, const source_partition_t *p)
 {
@@ -118,6 +147,7 @@ daemon_lag(daemon_t *d, const source_partition_t *p)
 const metrics_t *
 daemon_metrics(void *data)
 {
+    bool                  waits;
     size_t                i, n;
     int64_t               stands;
     daemon_t             *d = data;
@@ -135,6 +165,7 @@ daemon_metrics(void *data)
                 ? d->trouble.reason
                 : "PostgreSQL has not answered for more than 10 s: it may "
                   "wait for a lock, or for a synchronous standby";
+    waits = daemon_registry(d, m);
     m->terminated = unblock_count(d->unblock);
     m->copies = sink_figures(d->sink)->copies;
 
@@ -164,6 +195,7 @@ daemon_metrics(void *data)
     /* a daemon that the group gave no partition stands by, ready too */
     m->ready = m->kafka_up && m->postgres_up && d->prepared && !d->stopping
                && d->trouble.state == DAEMON_IDLE && stands <= FIGURES_SLOW
+               && !waits
                && (d->claimed || (n == 0 && status->rebalances));
 
     if (n > d->metrics_size) {

@@ -95,6 +95,10 @@ static const metrics_counter_t  metrics_counters[] = {
       offsetof(metrics_t, receipts_dropped) },
     { "receipts_sent_total", "Receipts in their topic.",
       offsetof(metrics_t, receipts_sent) },
+    { "registry_failures_total", "Requests to the schema registry that gave "
+      "no schema.", offsetof(metrics_t, registry_failures) },
+    { "registry_requests_total", "Requests to the schema registry.",
+      offsetof(metrics_t, registry_requests) },
     { "reconnects_total", "Connections to PostgreSQL that were lost.",
       offsetof(metrics_t, reconnects) },
     { "rows_total", "Rows committed in the table.",
@@ -222,6 +226,8 @@ metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
                 topic, m->kafka_up);
     metrics_one(out, "postgres_up", "gauge", "1 while connected to "
                 "PostgreSQL.", topic, m->postgres_up);
+    metrics_one(out, "registry_schemas", "gauge", "Schemas of the registry "
+                "that are in memory.", topic, (double) m->registry_schemas);
     metrics_one(out, "last_commit_timestamp_seconds", "gauge", "Time of the "
                 "last committed batch, since 1970; 0: none yet.", topic,
                 (double) m->last_commit / 1000);

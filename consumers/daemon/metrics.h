@@ -53,6 +53,9 @@ typedef struct {
     uint64_t              retries[METRICS_CLASSES];
     uint64_t              reconnects;
     uint64_t              rebalances;
+    uint64_t              registry_requests;
+    uint64_t              registry_failures;
+    uint64_t              registry_schemas;    /* in memory */
     uint64_t              receipts_sent;
     uint64_t              receipts_dropped;
     uint64_t              terminated;     /* backends that blocked this one */

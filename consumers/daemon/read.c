@@ -5,7 +5,8 @@
 #include "kafka/message.h"
 
 
-#define DAEMON_READ  512    /* records between two looks at everything else */
+#define DAEMON_READ   512    /* records between two looks at everything else */
+#define DAEMON_WAITS  1
 
 
 static int daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
@@ -16,10 +17,24 @@ bool
 daemon_can_read(const daemon_t *d)
 {
     return d->claimed && !d->stopping && batch_has_room(d->filling)
+           && (d->registry == NULL || !registry_waits(d->registry))
            && source_status(d->source)->generation == d->generation
            && !source_status(d->source)->reassign
            && !source_status(d->source)->recheck
            && source_status(d->source)->fault[0] == '\0';
+}
+
+
+void
+daemon_refill(daemon_t *d, uint64_t generation)
+{
+    batch_reset(d->filling, generation);
+
+    if (d->waiting) {
+        rd_kafka_message_destroy(d->waiting);
+        registry_forget(d->registry);
+        d->waiting = NULL;
+    }
 }
 
 
@@ -32,12 +47,21 @@ daemon_read(daemon_t *d, int64_t now)
 
     for (left = DAEMON_READ; left && daemon_can_read(d); left--) {
 
-        rkm = source_next(d->source, &p);
+        p = d->waiting_in;
+        rkm = d->waiting ? d->waiting : source_next(d->source, &p);
         if (rkm == NULL) {
             return;
         }
 
         rc = daemon_take(d, rkm, p, now);
+
+        if (rc == DAEMON_WAITS) {
+            d->waiting = rkm;
+            d->waiting_in = p;
+            return;
+        }
+
+        d->waiting = NULL;
         rd_kafka_message_destroy(rkm);
 
         if (rc == -1) {
@@ -49,6 +73,8 @@ daemon_read(daemon_t *d, int64_t now)
     }
 }
 
+
+/* Returns DAEMON_WAITS where a schema of the record has to be asked for. */
 
 static int
 daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
@@ -67,13 +93,19 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
         return 0;
     }
 
+    if (message_record(rkm, &d->headers, &record) == -1) {
+        return -1;
+    }
+
+    if (d->registry && !registry_ready(d->registry, &record)) {
+        return DAEMON_WAITS;
+    }
+
     if (p->range == -1) {
         p->range = batch_range(batch, p->id, p->expected, p->epoch, p->run);
     }
 
-    if (p->range == -1
-        || message_record(rkm, &d->headers, &record) == -1)
-    {
+    if (p->range == -1) {
         return -1;
     }
 

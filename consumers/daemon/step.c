@@ -219,7 +219,8 @@ daemon_due_in(const daemon_t *d, int64_t now)
     int64_t  batch, prune;
 
     if (daemon_next(d, now) != d->state
-        || (d->source && daemon_can_read(d) && source_pending(d->source)))
+        || (d->source && daemon_can_read(d)
+            && (d->waiting || source_pending(d->source))))
     {
         return 0;
     }
@@ -277,7 +278,7 @@ daemon_heed(daemon_t *d)
 
         if (d->claimed) {
             d->claimed = false;
-            batch_reset(d->filling, 0);
+            daemon_refill(d, 0);
             if (d->work != DAEMON_STORING) {
                 d->storing = NULL;
             }

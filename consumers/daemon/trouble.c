@@ -55,7 +55,7 @@ daemon_forget(daemon_t *d)
     }
 
     d->claimed = false;
-    batch_reset(d->filling, 0);
+    daemon_refill(d, 0);
 
     if (d->storing && d->work != DAEMON_STORING) {
         d->storing = NULL;

@@ -153,7 +153,7 @@ daemon_claim(daemon_t *d)
     d->work = DAEMON_CLAIMING;
     d->generation = source_status(d->source)->generation;
     d->storing = NULL;
-    batch_reset(d->filling, d->generation);
+    daemon_refill(d, d->generation);
 
     offsets_claim(d->offsets, d->pg, d->lookup, d->source, daemon_on_claimed,
                   d);
@@ -231,7 +231,7 @@ daemon_on_looked(void *data, const outcome_t *outcome)
 void
 daemon_compare(daemon_t *d)
 {
-    batch_reset(d->filling, d->generation);
+    daemon_refill(d, d->generation);
     source_unassign(d->source);
     source_assign(d->source);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "postgres/catalog.h"
 #include "record/headers.h"
 #include "row/copy.h"
@@ -45,6 +46,7 @@ struct targets_s {
     buf_t             value;
     table_t          *list;
     size_t            n;
+    registry_t       *registry;      /* NULL: no frames */
     retry_key_t      *retry_key;     /* NULL: no "dedupe" */
     char              retry[RETRY_LEN];
 
@@ -71,6 +73,7 @@ static int targets_retry(targets_t *targets, record_t *record);
 targets_t *
 targets_create(const conf_t *conf)
 {
+    char        err[CONF_ERROR_MAX];
     targets_t  *targets;
 
     targets = calloc(1, sizeof(targets_t));
@@ -97,6 +100,16 @@ targets_create(const conf_t *conf)
         return NULL;
     }
 
+    if (conf->registry_value || conf->registry_key) {
+        targets->registry = registry_create(conf, err);
+
+        if (targets->registry == NULL) {
+            log_error("%s", err);
+            targets_destroy(targets);
+            return NULL;
+        }
+    }
+
     return targets;
 }
 
@@ -116,6 +129,7 @@ targets_destroy(targets_t *targets)
         tombstone_free(targets->list[i].tombstone);
     }
 
+    registry_destroy(targets->registry);
     retry_key_destroy(targets->retry_key);
     row_plan_free(targets->route);
     buf_free(&targets->values);
@@ -375,6 +389,15 @@ targets_as_lines(targets_t *targets, size_t target)
 }
 
 
+registry_t *
+targets_registry(const targets_t *targets)
+{
+    return targets->registry;
+}
+
+
+/* The batch keeps the record as it came, also what is behind its frames. */
+
 int
 targets_add(targets_t *targets, batch_t *batch, unsigned range,
     record_t *record)
@@ -382,23 +405,30 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     int              rc;
     bool             tombstone, tuple;
     size_t           text;
+    record_t         decoded;
     uint16_t         target;
     batch_row_t     *row;
     record_fault_t   fault;
+    const record_t  *plain = record;
 
     rc = 0;
-    target = 0;
+    target = targets->route ? BATCH_NO_TARGET : 0;
     tombstone = tuple = false;
     text = batch->text.len;
 
-    if (targets->route) {
-        rc = targets_route(targets, record, &target, &fault);
+    if (targets->registry) {
+        rc = registry_decode(targets->registry, record, &decoded, &fault);
+        plain = &decoded;
+    }
+
+    if (rc == 0 && targets->route) {
+        rc = targets_route(targets, plain, &target, &fault);
     }
 
     if (rc == 0) {
-        tombstone = record->value == NULL && targets->list[target].tombstone;
-        rc = targets_row(&targets->list[target], record, &tuple,
-                         &batch->text, &fault);
+        tombstone = plain->value == NULL && targets->list[target].tombstone;
+        rc = targets_row(&targets->list[target], plain, &tuple, &batch->text,
+                         &fault);
     }
 
     if (rc == -1) {

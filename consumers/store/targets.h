@@ -7,6 +7,7 @@
 #include "postgres/pg.h"
 #include "postgres/sqlstate.h"
 #include "postgres/target.h"
+#include "registry/registry.h"
 #include "row/row.h"
 #include "store/batch.h"
 
@@ -17,7 +18,7 @@ typedef struct targets_s  targets_t;
 /* How records become rows of a table that was found, which must outlive it. */
 void targets_spec(const target_t *target, row_spec_t *spec);
 
-/* "conf" must outlive it.  Returns NULL when memory is short. */
+/* "conf" must outlive it.  Returns NULL with the reason logged. */
 targets_t *targets_create(const conf_t *conf);
 void targets_destroy(targets_t *targets);
 
@@ -45,9 +46,13 @@ bool targets_tuples(const targets_t *targets, size_t target);
 /* The next records of a table become lines: it takes no tuple. */
 void targets_as_lines(targets_t *targets, size_t target);
 
+/* NULL: no part of a record has a registry's frame. */
+registry_t *targets_registry(const targets_t *targets);
+
 /*
- * Converts a record and accounts it in the batch: as a row, as a dead letter
- * or as left out.  Returns 0, or -1 when memory is short.
+ * Converts a record, whose schemas must be in memory, and accounts it in the
+ * batch: as a row, as a dead letter or as left out.  Returns 0, or -1 when
+ * memory is short.
  */
 int targets_add(targets_t *targets, batch_t *batch, unsigned range,
     record_t *record);

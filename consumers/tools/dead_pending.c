@@ -222,11 +222,17 @@ pending_take(dead_pending_t *p, const rd_kafka_message_t *rkm)
 
     range = batch_range(&p->store.batch, part->id, part->next, 0, part->next);
 
-    if (range == -1
-        || message_record(rkm, &p->list, &record) == -1
-        || targets_add(p->store.targets, &p->store.batch, (unsigned) range,
-                       &record)
-           == -1)
+    if (range == -1 || message_record(rkm, &p->list, &record) == -1) {
+        return pending_no_memory();
+    }
+
+    if (dead_store_ready(&p->store, &record) == -1) {
+        return -1;
+    }
+
+    if (targets_add(p->store.targets, &p->store.batch, (unsigned) range,
+                    &record)
+        == -1)
     {
         return pending_no_memory();
     }

@@ -212,7 +212,7 @@ replay_record(dead_replay_t *r, const PGresult *res, int row)
     range = batch_range(batch, record.partition, record.offset, 0, 0);
     before = batch->nrows;
 
-    if (range != -1) {
+    if (range != -1 && dead_store_ready(&r->store, &record) == 0) {
         rc = targets_add(r->store.targets, batch, (unsigned) range, &record);
     }
 

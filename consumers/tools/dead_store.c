@@ -10,6 +10,8 @@
 #define DEAD_TRIES  40      /* of one transaction */
 #define DEAD_PAUSE  250     /* ms between two tries */
 
+#define DEAD_SCHEMAS  30000    /* ms to wait for a record's schemas */
+
 
 static int dead_store_wait(dead_store_t *store);
 static void dead_store_on_ready(void *data, const char *error,
@@ -87,6 +89,27 @@ dead_store_run(dead_store_t *store)
     }
 
     report_error("%s", store->outcome.reason);
+
+    return -1;
+}
+
+
+int
+dead_store_ready(dead_store_t *store, const record_t *record)
+{
+    const char  *reason;
+    registry_t  *registry;
+
+    registry = targets_registry(store->targets);
+
+    if (registry == NULL
+        || registry_wait(registry, record, DEAD_SCHEMAS, &reason) == 0)
+    {
+        return 0;
+    }
+
+    report_error("%s", reason[0] ? reason
+                 : "the schema registry does not answer");
 
     return -1;
 }

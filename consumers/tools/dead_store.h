@@ -32,6 +32,12 @@ int dead_store_open(dead_store_t *store, const conf_t *conf,
 void dead_store_close(dead_store_t *store);
 
 /*
+ * Waits for the schemas of a record, before targets_add().  Returns 0, or -1
+ * after an error line.
+ */
+int dead_store_ready(dead_store_t *store, const record_t *record);
+
+/*
  * Stores the batch.  What a daemon would try again is tried again.  Returns 0,
  * or -1 after an error line.
  */

@@ -18,6 +18,13 @@
 #define PG    "\"postgres\": \"dbname=x\", \"table\": \"t\",\n"
 #define COLS  "\"columns\": { \"a\": \"/a\" }"
 #define GOOD  HEAD KAFKA PG COLS
+#if (SLUICE_CURL)
+#define AVRO(text)  text
+#else
+#define AVRO(text)  "f:5: this sluice-consumer is built without libcurl"
+#endif
+
+#define REGISTRY  GOOD ",\n\"registry\": { \"value\": \"json\", "
 #define COLUMNS  HEAD KAFKA PG "\"columns\": "
 
 
@@ -53,6 +60,30 @@ static const case_t  errors[] = {
       "f:5: \"dead_letters.topic\" must be a string" },
     { GOOD ",\n\"receipts\": {} }",
       "f:5: key \"receipts.topic\" is missing" },
+    { GOOD ",\n\"registry\": {} }",
+      "f:5: key \"registry.value\" is missing" },
+    { GOOD ",\n\"registry\": { \"value\": \"plain\" } }",
+      "f:5: \"registry\" needs a \"value\" or \"key\" that is json or "
+      "avro" },
+    { GOOD ",\n\"registry\": { \"value\": \"avro\" } }",
+      AVRO("f:5: Avro needs \"registry.url\", for the schemas") },
+    { REGISTRY "\"url\": [\"registry:8081\"] } }",
+      "f:5: \"registry.url\" takes URLs such as" },
+    { REGISTRY "\"url\": [\"http://u:p@registry:8081\"] } }",
+      "f:5: \"registry.url\" takes URLs such as" },
+    { REGISTRY "\"url\": [\"http://\"] } }",
+      "f:5: \"registry.url\" takes URLs such as" },
+    { REGISTRY "\"user\": \"u\" } }",
+      "f:5: \"registry.user\" and \"registry.password\" go together" },
+    { REGISTRY "\"user\": \"u\", \"password\": \"p\",\n"
+      "\"authorization\": \"Bearer b\" } }",
+      "f:5: \"registry.user\" and \"registry.authorization\" both fill" },
+    { REGISTRY "\"authorization\": \"a\\nb\" } }",
+      "f:5: \"registry.authorization\" must be one line" },
+    { REGISTRY "\"certificate\": \"c\" } }",
+      "f:5: \"registry.certificate\" and \"registry.certificate_key\" go" },
+    { REGISTRY "\"timeout\": \"2m\" } }",
+      "f:5: \"registry.timeout\" must be between 100ms and 1m" },
     { GOOD ",\n\"create_table\": \"yes\" }",
       "f:5: \"create_table\" must be true or false" },
     { GOOD ",\n\"listen\": \"9465\" }",
