@@ -11,6 +11,9 @@ import pytest
 
 from tests.lib import web
 from tests.lib.env import wait_for
+from tests.module import test_receipts
+
+stored = test_receipts.stored
 
 CONF = """
     kafka_producer main {
@@ -500,6 +503,121 @@ def test_a_topic_that_does_not_exist(nginx, topics):
     answer = server.post(records_of(absent), b'{"value":{"type":"STRING",'
                          b'"data":"{\\"id\\":1}"}}', V3)
     assert_error(answer, 503, 50003, "application/json")
+
+
+def test_a_bad_record_of_v2_and_a_client_that_asks(server, topics, topic):
+    """Without the preference nothing is kept."""
+    records = [{"value": b64(b"a")}, {"value": "!"}, {"value": b64(b"c")}]
+    assert_error(produce(server, f"/topics/{topic}", records, BINARY), 400,
+                 400)
+    assert topics.count(topic) == 0
+    answer = produce(server, f"/topics/{topic}", records,
+                     {**BINARY, "Prefer": "handling=lenient"})
+    assert answer.status == 200
+    assert answer.headers["preference-applied"] == "handling=lenient"
+    first, bad, third = answer.json["offsets"]
+    assert bad["error_code"] == 400 and "base64" in bad["error"]
+    assert bad["partition"] is None and bad["offset"] is None
+    assert {(place["partition"], place["offset"]) for place in (first, third)}\
+        == set(by_place(topics, topic))
+
+
+def test_a_stopped_broker(nginx, own_kafka, own_topics):
+    """No report has an offset, and each says whether it may be kept."""
+    topic = own_topics.create()
+    server = nginx("""
+        kafka_producer main {
+            brokers %%KAFKA%%; timeout 1s; topic %%TOPIC%%;
+        }
+        server {
+            listen 127.0.0.1:%%PORT%%;
+            location / { kafka_pass main; kafka_format confluent; }
+        }""", TOPIC=topic, KAFKA=own_kafka.bootstrap)
+    # a broker that has just started has no room for producers yet
+    wait_for(lambda: produce(server, f"/topics/{topic}", [
+        {"value": "first"}]).status == 200, 20, "serving")
+    own_kafka.pause()
+    answer = produce(server, f"/topics/{topic}", [{"value": "a"},
+                                                  {"value": "b"}])
+    code = {503: 50003, 504: 50401}[answer.status]
+    assert_error(answer, answer.status, code)
+    maybe = 0
+    for place in answer.json.get("offsets", []):
+        assert place["error_code"] in (50003, 50401)
+        assert place["partition"] is None and place["offset"] is None
+        maybe += place["error_code"] == 50401
+    answer = server.post(records_of(topic),
+                         b'{"value":{"type":"STRING","data":"c"}}' * 2, V3)
+    assert answer.status in (503, 504)
+    for report in reports(answer):
+        assert set(report) == {"error_code", "message"}
+        assert report["error_code"] in (50003, 50401)
+        maybe += report["error_code"] == 50401
+    own_kafka.resume()
+    wait_for(lambda: produce(server, f"/topics/{topic}", [
+        {"value": "last"}]).status == 200, 20, "serving")
+    values = [record.value for record in own_topics.records(topic)]
+    assert b'"first"' in values and b'"last"' in values
+    assert sum(value in (b'"a"', b'"b"', b"c") for value in values) <= maybe
+
+
+STORED = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        timeout 1s;
+        topic   %%TOPIC%%;
+        kafka_receipts %%RECEIPTS%% group=%%GROUP%%;
+        %%PRODUCER%%
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location / {
+            kafka_pass    main;
+            kafka_format  confluent;
+            kafka_ack     stored;
+            kafka_timeout %%WAIT%%;
+        }
+        location = /status { kafka_status json; }
+    }
+"""
+DEAD = {"offset": 0, "stored": "dead-letter", "sqlstate": "23505",
+        "reason": 'duplicate key "a"'}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_report_waits_for_the_row(stored, version):
+    receipts = stored(STORED)
+    path, body, headers = (
+        f"/topics/{receipts.topic}", b'{"records":[{"value":1}]}', JSON) \
+        if version == 2 else (records_of(receipts.topic),
+                              b'{"value":{"type":"JSON","data":1}}', V3)
+
+    def post():
+        made = receipts.post(path, body, headers)
+        receipts.waiting()
+        return made
+
+    answer = post()
+    receipts.send({"partition": 0, "first": 0, "next": 1,
+                   "exceptions": [DEAD]})
+    answer = answer.result()
+    message = assert_error(answer, 422, 422, V2 if version == 2
+                           else "application/json")
+    if version == 2:
+        message = answer.json["offsets"][0]["error"]
+    assert "23505 duplicate key \"a\"" in message
+    answer = post()
+    receipts.row(1, 2)
+    answer = answer.result()
+    assert answer.status == 200
+    if version == 2:
+        assert_v2(answer, 1)
+    else:
+        assert_report(reports(answer)[0], receipts.topic)
+    # no receipt in time
+    answer = post().result()
+    assert answer.status == 202
+    assert version == 2 or reports(answer)[0]["error_code"] == 202
 
 
 @pytest.mark.parametrize("line, word", [
