@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "row/binary.h"
+#include "row/binary_impl.h"
 #include "row/number.h"
 
 
@@ -44,6 +44,7 @@ static int binary_numeric(const char *s, size_t len, buf_t *out);
 static void binary_numeric_digits(const char *first, const char *last,
     long power, size_t scale, bool negative, buf_t *out);
 static int binary_uuid(const char *s, size_t len, buf_t *out);
+static int binary_bit(const char *s, size_t len, buf_t *out);
 
 
 binary_kind_t
@@ -73,7 +74,15 @@ binary_kind(const char *receive)
         { "timestamptz_recv", BINARY_TIMESTAMPTZ },
         { "timestamp_recv",   BINARY_TIMESTAMP },
         { "date_recv",        BINARY_DATE },
-        { "time_recv",        BINARY_TIME }
+        { "time_recv",        BINARY_TIME },
+        { "interval_recv",    BINARY_INTERVAL },
+        { "inet_recv",        BINARY_INET },
+        { "cidr_recv",        BINARY_CIDR },
+        { "macaddr_recv",     BINARY_MACADDR },
+        { "macaddr8_recv",    BINARY_MACADDR8 },
+        { "bit_recv",         BINARY_BIT },
+        { "varbit_recv",      BINARY_BIT },
+        { "xml_recv",         BINARY_XML }
     };
 
     for (i = 0; receive && i < sizeof(receives) / sizeof(receives[0]); i++) {
@@ -135,6 +144,25 @@ binary_put(binary_kind_t kind, const char *s, size_t len, buf_t *out)
 
     case BINARY_UUID:
         return binary_uuid(s, len, out);
+
+    case BINARY_INTERVAL:
+        return binary_interval(s, len, out);
+
+    case BINARY_INET:
+    case BINARY_CIDR:
+        return binary_inet(s, len, kind == BINARY_CIDR, out);
+
+    case BINARY_MACADDR:
+    case BINARY_MACADDR8:
+        return binary_mac(s, len, kind == BINARY_MACADDR ? 6 : 8, out);
+
+    case BINARY_BIT:
+        return binary_bit(s, len, out);
+
+    case BINARY_XML:
+        /* a declaration may name an encoding */
+        return len && *s == '<' && len > 1 && s[1] == '?'
+               ? 1 : buf_append(out, s, len);
 
     default:
         return 1;
@@ -489,4 +517,37 @@ binary_uuid(const char *s, size_t len, buf_t *out)
     }
 
     return len ? 1 : binary_hex(digits, sizeof(digits), out);
+}
+
+
+/* bit_recv(), varbit_recv(): how many bits, and these from the left. */
+
+static int
+binary_bit(const char *s, size_t len, buf_t *out)
+{
+    char    *p;
+    size_t   i, size;
+
+    size = (len + 7) / 8;
+
+    if (buf_reserve(out, 8 + size) == -1) {
+        return -1;
+    }
+
+    p = out->data + out->len;
+    binary_put_int(p, len, 4);
+    p += 4;
+    memset(p, 0, size);
+
+    for (i = 0; i < len; i++) {
+        if (s[i] != '0' && s[i] != '1') {
+            return 1;
+        }
+
+        p[i / 8] |= (char) ((s[i] - '0') << (7 - i % 8));
+    }
+
+    out->len += 4 + size;
+
+    return 0;
 }

@@ -11,7 +11,7 @@ AUTO = {**CONFIG, "columns": "auto"}
 
 
 @pytest.mark.parametrize("columns", ["id integer PRIMARY KEY",
-                                     "id integer PRIMARY KEY, i inet"],
+                                     "id integer PRIMARY KEY, i point"],
                          ids=["tuples", "lines"])
 @pytest.mark.parametrize("more", [
     {}, {"mode": "upsert", "key": ["id"]}, {"mode": "ignore", "key": ["id"]}],
@@ -67,7 +67,7 @@ def test_auto_takes_a_default_and_a_type_that_change(consumer, topics,
 def test_a_type_is_widened_before_records_are_dead_letters(
         consumer, topics, database, columns):
     """All of a batch are out of the old type's range, so none is copied."""
-    database.query("CREATE TABLE t (id integer, i inet)")
+    database.query("CREATE TABLE t (id integer, i point)")
     topic = topics.create()
     topics.produce(topic, ['{"id":2147483647}'])
     consumer({**CONFIG, "topic": topic, "columns": columns})
@@ -165,7 +165,7 @@ def test_settings_of_the_role_change_nothing(consumer, topics, database,
                          ids=["auto", "tuples", "lines"])
 def test_a_table_that_becomes_unlogged_is_said(consumer, topics, database,
                                                columns):
-    database.query("CREATE TABLE t (id integer, i inet)")
+    database.query("CREATE TABLE t (id integer, i point)")
     topic = topics.create()
     topics.produce(topic, ['{"id":1}'])
     daemon = consumer({**CONFIG, "topic": topic, "columns": columns})

@@ -104,6 +104,41 @@ TEXTS = ["", "a", "five5", "sixsix", "six   ", "      ", "é" * 5, "é" * 6,
          "\\N", "\\.", "a\tb\n\\c\r\b\f\v", "sad", "SAD", 'a "b"', "😀"]
 BYTES = ["\\x", "\\x00", "\\xff00", "\\x0", "\\x0g", "\\xFF", "\\x 00",
          "\\X00", "abc", "\\001", "\\\\", "", "\\x00ff5c"]
+INTERVALS = ["P1Y2M3DT4H5M6.789S", "P2W", "PT90S", "PT36H", "P1D", "P", "PT",
+             "P1DT", "P1Y1Y", "PT1S1M", "P1W1D", "P1.5D", "PT1.5H", "PT.5S",
+             "PT1.1234567S", "PT5", "P-1D", "-P1D", "p1d", "P1S", "PT1D",
+             "P1H", "P0001-02-03T04:05:06", "PT999999S", "PT9999999H",
+             "1 day", "1 days", "3 mons", "1 year 2 mons 3 days 04:05:06.7",
+             "1 day 1 week", "1 week 1 day", "90 minutes", "1 hour 1 hour",
+             "1 hour 02:03:04", "1 day ago", "@ 1 day", "1 day ", " 1 day",
+             "1  day", "1 DAY", "1 d", "1day", "01:02", "01:02:03",
+             "01:02:03.123456", "01:02:03.1234567", "100:00:00", "1:2:3",
+             "01:60:00", "01:00:60", "01:00:59.999999", "01:002:03",
+             "01:02:03:04", "01:02:", "01:02:03.", "-01:02:03", "+01:02:03",
+             "1 day -01:00:00", "1-2", "1 2:03:04", "5", "1.5 days", "",
+             "infinity", "1 century", "2 secs", "5 sec", "7 mins", "1 month"]
+INETS = ["10.1.2.3", "10.1.2.3/24", "10.1.2.0/24", "10.1.2.3/32", "10.0.0.0/8",
+         "0.0.0.0/0", "255.255.255.255", "256.1.1.1", "10.1.2", "10/8",
+         "10.1.2.3/33", "10.1.2.3/024", "10.1.2.3/", "10.1.2.3/-1", "/8",
+         "010.1.2.3", "10.01.2.3", "10.1.2.3.", ".10.1.2.3", "10..2.3",
+         "0x0a010203", "1.2.3.4.5", " 10.1.2.3", "10.1.2.3 ", "", "::", "::1",
+         "::/0", "2001:db8::1", "2001:DB8::1/64", "2001:db8::/32",
+         "2001:db8:0:0:0:0:0:1", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8/128",
+         "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9",
+         "1::2::3", ":::", ":1", "1:", "::12345", "::g", "::1/129",
+         "::ffff:10.1.2.3", "fe80::1%eth0", "1:2:3:4:5:6:7:8::",
+         "::1:2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "fe80::/10", "224.0.0.1"]
+MACS = ["00:00:00:00:00:00", "ff-ff-ff-ff-ff-ff", "aa:Bb:cC:dD:eE:fF",
+        "00:00:00:00:00:00:00:00", "FF-ff-FF-ff-FF-ff-FF-ff",
+        "08:00:2b:01:02:03", "08-00-2B-01-02-03", "08:00-2b:01:02:03",
+        "08002b:010203", "08002b-010203", "0800.2b01.0203", "08002b010203",
+        "08:00:2b:01:02:0", "08:00:2b:01:02:0g", "8:0:2b:1:2:3", "",
+        "08:00:2b:01:02:03:04:05", "08-00-2b-01-02-03-04-05",
+        "12:34:56:78:9a:bc:de:f0", "08:00:2b:01:02:03:04", " 08:00:2b:01:02:03"]
+BITS = ["", "0", "1", "10101", "101010", "1010101010", "b101", "B10101",
+        "xf", "102", " 10101", "1" * 70]
+XMLS = ["<a/>", "text", "", "<a", "<a>é</a>", "<?xml version='1.0'?><a/>",
+        "<?xml version='1.0' encoding='latin1'?><a>é</a>", "<a/><b/>", "&x;"]
 ARRAYS = ["{}", "{1}", "", "[2:3]={1,2}", [], [1], [1, 2], [1, None],
           ["1", "2"], ["NULL"], [None, None], [""], [[1], [2]], [[1, 2], [3]],
           [[1], 2], [1, [2]], [[]], [[], []], [[1], []], [[[[[[1]]]]]],
@@ -151,6 +186,34 @@ def times(rng):
     return date + (clock + rng.choice(ZONES) if rng.random() < 0.9 else "")
 
 
+def intervals(rng):
+    number = rng.choice(["0", "1", "7", "23", "59", "61", "1000", "007"])
+    clock = f"{number}:{rng.choice(['00', '7', '59'])}:{rng.choice(CLOCKS)}"
+    if rng.random() < 0.4:
+        text = "P" + "".join(rng.choice(["1", "12", "0", "366"]) + unit
+                             for unit in "YMWD" if rng.random() < 0.4)
+        return text + "T" * (rng.random() < 0.7) + "".join(
+            rng.choice(["1", "12", "90", "0.5", "6.789012"]) + unit
+            for unit in "HMS" if rng.random() < 0.5)
+    units = ["year", "years", "mon", "months", "week", "weeks", "day", "days",
+             "hour", "hours", "min", "minutes", "sec", "seconds"]
+    words = [f"{rng.choice(['1', '2', '90'])} {unit}" for unit in units
+             if rng.random() < 0.2]
+    return " ".join(words + [clock] * (rng.random() < 0.5))
+
+
+def inets(rng):
+    if rng.random() < 0.5:
+        text = ".".join(str(rng.choice([0, 1, 10, 127, 128, 255]))
+                        for _ in range(4))
+        most = 34
+    else:
+        groups = [rng.choice(["0", "1", "db8", "FFFF", "00ab", ""])
+                  for _ in range(rng.randrange(3, 10))]
+        text, most = ":".join(groups), 130
+    return text + (f"/{rng.randrange(most)}" if rng.random() < 0.5 else "")
+
+
 def texts(rng):
     return "".join(rng.choice('ab é"\\,{}\t\n😀') for _ in
                    range(rng.randrange(8)))
@@ -185,11 +248,19 @@ TYPES = {
     **{name: (TEXTS, texts) for name in (
         "text", "varchar(5)", "char(5)", "name5", "mood")},
     "bytea": (BYTES, None),
+    **{name: (INTERVALS, intervals) for name in (
+        "interval", "interval(0)", "interval day", "interval hour to second",
+        "interval minute to second")},
+    **{name: (INETS, inets) for name in ("inet", "cidr")},
+    "macaddr": (MACS, None), "macaddr8": (MACS, None), "xml": (XMLS, None),
+    "bit(5)": (BITS, None), "bit varying(8)": (BITS, None),
     **{name: (ARRAYS, arrays) for name in (
         "integer[]", "smallint[]", "bigint[]", "text[]", "varchar(3)[]",
         "numeric(6,1)[]", "boolean[]", "timestamptz[]", "jsonb[]", "json[]",
         "positive[]", "two", "mood[]", "real[]", "double precision[]",
         "bytea[]", "uuid[]", "date[]", "name5[]")},
+    "inet[]": ([[inet] for inet in INETS] + [INETS[:3]], None),
+    "interval[]": ([[one] for one in INTERVALS] + [INTERVALS[:3]], None),
 }
 
 
@@ -304,7 +375,12 @@ USUAL = {
     "integer[]": [["1", None, 3], [], "{}", [[1, 2], [3, 4]]],
     "text[]": [['a "b"', "NULL"]],
     "jsonb[]": [[{"a": [1, 2]}, None]], "mood": ["sad"],
-    "cents": ["7.50"], "positive[]": [[6, "7"]], "bytea": ["\\x00"],
+    "interval": ["1 day 02:03:04.5", "P1DT2H", "90 minutes", "01:02:03"],
+    "inet": ["10.1.2.3", "10.1.2.0/24", "2001:db8::1", "::1"],
+    "cidr": ["10.1.2.0/24", "2001:db8::/32"],
+    "macaddr": ["08:00:2b:01:02:03"], "inet[]": [["10.1.2.3", None]],
+    "macaddr8": ["08:00:2b:01:02:03:04:05"], "xml": ["<a>é</a>"],
+    "bit(5)": ["10101"], "bit varying(8)": ["101"], "cents": ["7.50"], "positive[]": [[6, "7"]], "bytea": ["\\x00"],
 }
 
 
