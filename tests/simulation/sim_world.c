@@ -143,6 +143,8 @@ catalog_create(const conf_t *conf)
     static uint32_t     oids[sizeof(types) / sizeof(types[0])];
     static const char  *receives[sizeof(types) / sizeof(types[0])];
     static uint32_t     elements[sizeof(types) / sizeof(types[0])];
+    static const char  *bases[sizeof(types) / sizeof(types[0])];
+    static const char  *defaults[sizeof(types) / sizeof(types[0])];
 
     catalog = calloc(1, sizeof(catalog_t));
     if (catalog) {
@@ -154,6 +156,8 @@ catalog_create(const conf_t *conf)
         catalog->target.oids = oids;
         catalog->target.receives = receives;
         catalog->target.elements = elements;
+        catalog->target.bases = bases;
+        catalog->target.defaults = defaults;
     }
 
     return catalog;
