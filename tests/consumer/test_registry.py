@@ -4,7 +4,9 @@ serializer writes it; a registry that is away, wrong or guarded."""
 import datetime
 import decimal
 import json
+import socket
 import struct
+import time
 import uuid
 
 import pytest
@@ -429,6 +431,52 @@ def test_a_certificate_that_nobody_signed(daemon, topics, registry,
         "url": [f"https://localhost:{registry.port}"]})
     topics.produce(made.topic, [framed(1, b"\2")])
     wait_reason(made, "certificate")
+
+
+def test_a_registry_that_is_silent_stops_nothing(daemon, topics, database,
+                                                 registry):
+    """It takes connections and never answers: the loop goes on."""
+    database.query("CREATE TABLE t (id bigint, name text)")
+    topic = topics.create(partitions=2)
+    values = avro.serialize(registry, topic, USER,
+                            [{"id": 1, "name": "a"}])
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        made = daemon(topic=topic, registry={
+            "url": [f"http://127.0.0.1:{silent.getsockname()[1]}"],
+            "timeout": "500ms"})
+        topics.produce(topic, values)
+        wait_reason(made, "timed out")
+        longest = 0
+        for _ in range(50):
+            begin = time.monotonic()
+            assert made.health()[0] == 200
+            longest = max(longest, time.monotonic() - begin)
+        assert longest < 2, f"{longest} s for an answer"
+        # a stop does not wait for the registry
+        assert made.stop() < 5
+    config = json.loads(made.file.read_text())
+    config["registry"]["url"] = [registry.url]
+    made.file.write_text(json.dumps(config))
+    made.start()
+    rows(database, 1)
+
+
+def test_more_schemas_than_memory_has_room_for(daemon, topics, database,
+                                               registry):
+    database.query("CREATE TABLE t (id bigint, name text)")
+    made = daemon()
+    body = avro.serialize(registry, made.topic, USER,
+                          [{"id": 1, "name": "a"}])[0][5:]
+    for number in range(2, 1102):
+        registry.add("many", USER, number)
+    topics.produce(made.topic, [framed(n, body) for n in range(1, 1102)]
+                   + [framed(1, body), framed(1101, body)])
+    rows(database, 1103)
+    wait_for(lambda: made.metric(
+        "sluice_consumer_registry_requests_total") == 1102, 10,
+        "the first one is asked for again")
+    assert made.metric("sluice_consumer_registry_schemas") == 1000
+    made.verify()
 
 
 @pytest.mark.parametrize("answer", [503, 429, 500])

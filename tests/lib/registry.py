@@ -114,6 +114,7 @@ class Registry:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536           # head and body in one packet
     registry = None
 
     def setup(self):
