@@ -340,6 +340,9 @@ lint: ## compiler warnings, cppcheck, shellcheck, style
 	@stack/deps lint
 	@stack/lint
 
+docs: ## the documentation as a site: build/site/html
+	@stack/docs
+
 rooms: all ## the rooms of the code, top floor first, and what each is for
 	@tests/rooms floors
 
@@ -396,5 +399,5 @@ clean: down ## remove the build folder and its servers' data
 
 
 .PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
-    deps down faults fuzz fuzzers help install lint module mutants programs \
+    deps docs down faults fuzz fuzzers help install lint module mutants programs \
     release rooms run simulate unit up valgrind

@@ -67,9 +67,9 @@ def test_a_name_of_no_source_is_named(tree):
 
 
 @pytest.mark.parametrize("rule, found", [
-    ("runbook_url: https://sluice.example/docs/README.md#one", ""),
-    ("runbook_url: https://sluice.example/docs/README.md#two", "One"),
-    ("runbook_url: https://sluice.example/docs/none.md#one", "One"),
+    ("runbook_url: https://sluice.example/docs/README/#one", ""),
+    ("runbook_url: https://sluice.example/docs/README/#two", "One"),
+    ("runbook_url: https://sluice.example/docs/none/#one", "One"),
     ("summary: none", "One")])
 def test_an_alert_leads_to_its_heading(tree, tmp_path, rule, found):
     (tmp_path / "monitoring").mkdir()
