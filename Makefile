@@ -218,9 +218,9 @@ fuzz_flags = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 fuzz_cc = $(shell command -v clang || compgen -G '/usr/bin/clang-[0-9]*' \
     | sort -rV | head -n 1)
 fuzz_compile = -std=c11 -D_GNU_SOURCE -O1 -g $(warnings) $(fuzz_flags) \
-    -DSLUICE_ZSTD=1 -Icommon -Iconsumers -Ingx_module $(fuzz_include) \
+    -DSLUICE_ZSTD=1 -DSLUICE_BROTLI=1 -Icommon -Iconsumers -Ingx_module $(fuzz_include) \
     $(pkg_cflags) -MMD -MP -c -o $@ $<
-fuzz_libs = $(pkg_libs) -lz -lzstd -lm -lpthread
+fuzz_libs = $(pkg_libs) -lz -lzstd -lbrotlidec -lm -lpthread
 replays = $(fuzz_targets:%=$(BUILD)/fuzz/replay-%)
 fuzzers = $(fuzz_targets:%=$(BUILD)/fuzz/fuzz-%)
 

@@ -14,10 +14,15 @@
 
 /* Where the reading of a body is; goes on in the loop's next turn. */
 struct ngx_http_kafka_reading_s {
-    ngx_chain_t   *cl;
-    off_t          done;        /* bytes of its buffer */
-    u_char        *p;           /* where plain bytes go */
-    inflate_t      in;          /* of an encoded body */
+    ngx_chain_t     *cl;
+    off_t            done;      /* bytes of its buffer, or of "from" */
+    u_char          *p;         /* where plain bytes go */
+    size_t           max;       /* of each step: bytes it decodes to */
+    ngx_uint_t       next;      /* step of "kafka_decode" */
+    inflate_step_t   announced; /* the Content-Encoding, if any */
+    inflate_step_t  *step;      /* that is decoded now; NULL: plain */
+    ngx_str_t        from;      /* by malloc(): what the step before gave */
+    inflate_t        in;
 };
 
 
@@ -31,7 +36,10 @@ static ngx_int_t ngx_http_kafka_body_whole(ngx_http_kafka_ctx_t *ctx,
 static ngx_int_t ngx_http_kafka_body_plain(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_body_encoded(ngx_http_kafka_ctx_t *ctx,
     size_t max);
+static ngx_int_t ngx_http_kafka_body_step(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx);
+static ngx_int_t ngx_http_kafka_body_bad(ngx_http_kafka_ctx_t *ctx,
+    inflate_rc_e rc);
 static inflate_rc_e ngx_http_kafka_inflate(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_piece(ngx_http_request_t *r,
     ngx_http_kafka_reading_t *rd, ngx_str_t *piece);
@@ -201,7 +209,7 @@ void
 ngx_http_kafka_body_end(ngx_http_kafka_ctx_t *ctx)
 {
     if (ctx->reading) {
-        (void) inflate_end(&ctx->reading->in, INFLATE_FAILED);
+        ngx_http_kafka_body_cleanup(ctx->reading);
     }
 }
 
@@ -210,7 +218,9 @@ size_t
 ngx_http_kafka_body_held(ngx_http_kafka_ctx_t *ctx)
 {
     return ctx->copy ? ctx->body.len
-           : ctx->reading ? inflate_memory(&ctx->reading->in) : 0;
+           : ctx->reading ? inflate_memory(&ctx->reading->in)
+                            + ctx->reading->from.len
+           : 0;
 }
 
 
@@ -228,8 +238,8 @@ ngx_http_kafka_body_sent(ngx_http_kafka_ctx_t *ctx)
         }
     }
 
-    return ctx->coding == INFLATE_IDENTITY ? ngx_http_kafka_body_plain(ctx)
-                                           : ngx_http_kafka_body_decoded(ctx);
+    return ctx->reading->step ? ngx_http_kafka_body_decoded(ctx)
+                              : ngx_http_kafka_body_plain(ctx);
 }
 
 
@@ -277,7 +287,9 @@ ngx_http_kafka_body_begin(ngx_http_kafka_ctx_t *ctx)
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_BODY_GONE);
     }
 
-    if (ctx->coding != INFLATE_IDENTITY) {
+    if (ctx->coding != INFLATE_IDENTITY
+        || (size && ctx->conf->decode && ctx->conf->decode->nelts))
+    {
         return ngx_http_kafka_body_encoded(ctx, max);
     }
 
@@ -391,17 +403,49 @@ ngx_http_kafka_body_encoded(ngx_http_kafka_ctx_t *ctx, size_t max)
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
     }
 
-    max = ngx_min(max, ctx->conf->inflate_limit);
+    rd->max = ngx_min(max, ctx->conf->inflate_limit);
     rd->cl = r->request_body ? r->request_body->bufs : NULL;
-
-    if (inflate_begin(&rd->in, ctx->coding, max) != INFLATE_OK) {
-        (void) inflate_end(&rd->in, INFLATE_FAILED);
-        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
-    }
 
     cln->handler = ngx_http_kafka_body_cleanup;
     cln->data = rd;
     ctx->reading = rd;
+
+    return ngx_http_kafka_body_step(ctx);
+}
+
+
+/*
+ * Begins the next step: the Content-Encoding first, then those of
+ * "kafka_decode".  NGX_AGAIN: it is to be decoded; NGX_OK: none is left.
+ */
+static ngx_int_t
+ngx_http_kafka_body_step(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_uint_t                 n;
+    inflate_step_t            *steps;
+    ngx_http_kafka_reading_t  *rd;
+
+    rd = ctx->reading;
+    n = ctx->conf->decode ? ctx->conf->decode->nelts : 0;
+    steps = n ? ctx->conf->decode->elts : NULL;
+
+    if (rd->step == NULL && ctx->coding != INFLATE_IDENTITY) {
+        rd->announced.coding = ctx->coding;
+        rd->step = &rd->announced;
+
+        /* what is announced is decoded once */
+        rd->next = n && steps[0].coding == ctx->coding;
+
+    } else if (rd->next < n) {
+        rd->step = &steps[rd->next++];
+
+    } else {
+        return NGX_OK;
+    }
+
+    if (inflate_begin(&rd->in, rd->step, rd->max) != INFLATE_OK) {
+        return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
+    }
 
     return NGX_AGAIN;
 }
@@ -410,42 +454,84 @@ ngx_http_kafka_body_encoded(ngx_http_kafka_ctx_t *ctx, size_t max)
 static ngx_int_t
 ngx_http_kafka_body_decoded(ngx_http_kafka_ctx_t *ctx)
 {
-    inflate_t     *in;
-    inflate_rc_e   rc;
+    ngx_int_t                  next;
+    inflate_rc_e               rc;
+    ngx_http_kafka_reading_t  *rd;
 
-    rc = ngx_http_kafka_inflate(ctx);
+    rd = ctx->reading;
 
-    if (rc == INFLATE_MORE) {
-        return NGX_AGAIN;
-    }
+    do {
+        rc = ngx_http_kafka_inflate(ctx);
 
-    in = &ctx->reading->in;
+        if (rc == INFLATE_MORE) {
+            return NGX_AGAIN;
+        }
 
-    switch (inflate_end(in, rc)) {
+        rc = inflate_end(&rd->in, rc);
 
-    case INFLATE_OK:
-        ctx->copy = in->out;
-        in->out = NULL;
-        ctx->body.data = ctx->copy;
-        ctx->body.len = in->len;
-        return NGX_OK;
+        if (rc != INFLATE_OK) {
+            return ngx_http_kafka_body_bad(ctx, rc);
+        }
+
+        ngx_free(rd->from.data);
+
+        rd->from.data = rd->in.out;
+        rd->from.len = rd->in.len;
+        rd->in.out = NULL;
+        rd->in.size = 0;
+        rd->cl = NULL;
+        rd->done = 0;
+
+        next = ngx_http_kafka_body_step(ctx);
+
+    } while (next == NGX_AGAIN);
+
+    ctx->copy = rd->from.data;
+    ctx->body = rd->from;
+    ngx_str_null(&rd->from);
+
+    return next;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_body_bad(ngx_http_kafka_ctx_t *ctx, inflate_rc_e rc)
+{
+    ngx_str_t                  name;
+    ngx_http_kafka_reading_t  *rd;
+
+    rd = ctx->reading;
+
+    switch (rc) {
 
     case INFLATE_TOO_LARGE:
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_LARGE,
                                      "Decoded, the body is larger than %uz "
-                                     "bytes%s.", in->max,
-                                     in->max < ngx_http_kafka_body_max(ctx)
+                                     "bytes%s.", rd->max,
+                                     rd->max < ngx_http_kafka_body_max(ctx)
                                      ? ", the \"kafka_inflate_limit\"" : "");
 
     case INFLATE_DAMAGED:
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_ENCODING,
                                      "The encoded body is damaged, or "
-                                     "something follows its end.");
+                                     "something follows its end: %s.",
+                                     inflate_name(rd->step->coding));
 
     case INFLATE_SHORT:
+
+        if (rd->step->coding == INFLATE_FORM) {
+            name.data = (u_char *) rd->step->name;
+            name.len = rd->step->len;
+            return ngx_http_kafka_detail(&ctx->problem,
+                                         NGX_HTTP_KAFKA_BAD_ENCODING,
+                                         "The form has no field \"%V\".",
+                                         &name);
+        }
+
         return ngx_http_kafka_detail(&ctx->problem, NGX_HTTP_KAFKA_BAD_ENCODING,
                                      "The encoded body stops before its "
-                                     "end.");
+                                     "end: %s.",
+                                     inflate_name(rd->step->coding));
 
     default:
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);
@@ -464,7 +550,7 @@ ngx_http_kafka_inflate(ngx_http_kafka_ctx_t *ctx)
 
     rd = ctx->reading;
 
-    while (rd->cl) {
+    while (rd->cl || rd->done < (off_t) rd->from.len) {
 
         if (ngx_http_kafka_turn_left <= 0) {
             return INFLATE_MORE;
@@ -487,7 +573,7 @@ ngx_http_kafka_inflate(ngx_http_kafka_ctx_t *ctx)
             return rc;
         }
 
-        if (rd->done == ngx_buf_size(rd->cl->buf)) {
+        if (rd->cl && rd->done == ngx_buf_size(rd->cl->buf)) {
             rd->cl = rd->cl->next;
             rd->done = 0;
         }
@@ -505,6 +591,12 @@ ngx_http_kafka_piece(ngx_http_request_t *r, ngx_http_kafka_reading_t *rd,
     ngx_buf_t  *buf;
 
     static u_char  chunk[NGX_HTTP_KAFKA_CHUNK];
+
+    if (rd->cl == NULL) {
+        piece->data = rd->from.data + rd->done;
+        piece->len = rd->from.len - (size_t) rd->done;
+        return NGX_OK;
+    }
 
     buf = rd->cl->buf;
     piece->len = (size_t) (ngx_buf_size(buf) - rd->done);
@@ -527,7 +619,12 @@ ngx_http_kafka_body_cleanup(void *data)
 {
     ngx_http_kafka_reading_t  *rd = data;
 
-    (void) inflate_end(&rd->in, INFLATE_FAILED);
+    if (rd->step) {
+        (void) inflate_end(&rd->in, INFLATE_FAILED);
+    }
+
+    ngx_free(rd->from.data);
+    ngx_str_null(&rd->from);
 }
 
 

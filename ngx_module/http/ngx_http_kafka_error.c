@@ -37,8 +37,9 @@ static const ngx_http_kafka_meaning_t  ngx_http_kafka_catalogue[] = {
       "Send the key where the location takes it from, and no body." },
 
     { "bad-encoding", 400, "no", 0,
-      "The body is not what its Content-Encoding says",
-      "Send it whole and undamaged, or without Content-Encoding." },
+      "The body is not what its Content-Encoding, or the location, says",
+      "Send it whole and undamaged, in the Content-Encoding that it names "
+      "and as \"kafka_decode\" of the location asks." },
 
     { "not-cloudevent", 400, "no", 0,
       "The body or the headers are no CloudEvent",

@@ -194,6 +194,14 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, max_records),
       &ngx_http_kafka_records_bounds },
 
+    { ngx_string("kafka_decode"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1234,
+      ngx_http_kafka_set_decode,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kafka_inflate_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_kafka_set_inflate,
@@ -464,6 +472,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_kafka_inherit(headers);
     ngx_http_kafka_inherit(passed);
     ngx_http_kafka_inherit(limits);
+    ngx_http_kafka_inherit(decode);
 
     ngx_conf_merge_uint_value(conf->empty, prev->empty,
                               NGX_HTTP_KAFKA_EMPTY_VALUE);

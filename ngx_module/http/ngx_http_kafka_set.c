@@ -348,6 +348,73 @@ ngx_http_kafka_set_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_kafka_set_decode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    ngx_str_t       *value;
+    ngx_uint_t       i, behind_form;
+    inflate_step_t  *step;
+
+    (void) cmd;
+
+    if (klcf->decode) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->decode = ngx_array_create(cf->pool, 4, sizeof(inflate_step_t));
+    if (klcf->decode == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    behind_form = 0;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        step = ngx_array_push(klcf->decode);
+        if (step == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memzero(step, sizeof(inflate_step_t));
+
+        step->coding = inflate_coding((char *) value[i].data, value[i].len);
+
+        if (ngx_strcmp(value[i].data, "base64") == 0) {
+            step->coding = INFLATE_BASE64;
+            step->plus = behind_form;
+
+        } else if (ngx_strncmp(value[i].data, "form=", 5) == 0
+                   && value[i].len > 5)
+        {
+            step->coding = INFLATE_FORM;
+            step->name = (char *) value[i].data + 5;
+            step->len = value[i].len - 5;
+
+        } else if (step->coding == INFLATE_UNKNOWN
+                   || step->coding == INFLATE_IDENTITY)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid step \"%V\" of \"kafka_decode\", "
+                               "give form=NAME, base64 or one of: %s",
+                               &value[i], inflate_codings);
+            return NGX_CONF_ERROR;
+        }
+
+        behind_form = step->coding == INFLATE_FORM;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_kafka_set_inflate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_kafka_loc_conf_t  *klcf = conf;

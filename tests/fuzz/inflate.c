@@ -1,7 +1,8 @@
 /*
  * libFuzzer target of the decoders of request bodies.  Input: the coding
- * (lowest bit of byte 0: gzip, zstd), the bound (its other bits, in 64
- * bytes), the size of the pieces it is fed in (byte 1), then the body.
+ * (lowest bit of byte 0: gzip, zstd; bits 5 and 6 of byte 1: others), the bound
+ * (the other bits of byte 0, in 64 bytes), the size of the pieces it is fed in
+ * (the lowest 5 bits of byte 1), then the body.
  */
 
 #include "fuzz.h"
@@ -37,8 +38,8 @@ feed(inflate_t *in, const unsigned char *data, size_t len)
 
 
 static outcome_t
-decode(inflate_coding_e coding, size_t max, const uint8_t *data,
-    size_t size, size_t step)
+decode(const inflate_step_t *step, size_t max, const uint8_t *data,
+    size_t size, size_t length)
 {
     size_t          at, n;
     inflate_t       in;
@@ -46,11 +47,11 @@ decode(inflate_coding_e coding, size_t max, const uint8_t *data,
     inflate_rc_e    rc;
     unsigned char  *piece;
 
-    rc = inflate_begin(&in, coding, max);
+    rc = inflate_begin(&in, step, max);
     demand(rc == INFLATE_OK, "a decoder begins");
 
     for (at = 0; at < size && rc == INFLATE_OK; at += n) {
-        n = size - at < step ? size - at : step;
+        n = size - at < length ? size - at : length;
 
         /* of its own, so that reading on is seen */
         piece = malloc(n);
@@ -77,30 +78,39 @@ decode(inflate_coding_e coding, size_t max, const uint8_t *data,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t            max, step;
-    outcome_t         whole, pieces;
-    inflate_coding_e  coding;
+    size_t          max, length;
+    outcome_t       whole, pieces;
+    inflate_step_t  step;
+
+    static const inflate_coding_e  codings[][2] = {
+        { INFLATE_GZIP, INFLATE_ZSTD },
+        { INFLATE_DEFLATE, INFLATE_BROTLI },
+        { INFLATE_BASE64, INFLATE_BASE64 },
+        { INFLATE_FORM, INFLATE_FORM }
+    };
 
     if (size < 2) {
         return 0;
     }
 
-    coding = INFLATE_GZIP;
-#if (SLUICE_ZSTD)
-    coding = data[0] & 1 ? INFLATE_ZSTD : INFLATE_GZIP;
-#endif
-    max = (size_t) (data[0] >> 1) * 64;
-    step = data[1] ? data[1] : 1;
+    memset(&step, 0, sizeof(step));
 
-    whole = decode(coding, max, data + 2, size - 2, size);
-    pieces = decode(coding, max, data + 2, size - 2, step);
+    step.coding = codings[data[1] >> 5 & 3][data[0] & 1];
+    step.plus = data[0] & 1;
+    step.name = "a b";
+    step.len = 3;
+    max = (size_t) (data[0] >> 1) * 64;
+    length = (data[1] & 31) + 1U;
+
+    whole = decode(&step, max, data + 2, size - 2, size);
+    pieces = decode(&step, max, data + 2, size - 2, length);
 
     /*
      * libzstd decodes a frame that lies there whole in another way, which
      * refuses some damage that the other takes.
      */
 
-    demand(coding == INFLATE_ZSTD
+    demand(step.coding == INFLATE_ZSTD
            || (whole.rc == INFLATE_OK) == (pieces.rc == INFLATE_OK),
            "pieces change nothing");
 

@@ -170,6 +170,14 @@ BAD_LOCATION = {
     "two lists of headers":
         ("kafka_pass_headers a; kafka_pass_headers b;", "",
          "kafka_pass_headers"),
+    "a step that is none": ("kafka_decode gzip rot13;", "", "rot13"),
+    "a step without a field": ("kafka_decode form=;", "", "form="),
+    "identity as a step": ("kafka_decode identity;", "", "identity"),
+    "off and a step": ("kafka_decode off gzip;", "", "off"),
+    "five steps": ("kafka_decode gzip gzip gzip gzip gzip;", "",
+                   "kafka_decode"),
+    "two chains": ("kafka_decode gzip; kafka_decode br;", "",
+                   "kafka_decode"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
     "status of an unknown kind":
