@@ -262,8 +262,8 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
 
     { ngx_string("kafka_response"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
-                        |NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+                        |NGX_CONF_TAKE12,
+      ngx_http_kafka_set_response,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kafka_loc_conf_t, response),
       NULL },
@@ -436,6 +436,11 @@ ngx_http_kafka_merge_records(ngx_http_kafka_loc_conf_t *prev,
         conf->key_field = prev->key_field;
     }
 
+    if (conf->response == NULL && conf->response_status == 0) {
+        conf->response = prev->response;
+        conf->response_status = prev->response_status;
+    }
+
     if (conf->batch_field == NULL) {
         conf->batch_field = prev->batch_field;
         conf->batch_text = prev->batch_text;
@@ -448,7 +453,6 @@ ngx_http_kafka_merge_records(ngx_http_kafka_loc_conf_t *prev,
 
     ngx_http_kafka_inherit(partition);
     ngx_http_kafka_inherit(timestamp);
-    ngx_http_kafka_inherit(response);
 }
 
 

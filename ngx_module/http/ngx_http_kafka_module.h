@@ -129,6 +129,7 @@ typedef struct {
     ngx_kafka_place_t          schema_place;    /* unset: inherited */
     ngx_array_t               *limits;      /* ngx_http_kafka_limit_t */
     ngx_http_complex_value_t  *response;
+    ngx_uint_t                 response_status; /* instead of 200; 0: unset */
     ngx_flag_t                 intercept_errors;
     ngx_str_t                  problem_base;    /* of types, a code follows */
     ngx_http_kafka_waiting_t   waiting;

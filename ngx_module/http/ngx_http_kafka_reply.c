@@ -325,8 +325,13 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
     ngx_str_t                  fixed, *type;
     ngx_http_request_t        *r;
     ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_complex_value_t  *response;
 
     r = ctx->request;
+
+    /* only results[] tells what became of each */
+    response = status == NGX_HTTP_KAFKA_MULTI_STATUS ? NULL
+                                                     : ctx->conf->response;
 
     ngx_http_kafka_count(ctx,
                          status == NGX_HTTP_KAFKA_MULTI_STATUS
@@ -337,10 +342,18 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
                          : ctx->stored ? NGX_HTTP_KAFKA_COUNT_PENDING
                                        : NGX_HTTP_KAFKA_COUNT_QUEUED);
 
-    if (ctx->conf->response
-        && ngx_http_complex_value(r, ctx->conf->response, &fixed) != NGX_OK)
-    {
+    if (response && ngx_http_complex_value(r, response, &fixed) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    /* a 202 promises less, so it stays one */
+
+    if (status == NGX_HTTP_OK && ctx->conf->response_status) {
+        status = ctx->conf->response_status;
+    }
+
+    if (status == NGX_HTTP_NO_CONTENT) {
+        body->len = 0;
     }
 
     if (ctx->heavy) {
@@ -354,7 +367,7 @@ ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx, ngx_uint_t status,
                                    ngx_http_kafka_rest_media(ctx), body);
     }
 
-    if (ctx->conf->response == NULL) {
+    if (response == NULL) {
         return ngx_http_kafka_send(r, status, &ngx_http_kafka_json_type, body);
     }
 

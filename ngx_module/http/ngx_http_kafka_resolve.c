@@ -159,7 +159,7 @@ ngx_http_kafka_resolve_rest(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
           "records have their own timestamps" },
         { klcf->body != NULL, "kafka_body",
           "records have their own values" },
-        { klcf->response != NULL, "kafka_response",
+        { klcf->response || klcf->response_status, "kafka_response",
           "the answer has a report for each record" },
         { klcf->dead_letter.len != 0, "kafka_invalid dead_letter",
           "the answer has no place for another topic" },

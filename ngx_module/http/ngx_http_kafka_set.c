@@ -348,6 +348,61 @@ ngx_http_kafka_set_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_kafka_set_response(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    ngx_str_t                         *value, *body;
+    ngx_int_t                          status;
+    ngx_http_compile_complex_value_t   ccv;
+
+    (void) cmd;
+
+    if (klcf->response || klcf->response_status) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    body = &value[1];
+    status = body->len == 3 ? ngx_atoi(body->data, 3) : NGX_ERROR;
+
+    if (status != NGX_ERROR || cf->args->nelts == 3) {
+
+        if (status != NGX_HTTP_OK && status != NGX_HTTP_ACCEPTED
+            && status != NGX_HTTP_NO_CONTENT)
+        {
+            return "takes a status of 200, 202 or 204, a body, or both";
+        }
+
+        if (status == NGX_HTTP_NO_CONTENT && cf->args->nelts == 3) {
+            return "takes no body with status 204";
+        }
+
+        klcf->response_status = status;
+        body = &value[2];
+    }
+
+    if (klcf->response_status && cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    klcf->response = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (klcf->response == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = body;
+    ccv.complex_value = klcf->response;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
+                                                          : NGX_CONF_ERROR;
+}
+
+
+char *
 ngx_http_kafka_set_decode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_kafka_loc_conf_t  *klcf = conf;

@@ -36,6 +36,10 @@ char *ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_kafka_set_null(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* "[status] [body]", as nginx's "return" takes them. */
+char *ngx_http_kafka_set_response(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_kafka_set_decode(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_kafka_set_inflate(ngx_conf_t *cf, ngx_command_t *cmd,

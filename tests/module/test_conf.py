@@ -178,6 +178,13 @@ BAD_LOCATION = {
                    "kafka_decode"),
     "two chains": ("kafka_decode gzip; kafka_decode br;", "",
                    "kafka_decode"),
+    "a status of an error": ("kafka_response 404;", "", "kafka_response"),
+    "a status that promises another thing": ("kafka_response 201 made;", "",
+                                             "kafka_response"),
+    "a body of 204": ("kafka_response 204 x;", "", "204"),
+    "two bodies": ("kafka_response a b;", "", "kafka_response"),
+    "two responses": ("kafka_response a; kafka_response 204;", "",
+                      "kafka_response"),
     "unknown variable": ("kafka_key $no_such_variable;", "",
                          "no_such_variable"),
     "status of an unknown kind":

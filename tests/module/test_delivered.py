@@ -2,7 +2,7 @@
 
 import http.client
 
-from tests.lib import procs
+from tests.lib import procs, web
 from tests.lib.env import SANITIZED, loops, wait_for
 from tests.lib.problem import assert_problem
 
@@ -182,6 +182,76 @@ def test_kafka_response_replaces_the_success_body(nginx, topics, topic):
     assert answer.status == 200
     assert answer.body == b'{"success":true,"message":"done"}'
     assert [record.value for record in topics.records(topic)] == [b"x"]
+
+
+STATUS = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        topic   %%TOPIC%%;
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT2%% http2;
+        kafka_topic  %%TOPIC%%;
+        kafka_format auto;
+        location = /204 { kafka_pass main; kafka_response 204; }
+        location = /202 { kafka_pass main; kafka_response 202 later; }
+        location = /200 { kafka_pass main; kafka_response 200; }
+        location = /told {
+            kafka_pass main; kafka_response 202 '{"at":$kafka_offset}';
+        }
+        location /queued/ {
+            kafka_ack queued;
+            location = /queued/204 { kafka_pass main; kafka_response 204; }
+            location = /queued/200 { kafka_pass main; kafka_response 200 ok; }
+        }
+        location = /status { kafka_status json; }
+    }
+"""
+
+
+def test_a_success_has_the_status_of_the_location(nginx, topics, topic):
+    server = nginx(STATUS, TOPIC=topic)
+    answer = server.post("/204", b"1")
+    assert (answer.status, answer.body) == (204, b"")
+    assert "content-type" not in answer.headers
+    assert "content-length" not in answer.headers
+    answer = server.post("/202", b"2")
+    assert (answer.status, answer.body) == (202, b"later")
+    answer = server.post("/200", b"3")
+    assert answer.status == 200 and answer.json["offset"] == 2
+    answer = server.post("/told", b"4")
+    assert (answer.status, answer.json) == (202, {"at": 3})
+    assert answer.headers["content-type"] == "application/json"
+    answer = web.request_http2(server.port2, "/204", b"5")
+    assert (answer.status, answer.body) == (204, b"")
+    assert [record.value for record in topics.records(topic)] \
+        == [b"1", b"2", b"3", b"4", b"5"]
+    assert_problem(server.post("/204", b"{"), 400, "no", "not-json")
+    # they are counted as what they are: kept
+    counted = server.get("/status").json
+    assert counted["acked"] == 5 and counted["requests"] == 6
+
+
+def test_no_status_makes_more_of_a_202(nginx, topics, topic):
+    server = nginx(STATUS, TOPIC=topic)
+    answer = server.post("/queued/204", b"1")
+    assert answer.status == 202 and answer.json["queued"] is True
+    answer = server.post("/queued/200", b"2")
+    assert (answer.status, answer.body) == (202, b"ok")
+
+
+def test_mixed_results_are_told_whatever_the_location_says(nginx, topics,
+                                                           topic):
+    server = nginx(STATUS, TOPIC=topic)
+    lines = {"Content-Type": "application/x-ndjson"}
+    for path in ("/204", "/202", "/200"):
+        answer = server.post(path, b"1\nx\n", {
+            **lines, "Prefer": "handling=lenient"})
+        assert answer.status == 207
+        assert [result["status"] for result in answer.json["results"]] \
+            == [200, 400]
+    assert server.post("/204", b"1\n2\n", lines).status == 204
 
 
 def test_a_topic_from_a_variable_reaches_only_declared_topics(nginx, topics):
