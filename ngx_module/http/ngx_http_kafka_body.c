@@ -105,8 +105,19 @@ ngx_http_kafka_body(ngx_http_kafka_ctx_t *ctx)
     if (ctx->conf->body == NULL || ctx->conf->body_sent || ctx->null) {
         rc = ngx_http_kafka_body_sent(ctx);
 
-        if (rc != NGX_OK || ctx->conf->body == NULL || ctx->null) {
+        if (rc != NGX_OK) {
             return rc;
+        }
+
+        if (ctx->conf->strip_bom && ctx->body.len >= 3
+            && ngx_memcmp(ctx->body.data, "\xef\xbb\xbf", 3) == 0)
+        {
+            ctx->body.data += 3;
+            ctx->body.len -= 3;
+        }
+
+        if (ctx->conf->body == NULL || ctx->null) {
+            return NGX_OK;
         }
     }
 

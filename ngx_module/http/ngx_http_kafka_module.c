@@ -202,6 +202,13 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kafka_strip_bom"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, strip_bom),
+      NULL },
+
     { ngx_string("kafka_inflate_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_kafka_set_inflate,
@@ -380,6 +387,7 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
     klcf->format = NGX_CONF_UNSET_UINT;
     klcf->empty = NGX_CONF_UNSET_UINT;
     klcf->deletes = NGX_CONF_UNSET;
+    klcf->strip_bom = NGX_CONF_UNSET;
     klcf->ack = NGX_CONF_UNSET_UINT;
     klcf->timeout = NGX_CONF_UNSET_MSEC;
     klcf->intercept_errors = NGX_CONF_UNSET;
@@ -481,6 +489,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->empty, prev->empty,
                               NGX_HTTP_KAFKA_EMPTY_VALUE);
     ngx_conf_merge_value(conf->deletes, prev->deletes, 0);
+    ngx_conf_merge_value(conf->strip_bom, prev->strip_bom, 0);
     ngx_conf_merge_uint_value(conf->ack, prev->ack,
                               NGX_HTTP_KAFKA_DELIVERED);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);

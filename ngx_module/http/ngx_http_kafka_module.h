@@ -109,6 +109,7 @@ typedef struct {
     ngx_http_complex_value_t  *body;
     ngx_uint_t                 body_sent;   /* it holds the request's body */
     ngx_int_t                  max_records;
+    ngx_flag_t                 strip_bom;
     ngx_array_t               *decode;      /* inflate_step_t, after the
                                                Content-Encoding */
     size_t                     inflate_limit;   /* bytes */
