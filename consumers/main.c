@@ -24,6 +24,7 @@ typedef struct {
     const char  *file;
     const char  *log_format;
     const char  *log_level;
+    const char  *topic;          /* one of several, or NULL */
     const char  *help_config;    /* the format, or NULL */
     bool         check;
     bool         help;
@@ -57,6 +58,7 @@ static const option_t  known[] = {
     MAIN_OPTION("help",        'h', FLAG,  help),
     MAIN_OPTION("log-format",  0,   TEXT,  log_format),
     MAIN_OPTION("log-level",   0,   TEXT,  log_level),
+    MAIN_OPTION("topic",       0,   TEXT,  topic),
     OPTION_END
 };
 
@@ -235,8 +237,14 @@ main_run(const main_options_t *options, command_line_t *line)
     char           err[CONF_ERROR_MAX];
     const conf_t  *conf;
 
+    if (options->topic && (line->command == NULL || line->command->bare)) {
+        fprintf(stderr, "--topic goes with a subcommand that reads a "
+                "configuration\n");
+        return usage(stderr, NULL);
+    }
+
     if (line->command && line->command->bare) {
-        return command_run(line, NULL);
+        return command_run(line, NULL, NULL);
     }
 
     if (line->command == NULL && geteuid() == 0 && !options->root) {
@@ -253,7 +261,8 @@ main_run(const main_options_t *options, command_line_t *line)
         return EXIT_CONFIG;
     }
 
-    status = line->command ? command_run(line, conf) : daemon_run(conf, NULL);
+    status = line->command ? command_run(line, conf, options->topic)
+                           : daemon_run(conf, NULL);
     conf_free(conf);
 
     return status;
@@ -302,6 +311,8 @@ usage(FILE *out, const command_t *command)
             "      --log-format FORMAT\n"
             "                      text, journal or json; by default journal\n"
             "                      where the log goes there, else text\n"
+            "      --topic TOPIC   the one that a subcommand is about, if the\n"
+            "                      configuration has several\n"
             "      --allow-root    run the daemon though this is root\n"
             "  -h, --help          show this, or a subcommand's own help\n"
             "      --help-config   show every key of the configuration, as\n"

@@ -12,13 +12,6 @@
 #define CONF_TABLES_MAX  64      /* of one route */
 
 
-/* A condition that must not hold, and its message. */
-typedef struct {
-    bool         wrong;
-    const char  *words;
-} conf_rule_t;
-
-
 static int conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place);
 static int conf_check_columns(conf_reader_t *cr, conf_t *conf);
 static void conf_inherit(const conf_t *conf, conf_column_t *column);
@@ -52,19 +45,20 @@ conf_place(const conf_reader_t *cr, const char *key)
 }
 
 
-static int
-conf_check_rules(conf_reader_t *cr, uint32_t place, const conf_rule_t *rules,
-    size_t n)
+/* Whether a topic is named; a pattern leaves out what the daemon writes. */
+
+static bool
+conf_reads(const conf_t *conf, const char *topic)
 {
     size_t  i;
 
-    for (i = 0; i < n; i++) {
-        if (rules[i].wrong) {
-            return conf_fail(cr, place, "%s", rules[i].words);
+    for (i = 0; i < conf_topics(conf); i++) {
+        if (strcmp(conf_topic(conf, i), topic) == 0) {
+            return true;
         }
     }
 
-    return 0;
+    return false;
 }
 
 
@@ -73,6 +67,10 @@ conf_check(conf_reader_t *cr, conf_t *conf)
 {
     PQconninfoOption  *options;
 
+    if (conf_check_topics(cr, conf) == -1) {
+        return -1;
+    }
+
     if (conf_property(conf, "bootstrap.servers") == NULL
         && conf_property(conf, "metadata.broker.list") == NULL)
     {
@@ -80,13 +78,13 @@ conf_check(conf_reader_t *cr, conf_t *conf)
                          "is missing");
     }
 
-    if (conf->dead_topic && strcmp(conf->dead_topic, conf->topic) == 0) {
+    if (conf->dead_topic && conf_reads(conf, conf->dead_topic)) {
         return conf_fail(cr, 0, "\"dead_letters.topic\" cannot be \"topic\": "
                          "the daemon would read its own dead letters");
     }
 
     if (conf->receipts_topic
-        && (strcmp(conf->receipts_topic, conf->topic) == 0
+        && (conf_reads(conf, conf->receipts_topic)
             || (conf->dead_topic
                 && strcmp(conf->receipts_topic, conf->dead_topic) == 0)))
     {
@@ -121,7 +119,8 @@ conf_check(conf_reader_t *cr, conf_t *conf)
         return -1;
     }
 
-    return conf_targets(cr, conf);
+    return conf_targets(cr, conf) == -1
+           || (conf->several && conf_fill_topics(cr, conf) == -1) ? -1 : 0;
 }
 
 
@@ -281,7 +280,7 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
           "an identity column has a whole number's type and no other key" }
     };
 
-    return conf_check_rules(cr, column->token, rules,
+    return conf_rules(cr, column->token, rules,
                             sizeof(rules) / sizeof(rules[0]));
 }
 
@@ -436,8 +435,8 @@ conf_check_registry(conf_reader_t *cr, const conf_t *conf)
           "together" }
     };
 
-    return conf_check_rules(cr, place, rules,
-                            sizeof(rules) / sizeof(rules[0]));
+    return conf_rules(cr, place, rules,
+                      sizeof(rules) / sizeof(rules[0]));
 }
 
 

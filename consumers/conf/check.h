@@ -14,5 +14,12 @@
  */
 int conf_check(conf_reader_t *cr, conf_t *conf);
 
+/*
+ * topics.c: checks "topics" before the tables are known, and makes the
+ * configuration and the target of each topic.
+ */
+int conf_check_topics(conf_reader_t *cr, conf_t *conf);
+int conf_fill_topics(conf_reader_t *cr, conf_t *conf);
+
 
 #endif

@@ -222,6 +222,17 @@ typedef struct {
 } conf_route_t;
 
 
+/* A topic of "topics". */
+typedef struct {
+    char         *name;
+    char         *table_schema;  /* as it is written in "topics", or NULL */
+    char         *table_name;
+    char         *table;
+    const conf_t *conf;          /* as if the daemon read this topic alone */
+    uint16_t      target;        /* in "targets", unless "route" chooses */
+} conf_topic_t;
+
+
 /*
  * The fields before "file" are a table's own; the others are the same in each
  * table of "route".
@@ -250,7 +261,17 @@ struct conf_s {
     size_t            ntargets;
 
     char             *file;
-    char             *topic;
+    char             *topic;              /* with "topics": they, as text */
+    char             *daemon_topic;       /* as text, of the whole daemon's */
+    bool              several;            /* "topics" is given */
+    bool              by_topic;           /* each topic has its own table */
+    char             *topics_pattern;     /* NULL: they are listed */
+    conf_topic_t     *topics;             /* by name, sorted */
+    size_t            ntopics;            /* of a pattern: 0 before
+                                             conf_choose() */
+    conf_names_t      tables;             /* those that topics may name */
+    char             *topics_left;        /* which are not read, and why; or
+                                             NULL */
     char             *group;
     char             *postgres;           /* conninfo; may hold a secret */
     char             *postgres_file;      /* that it was read from, or NULL */
@@ -317,6 +338,14 @@ const conf_t *conf_parse(const char *file, const char *text, size_t len,
     char *err);
 void conf_free(const conf_t *conf);
 
+/*
+ * The configuration for those of the topics "names" that it reads.  What it
+ * cannot read is told by "topics_left".  It is freed by conf_free(), before
+ * "conf".  Returns NULL with a text in "err".
+ */
+const conf_t *conf_choose(const conf_t *conf, const char *const *names,
+    size_t n, char *err);
+
 /* Value of a librdkafka property as given, or NULL. */
 const char *conf_property(const conf_t *conf, const char *name);
 
@@ -337,6 +366,32 @@ bool conf_is_key(const conf_names_t *key, const char *name);
 
 /* Whether a record may leave a column of that name as it is in the row. */
 bool conf_may_keep(const conf_t *conf, const char *name);
+
+/* Whether Kafka takes it as a topic's name. */
+bool conf_is_topic(const char *s);
+
+
+/* The topics that are read, from 0 on: how many, their names and tables. */
+
+static inline size_t
+conf_topics(const conf_t *conf)
+{
+    return conf->several ? conf->ntopics : 1;
+}
+
+
+static inline const char *
+conf_topic(const conf_t *conf, size_t topic)
+{
+    return conf->several ? conf->topics[topic].name : conf->topic;
+}
+
+
+static inline const conf_t *
+conf_of_topic(const conf_t *conf, size_t topic)
+{
+    return conf->several ? conf->topics[topic].conf : conf;
+}
 
 
 #endif

@@ -35,9 +35,26 @@ const conf_key_t  conf_keys[] = {
       .example = "\"/usr/local/share/sluice/sluice-consumer.schema.json\"",
       .doc = "For editors: where the JSON Schema of this file is." },
 
-    { "topic", CONF_STRING, .required = true, FIELD(topic),
+    { "topic", CONF_STRING, FIELD(topic),
       .example = "\"order\"",
-      .doc = "The topic that is read." },
+      .doc = "The topic that is read. Either `topic` or `topics` is "
+             "required." },
+
+    { "topics", CONF_CUSTOM, .set = conf_set_topics,
+      .form = "an array of topics, an object of topics and their tables, or "
+              "a pattern that begins with `^`",
+      .schema = "\"anyOf\": [ { \"type\": \"string\", \"pattern\": "
+                "\"^\\\\^\" }, { \"type\": \"array\", \"items\": { "
+                "\"type\": \"string\", \"minLength\": 1 }, "
+                "\"minItems\": 1, \"maxItems\": 256, \"uniqueItems\": "
+                "true }, { \"type\": \"object\", \"minProperties\": 1, "
+                "\"maxProperties\": 256, \"additionalProperties\": { "
+                "\"type\": [\"string\", \"array\"] } } ]",
+      .example = "[\"order\", \"visit\"]",
+      .doc = "Several topics, which one daemon stores in one transaction; "
+             "each has offsets of its own. A pattern is a POSIX extended "
+             "regular expression; a topic that matches later is read from "
+             "then on." },
 
     { "group", CONF_STRING, .required = true, FIELD(group),
       .example = "\"order\"",
@@ -82,8 +99,15 @@ const conf_key_t  conf_keys[] = {
              "with a dot and without a schema, or a double quote need the "
              "array, `[\"NAME\"]` or `[\"SCHEMA\", \"NAME\"]`. The stored "
              "offsets are those of the table, however its name is spelled. "
+             "With `topics`, `{topic}` in the name stands for the topic. "
              "`table` and `columns` are required unless `route` names every "
              "table." },
+
+    { "tables", CONF_NAMES, FIELD(tables), .example = "[\"landing.*\"]",
+      .doc = "For a pattern of `topics`, with `{topic}` in `table`: the "
+             "tables that a topic may name, each `NAME`, `SCHEMA.NAME` or "
+             "`SCHEMA.*`. A topic with another table is not read, and "
+             "reported." },
 
     { "create_table", CONF_BOOL, ROUTE_TOO, FIELD(create_table),
       .fallback = "false", .example = "true",

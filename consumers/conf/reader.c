@@ -121,6 +121,22 @@ conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
 }
 
 
+int
+conf_rules(conf_reader_t *cr, uint32_t place, const conf_rule_t *rules,
+    size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (rules[i].wrong) {
+            return conf_fail(cr, place, "%s", rules[i].words);
+        }
+    }
+
+    return 0;
+}
+
+
 void *
 conf_alloc(conf_reader_t *cr, size_t size)
 {

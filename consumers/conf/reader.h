@@ -51,6 +51,17 @@ void conf_unload(conf_reader_t *cr);
 int conf_fail(conf_reader_t *cr, uint32_t token, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A condition that must not hold, and its message. */
+typedef struct {
+    bool         wrong;
+    const char  *words;
+} conf_rule_t;
+
+
+/* Fails with the first rule that is broken. */
+int conf_rules(conf_reader_t *cr, uint32_t place,
+    const conf_rule_t *rules, size_t n);
+
 /*
  * Memory that conf_memory_free() frees with the configuration: zeroed bytes,
  * a copy with a NUL added, a compiled pointer.  NULL with the message set.

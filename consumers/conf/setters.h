@@ -26,8 +26,17 @@ conf_set_t  conf_set_type;
 conf_set_t  conf_set_transform;
 conf_set_t  conf_set_routes;
 
+/* topics.c: scope conf_t */
+conf_set_t  conf_set_topics;
+
 /* properties.c: scope conf_t */
 conf_set_t  conf_set_properties;
+
+/*
+ * Writes "table", the key of the offsets, from "table_schema" and "table_name".
+ * Returns 0, or -1 when memory is short.
+ */
+int conf_table_key(conf_reader_t *cr, conf_t *conf);
 
 
 #endif

@@ -15,7 +15,6 @@
 
 static bool conf_is_name(const char *s, size_t len);
 static int conf_table_array(conf_reader_t *cr, uint32_t token, conf_t *conf);
-static int conf_table_key(conf_reader_t *cr, conf_t *conf);
 static int conf_column(conf_reader_t *cr, uint32_t token,
     conf_column_t *column);
 static int conf_transform(conf_reader_t *cr, const conf_key_t *key,
@@ -130,7 +129,7 @@ conf_table_array(conf_reader_t *cr, uint32_t token, conf_t *conf)
  * one.  Else it is written as in SQL, since no string begins with a quote.
  */
 
-static int
+int
 conf_table_key(conf_reader_t *cr, conf_t *conf)
 {
     char        *p;

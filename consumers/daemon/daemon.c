@@ -25,6 +25,7 @@
 enum {
     DAEMON_FD_SIGNALS = 0,
     DAEMON_FD_LOOKUP,
+    DAEMON_FD_LISTER,
     DAEMON_FD_SOURCE,
     DAEMON_FD_PG,
     DAEMON_FD_UNBLOCK,
@@ -65,7 +66,6 @@ daemon_run(const conf_t *conf, const daemon_options_t *options)
         return 1;
     }
 
-    d.registry = targets_registry(d.targets);
     log_info("started as %s: topic \"%s\", group \"%s\", table \"%s\"",
              d.owner, conf->topic, conf->group, conf->table);
 
@@ -112,6 +112,7 @@ daemon_init(daemon_t *d, const conf_t *conf)
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 
     d->conf = conf;
+    d->file = conf;
     d->metrics.start = clock_wall();
     daemon_name(d);
     notify_open(&d->notify);
@@ -124,40 +125,15 @@ daemon_init(daemon_t *d, const conf_t *conf)
     sigprocmask(SIG_BLOCK, &set, NULL);
     d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 
-    d->lookup = lookup_create(conf, conf->topic);
+    d->lookup = lookup_create(conf, conf->several ? NULL : conf->topic);
     d->pg = pg_create(conf, d->owner, daemon_on_connected, d);
-    d->targets = targets_create(conf);
-    d->offsets = offsets_create(conf, d->owner);
+
+    if (conf->several) {
+        d->lister = lookup_create(conf, NULL);
+    }
 
     if (d->signals == -1 || d->lookup == NULL || d->pg == NULL
-        || d->targets == NULL || d->offsets == NULL)
-    {
-        log_warn("could not start");
-        return -1;
-    }
-
-    if (conf->dead_topic) {
-        d->dead_topic = dead_topic_create(conf);
-    }
-
-    if (conf->trace_file) {
-        d->trace = trace_create(conf);
-    }
-
-    /* who waits for a record waits for the group's own daemon */
-    if (conf->receipts_topic && d->options.until == NULL) {
-        d->receipts = receipts_create(conf, d->offsets);
-    }
-
-    d->sink = sink_create(conf, d->offsets, d->dead_topic, NULL);
-    d->prune = prune_create(conf, d->offsets);
-    d->unblock = unblock_create(conf, d->offsets, d->owner);
-
-    if (d->sink == NULL || d->prune == NULL || d->unblock == NULL
-        || (conf->dead_topic && d->dead_topic == NULL)
-        || (conf->trace_file && d->trace == NULL)
-        || (conf->receipts_topic && d->options.until == NULL
-            && d->receipts == NULL))
+        || (conf->several && d->lister == NULL) || daemon_open(d) == -1)
     {
         log_warn("could not start");
         return -1;
@@ -236,6 +212,19 @@ daemon_loop(daemon_t *d)
             daemon_looked_up(d, result);
         }
 
+        if (d->lister) {
+            if (fds[DAEMON_FD_LISTER].revents) {
+                daemon_listed(d, now);
+            }
+
+            daemon_list(d, now);
+
+            if (d->topics_change) {
+                d->topics_change = false;
+                daemon_reload(d, now, "other topics are to be read");
+            }
+        }
+
         if (d->source) {
             source_poll(d->source);
         }
@@ -285,6 +274,7 @@ daemon_fds(daemon_t *d, struct pollfd *fds)
 
     fds[DAEMON_FD_SIGNALS].fd = d->signals;
     fds[DAEMON_FD_LOOKUP].fd = lookup_fd(d->lookup);
+    fds[DAEMON_FD_LISTER].fd = d->lister ? lookup_fd(d->lister) : -1;
     fds[DAEMON_FD_SOURCE].fd = d->source ? source_fd(d->source) : -1;
     fds[DAEMON_FD_PG].fd = pg_fd(d->pg);
     fds[DAEMON_FD_PG].events = pg_events(d->pg);
@@ -354,7 +344,7 @@ daemon_signal(daemon_t *d, int64_t now)
 
         if (info.ssi_signo == SIGHUP) {
             if (!d->stopping) {
-                daemon_reload(d, now);
+                daemon_reload(d, now, "SIGHUP");
             }
             continue;
         }
@@ -391,7 +381,8 @@ daemon_late(int signo)
 static void
 daemon_exit(daemon_t *d)
 {
-    if (lookup_busy(d->lookup) || pg_on_thread(d->pg)
+    if (lookup_busy(d->lookup) || (d->lister && lookup_busy(d->lister))
+        || pg_on_thread(d->pg)
         || pg_on_thread(unblock_pg(d->unblock)) || (d->source && !d->closing)
         || (d->stopping && clock_ms() >= d->stop_deadline))
     {
@@ -407,20 +398,26 @@ daemon_exit(daemon_t *d)
     notify_close(&d->notify);
     metrics_close(d->http);
     pg_destroy(d->pg);
-    unblock_destroy(d->unblock);
     lookup_destroy(d->lookup);
+    lookup_destroy(d->lister);
     source_destroy(d->source);
-    sink_destroy(d->sink);
-    dead_topic_destroy(d->dead_topic);
-    receipts_destroy(d->receipts);
-    trace_destroy(d->trace);
-    prune_destroy(d->prune);
-    offsets_destroy(d->offsets);
-    targets_destroy(d->targets);
+    daemon_close(d);
     batch_free(&d->batches[0]);
     batch_free(&d->batches[1]);
     buf_free(&d->headers);
     free(d->metrics.partitions);
+
+    while (d->metrics.ntopics) {
+        free(d->metrics.topics[--d->metrics.ntopics].reason);
+    }
+
+    free(d->metrics.topics);
+    conf_free(d->listed);
+
+    if (d->conf != d->file) {
+        conf_free(d->conf);
+    }
+
     close(d->signals);
 
     alarm(0);

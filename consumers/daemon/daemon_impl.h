@@ -59,7 +59,8 @@ typedef struct {
 
 
 typedef struct {
-    const conf_t      *conf;
+    const conf_t      *conf;           /* for the topics that are read */
+    const conf_t      *file;           /* as it was read from the file */
     daemon_options_t   options;
     char               owner[64];      /* application_name, owner of rows */
 
@@ -98,6 +99,13 @@ typedef struct {
     uint64_t           generation;     /* of the assignment claimed */
 
     daemon_trouble_t   trouble;
+    lookup_t          *lister;         /* of topics; NULL: one is read */
+    int64_t            list;           /* ms, when they are listed next */
+    const conf_t      *listed;         /* of the last list; may be NULL */
+    bool               topics_change;  /* others are to be read */
+    int64_t            again;          /* ms, when topics that are held are
+                                          tried next; 0: none is */
+
     int64_t            probe;          /* ms, when the next one is due */
     bool               probing;
 
@@ -147,6 +155,28 @@ void daemon_on_connected(void *data, const char *error,
     const char *sqlstate);
 void daemon_looked_up(daemon_t *d, const lookup_result_t *result);
 
+/* units.c: makes and frees what depends on the topics; makes it once more. */
+int daemon_open(daemon_t *d);
+void daemon_close(daemon_t *d);
+
+/* topics.c: several topics. */
+
+/* Chooses among those of the cluster.  Returns the number of partitions, or -1
+   after daemon_fail(). */
+int daemon_choose(daemon_t *d, const lookup_result_t *result);
+/* Lists the topics once in a while; sets "topics_change". */
+void daemon_list(daemon_t *d, int64_t now);
+void daemon_listed(daemon_t *d, int64_t now);
+/* With "topics": the figures of each, or NULL. */
+metrics_topic_t *daemon_topics(daemon_t *d);
+/* A topic is not read for now; the others are. */
+void daemon_hold_topic(void *data, size_t topic, const char *reason);
+/* Ends what daemon_hold_topic() began, or tries the topics once more. */
+void daemon_heed_topics(daemon_t *d, int64_t now);
+/* Why a topic is held, and which topics are no topics to read, or NULL. */
+const char *daemon_topics_reason(const daemon_t *d);
+const char *daemon_topics_left(const daemon_t *d);
+
 /* trouble.c: a failure is logged once, waited for and ended. */
 void daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     const char *reason);
@@ -164,7 +194,7 @@ const metrics_t *daemon_metrics(void *data);
 
 /* manage.c: messages to the service manager, and its reload. */
 int64_t daemon_manage(daemon_t *d, int64_t now);
-void daemon_reload(daemon_t *d, int64_t now);
+void daemon_reload(daemon_t *d, int64_t now, const char *why);
 
 
 #endif

@@ -13,6 +13,9 @@
 #define FIGURES_STUCK  30000
 
 
+static void daemon_count_topics(daemon_t *d, const batch_t *batch);
+
+
 void
 daemon_count(daemon_t *d, const batch_t *batch)
 {
@@ -50,8 +53,44 @@ daemon_count(daemon_t *d, const batch_t *batch)
         metrics_observe(m, METRICS_COPY, sink_figures(d->sink)->copy);
     }
 
+    daemon_count_topics(d, batch);
+
     if (d->trace) {
         trace_batch(d->trace, batch, now - (clock_ms() - batch->first), now);
+    }
+}
+
+
+/* Each topic's share of what was counted. */
+
+static void
+daemon_count_topics(daemon_t *d, const batch_t *batch)
+{
+    size_t                i;
+    metrics_topic_t      *topics, *topic;
+    const batch_row_t    *row;
+    const batch_range_t  *range;
+
+    topics = daemon_topics(d);
+    if (topics == NULL) {
+        return;
+    }
+
+    for (i = 0; i < batch->nranges; i++) {
+        range = &batch->ranges[i];
+        topic = &topics[range->topic];
+        topic->rows += (uint64_t) (range->records - range->dead
+                                   - range->filtered - range->duplicates);
+        topic->dead_letters += (uint64_t) range->dead;
+        topic->filtered += (uint64_t) range->filtered;
+        topic->duplicates += (uint64_t) range->duplicates;
+    }
+
+    for (i = 0; i < batch->nrows; i++) {
+        row = &batch->rows[i];
+        topic = &topics[batch->ranges[row->range].topic];
+        topic->bytes += row->key_len == BATCH_NULL ? 0 : row->key_len;
+        topic->bytes += row->value_len == BATCH_NULL ? 0 : row->value_len;
     }
 }
 
@@ -129,7 +168,8 @@ daemon_lag(daemon_t *d, const source_partition_t *p)
     int64_t  low, high;
 
     if (rd_kafka_get_watermark_offsets(source_handle(d->source),
-                                       d->conf->topic, p->id, &low, &high)
+                                       conf_topic(d->conf, p->topic), p->id,
+                                       &low, &high)
         != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
     {
         high = p->end;
@@ -144,21 +184,53 @@ daemon_lag(daemon_t *d, const source_partition_t *p)
 }
 
 
+static void
+daemon_partitions(daemon_t *d, const source_partition_t *p, size_t n)
+{
+    size_t                i;
+    metrics_t            *m;
+    metrics_partition_t  *partitions;
+
+    m = &d->metrics;
+
+    if (n > d->metrics_size) {
+        partitions = realloc(m->partitions, n * sizeof(metrics_partition_t));
+        if (partitions == NULL) {
+            return;
+        }
+        m->partitions = partitions;
+        d->metrics_size = n;
+    }
+
+    for (i = 0; d->claimed && i < n; i++) {
+        m->partitions[i].topic = conf_topic(d->conf, p[i].topic);
+        m->partitions[i].partition = p[i].id;
+        m->partitions[i].lag = daemon_lag(d, &p[i]);
+        m->partitions[i].next_offset = p[i].stored;
+        m->partitions[i].epoch = p[i].epoch;
+        m->lag += m->partitions[i].lag;
+        m->npartitions++;
+    }
+}
+
+
 const metrics_t *
 daemon_metrics(void *data)
 {
     bool                  waits;
-    size_t                i, n;
+    size_t                n;
     int64_t               stands;
     daemon_t             *d = data;
+    const char           *topics;
     metrics_t            *m;
     source_status_t      *status;
     source_partition_t   *p;
-    metrics_partition_t  *partitions;
 
     m = &d->metrics;
     stands = testpoint_lasted(daemon_stands(d));
-    m->held = d->trouble.action == SQLSTATE_HOLD || stands > FIGURES_STUCK;
+    topics = daemon_topics_reason(d);
+    m->held = d->trouble.action == SQLSTATE_HOLD || stands > FIGURES_STUCK
+              || topics;
     m->postgres_up = pg_state(d->pg) == PG_IDLE || pg_state(d->pg) == PG_BUSY;
     m->state = daemon_state(d);
     m->reason = d->trouble.reason[0] || stands <= FIGURES_SLOW
@@ -166,6 +238,10 @@ daemon_metrics(void *data)
                 : "PostgreSQL has not answered for more than 10 s: it may "
                   "wait for a lock, or for a synchronous standby";
     waits = daemon_registry(d, m);
+    if (m->reason[0] == '\0' && d->conf->several) {
+        topics = topics ? topics : daemon_topics_left(d);
+        m->reason = topics ? topics : "";
+    }
     m->terminated = unblock_count(d->unblock);
     m->copies = sink_figures(d->sink)->copies;
 
@@ -196,25 +272,10 @@ daemon_metrics(void *data)
     m->ready = m->kafka_up && m->postgres_up && d->prepared && !d->stopping
                && d->trouble.state == DAEMON_IDLE && stands <= FIGURES_SLOW
                && !waits
+               && !m->held
                && (d->claimed || (n == 0 && status->rebalances));
 
-    if (n > d->metrics_size) {
-        partitions = realloc(m->partitions, n * sizeof(metrics_partition_t));
-        if (partitions == NULL) {
-            return m;
-        }
-        m->partitions = partitions;
-        d->metrics_size = n;
-    }
-
-    for (i = 0; d->claimed && i < n; i++) {
-        m->partitions[i].partition = p[i].id;
-        m->partitions[i].lag = daemon_lag(d, &p[i]);
-        m->partitions[i].next_offset = p[i].stored;
-        m->partitions[i].epoch = p[i].epoch;
-        m->lag += m->partitions[i].lag;
-        m->npartitions++;
-    }
+    daemon_partitions(d, p, n);
 
     return m;
 }

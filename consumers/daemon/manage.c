@@ -93,7 +93,7 @@ daemon_progresses(daemon_t *d, int64_t now)
  */
 
 void
-daemon_reload(daemon_t *d, int64_t now)
+daemon_reload(daemon_t *d, int64_t now, const char *why)
 {
     char           err[CONF_ERROR_MAX];
     const conf_t  *conf;
@@ -103,8 +103,8 @@ daemon_reload(daemon_t *d, int64_t now)
     conf = conf_read(d->conf->file, err);
 
     if (conf == NULL || client_prove(conf, err) == -1) {
-        log_error("SIGHUP: the configuration is refused and the old one "
-                  "stays: %s", err);
+        log_error("%s: the configuration is refused and the old one stays: "
+                  "%s", why, err);
         d->metrics.reload_refused = true;
         conf_free(conf);
         notify_send(&d->notify, "READY=1");
@@ -112,7 +112,7 @@ daemon_reload(daemon_t *d, int64_t now)
     }
 
     conf_free(conf);
-    log_info("SIGHUP: storing what is in memory, then starting again");
+    log_info("%s: storing what is in memory, then starting again", why);
 
     d->reload = true;
     daemon_stop(d, now);

@@ -19,6 +19,7 @@ typedef struct {
     const char  *name;
     const char  *help;
     size_t       offset;
+    size_t       share;     /* of a topic, in metrics_topic_t; 0: none */
 } metrics_counter_t;
 
 
@@ -65,46 +66,49 @@ static const char *const  metrics_classes[METRICS_CLASSES] = {
 
 static void metrics_process(const metrics_t *m, const char *topic,
     buf_t *out);
-static void metrics_partition_gauges(const metrics_t *m, const char *topic,
-    buf_t *out);
+static void metrics_counter(const metrics_t *m,
+    const metrics_counter_t *counter, const char *topic, buf_t *out);
+static void metrics_partition_gauges(const metrics_t *m, buf_t *out);
+static void metrics_topic_gauges(const metrics_t *m, buf_t *out);
 
 
 static const metrics_counter_t  metrics_counters[] = {
     { "batches_total", "Transactions committed.",
-      offsetof(metrics_t, batches) },
+      offsetof(metrics_t, batches), 0 },
     { "copies_total", "COPYs of rows, failed ones included.",
-      offsetof(metrics_t, copies) },
+      offsetof(metrics_t, copies), 0 },
     { "dead_letters_total", "Records stored as dead letters.",
-      offsetof(metrics_t, dead_letters) },
+      offsetof(metrics_t, dead_letters),
+      offsetof(metrics_topic_t, dead_letters) },
     { "dropped_total", "Records dropped: they are below the next offset.",
-      offsetof(metrics_t, dropped) },
+      offsetof(metrics_t, dropped), 0 },
     { "duplicates_total", "Clients' retries, which took no effect.",
-      offsetof(metrics_t, duplicates) },
+      offsetof(metrics_t, duplicates), offsetof(metrics_topic_t, duplicates) },
     { "fenced_total", "Transactions refused: a partition had a new owner.",
-      offsetof(metrics_t, fenced) },
+      offsetof(metrics_t, fenced), 0 },
     { "filtered_total",
       "Records left out by \"where\", \"route\" or \"update\".",
-      offsetof(metrics_t, filtered) },
+      offsetof(metrics_t, filtered), offsetof(metrics_topic_t, filtered) },
     { "gaps_total", "Ranges of offsets that held no record.",
-      offsetof(metrics_t, gaps) },
+      offsetof(metrics_t, gaps), 0 },
     { "rebalances_total", "Assignments and revocations.",
-      offsetof(metrics_t, rebalances) },
+      offsetof(metrics_t, rebalances), 0 },
     { "bytes_total", "Bytes of committed keys and values.",
-      offsetof(metrics_t, bytes) },
+      offsetof(metrics_t, bytes), offsetof(metrics_topic_t, bytes) },
     { "receipts_dropped_total", "Receipts that could not be sent.",
-      offsetof(metrics_t, receipts_dropped) },
+      offsetof(metrics_t, receipts_dropped), 0 },
     { "receipts_sent_total", "Receipts in their topic.",
-      offsetof(metrics_t, receipts_sent) },
+      offsetof(metrics_t, receipts_sent), 0 },
     { "registry_failures_total", "Requests to the schema registry that gave "
-      "no schema.", offsetof(metrics_t, registry_failures) },
+      "no schema.", offsetof(metrics_t, registry_failures), 0 },
     { "registry_requests_total", "Requests to the schema registry.",
-      offsetof(metrics_t, registry_requests) },
+      offsetof(metrics_t, registry_requests), 0 },
     { "reconnects_total", "Connections to PostgreSQL that were lost.",
-      offsetof(metrics_t, reconnects) },
+      offsetof(metrics_t, reconnects), 0 },
     { "rows_total", "Rows committed in the table.",
-      offsetof(metrics_t, rows) },
+      offsetof(metrics_t, rows), offsetof(metrics_topic_t, rows) },
     { "terminated_total", "Backends ended: another daemon had left them.",
-      offsetof(metrics_t, terminated) }
+      offsetof(metrics_t, terminated), 0 }
 };
 
 
@@ -151,7 +155,7 @@ metrics_head(buf_t *out, const char *name, const char *help,
 }
 
 
-/* A topic's name holds nothing that a label would have to escape. */
+/* "topic" is as a label has it; no topic's name has to be escaped for that. */
 
 static void
 metrics_one(buf_t *out, const char *name, const char *type, const char *help,
@@ -190,19 +194,41 @@ metrics_histogram(buf_t *out, const metrics_series_t *series,
 }
 
 
+/* Of each topic, where its share is counted. */
+
+static void
+metrics_counter(const metrics_t *m, const metrics_counter_t *counter,
+    const char *topic, buf_t *out)
+{
+    size_t  i;
+
+    if (m->topics == NULL || counter->share == 0) {
+        metrics_one(out, counter->name, "counter", counter->help, topic,
+                    (double) *(const uint64_t *)
+                        ((const char *) m + counter->offset));
+        return;
+    }
+
+    metrics_head(out, counter->name, counter->help, "counter");
+
+    for (i = 0; i < m->ntopics; i++) {
+        buf_addf(out, "sluice_consumer_%s{topic=\"%s\"} %llu\n",
+                 counter->name, m->topics[i].name,
+                 *(const unsigned long long *)
+                     ((const char *) &m->topics[i] + counter->share));
+    }
+}
+
+
 void
 metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
 {
-    size_t                     i;
-    const metrics_counter_t   *counter;
+    size_t  i;
 
     for (i = 0; i < sizeof(metrics_counters) / sizeof(metrics_counter_t);
          i++)
     {
-        counter = &metrics_counters[i];
-        metrics_one(out, counter->name, "counter", counter->help, topic,
-                    (double) *(const uint64_t *)
-                        ((const char *) m + counter->offset));
+        metrics_counter(m, &metrics_counters[i], topic, out);
     }
 
     metrics_head(out, "retries_total", "Failed attempts that are repeated, "
@@ -240,7 +266,8 @@ metrics_prometheus(const metrics_t *m, const char *topic, buf_t *out)
              SLUICE_VERSION "\",librdkafka=\"%s\",libpq=\"%d\"} 1\n",
              topic, rd_kafka_version_str(), PQlibVersion());
 
-    metrics_partition_gauges(m, topic, out);
+    metrics_topic_gauges(m, out);
+    metrics_partition_gauges(m, out);
     metrics_process(m, topic, out);
 }
 
@@ -329,7 +356,26 @@ metrics_process(const metrics_t *m, const char *topic, buf_t *out)
 
 
 static void
-metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)
+metrics_topic_gauges(const metrics_t *m, buf_t *out)
+{
+    size_t  i;
+
+    if (m->topics == NULL) {
+        return;
+    }
+
+    metrics_head(out, "topic_held", "1 while a topic is not read and the "
+                 "others are.", "gauge");
+
+    for (i = 0; i < m->ntopics; i++) {
+        buf_addf(out, "sluice_consumer_topic_held{topic=\"%s\"} %d\n",
+                 m->topics[i].name, m->topics[i].reason != NULL);
+    }
+}
+
+
+static void
+metrics_partition_gauges(const metrics_t *m, buf_t *out)
 {
     size_t                      i, j;
     const metrics_counter_t    *gauge;
@@ -337,11 +383,11 @@ metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)
 
     static const metrics_counter_t  gauges[] = {
         { "epoch", "Epoch of an assigned partition, raised by each claim.",
-          offsetof(metrics_partition_t, epoch) },
+          offsetof(metrics_partition_t, epoch), 0 },
         { "lag", "Records not yet committed.",
-          offsetof(metrics_partition_t, lag) },
+          offsetof(metrics_partition_t, lag), 0 },
         { "next_offset", "The next offset to commit.",
-          offsetof(metrics_partition_t, next_offset) }
+          offsetof(metrics_partition_t, next_offset), 0 }
     };
 
     for (j = 0; j < sizeof(gauges) / sizeof(metrics_counter_t); j++) {
@@ -351,7 +397,7 @@ metrics_partition_gauges(const metrics_t *m, const char *topic, buf_t *out)
         for (i = 0; i < m->npartitions; i++) {
             p = &m->partitions[i];
             buf_addf(out, "sluice_consumer_%s{topic=\"%s\","
-                     "partition=\"%d\"} %lld\n", gauge->name, topic,
+                     "partition=\"%d\"} %lld\n", gauge->name, p->topic,
                      p->partition,
                      *(const long long *) ((const char *) p + gauge->offset));
         }

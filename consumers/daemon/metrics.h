@@ -17,11 +17,26 @@
 
 
 typedef struct {
-    int32_t  partition;
-    int64_t  lag;           /* records not yet committed in PostgreSQL */
-    int64_t  next_offset;
-    int64_t  epoch;
+    const char  *topic;
+    int32_t      partition;
+    int64_t      lag;         /* records not yet committed in PostgreSQL */
+    int64_t      next_offset;
+    int64_t      epoch;
 } metrics_partition_t;
+
+
+/* One of several topics: its share of the counters of metrics_t. */
+typedef struct {
+    const char  *name;
+    uint64_t     rows;
+    uint64_t     bytes;
+    uint64_t     dead_letters;
+    uint64_t     filtered;
+    uint64_t     duplicates;
+    int64_t      lag;
+    char        *reason;      /* why it is not read, or was not a moment ago;
+                                 NULL: it is */
+} metrics_topic_t;
 
 
 typedef enum {
@@ -75,6 +90,8 @@ typedef struct {
     int64_t               lag;            /* of all partitions */
     metrics_partition_t  *partitions;
     size_t                npartitions;
+    metrics_topic_t      *topics;         /* NULL: there is one alone */
+    size_t                ntopics;
 } metrics_t;
 
 

@@ -18,7 +18,7 @@
 
 struct metrics_http_s {
     struct MHD_Daemon  *daemon;
-    const conf_t       *conf;
+    buf_t               topic;    /* as a label has it */
     metrics_get_pt      get;
     void               *data;
     int                 fd;
@@ -36,6 +36,7 @@ metrics_listen(const conf_t *conf, metrics_get_pt get, void *data, char *err)
 {
     int                         rc;
     char                        port[8];
+    const char                 *p;
     metrics_http_t             *http;
     struct addrinfo             hints, *addr;
     const union MHD_DaemonInfo *info;
@@ -55,7 +56,11 @@ metrics_listen(const conf_t *conf, metrics_get_pt get, void *data, char *err)
     http = calloc(1, sizeof(metrics_http_t));
 
     if (http) {
-        http->conf = conf;
+        for (p = conf->topic; *p; p++) {
+            buf_addf(&http->topic, *p == '\\' || *p == '"' ? "\\%c" : "%c",
+                     *p);
+        }
+
         http->get = get;
         http->data = data;
         errno = 0;
@@ -91,6 +96,7 @@ metrics_close(metrics_http_t *http)
 {
     if (http) {
         MHD_stop_daemon(http->daemon);
+        buf_free(&http->topic);
         free(http);
     }
 }
@@ -153,7 +159,7 @@ metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
 
     } else if (strcmp(url, "/metrics") == 0) {
         type = "text/plain; version=0.0.4; charset=utf-8";
-        metrics_prometheus(http->get(http->data), http->conf->topic, &out);
+        metrics_prometheus(http->get(http->data), http->topic.data, &out);
 
     } else if (strcmp(url, "/healthz") == 0 || strcmp(url, "/livez") == 0
                || strcmp(url, "/readyz") == 0)

@@ -102,7 +102,8 @@ daemon_take(daemon_t *d, const rd_kafka_message_t *rkm,
     }
 
     if (p->range == -1) {
-        p->range = batch_range(batch, p->id, p->expected, p->epoch, p->run);
+        p->range = batch_topic_range(batch, p->topic, p->id, p->expected,
+                                     p->epoch, p->run);
     }
 
     if (p->range == -1) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon_impl.h"
 
@@ -289,6 +290,16 @@ daemon_heed(daemon_t *d)
         return;
     }
 
+    if (d->conf->several) {
+        if (status->fault[0]) {
+            daemon_hold_topic(d, status->faulty, status->fault);
+            status->fault[0] = '\0';
+            status->recheck = true;
+        }
+
+        daemon_heed_topics(d, clock_ms());
+    }
+
     if (status->fault[0]) {
         daemon_fail(d, DAEMON_STORING, SQLSTATE_HOLD, status->fault);
         status->fault[0] = '\0';
@@ -325,6 +336,7 @@ daemon_probe(daemon_t *d, int64_t now)
 
     if (status->down || (status->doubt && (d->claimed || n == 0))) {
         d->probe = now + DAEMON_PROBE;
+        lookup_set_topic(d->lookup, d->conf->several ? NULL : d->conf->topic);
         d->probing = lookup_start(d->lookup, source_handle(d->source), NULL,
                                   0, false, -1) == 0;
         status->doubt = !d->probing;
@@ -379,7 +391,7 @@ daemon_has_all(const daemon_t *d)
     }
 
     for (i = 0; i < n; i++) {
-        if (p[i].eof < p[i].expected) {
+        if (!p[i].held && p[i].eof < p[i].expected) {
             return false;
         }
     }

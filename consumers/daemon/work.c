@@ -60,6 +60,7 @@ daemon_looked_up(daemon_t *d, const lookup_result_t *result)
 static void
 daemon_found(daemon_t *d, const lookup_result_t *result)
 {
+    int   partitions;
     char  err[CONF_ERROR_MAX];
 
     if (result->error[0]) {
@@ -67,9 +68,20 @@ daemon_found(daemon_t *d, const lookup_result_t *result)
         return;
     }
 
+    partitions = result->partitions;
+
+    if (d->conf->several) {
+        partitions = daemon_choose(d, result);
+        if (partitions == -1) {
+            return;
+        }
+
+    } else {
+        log_info("topic \"%s\" has %d partitions in cluster %s",
+                 d->conf->topic, partitions, result->cluster);
+    }
+
     daemon_recover(d, DAEMON_FINDING);
-    log_info("topic \"%s\" has %d partitions in cluster %s", d->conf->topic,
-             result->partitions, result->cluster);
 
     if (offsets_set_cluster(d->offsets, result->cluster) == -1) {
         return;
@@ -79,7 +91,7 @@ daemon_found(daemon_t *d, const lookup_result_t *result)
         receipts_open(d->receipts, result->replicas);
     }
 
-    d->source = source_create(d->conf, result->partitions, err);
+    d->source = source_create(d->conf, partitions, err);
     if (d->source == NULL) {
         log_error("%s", err);
         d->status = 1;
@@ -150,11 +162,18 @@ daemon_on_prepared(void *data, const outcome_t *outcome)
 void
 daemon_claim(daemon_t *d)
 {
+    size_t  i;
+
     d->work = DAEMON_CLAIMING;
     d->generation = source_status(d->source)->generation;
     d->storing = NULL;
     daemon_refill(d, d->generation);
 
+    for (i = 0; i < conf_topics(d->conf); i++) {
+        source_hold(d->source, i, false);
+    }
+
+    offsets_on_hold(d->offsets, daemon_hold_topic);
     offsets_claim(d->offsets, d->pg, d->lookup, d->source, daemon_on_claimed,
                   d);
 }
@@ -179,20 +198,22 @@ daemon_on_claimed(void *data, const outcome_t *outcome)
         return;
     }
 
-    if (targets_set_table(d->targets, offsets_cluster(d->offsets),
-                          offsets_table(d->offsets))
-        == -1)
-    {
-        daemon_fail(d, DAEMON_CLAIMING, SQLSTATE_RETRY, "out of memory");
-        return;
+    for (i = 0; i < conf_topics(d->conf); i++) {
+        if (targets_set_table(d->targets, i, offsets_cluster(d->offsets),
+                              offsets_table(d->offsets, i))
+            == -1)
+        {
+            daemon_fail(d, DAEMON_CLAIMING, SQLSTATE_RETRY, "out of memory");
+            return;
+        }
     }
 
     p = source_partitions(d->source, &n);
 
     for (i = 0; i < n; i++) {
         log_info("topic \"%s\", partition %d: at offset %lld, epoch %lld",
-                 d->conf->topic, p[i].id, (long long) p[i].stored,
-                 (long long) p[i].epoch);
+                 conf_topic(d->conf, p[i].topic), p[i].id,
+                 (long long) p[i].stored, (long long) p[i].epoch);
     }
 
     source_assign(d->source);
@@ -316,7 +337,9 @@ daemon_on_stored(void *data, const outcome_t *outcome)
 
     for (i = 0; i < batch->nranges; i++) {
         for (j = 0; j < n; j++) {
-            if (p[j].id == batch->ranges[i].partition) {
+            if (p[j].id == batch->ranges[i].partition
+                && p[j].topic == batch->ranges[i].topic)
+            {
                 p[j].stored = batch->ranges[i].next;
                 p[j].has_last = true;
                 p[j].last_timestamp = batch->ranges[i].last_timestamp;

@@ -45,6 +45,10 @@ struct lookup_s {
 static void *lookup_thread(void *data);
 static void lookup_ask(lookup_t *lookup);
 static int lookup_topic(lookup_t *lookup);
+static void lookup_names(lookup_t *lookup);
+static int lookup_name(lookup_result_t *result,
+    const struct rd_kafka_metadata *md);
+static void lookup_clear(lookup_t *lookup);
 static int lookup_all(lookup_result_t *result,
     const struct rd_kafka_metadata_topic *topic);
 static int lookup_offsets(lookup_t *lookup, int64_t timestamp, size_t field);
@@ -89,8 +93,33 @@ lookup_destroy(lookup_t *lookup)
     }
 
     close(lookup->fd);
-    free(lookup->result.ranges);
+    lookup_clear(lookup);
     free(lookup);
+}
+
+
+void
+lookup_set_topic(lookup_t *lookup, const char *topic)
+{
+    lookup->topic = topic;
+}
+
+
+static void
+lookup_clear(lookup_t *lookup)
+{
+    lookup_result_t  *result;
+
+    result = &lookup->result;
+
+    while (result->nnames) {
+        free(result->names[--result->nnames]);
+    }
+
+    free(result->names);
+    free(result->counts);
+    free(result->ranges);
+    memset(result, 0, sizeof(lookup_result_t));
 }
 
 
@@ -116,8 +145,7 @@ lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
     size_t    i;
     sigset_t  all, old;
 
-    free(lookup->result.ranges);
-    memset(&lookup->result, 0, sizeof(lookup_result_t));
+    lookup_clear(lookup);
 
     lookup->rk = rk;
     lookup->rkconf = NULL;
@@ -214,6 +242,11 @@ lookup_thread(void *data)
 static void
 lookup_ask(lookup_t *lookup)
 {
+    if (lookup->topic == NULL) {
+        lookup_names(lookup);
+        return;
+    }
+
     if (lookup_topic(lookup) == -1 || !lookup->with) {
         return;
     }
@@ -283,6 +316,78 @@ lookup_topic(lookup_t *lookup)
     rd_kafka_metadata_destroy(md);
 
     return rc;
+}
+
+
+/* All topics that the client may describe. */
+
+static void
+lookup_names(lookup_t *lookup)
+{
+    char                            *cluster;
+    lookup_result_t                 *result;
+    rd_kafka_resp_err_t              err;
+    const struct rd_kafka_metadata  *md;
+
+    result = &lookup->result;
+    err = rd_kafka_metadata(lookup->rk, 1, NULL, &md, LOOKUP_TIMEOUT);
+
+    if (err) {
+        (void) lookup_fail(lookup, err);
+        return;
+    }
+
+    cluster = rd_kafka_clusterid(lookup->rk, LOOKUP_TIMEOUT);
+
+    if (cluster == NULL || cluster[0] == '\0') {
+        snprintf(result->error, LOOKUP_REASON,
+                 "the cluster does not tell its id");
+
+    } else if (lookup_name(result, md) == -1) {
+        (void) lookup_fail(lookup, RD_KAFKA_RESP_ERR__FAIL);
+
+    } else {
+        snprintf(result->cluster, sizeof(result->cluster), "%s", cluster);
+    }
+
+    rd_kafka_mem_free(lookup->rk, cluster);
+    rd_kafka_metadata_destroy(md);
+}
+
+
+static int
+lookup_name(lookup_result_t *result, const struct rd_kafka_metadata *md)
+{
+    int                                    i;
+    const struct rd_kafka_metadata_topic  *topic;
+
+    result->names = calloc((size_t) md->topic_cnt + 1, sizeof(char *));
+    result->counts = calloc((size_t) md->topic_cnt + 1, sizeof(int));
+
+    if (result->names == NULL || result->counts == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < md->topic_cnt; i++) {
+        topic = &md->topics[i];
+
+        if (topic->err || topic->partition_cnt == 0) {
+            continue;
+        }
+
+        result->names[result->nnames] = strdup(topic->topic);
+        if (result->names[result->nnames] == NULL) {
+            return -1;
+        }
+
+        result->counts[result->nnames++] = topic->partition_cnt;
+
+        if (topic->partitions[0].replica_cnt > result->replicas) {
+            result->replicas = topic->partitions[0].replica_cnt;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -1,6 +1,6 @@
 /*
- * Looks up a topic's partitions and their offsets, on a thread of its own:
- * these calls of librdkafka 2.0 block.
+ * Looks up a topic's partitions and their offsets, or all topics, on a thread
+ * of its own: these calls of librdkafka 2.0 block.
  */
 
 #ifndef SLUICE_LOOKUP_H
@@ -37,11 +37,17 @@ typedef struct {
     int               replicas;                /* of its first partition */
     lookup_range_t   *ranges;
     size_t            nranges;
+    char            **names;                   /* of all topics that have */
+    size_t            nnames;                  /* partitions */
+    int              *counts;                  /* their partitions */
 } lookup_result_t;
 
 
 /* "conf" and "topic" must outlive it.  NULL when memory is short. */
 lookup_t *lookup_create(const conf_t *conf, const char *topic);
+
+/* The topic of the next lookup; NULL: it lists all of the cluster. */
+void lookup_set_topic(lookup_t *lookup, const char *topic);
 
 /* Waits for the end of a lookup under way: seconds at most. */
 void lookup_destroy(lookup_t *lookup);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -67,6 +68,7 @@ source_create(const conf_t *conf, int partitions, char *err)
 static int
 source_subscribe(source_t *source, char *err)
 {
+    size_t                            i;
     rd_kafka_resp_err_t               code;
     rd_kafka_topic_partition_list_t  *topics;
 
@@ -76,8 +78,12 @@ source_subscribe(source_t *source, char *err)
     client_signal(source->main, source->fd);
 
     topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, source->conf->topic,
-                                      RD_KAFKA_PARTITION_UA);
+
+    for (i = 0; i < conf_topics(source->conf); i++) {
+        rd_kafka_topic_partition_list_add(topics, conf_topic(source->conf, i),
+                                          RD_KAFKA_PARTITION_UA);
+    }
+
     code = rd_kafka_subscribe(source->rk, topics);
     rd_kafka_topic_partition_list_destroy(topics);
 
@@ -141,6 +147,43 @@ source_partitions(source_t *source, size_t *n)
 }
 
 
+source_partition_t *
+source_topic_partitions(source_t *source, size_t topic, size_t *n)
+{
+    size_t  first, end;
+
+    for (first = 0; first < source->npartitions; first++) {
+        if (source->partitions[first].topic == topic) {
+            break;
+        }
+    }
+
+    for (end = first; end < source->npartitions; end++) {
+        if (source->partitions[end].topic != topic) {
+            break;
+        }
+    }
+
+    *n = end - first;
+
+    return source->partitions + first;
+}
+
+
+void
+source_hold(source_t *source, size_t topic, bool held)
+{
+    size_t               i, n;
+    source_partition_t  *p;
+
+    p = source_topic_partitions(source, topic, &n);
+
+    for (i = 0; i < n; i++) {
+        p[i].held = held;
+    }
+}
+
+
 /*
  * A rebalance is acknowledged at once with nothing to read, as librdkafka
  * skips the group's next rebalance while an assign() is due.  The loop claims
@@ -193,6 +236,7 @@ static void
 source_take(source_t *source, rd_kafka_topic_partition_list_t *list)
 {
     int                  i;
+    size_t               topic;
     source_partition_t  *p;
 
     source_drop(source);
@@ -206,8 +250,18 @@ source_take(source_t *source, rd_kafka_topic_partition_list_t *list)
 
     rd_kafka_topic_partition_list_sort(list, NULL, NULL);
 
-    for (i = 0; i < list->cnt; i++) {
+    for (i = 0, topic = 0; i < list->cnt; i++) {
+
+        /* both are sorted by name */
+        while (source->conf->several && topic < conf_topics(source->conf)
+               && strcmp(conf_topic(source->conf, topic), list->elems[i].topic)
+                  < 0)
+        {
+            topic++;
+        }
+
         p = &source->partitions[source->npartitions++];
+        p->topic = (uint16_t) topic;
         p->id = list->elems[i].partition;
         p->range = -1;
         p->eof = -1;
@@ -244,8 +298,8 @@ source_open_queue(source_t *source, source_partition_t *p)
 
     source_close_queue(p);
 
-    p->queue = rd_kafka_queue_get_partition(source->rk, source->conf->topic,
-                                            p->id);
+    p->queue = rd_kafka_queue_get_partition(source->rk,
+                                            source_topic(source, p), p->id);
     if (p->queue == NULL) {
         return -1;
     }
@@ -325,24 +379,29 @@ source_assign(source_t *source)
         p->range = -1;
         p->eof = -1;
         p->past = false;
-        p->silent = now;
-        p->ready = true;
+        p->silent = p->held ? 0 : now;
+        p->ready = !p->held;
+
+        if (p->held) {
+            source_close_queue(p);
+            continue;
+        }
 
         if (p->has_last && !p->verify) {
             log_info("topic \"%s\", partition %d: the record before offset "
                      "%lld is gone by retention, so it could not be compared "
-                     "with the one stored last", source->conf->topic, p->id,
-                     (long long) p->stored);
+                     "with the one stored last", source_topic(source, p),
+                     p->id, (long long) p->stored);
         }
 
         if (source_open_queue(source, p) == -1) {
             source->status.reassign = true;
         }
 
-        rd_kafka_topic_partition_list_add(list, source->conf->topic, p->id)
+        rd_kafka_topic_partition_list_add(list, source_topic(source, p), p->id)
             ->offset = p->back;
         log_debug("topic \"%s\", partition %d: assigned at offset %lld",
-                  source->conf->topic, p->id, (long long) p->back);
+                  source_topic(source, p), p->id, (long long) p->back);
     }
 
     if (!source->status.reassign) {
@@ -393,7 +452,7 @@ source_poll(source_t *source)
         silent = false;
 
         for (i = 0; i < source->npartitions; i++) {
-            source->partitions[i].ready = true;
+            source->partitions[i].ready = source->partitions[i].queue != NULL;
             silent |= source->partitions[i].silent != 0;
         }
 
@@ -431,7 +490,7 @@ source_commit(source_t *source)
 
         if (p->told != p->stored) {
             p->told = p->stored;
-            rd_kafka_topic_partition_list_add(list, source->conf->topic,
+            rd_kafka_topic_partition_list_add(list, source_topic(source, p),
                                               p->id)
                 ->offset = p->stored;
         }

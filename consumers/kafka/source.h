@@ -1,5 +1,6 @@
 /*
- * The topic as a member of the group reads it: assignments, records in order.
+ * The topics as a member of the group reads them: assignments, records in
+ * order.
  *
  * Room: the Kafka client: group, partitions, records, look-ups.
  */
@@ -25,6 +26,8 @@ typedef struct source_s  source_t;
 /* One assigned partition. */
 typedef struct {
     int32_t            id;
+    uint16_t           topic;       /* by the configuration's order */
+    bool               held;        /* not read: its topic has a fault */
     rd_kafka_queue_t  *queue;
     bool               ready;       /* its queue may hold something */
 
@@ -66,8 +69,9 @@ typedef struct {
     bool       down;                /* no broker can be reached */
     bool       doubt;               /* a broker cannot be reached; perhaps
                                        none can */
-    char       fault[SOURCE_REASON];    /* why the topic is not the one that
-                                           was stored, or "" */
+    char       fault[SOURCE_REASON];    /* why a topic cannot be read: it is
+                                           not the one that was stored; or "" */
+    uint16_t   faulty;              /* that topic */
     uint64_t   dropped;             /* records below "expected" */
     uint64_t   gaps;
     uint64_t   rebalances;
@@ -96,8 +100,16 @@ int source_fd(const source_t *source);
 /* Serves the main queue: rebalances, errors, the log. */
 void source_poll(source_t *source);
 
-/* The partitions of this member; none between revocation and assignment. */
+/*
+ * The partitions of this member, or those of a topic, in the order of topics
+ * and numbers; none between revocation and assignment.
+ */
 source_partition_t *source_partitions(source_t *source, size_t *n);
+source_partition_t *source_topic_partitions(source_t *source, size_t topic,
+    size_t *n);
+
+/* From the next source_assign() on a topic is not read, or is read again. */
+void source_hold(source_t *source, size_t topic, bool held);
 
 /*
  * Begins to read each partition at its "stored" offset, or one record before

@@ -64,6 +64,21 @@ source_message_error(source_t *source, source_partition_t *p,
         }
         return;
 
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        if (p && source->conf->several) {
+            /* the other topics go on */
+            source->status.faulty = p->topic;
+            snprintf(source->status.fault, SOURCE_REASON, "topic \"%s\", "
+                     "partition %d: %s", source_topic(source, p), p->id,
+                     rd_kafka_err2str(rkm->err));
+            return;
+        }
+        source->status.reassign = source->npartitions != 0;
+        break;
+
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:

@@ -31,6 +31,13 @@ struct source_s {
 };
 
 
+static inline const char *
+source_topic(const source_t *source, const source_partition_t *p)
+{
+    return conf_topic(source->conf, p->topic);
+}
+
+
 /* librdkafka's error_cb; "opaque" is the source. */
 void source_on_error(rd_kafka_t *rk, int err, const char *reason,
     void *opaque);

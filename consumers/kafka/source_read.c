@@ -111,7 +111,7 @@ source_is_silent(source_t *source, source_partition_t *p)
 
     log_warnx("topic \"%s\", partition %d: Kafka has sent nothing for %lld s, "
               "not even the end of the log: assigning it again",
-              source->conf->topic, p->id,
+              source_topic(source, p), p->id,
               (long long) (now - p->silent) / 1000);
 
     /* all partitions are assigned again: the others may only be slow */
@@ -187,7 +187,7 @@ source_accept(source_t *source, source_partition_t *p,
         source->status.dropped++;
         log_limited(&source->drops, "topic \"%s\", partition %d: dropped a "
                     "record at offset %lld, as the next offset is %lld",
-                    source->conf->topic, p->id, (long long) rkm->offset,
+                    source_topic(source, p), p->id, (long long) rkm->offset,
                     (long long) p->expected);
         return false;
     }
@@ -229,7 +229,7 @@ source_verify(source_t *source, source_partition_t *p,
     if (rkm->offset >= p->expected) {
         log_info("topic \"%s\", partition %d: the record before offset %lld "
                  "is gone, so it could not be compared with the one stored "
-                 "last", source->conf->topic, p->id,
+                 "last", source_topic(source, p), p->id,
                  (long long) p->expected);
         return true;
     }
@@ -237,12 +237,13 @@ source_verify(source_t *source, source_partition_t *p,
     p->same = message_is(rkm, p->last_timestamp, p->last_crc);
 
     if (!p->same) {
+        source->status.faulty = p->topic;
         snprintf(source->status.fault, SOURCE_REASON,
                  "topic \"%s\", partition %d: the record at offset %lld is "
                  "not the one that was stored, so the topic was created "
                  "again; its offsets %lld to %lld would be skipped "
                  "(\"offsets reset\" sets where to continue)",
-                 source->conf->topic, p->id, (long long) rkm->offset,
+                 source_topic(source, p), p->id, (long long) rkm->offset,
                  (long long) p->begin, (long long) p->stored - 1);
     }
 

@@ -109,14 +109,16 @@ batch_room(void **array, size_t n, size_t *size, size_t element)
 
 
 int
-batch_range(batch_t *batch, int32_t partition, int64_t expected,
-    int64_t epoch, int64_t run)
+batch_topic_range(batch_t *batch, uint16_t topic, int32_t partition,
+    int64_t expected, int64_t epoch, int64_t run)
 {
     size_t          i;
     batch_range_t  *range;
 
     for (i = 0; i < batch->nranges; i++) {
-        if (batch->ranges[i].partition == partition) {
+        if (batch->ranges[i].partition == partition
+            && batch->ranges[i].topic == topic)
+        {
             return (int) i;
         }
     }
@@ -131,6 +133,7 @@ batch_range(batch_t *batch, int32_t partition, int64_t expected,
     range = &batch->ranges[batch->nranges];
     memset(range, 0, sizeof(batch_range_t));
     range->partition = partition;
+    range->topic = topic;
     range->epoch = epoch;
     range->run = run;
     range->expected = expected;
@@ -161,6 +164,7 @@ batch_advance(batch_t *batch, batch_range_t *range, const record_t *record)
 
         gap = &batch->gaps[batch->ngaps++];
         gap->partition = range->partition;
+        gap->topic = range->topic;
         gap->first = range->next;
         gap->next = record->offset;
     }

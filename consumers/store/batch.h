@@ -57,6 +57,7 @@ typedef struct {
 /* What one partition has in the batch. */
 typedef struct {
     int32_t   partition;
+    uint16_t  topic;           /* of it, by the configuration's order */
     int64_t   epoch;
     int64_t   run;             /* first offset of its run in sluice.batches */
     int64_t   expected;        /* next_offset before the batch */
@@ -88,9 +89,10 @@ typedef struct {
 
 /* Offsets that hold no record: compacted away, or transaction markers. */
 typedef struct {
-    int32_t  partition;
-    int64_t  first;
-    int64_t  next;
+    int32_t   partition;
+    uint16_t  topic;
+    int64_t   first;
+    int64_t   next;
 } batch_gap_t;
 
 
@@ -147,12 +149,12 @@ int64_t batch_linger(int64_t linger, int64_t wrote);
 void batch_reset(batch_t *batch, uint64_t generation);
 
 /*
- * The range of a partition.  A partition that is new to the batch gets one
- * with "expected", "epoch" and "run".  Returns its index, or -1 when memory is
- * short.
+ * The range of a topic's partition.  A partition that is new to the batch gets
+ * one with "expected", "epoch" and "run".  Returns its index, or -1 when memory
+ * is short.
  */
-int batch_range(batch_t *batch, int32_t partition, int64_t expected,
-    int64_t epoch, int64_t run);
+int batch_topic_range(batch_t *batch, uint16_t topic, int32_t partition,
+    int64_t expected, int64_t epoch, int64_t run);
 
 /*
  * Takes a record behind the last one of its range.  Its row is what was
@@ -202,6 +204,16 @@ size_t batch_alike(const batch_t *batch, size_t row, size_t end);
 
 /* ms until the batch should leave, 0: now, -1: it is empty. */
 int64_t batch_due_in(const batch_t *batch, int64_t now);
+
+
+/* The range of a partition of the only topic. */
+
+static inline int
+batch_range(batch_t *batch, int32_t partition, int64_t expected,
+    int64_t epoch, int64_t run)
+{
+    return batch_topic_range(batch, 0, partition, expected, epoch, run);
+}
 
 
 /* "now" in ms of the monotonic clock. */

@@ -37,8 +37,7 @@ dead_table_prepare(dead_table_t *dead, const conf_t *conf,
 
     return buf_failed(&dead->sql)
            || dead_table_text(cluster, &dead->key) == -1
-           || dead_table_text(conf->group, &dead->key) == -1
-           || dead_table_text(conf->topic, &dead->key) == -1 ? -1 : 0;
+           || dead_table_text(conf->group, &dead->key) == -1 ? -1 : 0;
 }
 
 
@@ -75,21 +74,24 @@ dead_table_letter(dead_table_t *dead, const batch_t *batch,
     const batch_row_t *row, buf_t *out)
 {
     bool                   all;
+    size_t                 topic;
     record_t               record;
     const conf_t          *conf;
     const record_fault_t  *fault;
 
-    conf = dead->conf;
+    topic = batch->ranges[row->range].topic;
+    conf = conf_of_topic(dead->conf, topic);
     all = conf->dead_store == CONF_STORE_ALL;
     fault = &batch->faults[row->fault - 1];
     batch_record(batch, row, &record);
 
     buf_add(out, dead->key.data, dead->key.len);
 
-    if (dead_table_text(row->target < conf->ntargets
-                        ? conf->targets[row->target]->table : conf->table,
-                        out)
-        == -1)
+    if (dead_table_text(conf->topic, out) == -1
+        || dead_table_text(row->target < dead->conf->ntargets
+                           ? dead->conf->targets[row->target]->table
+                           : conf->table, out)
+           == -1)
     {
         return -1;
     }

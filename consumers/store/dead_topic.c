@@ -194,6 +194,8 @@ dead_topic_produce(dead_topic_t *topic, const batch_row_t *row)
     rd_kafka_resp_err_t  err;
 
     batch_record(topic->batch, row, &record);
+    record.topic = conf_topic(topic->conf,
+                              topic->batch->ranges[row->range].topic);
 
     if (topic->conf->dead_store == CONF_STORE_REASON) {
         record.key = NULL;
@@ -254,7 +256,7 @@ dead_topic_headers(dead_topic_t *topic, const record_t *record,
     snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
     snprintf(timestamp, sizeof(timestamp), "%" PRId64, record->timestamp);
 
-    rd_kafka_header_add(headers, "sluice-topic", -1, topic->conf->topic, -1);
+    rd_kafka_header_add(headers, "sluice-topic", -1, record->topic, -1);
     rd_kafka_header_add(headers, "sluice-partition", -1, partition, -1);
     rd_kafka_header_add(headers, "sluice-offset", -1, offset, -1);
 

@@ -14,20 +14,30 @@
 #include "store/offsets.h"
 
 
+/* A topic of the configuration. */
+typedef struct {
+    const conf_t      *conf;
+    char              *table;        /* the name that the offsets have */
+    buf_t              key;          /* SQL, offsets_key() */
+    buf_t              where;        /* SQL, offsets_where() */
+} offsets_topic_t;
+
+
 struct offsets_s {
     const conf_t      *conf;
     const char        *owner;
     char              *cluster;
-    char              *table;        /* the name that the offsets have */
     int64_t            version;      /* of schema "sluice" */
-    buf_t              key;          /* SQL, offsets_key() */
-    buf_t              where;        /* SQL, offsets_where() */
+    offsets_topic_t   *topics;
+    size_t             ntopics;
+    offsets_topic_t   *topic;        /* the one being claimed */
 
     pg_t              *pg;
     lookup_t          *lookup;
     source_t          *source;
     uint64_t           generation;   /* of the assignment being claimed */
     outcome_pt         done;
+    offsets_hold_pt    hold;
     void              *data;
     buf_t              sql;
     bool               first;        /* no offset of the topic is stored */
@@ -35,7 +45,11 @@ struct offsets_s {
 };
 
 
-static int offsets_set_table(offsets_t *o, const char *table);
+static int offsets_set_table(offsets_t *o, offsets_topic_t *topic,
+    const char *table);
+static void offsets_next(offsets_t *o);
+static source_partition_t *offsets_partitions(const offsets_t *o, size_t *n);
+static void offsets_hold(offsets_t *o, const char *reason);
 static void offsets_only_name(const offsets_t *o, buf_t *sql);
 static void offsets_end(offsets_t *o, sqlstate_action_t action,
     const char *reason);
@@ -56,29 +70,6 @@ static const lookup_range_t *offsets_range(const lookup_result_t *result,
     int32_t partition);
 
 
-void
-offsets_prefix(const conf_t *conf, char *prefix)
-{
-    uint64_t     hash;
-    const char  *p;
-
-    hash = 0xcbf29ce484222325;
-
-    for (p = conf->group; *p; p++) {
-        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
-    }
-
-    /* the NUL between them */
-    hash *= 0x100000001b3;
-
-    for (p = conf->topic; *p; p++) {
-        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
-    }
-
-    snprintf(prefix, OFFSETS_PREFIX, "sluice:%016" PRIx64 ":", hash);
-}
-
-
 offsets_t *
 offsets_create(const conf_t *conf, const char *owner)
 {
@@ -92,6 +83,20 @@ offsets_create(const conf_t *conf, const char *owner)
     o->conf = conf;
     o->owner = owner;
 
+    o->topics = calloc(conf_topics(conf) + 1, sizeof(offsets_topic_t));
+
+    if (o->topics == NULL) {
+        free(o);
+        return NULL;
+    }
+
+    while (o->ntopics < conf_topics(conf)) {
+        o->topics[o->ntopics].conf = conf_of_topic(conf, o->ntopics);
+        o->ntopics++;
+    }
+
+    o->topic = o->topics;
+
     return o;
 }
 
@@ -103,11 +108,16 @@ offsets_destroy(offsets_t *o)
         return;
     }
 
+    while (o->ntopics) {
+        o->ntopics--;
+        buf_free(&o->topics[o->ntopics].key);
+        buf_free(&o->topics[o->ntopics].where);
+        free(o->topics[o->ntopics].table);
+    }
+
     buf_free(&o->sql);
-    buf_free(&o->key);
-    buf_free(&o->where);
+    free(o->topics);
     free(o->cluster);
-    free(o->table);
     free(o);
 }
 
@@ -115,31 +125,41 @@ offsets_destroy(offsets_t *o)
 int
 offsets_set_cluster(offsets_t *o, const char *cluster)
 {
+    size_t  i;
+
     free(o->cluster);
     o->cluster = strdup(cluster);
 
-    return o->cluster ? offsets_set_table(o, o->conf->table) : -1;
+    for (i = 0; o->cluster && i < o->ntopics; i++) {
+        if (offsets_set_table(o, &o->topics[i], o->topics[i].conf->table)
+            == -1)
+        {
+            return -1;
+        }
+    }
+
+    return o->cluster ? 0 : -1;
 }
 
 
 static int
-offsets_set_table(offsets_t *o, const char *table)
+offsets_set_table(offsets_t *o, offsets_topic_t *topic, const char *table)
 {
     const conf_t  *conf;
 
-    conf = o->conf;
-    free(o->table);
-    o->table = strdup(table);
-    buf_free(&o->key);
-    buf_free(&o->where);
+    conf = topic->conf;
+    free(topic->table);
+    topic->table = strdup(table);
+    buf_free(&topic->key);
+    buf_free(&topic->where);
 
-    sql_format(&o->key, "%L,%L,%L,%L", o->cluster, conf->group, conf->topic,
-               table);
-    sql_format(&o->where, "(cluster_id,group_id,topic,table_name)"
-               SQL_OP("=") "(%s)", o->key.data ? o->key.data : "");
+    sql_format(&topic->key, "%L,%L,%L,%L", o->cluster, conf->group,
+               conf->topic, table);
+    sql_format(&topic->where, "(cluster_id,group_id,topic,table_name)"
+               SQL_OP("=") "(%s)", topic->key.data ? topic->key.data : "");
 
-    return o->table == NULL || buf_failed(&o->key) || buf_failed(&o->where)
-           ? -1 : 0;
+    return topic->table == NULL || buf_failed(&topic->key)
+           || buf_failed(&topic->where) ? -1 : 0;
 }
 
 
@@ -151,18 +171,19 @@ offsets_set_table(offsets_t *o, const char *table)
 static void
 offsets_only_name(const offsets_t *o, buf_t *sql)
 {
-    char   prefix[OFFSETS_PREFIX];
-    buf_t  block;
+    char           prefix[OFFSETS_PREFIX];
+    buf_t          block;
+    const conf_t  *conf;
 
+    conf = o->topic->conf;
     memset(&block, 0, sizeof(buf_t));
-    offsets_prefix(o->conf, prefix);
-
+    offsets_prefix(conf, prefix);
     sql_format(&block, "BEGIN PERFORM pg_catalog.pg_advisory_xact_lock("
                "pg_catalog.hashtextextended(%L,0));IF EXISTS (SELECT"
                " FROM sluice.offsets WHERE " OFFSETS_TOPIC " AND table_name"
                SQL_OP("<>") "%L AND table_name" SQL_OP("=") "ANY (", prefix,
-               o->cluster, o->conf->group, o->conf->topic, o->table);
-    offsets_names(o->conf, &block);
+               o->cluster, conf->group, conf->topic, o->topic->table);
+    offsets_names(conf, &block);
     buf_addf(&block, ")) THEN RAISE EXCEPTION 'another daemon stored the"
              " offsets under another name of the table' USING ERRCODE="
              "'SL001';END IF;END");
@@ -179,9 +200,9 @@ offsets_cluster(const offsets_t *o)
 
 
 const char *
-offsets_table(const offsets_t *o)
+offsets_table(const offsets_t *o, size_t topic)
 {
-    return o->table;
+    return o->topics[topic].table;
 }
 
 
@@ -193,16 +214,16 @@ offsets_version(const offsets_t *o)
 
 
 const char *
-offsets_key(const offsets_t *o)
+offsets_key(const offsets_t *o, size_t topic)
 {
-    return o->key.data;
+    return o->topics[topic].key.data;
 }
 
 
 const char *
-offsets_where(const offsets_t *o)
+offsets_where(const offsets_t *o, size_t topic)
 {
-    return o->where.data;
+    return o->topics[topic].where.data;
 }
 
 
@@ -274,18 +295,78 @@ offsets_claim(offsets_t *o, pg_t *pg, lookup_t *lookup, source_t *source,
     o->generation = source_status(source)->generation;
     o->done = done;
     o->data = data;
-    o->claimed = false;
+    o->topic = o->topics;
 
+    offsets_next(o);
+}
+
+
+void
+offsets_on_hold(offsets_t *o, offsets_hold_pt hold)
+{
+    o->hold = hold;
+}
+
+
+/* Claims the next topic of which this daemon has partitions. */
+
+static void
+offsets_next(offsets_t *o)
+{
+    size_t         n;
+    const conf_t  *conf;
+
+    while (o->topic < o->topics + o->ntopics) {
+        (void) offsets_partitions(o, &n);
+
+        if (n || o->ntopics == 1) {
+            break;
+        }
+
+        o->topic++;
+    }
+
+    if (o->topic == o->topics + o->ntopics) {
+        offsets_end(o, SQLSTATE_OK, "");
+        return;
+    }
+
+    conf = o->topic->conf;
+    o->claimed = false;
     o->sql.len = 0;
     buf_addf(&o->sql, "SELECT o.partition, k.name, k.wrong, (SELECT"
              " pg_catalog.max(version) FROM sluice.meta) FROM (SELECT ");
-    offsets_name(o->conf, o->cluster, &o->sql);
+    offsets_name(conf, o->cluster, &o->sql);
     buf_addf(&o->sql, " AS name, ");
-    offsets_doubt(o->conf, o->cluster, &o->sql);
+    offsets_doubt(conf, o->cluster, &o->sql);
     sql_format(&o->sql, " AS wrong) k LEFT JOIN sluice.offsets o"
                " ON " OFFSETS_TOPIC " AND table_name" SQL_OP("=") "k.name",
-               o->cluster, o->conf->group, o->conf->topic);
+               o->cluster, conf->group, conf->topic);
     offsets_send(o, offsets_on_stored);
+}
+
+
+static source_partition_t *
+offsets_partitions(const offsets_t *o, size_t *n)
+{
+    return source_topic_partitions(o->source, (size_t) (o->topic - o->topics),
+                                   n);
+}
+
+
+/* The topic at hand cannot be read: so nothing can, or the others can. */
+
+static void
+offsets_hold(offsets_t *o, const char *reason)
+{
+    if (o->hold == NULL || !o->conf->several) {
+        offsets_end(o, SQLSTATE_HOLD, reason);
+        return;
+    }
+
+    o->hold(o->data, (size_t) (o->topic - o->topics), reason);
+    o->topic++;
+    offsets_next(o);
 }
 
 
@@ -317,23 +398,23 @@ offsets_on_stored(void *data, const pg_reply_t *reply)
     wrong = PQgetvalue(reply->rows, 0, 2);
 
     if (o->first && wrong[0]) {
-        snprintf(reason, sizeof(reason), "table \"%s\": %s", o->conf->table,
-                 wrong);
-        offsets_end(o, SQLSTATE_HOLD, reason);
+        snprintf(reason, sizeof(reason), "table \"%s\": %s",
+                 o->topic->conf->table, wrong);
+        offsets_hold(o, reason);
         return;
     }
 
-    if (offsets_set_table(o, PQgetvalue(reply->rows, 0, 1)) == -1) {
+    if (offsets_set_table(o, o->topic, PQgetvalue(reply->rows, 0, 1)) == -1) {
         offsets_end(o, SQLSTATE_RETRY, "out of memory");
         return;
     }
 
-    if (strcmp(o->table, o->conf->table) != 0) {
+    if (strcmp(o->topic->table, o->topic->conf->table) != 0) {
         log_info("the offsets of table \"%s\" are stored as those of "
-                 "\"%s\"", o->conf->table, o->table);
+                 "\"%s\"", o->topic->conf->table, o->topic->table);
     }
 
-    p = source_partitions(o->source, &n);
+    p = offsets_partitions(o, &n);
 
     for (i = 0; i < n; i++) {
         if (o->first || offsets_row(reply->rows, p[i].id) == -1) {
@@ -359,7 +440,7 @@ offsets_ask(offsets_t *o, bool all)
     int32_t             *ids;
     source_partition_t  *p;
 
-    p = source_partitions(o->source, &n);
+    p = offsets_partitions(o, &n);
     rc = -1;
 
     ids = malloc((n + 1) * sizeof(int32_t));
@@ -369,6 +450,7 @@ offsets_ask(offsets_t *o, bool all)
             ids[i] = p[i].id;
         }
 
+        lookup_set_topic(o->lookup, o->topic->conf->topic);
         rc = lookup_start(o->lookup, source_handle(o->source), ids,
                           all ? 0 : n, true,
                           all && o->conf->start == CONF_START_TIME
@@ -409,6 +491,10 @@ offsets_looked_up(offsets_t *o, const lookup_result_t *result)
     if (result->error[0]) {
         snprintf(reason, sizeof(reason), "could not ask Kafka for offsets: "
                  "%s", result->error);
+        if (!result->unreached && o->conf->several) {
+            offsets_hold(o, reason);
+            return;
+        }
         offsets_end(o, SQLSTATE_RETRY, reason);
         return;
     }
@@ -418,7 +504,7 @@ offsets_looked_up(offsets_t *o, const lookup_result_t *result)
         return;
     }
 
-    p = source_partitions(o->source, &n);
+    p = offsets_partitions(o, &n);
 
     for (i = 0; i < n; i++) {
         range = offsets_range(result, p[i].id);
@@ -426,12 +512,13 @@ offsets_looked_up(offsets_t *o, const lookup_result_t *result)
         if (range
             && offsets_check(o, &p[i], range, reason, sizeof(reason)) == -1)
         {
-            offsets_end(o, SQLSTATE_HOLD, reason);
+            offsets_hold(o, reason);
             return;
         }
     }
 
-    offsets_end(o, SQLSTATE_OK, "");
+    o->topic++;
+    offsets_next(o);
 }
 
 
@@ -445,7 +532,8 @@ offsets_check(offsets_t *o, source_partition_t *p,
     if (p->stored < range->begin) {
         snprintf(reason, size, "topic \"%s\", partition %d: retention removed "
                  "offsets %" PRId64 " to %" PRId64 " before they were stored "
-                 "(\"offsets reset\" sets where to continue)", o->conf->topic,
+                 "(\"offsets reset\" sets where to continue)",
+                 o->topic->conf->topic,
                  p->id, p->stored, range->begin - 1);
         return -1;
     }
@@ -455,7 +543,7 @@ offsets_check(offsets_t *o, source_partition_t *p,
                  " is the next one but the topic ends at %" PRId64 ": it was "
                  "created again or cut, and offsets %" PRId64 " to %" PRId64
                  " would be skipped (\"offsets reset\" sets where to "
-                 "continue)", o->conf->topic, p->id, p->stored,
+                 "continue)", o->topic->conf->topic, p->id, p->stored,
                  range->end, range->begin, p->stored - 1);
         return -1;
     }
@@ -474,7 +562,7 @@ offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
     source_partition_t    *p;
     const lookup_range_t  *range;
 
-    p = source_partitions(o->source, &n);
+    p = offsets_partitions(o, &n);
     n = mine ? n : result->nranges;
 
     for (i = 0; i < n; i++) {
@@ -482,7 +570,7 @@ offsets_values(offsets_t *o, const lookup_result_t *result, bool mine)
         range = result ? offsets_range(result, id) : NULL;
 
         buf_addf(&o->sql, "%s(%s,%d,%" PRId64 ",%d,'%s')", i ? "," : "",
-                 o->key.data, id, range ? offsets_begin(o, range) : 0,
+                 o->topic->key.data, id, range ? offsets_begin(o, range) : 0,
                  mine ? 1 : 0, mine ? o->owner : "");
     }
 }
@@ -505,17 +593,18 @@ offsets_send_claim(offsets_t *o, const lookup_result_t *result)
 
     sql = &o->sql;
     sql->len = 0;
-    source_partitions(o->source, &n);
+    offsets_partitions(o, &n);
 
     if (n == 0) {
-        offsets_end(o, SQLSTATE_OK, "");
+        o->topic++;
+        offsets_next(o);
         return;
     }
 
     sql_begin(sql);
 
     if (o->first) {
-        if (o->conf->table_name) {
+        if (o->topic->conf->table_name) {
             offsets_only_name(o, sql);
         }
         buf_addf(sql, "%s", into);
@@ -553,7 +642,7 @@ offsets_on_claimed(void *data, const pg_reply_t *reply)
     }
 
     res = reply->rows;
-    p = source_partitions(o->source, &n);
+    p = offsets_partitions(o, &n);
 
     for (i = 0; i < n; i++) {
 

@@ -25,7 +25,7 @@ typedef struct offsets_s  offsets_t;
 
 /*
  * Writes the prefix of all owners' names in a group: "sluice:", FNV-1a of group
- * and topic as 16 digits, ":".  A name has 16 digits more: 40 of the 63 bytes
+ * and topics as 16 digits, ":".  A name has 16 digits more: 40 of the 63 bytes
  * that PostgreSQL keeps.
  */
 void offsets_prefix(const conf_t *conf, char *prefix);
@@ -46,10 +46,10 @@ int64_t offsets_version(const offsets_t *offsets);
 const char *offsets_cluster(const offsets_t *offsets);
 
 /*
- * The name that sluice.offsets has for the table: the first one it had, however
- * the configuration spells it now.  Known behind a claim.
+ * The name that sluice.offsets has for the table of a topic: the first one it
+ * had, however the configuration spells it now.  Known behind a claim.
  */
-const char *offsets_table(const offsets_t *offsets);
+const char *offsets_table(const offsets_t *offsets, size_t topic);
 
 /*
  * Append to SQL an expression of that name, and a query for all names that the
@@ -65,20 +65,27 @@ void offsets_names(const conf_t *conf, buf_t *sql);
 void offsets_doubt(const conf_t *conf, const char *cluster, buf_t *sql);
 
 /*
- * Of this daemon's rows, in SQL: the literals of "cluster_id, group_id, topic,
- * table_name", and the condition that selects them.
+ * Of this daemon's rows of a topic, in SQL: the literals of "cluster_id,
+ * group_id, topic, table_name", and the condition that selects them.
  */
-const char *offsets_key(const offsets_t *offsets);
-const char *offsets_where(const offsets_t *offsets);
+const char *offsets_key(const offsets_t *offsets, size_t topic);
+const char *offsets_where(const offsets_t *offsets, size_t topic);
+
+/* Takes why a topic cannot be read though the others can. */
+typedef void (*offsets_hold_pt)(void *data, size_t topic, const char *reason);
 
 /*
- * Claims the source's partitions and checks them against the topic.  Calls
- * "done" once: with SQLSTATE_OK when every partition of the source holds what
- * is stored and may be assigned; with SQLSTATE_FENCED when the assignment
- * changed meanwhile.  "pg" must be idle and no lookup under way.
+ * Claims the source's partitions, topic by topic, and checks them against the
+ * topic.  Calls "done" once: with SQLSTATE_OK when every partition of the
+ * source holds what is stored and may be assigned; with SQLSTATE_FENCED when
+ * the assignment changed meanwhile.  With "topics", what is wrong with one goes
+ * to the function of offsets_on_hold().  "pg" must be idle and no lookup under
+ * way.
  */
 void offsets_claim(offsets_t *offsets, pg_t *pg, lookup_t *lookup,
     source_t *source, outcome_pt done, void *data);
+
+void offsets_on_hold(offsets_t *offsets, offsets_hold_pt hold);
 
 /* Takes the result of a lookup that the claim started. */
 void offsets_looked_up(offsets_t *offsets, const lookup_result_t *result);

@@ -15,20 +15,31 @@
 #define OFFSETS_GAPS  100    /* of one row: 1.6 kB; 2 kB are compressed */
 
 
+/* A number of batch_gap_t. */
+typedef enum {
+    OFFSETS_GAP_PARTITION = 0,
+    OFFSETS_GAP_FIRST,
+    OFFSETS_GAP_NEXT
+} gap_field_t;
+
+
 static void offsets_move(const offsets_t *o, const batch_t *batch,
-    const batch_range_t **ranges, buf_t *sql);
+    const batch_range_t **ranges, size_t n, buf_t *sql);
 static void offsets_book(const offsets_t *o, const batch_range_t **ranges,
     size_t n, buf_t *sql);
 static void offsets_gaps(const offsets_t *o, const batch_t *batch,
+    uint16_t topic, buf_t *sql);
+static void offsets_gap_arrays(const batch_t *batch, uint16_t topic,
     buf_t *sql);
-static void offsets_gap_arrays(const batch_t *batch, buf_t *sql);
+static void offsets_gap_array(const batch_t *batch, uint16_t topic,
+    gap_field_t field, buf_t *sql);
 static int offsets_compare(const void *a, const void *b);
 
 
 void
 offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
 {
-    size_t                 i, n;
+    size_t                 i, j, n;
     buf_t                  block;
     const batch_range_t  **order;
 
@@ -45,9 +56,17 @@ offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
         qsort(order, n, sizeof(batch_range_t *), offsets_compare);
 
         buf_addf(&block, "DECLARE n bigint;BEGIN ");
-        offsets_move(o, batch, order, &block);
-        offsets_book(o, order, n, &block);
-        offsets_gaps(o, batch, &block);
+
+        for (i = 0; i < n; i = j) {
+            for (j = i + 1; j < n && order[j]->topic == order[i]->topic; j++) {
+                /* the ranges of one topic */
+            }
+
+            offsets_move(o, batch, order + i, j - i, &block);
+            offsets_book(o, order + i, j - i, &block);
+            offsets_gaps(o, batch, order[i]->topic, &block);
+        }
+
         buf_addf(&block, "END");
     }
 
@@ -66,28 +85,33 @@ offsets_compare(const void *a, const void *b)
 {
     const batch_range_t  *const *p = a, *const *q = b;
 
+    if ((*p)->topic != (*q)->topic) {
+        return (*p)->topic < (*q)->topic ? -1 : 1;
+    }
+
     return ((*p)->partition > (*q)->partition)
            - ((*p)->partition < (*q)->partition);
 }
 
 
 /*
- * One statement for all partitions.  It may take them in any order, so several
- * are locked in theirs before.  A variable is named "n".
+ * One statement for all partitions of a topic.  It may take them in any order,
+ * so several are locked in theirs before.  A variable is named "n".
  */
 
 static void
 offsets_move(const offsets_t *o, const batch_t *batch,
-    const batch_range_t **ranges, buf_t *sql)
+    const batch_range_t **ranges, size_t n, buf_t *sql)
 {
-    size_t                i, n;
+    size_t                i;
+    const char           *where;
     const batch_range_t  *range;
 
-    n = batch->nranges;
+    where = offsets_where(o, ranges[0]->topic);
 
     if (n > 1) {
         buf_addf(sql, "PERFORM partition FROM sluice.offsets WHERE %s"
-                 " AND partition" SQL_OP("=") "ANY ('{", offsets_where(o));
+                 " AND partition" SQL_OP("=") "ANY ('{", where);
 
         for (i = 0; i < n; i++) {
             buf_addf(sql, "%s%d", i ? "," : "", ranges[i]->partition);
@@ -114,7 +138,7 @@ offsets_move(const offsets_t *o, const batch_t *batch,
              "GET DIAGNOSTICS n = ROW_COUNT;IF n" SQL_OP("<>") "%zu THEN RAISE"
              " EXCEPTION '%% of %zu partitions are no longer at the offset or"
              " in the epoch of this daemon', %zu" SQL_OP("-") "n USING ERRCODE="
-             "'SL001';END IF;", offsets_where(o), n, n, n);
+             "'SL001';END IF;", where, n, n, n);
 }
 
 
@@ -135,7 +159,8 @@ offsets_book(const offsets_t *o, const batch_range_t **ranges, size_t n,
         range = ranges[i];
         buf_addf(sql, "%s(%s,%d,'records',%" PRId64 ",%" PRId64 ",%" PRId64
                  ",%" PRId64 ",%" PRId64 ",%" PRId64 ")", i ? "," : "",
-                 offsets_key(o), range->partition, range->run, range->next,
+                 offsets_key(o, range->topic), range->partition, range->run,
+                 range->next,
                  range->records, range->dead, range->filtered,
                  range->duplicates);
     }
@@ -161,9 +186,16 @@ offsets_book(const offsets_t *o, const batch_range_t **ranges, size_t n,
  */
 
 static void
-offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
+offsets_gaps(const offsets_t *o, const batch_t *batch, uint16_t topic,
+    buf_t *sql)
 {
-    if (batch->ngaps == 0) {
+    size_t  i;
+
+    for (i = 0; i < batch->ngaps && batch->gaps[i].topic != topic; i++) {
+        /* has the topic one? */
+    }
+
+    if (i == batch->ngaps) {
         return;
     }
 
@@ -180,8 +212,9 @@ offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
              " ORDER BY f DESC) AS h FROM (SELECT p, f, t,"
              " (pg_catalog.row_number() OVER (PARTITION BY p ORDER BY f DESC)"
              SQL_OP("-") "1)" SQL_OP("/") "%d AS part FROM ",
-             offsets_key(o), offsets_where(o), OFFSETS_GAPS, OFFSETS_GAPS);
-    offsets_gap_arrays(batch, sql);
+             offsets_key(o, topic), offsets_where(o, topic), OFFSETS_GAPS,
+             OFFSETS_GAPS);
+    offsets_gap_arrays(batch, topic, sql);
     buf_addf(sql, ") g GROUP BY p, part) g ON CONFLICT (cluster_id, group_id,"
              " topic, partition, table_name, first_offset, kind) DO UPDATE SET"
              " next_offset=EXCLUDED.next_offset, holes=EXCLUDED.holes"
@@ -190,32 +223,36 @@ offsets_gaps(const offsets_t *o, const batch_t *batch, buf_t *sql)
 
 
 static void
-offsets_gap_arrays(const batch_t *batch, buf_t *sql)
+offsets_gap_arrays(const batch_t *batch, uint16_t topic, buf_t *sql)
 {
-    size_t              i, n;
-    const batch_gap_t  *gaps;
-
-    gaps = batch->gaps;
-    n = batch->ngaps;
     buf_addf(sql, "unnest('{");
-
-    for (i = 0; i < n; i++) {
-        buf_addf(sql, "%s%d", i ? "," : "", gaps[i].partition);
-    }
-
+    offsets_gap_array(batch, topic, OFFSETS_GAP_PARTITION, sql);
     buf_addf(sql, "}'::integer[],'{");
-
-    for (i = 0; i < n; i++) {
-        buf_addf(sql, "%s%" PRId64, i ? "," : "", gaps[i].first);
-    }
-
+    offsets_gap_array(batch, topic, OFFSETS_GAP_FIRST, sql);
     buf_addf(sql, "}'::bigint[],'{");
-
-    for (i = 0; i < n; i++) {
-        buf_addf(sql, "%s%" PRId64, i ? "," : "", gaps[i].next);
-    }
-
+    offsets_gap_array(batch, topic, OFFSETS_GAP_NEXT, sql);
     buf_addf(sql, "}'::bigint[]) g (p, f, t)");
+}
+
+
+static void
+offsets_gap_array(const batch_t *batch, uint16_t topic, gap_field_t field,
+    buf_t *sql)
+{
+    bool                more;
+    size_t              i;
+    const batch_gap_t  *gap;
+
+    for (i = 0, more = false; i < batch->ngaps; i++) {
+        gap = &batch->gaps[i];
+
+        if (gap->topic == topic) {
+            buf_addf(sql, "%s%" PRId64, more ? "," : "",
+                     field == OFFSETS_GAP_PARTITION ? gap->partition
+                     : field == OFFSETS_GAP_FIRST ? gap->first : gap->next);
+            more = true;
+        }
+    }
 }
 
 
@@ -236,8 +273,8 @@ offsets_assert(const offsets_t *o, const batch_t *batch, buf_t *sql)
                  "%" PRId64 ";"
                  "IF NOT FOUND THEN RAISE EXCEPTION 'partition %d is no "
                  "longer in epoch %" PRId64 "' USING ERRCODE='SL001';END IF;",
-                 offsets_where(o), range->partition, range->epoch,
-                 range->partition, range->epoch);
+                 offsets_where(o, range->topic), range->partition,
+                 range->epoch, range->partition, range->epoch);
     }
 
     buf_addf(&block, "END");

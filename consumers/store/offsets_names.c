@@ -1,4 +1,7 @@
-/* The names that a table may have in sluice.offsets, as SQL. */
+/* The names that a table may have in sluice.offsets, as SQL; owners' names. */
+
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "postgres/sql.h"
 #include "store/offsets.h"
@@ -20,6 +23,29 @@
 #define OFFSETS_BARE                                                          \
     OFFSETS_KEY("relname", "relname::pg_catalog.text",                        \
                 OFFSETS_QUOTED("relname"))
+
+
+void
+offsets_prefix(const conf_t *conf, char *prefix)
+{
+    uint64_t     hash;
+    const char  *p;
+
+    hash = 0xcbf29ce484222325;
+
+    for (p = conf->group; *p; p++) {
+        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
+    }
+
+    /* the NUL between them */
+    hash *= 0x100000001b3;
+
+    for (p = conf->daemon_topic; *p; p++) {
+        hash = (hash ^ (unsigned char) *p) * 0x100000001b3;
+    }
+
+    snprintf(prefix, OFFSETS_PREFIX, "sluice:%016" PRIx64 ":", hash);
+}
 
 
 /*

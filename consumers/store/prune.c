@@ -149,6 +149,8 @@ prune_keys(const prune_t *prune, buf_t *sql)
 static void
 prune_dead(const prune_t *prune, buf_t *sql)
 {
+    size_t  i;
+
     if (prune->conf->dead_keep == 0) {
         buf_addf(sql, "SELECT NULL::tid AS ctid WHERE false");
         return;
@@ -156,10 +158,14 @@ prune_dead(const prune_t *prune, buf_t *sql)
 
     sql_format(sql, "DELETE FROM sluice.dead_letters WHERE ctid = ANY (ARRAY("
                "SELECT ctid FROM sluice.dead_letters WHERE cluster_id=%L"
-               " AND group_id=%L AND topic=%L",
-               offsets_cluster(prune->offsets), prune->conf->group,
-               prune->conf->topic);
-    buf_addf(sql, " AND created_at < now() - %" PRId64 " * interval '1 ms'"
+               " AND group_id=%L AND topic IN (",
+               offsets_cluster(prune->offsets), prune->conf->group);
+
+    for (i = 0; i < conf_topics(prune->conf); i++) {
+        sql_format(sql, i ? ",%L" : "%L", conf_topic(prune->conf, i));
+    }
+
+    buf_addf(sql, ") AND created_at < now() - %" PRId64 " * interval '1 ms'"
              " ORDER BY created_at LIMIT %d FOR UPDATE SKIP LOCKED))"
              " RETURNING 1", prune->conf->dead_keep, PRUNE_ROWS);
 }

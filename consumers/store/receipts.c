@@ -59,13 +59,11 @@ receipts_create(const conf_t *conf, const offsets_t *offsets)
     receipts->conf = conf;
     receipts->offsets = offsets;
     receipts->figures.reason = receipts->reason;
-    buf_addf(&receipts->key, "%s/%s", conf->group, conf->topic);
-
     receipts->producer = producer_create(conf, conf->receipts_topic,
                                          receipts_settings,
                                          receipts_on_report, receipts);
 
-    if (receipts->producer == NULL || buf_failed(&receipts->key)) {
+    if (receipts->producer == NULL) {
         receipts_destroy(receipts);
         return NULL;
     }
@@ -151,7 +149,7 @@ void
 receipts_send(receipts_t *receipts, const batch_t *batch)
 {
     ssize_t                     count;
-    size_t                      i, n, share;
+    size_t                      i, n, share, topic;
     receipt_range_t             range;
     receipt_exception_t        *list;
     const receipt_exception_t  *e;
@@ -168,10 +166,14 @@ receipts_send(receipts_t *receipts, const batch_t *batch)
     receipts->receipt.partitions = 0;
 
     for (i = 0; i < batch->nranges; i++) {
+        topic = batch->ranges[i].topic;
+
+        if (topic != receipts->topic) {
+            receipts_flush(receipts);
+        }
+
         if (receipts->receipt.partitions == 0) {
-            receipt_begin(&receipts->receipt, receipts->conf,
-                          offsets_cluster(receipts->offsets),
-                          offsets_table(receipts->offsets));
+            receipts_begin(receipts, topic);
         }
 
         receipt_range(&range, batch, (uint32_t) i, &e, &n);
@@ -185,6 +187,20 @@ receipts_send(receipts_t *receipts, const batch_t *batch)
 
     receipts_flush(receipts);
     free(list);
+}
+
+
+void
+receipts_begin(receipts_t *receipts, size_t topic)
+{
+    const conf_t  *conf;
+
+    conf = conf_of_topic(receipts->conf, topic);
+    receipts->topic = topic;
+    receipts->key.len = 0;
+    buf_addf(&receipts->key, "%s/%s", conf->group, conf->topic);
+    receipt_begin(&receipts->receipt, conf, offsets_cluster(receipts->offsets),
+                  offsets_table(receipts->offsets, topic));
 }
 
 
@@ -203,7 +219,7 @@ receipts_flush(receipts_t *receipts)
 
     receipt->partitions = 0;
 
-    if (receipt_end(receipt) == -1) {
+    if (receipt_end(receipt) == -1 || buf_failed(&receipts->key)) {
         receipts_drop(receipts, "out of memory");
     } else {
         receipts_produce(receipts, receipt->text.data, receipt->text.len);

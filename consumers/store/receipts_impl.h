@@ -13,6 +13,7 @@
 /* What is to be told of a partition once its last record was compared. */
 typedef struct {
     int32_t               partition;
+    uint16_t              topic;
     int64_t               epoch;      /* of the claim */
     int64_t               next;
     receipt_exception_t  *list;       /* its dead letters; freed with them */
@@ -25,7 +26,8 @@ struct receipts_s {
     const conf_t       *conf;
     const offsets_t    *offsets;
     producer_t         *producer;
-    buf_t               key;           /* of all its records */
+    buf_t               key;           /* of the record with "receipt" */
+    size_t              topic;         /* of "receipt" */
     receipt_t           receipt;
     int                 replicas;      /* of the topic, if it has to be made */
     int64_t             make;          /* ms, when it may be tried again */
@@ -40,11 +42,17 @@ struct receipts_s {
     source_t           *source;
     outcome_pt          done;
     void               *data;
+    pg_t               *pg;
+    size_t              looking;       /* the topic that is looked up */
     buf_t               sql;
     receipts_owed_t    *owed;
     size_t              nowed;
+    size_t              room;          /* of "owed" */
 };
 
+
+/* Begins the receipt of a topic. */
+void receipts_begin(receipts_t *receipts, size_t topic);
 
 /* Sends the receipt that was begun, if there is one, or drops it. */
 void receipts_flush(receipts_t *receipts);

@@ -15,7 +15,9 @@
 #define LOOK_TIMEOUT  2000    /* ms: records wait meanwhile */
 
 
-static int look_places(source_t *source, buf_t *sql);
+static void look_next(receipts_t *receipts);
+static bool look_ask(const receipts_t *receipts, buf_t *sql);
+static int look_places(const receipts_t *receipts, buf_t *sql);
 static void look_dead(const receipts_t *receipts, buf_t *sql);
 static void look_on_reply(void *data, const pg_reply_t *reply);
 static int look_take(receipts_t *receipts, const PGresult *res);
@@ -37,14 +39,53 @@ void
 receipts_look(receipts_t *receipts, pg_t *pg, source_t *source,
     outcome_pt done, void *data)
 {
-    buf_t  *sql;
+    size_t  n;
 
+    receipts->pg = pg;
     receipts->source = source;
     receipts->done = done;
     receipts->data = data;
     look_forget(receipts);
+    (void) source_partitions(source, &n);
+    receipts->owed = calloc(n + 1, sizeof(receipts_owed_t));
+    receipts->looking = receipts->owed ? 0 : conf_topics(receipts->conf);
+    receipts->room = n;
+
+    look_next(receipts);
+}
+
+
+/* Looks up the next topic of which something may be told. */
+
+static void
+look_next(receipts_t *receipts)
+{
+    buf_t  *sql;
 
     sql = &receipts->sql;
+
+    while (receipts->looking < conf_topics(receipts->conf)) {
+        if (look_ask(receipts, sql)) {
+            if (!buf_failed(sql)) {
+                pg_query(receipts->pg, sql->data, NULL, look_on_reply,
+                         receipts);
+                return;
+            }
+            buf_free(sql);
+        }
+
+        receipts->looking++;
+    }
+
+    sqlstate_end(receipts->done, receipts->data, SQLSTATE_OK, "");
+}
+
+
+/* Returns whether there is something to ask. */
+
+static bool
+look_ask(const receipts_t *receipts, buf_t *sql)
+{
     sql->len = 0;
 
     buf_addf(sql, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
@@ -55,9 +96,8 @@ receipts_look(receipts_t *receipts, pg_t *pg, source_t *source,
     buf_addf(sql, ") SELECT partition, o, sqlstate, reason FROM"
              " sluice.batches b JOIN (VALUES ");
 
-    if (look_places(source, sql) == 0) {
-        sqlstate_end(done, data, SQLSTATE_OK, "");
-        return;
+    if (look_places(receipts, sql) == 0) {
+        return false;
     }
 
     buf_addf(sql, ") v (partition, first_offset, next_offset)"
@@ -66,15 +106,9 @@ receipts_look(receipts_t *receipts, pg_t *pg, source_t *source,
              " WHERE %s AND kind='records' AND filtered=0 AND duplicates=0"
              " AND dead_letters=(SELECT count(*) FROM d WHERE p = partition"
              " AND o >= first_offset AND o < next_offset) ORDER BY 1, 2;"
-             "COMMIT", offsets_where(receipts->offsets));
+             "COMMIT", offsets_where(receipts->offsets, receipts->looking));
 
-    if (buf_failed(sql)) {
-        buf_free(sql);
-        sqlstate_end(done, data, SQLSTATE_OK, "");
-        return;
-    }
-
-    pg_query(pg, sql->data, NULL, look_on_reply, receipts);
+    return true;
 }
 
 
@@ -86,7 +120,7 @@ look_dead(const receipts_t *receipts, buf_t *sql)
     size_t         i;
     const conf_t  *conf;
 
-    conf = receipts->conf;
+    conf = conf_of_topic(receipts->conf, receipts->looking);
 
     sql_format(sql, " FROM sluice.dead_letters WHERE cluster_id=%L"
                " AND group_id=%L AND topic=%L AND table_name IN (%L",
@@ -104,13 +138,13 @@ look_dead(const receipts_t *receipts, buf_t *sql)
 /* Appends the stretches in question; returns how many. */
 
 static int
-look_places(source_t *source, buf_t *sql)
+look_places(const receipts_t *receipts, buf_t *sql)
 {
     int                        found;
     size_t                     i, n;
     const source_partition_t  *p;
 
-    p = source_partitions(source, &n);
+    p = source_topic_partitions(receipts->source, receipts->looking, &n);
     found = 0;
 
     for (i = 0; i < n; i++) {
@@ -155,7 +189,8 @@ look_on_reply(void *data, const pg_reply_t *reply)
         log_warnx("no receipts of what was stored before: out of memory");
     }
 
-    sqlstate_end(receipts->done, receipts->data, SQLSTATE_OK, "");
+    receipts->looking++;
+    look_next(receipts);
 }
 
 
@@ -168,13 +203,8 @@ look_take(receipts_t *receipts, const PGresult *res)
     size_t                     i, n;
     const source_partition_t  *p;
 
-    p = source_partitions(receipts->source, &n);
+    p = source_topic_partitions(receipts->source, receipts->looking, &n);
     rows = PQntuples(res);
-
-    receipts->owed = calloc(n + 1, sizeof(receipts_owed_t));
-    if (receipts->owed == NULL) {
-        return -1;
-    }
 
     for (row = 0, i = 0; row < rows && i < n; i++) {
 
@@ -188,7 +218,7 @@ look_take(receipts_t *receipts, const PGresult *res)
         }
 
         /* since the query was sent, the group may have assigned others */
-        if (look_is_provable(&p[i])
+        if (look_is_provable(&p[i]) && receipts->nowed < receipts->room
             && look_partition(receipts, &p[i], res, row, end - row) == -1)
         {
             return -1;
@@ -211,6 +241,7 @@ look_partition(receipts_t *receipts, const source_partition_t *p,
 
     owed = &receipts->owed[receipts->nowed++];
     owed->partition = p->id;
+    owed->topic = p->topic;
     owed->epoch = p->epoch;
     owed->next = p->stored;
     owed->list = calloc((size_t) rows, sizeof(receipt_exception_t));
@@ -247,6 +278,7 @@ look_forget(receipts_t *receipts)
     free(receipts->owed);
     receipts->owed = NULL;
     receipts->nowed = 0;
+    receipts->room = 0;
 }
 
 
@@ -263,8 +295,8 @@ receipts_tell(receipts_t *receipts, source_t *source)
         owed = &receipts->owed[i];
 
         for (j = 0; j < n; j++) {
-            if (p[j].id == owed->partition && p[j].epoch == owed->epoch
-                && p[j].same)
+            if (p[j].id == owed->partition && p[j].topic == owed->topic
+                && p[j].epoch == owed->epoch && p[j].same)
             {
                 look_tell(receipts, owed, &p[j]);
                 free(owed->list);
@@ -309,9 +341,7 @@ look_tell(receipts_t *receipts, const receipts_owed_t *owed,
     range.list = owed->list + skip;
     range.n = owed->n - skip;
 
-    receipt_begin(&receipts->receipt, receipts->conf,
-                  offsets_cluster(receipts->offsets),
-                  offsets_table(receipts->offsets));
+    receipts_begin(receipts, p->topic);
     receipt_add(&receipts->receipt, &range, RECEIPT_EXCEPTIONS);
     receipts_flush(receipts);
 }

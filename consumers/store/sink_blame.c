@@ -174,6 +174,7 @@ sink_suspect(sink_t *sink, size_t row, const pg_reply_t *reply)
 
     suspect = &sink->now[sink->nnow++];
     suspect->partition = range->partition;
+    suspect->topic = range->topic;
     suspect->offset = r->offset;
     suspect->target = r->target;
     memcpy(suspect->sqlstate, reply->sqlstate, sizeof(suspect->sqlstate));
@@ -181,6 +182,7 @@ sink_suspect(sink_t *sink, size_t row, const pg_reply_t *reply)
 
     for (i = 0; i < sink->nbefore; i++) {
         if (sink->before[i].partition == suspect->partition
+            && sink->before[i].topic == suspect->topic
             && sink->before[i].offset == suspect->offset
             && strcmp(sink->before[i].sqlstate, suspect->sqlstate) == 0)
         {

@@ -52,6 +52,7 @@ typedef struct {
 /* A row that failed alone, with an error that may not be its fault. */
 typedef struct {
     int32_t   partition;
+    uint16_t  topic;
     int64_t   offset;
     unsigned  target;
     char      sqlstate[6];

@@ -323,6 +323,7 @@ sink_stop_many(sink_t *sink)
     buf_t                 *text;
     const batch_t         *batch;
     const batch_row_t     *row;
+    const batch_range_t   *range;
     const record_fault_t  *fault;
 
     batch = sink->batch;
@@ -352,9 +353,16 @@ sink_stop_many(sink_t *sink)
             len--;
         }
 
-        buf_addf(text, "%s partition %" PRId32 ", offset %" PRId64
-                 ": %.*s (%s)", n++ ? ";" : ", for example",
-                 batch->ranges[row->range].partition, row->offset, len,
+        range = &batch->ranges[row->range];
+        buf_addf(text, n++ ? ";" : ", for example");
+
+        if (sink->conf->several) {
+            buf_addf(text, " topic \"%s\",",
+                     conf_topic(sink->conf, range->topic));
+        }
+
+        buf_addf(text, " partition %" PRId32 ", offset %" PRId64
+                 ": %.*s (%s)", range->partition, row->offset, len,
                  fault->reason, fault->sqlstate);
     }
 

@@ -47,7 +47,7 @@ struct targets_s {
     table_t          *list;
     size_t            n;
     registry_t       *registry;      /* NULL: no frames */
-    retry_key_t      *retry_key;     /* NULL: no "dedupe" */
+    retry_key_t     **retry_keys;    /* by topic; NULL: no "dedupe" */
     char              retry[RETRY_LEN];
 
     pg_t             *pg;
@@ -67,7 +67,7 @@ static int targets_row(table_t *table, const record_t *record, bool *tuple,
     buf_t *text, record_fault_t *fault);
 static int targets_route(targets_t *targets, const record_t *record,
     uint16_t *target, record_fault_t *fault);
-static int targets_retry(targets_t *targets, record_t *record);
+static int targets_retry(targets_t *targets, size_t topic, record_t *record);
 
 
 targets_t *
@@ -95,7 +95,14 @@ targets_create(const conf_t *conf)
         targets->n++;
     }
 
-    if (targets->n < conf->ntargets) {
+    if (conf->dedupe_header) {
+        targets->retry_keys = calloc(conf_topics(conf) + 1,
+                                     sizeof(retry_key_t *));
+    }
+
+    if (targets->n < conf->ntargets
+        || (conf->dedupe_header && targets->retry_keys == NULL))
+    {
         targets_destroy(targets);
         return NULL;
     }
@@ -130,7 +137,12 @@ targets_destroy(targets_t *targets)
     }
 
     registry_destroy(targets->registry);
-    retry_key_destroy(targets->retry_key);
+
+    for (i = 0; targets->retry_keys && i < conf_topics(targets->conf); i++) {
+        retry_key_destroy(targets->retry_keys[i]);
+    }
+
+    free(targets->retry_keys);
     row_plan_free(targets->route);
     buf_free(&targets->values);
     buf_free(&targets->value);
@@ -141,21 +153,22 @@ targets_destroy(targets_t *targets)
 
 
 int
-targets_set_table(targets_t *targets, const char *cluster, const char *table)
+targets_set_table(targets_t *targets, size_t topic, const char *cluster,
+    const char *table)
 {
     const conf_t  *conf;
 
-    conf = targets->conf;
+    conf = conf_of_topic(targets->conf, topic);
 
     if (conf->dedupe_header == NULL) {
         return 0;
     }
 
-    retry_key_destroy(targets->retry_key);
-    targets->retry_key = retry_key_create(cluster, conf->group, conf->topic,
-                                          table);
+    retry_key_destroy(targets->retry_keys[topic]);
+    targets->retry_keys[topic] = retry_key_create(cluster, conf->group,
+                                                  conf->topic, table);
 
-    return targets->retry_key ? 0 : -1;
+    return targets->retry_keys[topic] ? 0 : -1;
 }
 
 
@@ -404,7 +417,7 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
 {
     int              rc;
     bool             tombstone, tuple;
-    size_t           text;
+    size_t           text, topic;
     record_t         decoded;
     uint16_t         target;
     batch_row_t     *row;
@@ -412,7 +425,10 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     const record_t  *plain = record;
 
     rc = 0;
-    target = targets->route ? BATCH_NO_TARGET : 0;
+    topic = batch->ranges[range].topic;
+    target = targets->route ? BATCH_NO_TARGET
+             : targets->conf->by_topic ? targets->conf->topics[topic].target
+             : 0;
     tombstone = tuple = false;
     text = batch->text.len;
 
@@ -439,7 +455,7 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
         return batch_filter(batch, range, record);
     }
 
-    if (targets_retry(targets, record) == -1) {
+    if (targets_retry(targets, topic, record) == -1) {
         batch->text.len = text;
         return -1;
     }
@@ -533,13 +549,13 @@ targets_route(targets_t *targets, const record_t *record, uint16_t *target,
 /* A record whose header is missing or empty has no idempotency key. */
 
 static int
-targets_retry(targets_t *targets, record_t *record)
+targets_retry(targets_t *targets, size_t topic, record_t *record)
 {
     const record_header_t  *header;
 
     record->retry = NULL;
 
-    if (targets->retry_key == NULL) {
+    if (targets->retry_keys == NULL) {
         return 0;
     }
 
@@ -550,6 +566,6 @@ targets_retry(targets_t *targets, record_t *record)
 
     record->retry = targets->retry;
 
-    return retry_key_hash(targets->retry_key, header->value, header->len,
-                          (unsigned char *) targets->retry);
+    return retry_key_hash(targets->retry_keys[topic], header->value,
+                          header->len, (unsigned char *) targets->retry);
 }

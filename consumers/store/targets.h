@@ -23,10 +23,10 @@ targets_t *targets_create(const conf_t *conf);
 void targets_destroy(targets_t *targets);
 
 /*
- * The cluster of the records and the name of their offsets, before the first
- * record.  Returns -1 when memory is short.
+ * The cluster of a topic's records and the name of their offsets, before the
+ * first record.  Returns -1 when memory is short.
  */
-int targets_set_table(targets_t *targets, const char *cluster,
+int targets_set_table(targets_t *targets, size_t topic, const char *cluster,
     const char *table);
 
 /*

@@ -17,6 +17,7 @@
 
 
 struct unblock_s {
+    size_t       ntopics;
     offsets_t   *offsets;
     const char  *name;
     pg_t        *pg;
@@ -42,6 +43,7 @@ unblock_create(const conf_t *conf, offsets_t *offsets, const char *name)
         return NULL;
     }
 
+    unblock->ntopics = conf_topics(conf);
     unblock->offsets = offsets;
     unblock->name = name;
     unblock->pg = pg_create(conf, "sluice:unblock", unblock_on_ready, unblock);
@@ -126,6 +128,7 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
 {
     char        prefix[OFFSETS_PREFIX];
     buf_t      *sql;
+    size_t      i;
     unblock_t  *unblock = data;
 
     (void) sqlstate;
@@ -148,10 +151,16 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
                " AND b.usename=current_user AND b.pid<>me.pid"
                " AND left(b.application_name,24)=%L"
                " AND (%s OR b.application_name=%L"
-               " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE %s"
-               " AND owner=b.application_name));COMMIT",
+               " OR NOT EXISTS (SELECT FROM sluice.offsets WHERE (",
                unblock->name, prefix, unblock->claiming ? "true" : "false",
-               unblock->name, offsets_where(unblock->offsets));
+               unblock->name);
+
+    for (i = 0; i < unblock->ntopics; i++) {
+        buf_addf(sql, "%s%s", i ? " OR " : "",
+                 offsets_where(unblock->offsets, i));
+    }
+
+    buf_addf(sql, ") AND owner=b.application_name));COMMIT");
 
     if (buf_failed(sql)) {
         pg_close(unblock->pg);

@@ -30,6 +30,7 @@ static void check_offset(const tool_t *tool, const lookup_range_t *range,
 const command_t  command_check = {
     .name = "--check",
     .usage = "\n",
+    .topics = COMMAND_EACH,
     .size = sizeof(tool_t),
     .run = check_run
 };

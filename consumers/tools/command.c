@@ -8,6 +8,12 @@
 
 static const command_t *command_among(const command_t *const *list,
     const char *name);
+static int command_choose(command_line_t *line, const conf_t *conf,
+    const char *topic);
+static int command_one(command_line_t *line, const conf_t *conf,
+    const char *topic);
+static const conf_t *command_list_topics(const conf_t *conf);
+static int command_each(command_line_t *line, const conf_t *conf);
 static int command_do(const command_t *command, tool_t *tool,
     const conf_t *conf);
 
@@ -77,18 +83,168 @@ command_parse(command_line_t *line, const options_t *shared, int argc,
 
 
 int
-command_run(command_line_t *line, const conf_t *conf)
+command_run(command_line_t *line, const conf_t *conf, const char *topic)
 {
     int  status;
 
-    status = line->part ? command_do(line->part, line->tool, conf)
-                        : COMMAND_USAGE;
+    status = line->part ? command_choose(line, conf, topic) : COMMAND_USAGE;
 
     if (status == COMMAND_USAGE) {
         command_usage(stderr, line->command);
     }
 
     return status == -1 ? COMMAND_FAILED : status;
+}
+
+
+/* Runs it for the topics that the configuration and --topic name. */
+
+static int
+command_choose(command_line_t *line, const conf_t *conf, const char *topic)
+{
+    int               status;
+    const conf_t     *listed;
+    const command_t  *part;
+
+    part = line->part;
+
+    if (topic || conf == NULL || !conf->several) {
+        return command_one(line, conf, topic);
+    }
+
+    if (part->topics == COMMAND_ONE || line->tool->json) {
+        report_error("the configuration has several topics: choose one by "
+                     "--topic");
+        return -1;
+    }
+
+    listed = NULL;
+
+    if (conf->topics_pattern) {
+        conf = listed = command_list_topics(conf);
+        if (listed == NULL) {
+            return -1;
+        }
+    }
+
+    status = part->topics == COMMAND_ALL ? command_do(part, line->tool, conf)
+                                         : command_each(line, conf);
+    conf_free(listed);
+
+    return status;
+}
+
+
+/* The only topic, or one of several. */
+
+static int
+command_one(command_line_t *line, const conf_t *conf, const char *topic)
+{
+    int            status;
+    char           err[CONF_ERROR_MAX];
+    const conf_t  *chosen;
+
+    if (topic == NULL || conf == NULL) {
+        return command_do(line->part, line->tool, conf);
+    }
+
+    if (!conf->several) {
+        if (strcmp(topic, conf->topic) == 0) {
+            return command_do(line->part, line->tool, conf);
+        }
+
+        report_error("the configuration has topic \"%s\" alone",
+                     conf->topic);
+        return -1;
+    }
+
+    chosen = conf_choose(conf, &topic, 1, err);
+
+    if (chosen == NULL || chosen->ntopics == 0) {
+        report_error("%s", chosen == NULL ? err
+                     : conf->topics_pattern && chosen->topics_left
+                     ? chosen->topics_left : "the configuration has no such "
+                     "topic");
+        conf_free(chosen);
+        return -1;
+    }
+
+    status = command_do(line->part, line->tool, chosen->topics[0].conf);
+    conf_free(chosen);
+
+    return status;
+}
+
+
+/* A pattern's topics, as the cluster has them now. */
+
+static const conf_t *
+command_list_topics(const conf_t *conf)
+{
+    char                    err[CONF_ERROR_MAX];
+    tool_t                  tool;
+    const conf_t           *chosen;
+    const lookup_result_t  *result;
+
+    memset(&tool, 0, sizeof(tool_t));
+    tool_init(&tool, conf);
+    tool.lookup = lookup_create(conf, NULL);
+    result = tool_lookup(&tool, tool.lookup, false);
+    chosen = NULL;
+
+    if (result) {
+        chosen = conf_choose(conf, (const char *const *) result->names,
+                             result->nnames, err);
+        if (chosen == NULL) {
+            report_error("%s", err);
+
+        } else if (chosen->topics_left) {
+            report_error("%s", chosen->topics_left);
+        }
+
+        if (chosen && chosen->ntopics == 0) {
+            report_error("no topic is read");
+            conf_free(chosen);
+            chosen = NULL;
+        }
+    }
+
+    tool_close(&tool);
+
+    return chosen;
+}
+
+
+/* Runs it for each topic, with the same arguments. */
+
+static int
+command_each(command_line_t *line, const conf_t *conf)
+{
+    int     rc, status;
+    void   *arguments;
+    size_t  i;
+
+    arguments = malloc(line->part->size);
+    if (arguments == NULL) {
+        report_error("out of memory");
+        return -1;
+    }
+
+    memcpy(arguments, line->tool, line->part->size);
+    status = COMMAND_OK;
+
+    for (i = 0; i < conf->ntopics && status != COMMAND_USAGE; i++) {
+        memcpy(line->tool, arguments, line->part->size);
+        printf("%stopic \"%s\"\n", i ? "\n" : "", conf->topics[i].name);
+        (void) fflush(stdout);
+
+        rc = command_do(line->part, line->tool, conf->topics[i].conf);
+        status = rc == COMMAND_OK ? status : rc;
+    }
+
+    free(arguments);
+
+    return status;
 }
 
 

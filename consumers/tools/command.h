@@ -15,6 +15,14 @@
 #define COMMAND_USAGE   2     /* the arguments are wrong */
 
 
+/* What becomes of a configuration with "topics". */
+typedef enum {
+    COMMAND_ONE = 0,     /* --topic has to choose one */
+    COMMAND_EACH,        /* unless --topic does, it runs for each */
+    COMMAND_ALL          /* unless --topic does, it runs for all at once */
+} command_topics_t;
+
+
 typedef struct command_s  command_t;
 
 struct command_s {
@@ -26,6 +34,7 @@ struct command_s {
                                             NULL ends them */
     bool                     bare;       /* runs without a configuration */
 
+    command_topics_t         topics;
     tool_open_t              open;       /* before run() */
     size_t                   size;       /* of its structure, which begins with
                                             a tool_t */
@@ -79,9 +88,10 @@ int command_parse(command_line_t *line, const options_t *shared, int argc,
 
 /*
  * Runs the command that command_parse() read; "conf" is NULL for a "bare" one.
- * Prints the usage if the arguments are wrong.  Returns the exit status.
+ * "topic" is one of several, or NULL.  Prints the usage if the arguments are
+ * wrong.  Returns the exit status.
  */
-int command_run(command_line_t *line, const conf_t *conf);
+int command_run(command_line_t *line, const conf_t *conf, const char *topic);
 
 /* Print the usage of one command, and a line for each command. */
 void command_usage(FILE *out, const command_t *command);

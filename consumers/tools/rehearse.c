@@ -593,7 +593,7 @@ rehearse_batch(tool_t *tool, const char *cluster)
                  " topic, table_name, partition, next_offset, epoch, owner)"
                  " VALUES (%s,%d,0,1,'') ON CONFLICT (cluster_id, group_id,"
                  " topic, partition, table_name) DO UPDATE SET"
-                 " epoch=EXCLUDED.epoch RETURNING *;", offsets_key(offsets),
+                 " epoch=EXCLUDED.epoch RETURNING *;", offsets_key(offsets, 0),
                  REHEARSE_PARTITION);
         offsets_advance(offsets, &batch, &sql);
 

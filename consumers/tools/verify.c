@@ -35,6 +35,7 @@ const command_t  command_verify = {
     .name = "verify",
     .help = "prove that every offset is accounted for, once",
     .open = TOOL_POSTGRES,
+    .topics = COMMAND_EACH,
     .size = sizeof(verify_t),
     .options = verify_options,
     .run = verify_run,

@@ -199,6 +199,26 @@ catalog_target(const catalog_t *catalog)
 }
 
 
+/* A daemon here has no backend that blocks it. */
+
+unblock_t *
+unblock_create(const conf_t *conf, offsets_t *offsets, const char *name)
+{
+    (void) conf;
+    (void) offsets;
+    (void) name;
+
+    return NULL;
+}
+
+
+void
+unblock_destroy(unblock_t *unblock)
+{
+    (void) unblock;
+}
+
+
 uint64_t
 unblock_count(const unblock_t *unblock)
 {

@@ -25,6 +25,10 @@
 #endif
 
 #define REGISTRY  GOOD ",\n\"registry\": { \"value\": \"json\", "
+#define TOPICS(topics) \
+    "{ \"group\": \"g\", \"start\": \"earliest\",\n\"topics\": " topics \
+    "," KAFKA "\"postgres\": \"dbname=x\","
+#define NAMED(table)  "\"table\": \"" table "\"," COLS "}"
 #define COLUMNS  HEAD KAFKA PG "\"columns\": "
 
 
@@ -91,7 +95,38 @@ static const case_t  errors[] = {
     { GOOD ",\n\"listen\": \"h:99999\" }",
       "f:5: \"listen\" must be ADDRESS:PORT such as \"127.0.0.1:9465\"" },
     { KAFKA, "f:1:8: " },
-    { "{" KAFKA PG COLS "}", "f:1: key \"topic\" is missing" },
+    { "{ \"group\": \"g\", \"start\": \"earliest\"," KAFKA PG COLS "}",
+      "f:1: key \"topic\" is missing" },
+    { GOOD ",\n\"topics\": [\"a\"] }",
+      "f:1: \"topic\" and \"topics\" exclude each other" },
+    { GOOD ",\n\"topics\": [] }", "f:5: \"topics\" must be 1 to 256 topics" },
+    { GOOD ",\n\"topics\": \"a\" }", "f:5: \"topics\" must be 1 to 256" },
+    { GOOD ",\n\"topics\": \"^(\" }",
+      "f:5: \"topics\" must be a POSIX extended regular expression" },
+    { GOOD ",\n\"topics\": [\"a/b\"] }", "f:5: a topic's name has 1 to 249" },
+    { GOOD ",\n\"topics\": [\"..\"] }", "f:5: a topic's name has 1 to 249" },
+    { GOOD ",\n\"topics\": [1] }", "f:5: a topic's name has 1 to 249" },
+    { GOOD ",\n\"topics\": [\"a\", \"b\", \"a\"] }",
+      "f:5: \"topics\" holds \"a\" twice" },
+    { TOPICS("{ \"a\": \"x\\\"y\" }") NAMED("t"), "f:2: \"topics\" must be" },
+    { TOPICS("{ \"a\": \"x\" }") NAMED("t"),
+      "f:1: \"topics\" names the tables, so \"table\" names none" },
+    { TOPICS("{ \"a\": \"sluice.x\" }") COLS "}",
+      "f:2: \"table\" cannot be in schema \"sluice\"" },
+    { TOPICS("[\"a\"]") NAMED("{topic}.x"),
+      "f:1: \"{topic}\" cannot be in a schema's name" },
+    { TOPICS("[\"a\"]") NAMED("x.{topic}{topic}"),
+      "f:1: topic \"a\": the name of its table has more than 63 bytes" },
+    { TOPICS("[\"" X63 "x\"]") NAMED("{topic}"),
+      "f:1: topic \"" X63 "x\": the name of its table has more than 63" },
+    { TOPICS("\"^a\"") NAMED("{topic}"), "f:1: a pattern of \"topics\" with "
+      "\"{topic}\" in \"table\" needs \"tables\"" },
+    { TOPICS("[\"a\"]") "\"tables\": [\"t\"]," NAMED("{topic}"),
+      "f:1: \"tables\" goes with a pattern" },
+    { TOPICS("[\"a\", \"d\"]") "\"dead_letters\": { \"topic\": \"d\" },"
+      NAMED("t"), "f:1: \"dead_letters.topic\" cannot be" },
+    { "{ \"group\": \"g\", \"start\": \"latest\", \"topics\": \"^a\","
+      KAFKA PG COLS "}", "f:1: a pattern of \"topics\" needs another" },
     { HEAD PG COLS "}", "f:1: key \"kafka\" is missing" },
     { HEAD "\"kafka\": { \"client.id\": \"x\" },\n" PG COLS "}",
       "f:1: property \"bootstrap.servers\" of \"kafka\" is missing" },
@@ -368,6 +403,83 @@ test_good(void)
 }
 
 
+/* Which topics a configuration reads, and where their records go. */
+
+static void
+test_topics(void)
+{
+    char           err[CONF_ERROR_MAX];
+    size_t         i;
+    const conf_t  *conf, *chosen;
+    const char    *text;
+
+    static const char *const  there[] = {
+        "o.b", "__consumer_offsets", "o.a", "dead", "x.o.a", ("o." X63)
+    };
+
+    text = TOPICS("[\"b.c\", \"a\"]") NAMED("landing.t_{topic}");
+    conf = conf_parse("f", text, strlen(text), err);
+
+    if (!ok(conf != NULL, "a list and a template")) {
+        printf("# %s\n", err);
+        return;
+    }
+
+    is(conf_topics(conf), 2, "two topics");
+    is_str(conf_topic(conf, 0), "a", "by name");
+    is_str(conf->topic, "a,b.c", "and as text");
+    is_str(conf_of_topic(conf, 1)->topic, "b.c", "each alone");
+    is_str(conf_of_topic(conf, 1)->table, "landing.t_b.c", "its table");
+    is_str(conf_of_topic(conf, 1)->table_schema, "landing", "in its schema");
+    is_str(conf_of_topic(conf, 1)->table_name, "t_b.c", "with its name");
+    is(conf->ntargets, 2, "two tables");
+    is_str(conf->targets[conf->topics[1].target]->table, "landing.t_b.c",
+           "the topic's");
+
+    chosen = conf_choose(conf, there, 1, err);
+    ok(chosen && chosen->ntopics == 0 && chosen->topics_left, "none is there");
+    conf_free(chosen);
+    conf_free(conf);
+
+    text = TOPICS("{ \"b\": \"t\", \"a\": [\"s\", \"x\"], \"c\": \"t\" }")
+           COLS "}";
+    conf = conf_parse("f", text, strlen(text), err);
+    ok(conf && conf->ntargets == 2, "topics may share a table");
+
+    for (i = 0; conf && i < 3; i++) {
+        is_str(conf->targets[conf->topics[i].target]->table,
+               i ? "t" : "s.x", "a topic's table");
+    }
+
+    conf_free(conf);
+
+    text = TOPICS("\"^o[.]|^dead$|^__\"") "\"tables\": [\"t.o.a\", \"s.*\"],"
+           "\"dead_letters\": { \"topic\": \"dead\" }," NAMED("t.{topic}");
+    conf = conf_parse("f", text, strlen(text), err);
+
+    if (!ok(conf != NULL, "a pattern")) {
+        printf("# %s\n", err);
+        return;
+    }
+
+    is(conf_topics(conf), 0, "before the cluster is asked: none");
+    chosen = conf_choose(conf, there, 6, err);
+
+    if (ok(chosen != NULL, "chosen")) {
+        is(chosen->ntopics, 1, "one may be read");
+        is_str(chosen->topics[0].name, "o.a", "that one");
+        ok(strstr(chosen->topics_left, "\"o.b\" is not read: its table")
+           && strstr(chosen->topics_left, "has more than 63 bytes")
+           && !strstr(chosen->topics_left, "dead")
+           && !strstr(chosen->topics_left, "consumer"), "others are named: %s",
+           chosen->topics_left);
+    }
+
+    conf_free(chosen);
+    conf_free(conf);
+}
+
+
 static void
 test_values(void)
 {
@@ -421,6 +533,7 @@ main(void)
 {
     test_errors();
     test_good();
+    test_topics();
     test_token();
     test_values();
 
