@@ -370,7 +370,8 @@ ngx_http_kafka_rest_headers(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
 
     n = 0;
 
-    for (at = token + 1; at < doc->tokens[token].next;
+    for (at = token + 1;
+         at < doc->tokens[token].next && n <= NGX_HTTP_KAFKA_REST_HEADERS;
          at = doc->tokens[at].next)
     {
         n++;

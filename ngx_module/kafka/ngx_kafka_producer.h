@@ -65,7 +65,7 @@ typedef void (*ngx_kafka_report_pt)(void *data, ngx_kafka_report_t *report);
 
 typedef struct {
     ngx_str_t            name;          /* NUL-terminated */
-    ngx_str_t            value;
+    ngx_str_t            value;         /* data is NULL: null */
 } ngx_kafka_header_t;
 
 

@@ -236,7 +236,10 @@ ngx_kafka_record_keep(ngx_kafka_record_t *rec, ngx_log_t *log)
     for (i = 0; i < msg->nheaders; i++) {
         h[i] = msg->headers[i];
         ngx_kafka_record_move(&h[i].name, &p);
-        ngx_kafka_record_move(&h[i].value, &p);
+
+        if (h[i].value.data) {
+            ngx_kafka_record_move(&h[i].value, &p);
+        }
     }
 
     msg->headers = h;

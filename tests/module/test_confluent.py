@@ -561,6 +561,27 @@ def test_a_stopped_broker(nginx, own_kafka, own_topics):
     assert sum(value in (b'"a"', b'"b"', b"c") for value in values) <= maybe
 
 
+def test_records_that_wait_for_their_topic(nginx, topics):
+    """They are copied meanwhile: what is null stays null."""
+    name = topics.name()
+    server = nginx("""
+        kafka_producer main {
+            brokers %%KAFKA%%;
+            topic %%TOPIC%% partitions=1 replication=1 create;
+        }
+        server {
+            listen 127.0.0.1:%%PORT%%;
+            location / { kafka_pass main; kafka_format confluent; }
+        }""", TOPIC=name)
+    answer = server.post(records_of(name), json.dumps({
+        "headers": [{"name": "null"}, {"name": "empty", "value": ""}],
+        "key": {"type": "STRING", "data": "k"}}).encode(), V3)
+    assert_report(reports(answer)[0], name)
+    record, = topics.records(name)
+    assert record.headers == (("null", None), ("empty", b""))
+    assert (record.key, record.value) == (b"k", None)
+
+
 STORED = """
     kafka_producer main {
         brokers %%KAFKA%%;
