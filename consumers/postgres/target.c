@@ -14,36 +14,10 @@ static int target_room(target_t *target, const PGresult *rows);
 static int target_find(target_t *target, char *reason, size_t size);
 static int target_rest(const target_t *target, char *reason, size_t size);
 static int target_key(const target_t *target, char *reason, size_t size);
-static bool target_fills(const target_t *target, const char *name);
-static bool target_is_plain(const target_t *target);
 static int target_auto(target_t *target);
 static void target_auto_free(target_t *target);
 static int target_auto_path(conf_column_t *column);
 static int target_constant(const target_t *target, size_t i);
-
-
-static bool
-target_is(const PGresult *rows, int row, int column)
-{
-    return PQgetvalue(rows, row, column)[0] == 't';
-}
-
-
-/* The row of a column of that name, or -1. */
-
-static int
-target_row(const PGresult *rows, const char *name)
-{
-    int  row;
-
-    for (row = PQntuples(rows) - 1; row >= 0; row--) {
-        if (strcmp(PQgetvalue(rows, row, TARGET_NAME), name) == 0) {
-            break;
-        }
-    }
-
-    return row;
-}
 
 
 void
@@ -181,6 +155,7 @@ target_find(target_t *target, char *reason, size_t size)
     target->by_insert = PQntuples(rows)
                         && target_is(rows, 0, TARGET_BY_INSERT);
     target->plain = !target->by_insert && target_is_plain(target);
+    target->known = target->plain && target_is_known(target);
     target->unlogged = PQntuples(rows) && target_is(rows, 0, TARGET_UNLOGGED);
     target->version = PQntuples(rows) ? PQgetvalue(rows, 0, TARGET_VERSION)
                                       : "0";
@@ -290,49 +265,6 @@ target_key(const target_t *target, char *reason, size_t size)
     }
 
     return 0;
-}
-
-
-/* Whether it is one of the columns that the daemon fills. */
-
-static bool
-target_fills(const target_t *target, const char *name)
-{
-    size_t  i;
-
-    for (i = 0; i < target->ncolumns; i++) {
-        if (strcmp(target->columns[i].name, name) == 0) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-/* A null key matches no row, so each record with one would add a row. */
-
-static bool
-target_is_plain(const target_t *target)
-{
-    int              row;
-    size_t           n;
-    const PGresult  *rows;
-
-    n = target->conf->key.n;
-    rows = target->rows;
-
-    for (row = 0; row < PQntuples(rows); row++) {
-        if (!target_is(rows, row, TARGET_PLAIN)) {
-            return false;
-        }
-
-        n -= target_is(rows, row, TARGET_NOT_NULL)
-             && conf_is_key(&target->conf->key,
-                            PQgetvalue(rows, row, TARGET_NAME));
-    }
-
-    return n == 0 && target->conf->key.n;
 }
 
 

@@ -52,6 +52,8 @@ typedef struct {
                                              row-level security */
     bool                  plain;          /* COPY of rows with new keys does
                                              the same as a merge */
+    bool                  known;          /* so does an UPDATE of known keys,
+                                             whose bytes tell equal ones */
     bool                  unlogged;       /* or a partition is: a crash of
                                              PostgreSQL empties it */
     const char           *version;        /* TARGET_VERSION_OF() it */
@@ -91,6 +93,15 @@ int target_take(target_t *target, const PGresult *rows, char *reason,
  */
 void target_compare(buf_t *sql, const target_t *target, const char *column,
     const char *left, const char *right, bool later);
+
+/*
+ * Of a column of the key where "known" is set: concat(atttypmod, ' ',
+ * attcollation).  With others its bytes may tell less.
+ */
+const char *target_shape(const target_t *target, const char *column);
+
+/* Whether it is such a column, of a type of text. */
+bool target_is_text(const target_t *target, const char *column);
 
 /*
  * "columns": "auto": appends the query for the constants among the columns'

@@ -30,8 +30,32 @@ enum {
                              without what limits its values */
     TARGET_SAME,          /* its type's "=", null for one of PostgreSQL's */
     TARGET_LATER,         /* its type's ">=", in the same way */
-    TARGET_CAST           /* to that type, for these operators */
+    TARGET_CAST,          /* to that type, for these operators */
+    TARGET_BYTES,         /* 't': equal values have equal bytes */
+    TARGET_SHAPE,         /* what else than the type tells that */
+    TARGET_CHECKED,       /* 't': an INSERT looks at it, whatever it has */
+    TARGET_ORDINARY       /* 't': of its table, which is no partitioned one */
 };
+
+
+static inline bool
+target_is(const PGresult *rows, int row, int column)
+{
+    return PQgetvalue(rows, row, column)[0] == 't';
+}
+
+
+/* target_meet.c */
+
+/* The row of a column of that name, or -1. */
+int target_row(const PGresult *rows, const char *name);
+
+/* Whether it is one of the columns that the daemon fills. */
+bool target_fills(const target_t *target, const char *name);
+
+/* See target_t. */
+bool target_is_plain(const target_t *target);
+bool target_is_known(const target_t *target);
 
 
 #endif

@@ -14,6 +14,17 @@
     " JOIN pg_catalog.pg_inherits ON inhparent = r.oid) SELECT r.oid FROM r)"
 
 
+/* TARGET_BYTES to TARGET_ORDINARY; target_meet.c says what for. */
+#define TARGET_MEETS                                                          \
+    "b.oid = ANY ('{16,17,20,21,23,25,1043,1082,1083,1114,1184,2950}')"       \
+    " AND (b.mod = -1 OR b.oid = 1043) AND (a.attcollation = 0 OR EXISTS"     \
+    " (SELECT FROM pg_catalog.pg_collation WHERE oid = a.attcollation"        \
+    " AND collisdeterministic)), concat(a.atttypmod, ' ', a.attcollation),"   \
+    " a.atttypid <> b.oid OR EXISTS (SELECT FROM pg_catalog.pg_constraint"    \
+    " WHERE conrelid = c.oid AND contype = 'c' AND a.attnum = ANY (conkey)),"  \
+    " c.relkind = 'r'"
+
+
 static void target_deferrable(buf_t *sql, const conf_t *conf);
 static void target_operators_query(buf_t *sql);
 
@@ -90,7 +101,8 @@ target_query(buf_t *sql, const conf_t *conf)
                " WHERE z.oid = a.atttypid), 'NULL') END,"
                " (SELECT format('%%I.%%I', g.nspname, t.typname)"
                " FROM pg_catalog.pg_namespace g"
-               " WHERE g.oid = t.typnamespace), o.* FROM pg_catalog.pg_class c"
+               " WHERE g.oid = t.typnamespace), o.*, " TARGET_MEETS
+               " FROM pg_catalog.pg_class c"
                " JOIN pg_catalog.pg_namespace ON relnamespace"
                " = pg_namespace.oid LEFT JOIN pg_catalog.pg_attribute"
                " a ON a.attrelid = c.oid AND a.attnum > 0"

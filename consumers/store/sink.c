@@ -166,12 +166,14 @@ sink_destroy(sink_t *sink)
 
     for (i = 0; i < sink->ntables; i++) {
         statements_free(&sink->tables[i].sql);
+        order_plan_free(&sink->tables[i].order);
     }
 
     dead_table_free(&sink->dead);
     seen_free(&sink->seen);
     buf_free(&sink->sql);
     buf_free(&sink->chunk);
+    order_free(&sink->order);
     buf_free(&sink->many);
     free(sink->tables);
     free(sink);
@@ -196,7 +198,9 @@ sink_prepare(sink_t *sink, targets_t *targets)
         if (statements_prepare(&sink->tables[i].sql,
                                targets_found(targets, i),
                                targets_tuples(targets, i), i)
-            == -1)
+            == -1
+            || order_plan(&sink->tables[i].order, targets_found(targets, i))
+               == -1)
         {
             return -1;
         }
@@ -228,6 +232,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     sink->careful = false;
     sink->looked = false;
     sink->not_plain = false;
+    sink->not_known = false;
     sink->seen_tries = 0;
 
     batch_forget_faults(batch);

@@ -6,6 +6,7 @@
 
 #include "store/bisect.h"
 #include "store/dead_table.h"
+#include "store/order.h"
 #include "store/seen.h"
 #include "store/sink.h"
 #include "store/statements.h"
@@ -15,7 +16,10 @@
 
 #define SINK_SUSPECTS  16    /* of one batch, at most */
 
-/* Batches that go through a temporary table after one with a known key. */
+/*
+ * Batches that go through a temporary table after one with a known key; that
+ * are merged after one that could not be stored as one of known keys.
+ */
 #define SINK_DETOUR  100
 
 /* "too many records are bad" shows so many, and so much of each reason. */
@@ -43,7 +47,10 @@ typedef enum {
 /* One table of the configuration. */
 typedef struct {
     statements_t   sql;
+    order_plan_t   order;
     unsigned       stage_for;    /* batches more that are not copied plainly */
+    unsigned       merge_for;    /* batches more that are merged, although their
+                                    keys may be known */
     bool           passed;       /* a part of it did, in this search */
     size_t         first;        /* its first row in the batch, or "nrows" */
 } sink_table_t;
@@ -94,9 +101,12 @@ struct sink_s {
     bool            header;        /* of tuples: not sent yet */
     bool            staged;        /* for the temporary table */
     bool            plain;         /* into the table that others merge into */
+    bool            known;         /* the rows of "order" */
     bool            not_plain;     /* no table of this batch */
+    bool            not_known;     /* likewise */
     bool            no_memory;     /* its bytes were replaced */
     buf_t           chunk;
+    order_t         order;
 
     int64_t         later_since;   /* ms, of the first SQLSTATE_ROW_LATER */
 

@@ -17,8 +17,10 @@
 
 static size_t sink_first(const sink_t *sink);
 static bool sink_deletes(const sink_t *sink);
+static int sink_know(sink_t *sink);
 static sink_state_t sink_copy(sink_t *sink);
 static bool sink_is_plain(sink_t *sink, const pg_reply_t *reply);
+static bool sink_is_known(sink_t *sink, const pg_reply_t *reply);
 static int sink_take_absent(sink_t *sink, const pg_reply_t *reply);
 static void sink_sweep(sink_t *sink);
 
@@ -42,6 +44,7 @@ sink_copy_table(sink_t *sink)
     }
 
     table = &sink->tables[sink->span.target];
+    sink->known = false;
 
     if (sink->span.first) {
         /* more of the table, in the other format */
@@ -56,12 +59,44 @@ sink_copy_table(sink_t *sink)
     sink->plain = table->sql.sql[STATEMENT_PLAIN].len && table->stage_for == 0
                   && !sink->not_plain && !sink_deletes(sink);
 
-    if (!sink->plain) {
-        table->stage_for -= table->stage_for != 0;
-        statements_add(&table->sql, STATEMENT_STAGE, &sink->sql);
+    if (sink->plain) {
+        return sink_copy(sink);
     }
 
-    return sink_copy(sink);
+    table->stage_for -= table->stage_for != 0;
+    statements_add(&table->sql, STATEMENT_STAGE, &sink->sql);
+
+    return sink_know(sink) == -1
+           ? sink_stop(sink, SQLSTATE_RETRY, SINK_MEMORY) : sink_copy(sink);
+}
+
+
+/* Whether the keys of the table's rows may be known: all are ordered then. */
+
+static int
+sink_know(sink_t *sink)
+{
+    int            rc;
+    sink_table_t  *table;
+
+    table = &sink->tables[sink->span.target];
+
+    if (table->sql.sql[STATEMENT_APPLY_KNOWN].len == 0 || sink->not_known
+        || sink_deletes(sink))
+    {
+        return 0;
+    }
+
+    if (table->merge_for) {
+        table->merge_for--;
+        return 0;
+    }
+
+    rc = order_rows(&sink->order, &table->order, sink->batch,
+                    sink_first(sink));
+    sink->known = rc == 0;
+
+    return rc == -1 ? -1 : 0;
 }
 
 
@@ -138,9 +173,9 @@ sink_copy(sink_t *sink)
         statements_add(&table->sql, sink->header
                        ? STATEMENT_COPY_TUPLES : STATEMENT_COPY, &sink->sql);
         statements_add(&table->sql, STATEMENT_LOCK, &sink->sql);
-        statements_add(&table->sql, sink_deletes(sink)
-                       ? STATEMENT_APPLY_DELETE : STATEMENT_APPLY,
-                       &sink->sql);
+        statements_add(&table->sql, sink->known ? STATEMENT_APPLY_KNOWN
+                       : sink_deletes(sink) ? STATEMENT_APPLY_DELETE
+                       : STATEMENT_APPLY, &sink->sql);
     }
 
     sink->figures.copies++;
@@ -162,11 +197,18 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
         return SINK_BEGIN;
     }
 
+    if (sink->known && !sink_is_known(sink, reply)) {
+        log_debug("batch: rows of \"%s\" need a merge: %s (%s)", table,
+                  reply->reason, reply->sqlstate);
+        return SINK_BEGIN;
+    }
+
     switch (sink_judge(sink, reply, "could not store rows")) {
 
     case SQLSTATE_OK:
         log_debug("batch: rows of \"%s\" copied%s", table,
-                  sink->plain ? " plainly" : "");
+                  sink->plain ? " plainly"
+                  : sink->known ? ", in the order of their keys" : "");
 
         if (sink->plain) {
             buf_addf(&sink->sql, "SET LOCAL lock_timeout=%d;",
@@ -230,6 +272,26 @@ sink_is_plain(sink_t *sink, const pg_reply_t *reply)
 }
 
 
+/* What a table or a grant forbids is tried by the merge, which says its own. */
+
+static bool
+sink_is_known(sink_t *sink, const pg_reply_t *reply)
+{
+    outcome_t  outcome;
+
+    sink_outcome(sink, &outcome, reply, "");
+
+    if (outcome.action != SQLSTATE_HOLD) {
+        return true;
+    }
+
+    sink->tables[sink->span.target].merge_for = SINK_DETOUR;
+    sink->not_known = true;
+
+    return false;
+}
+
+
 sink_state_t
 sink_look(sink_t *sink, const pg_reply_t *reply, unsigned target)
 {
@@ -239,6 +301,7 @@ sink_look(sink_t *sink, const pg_reply_t *reply, unsigned target)
     sink->careful = true;
     sink->looked = true;
     sink->plain = false;
+    sink->known = false;
     sink_look_anew(sink);
 
     bisect_begin(&sink->bisect, sink->batch, sink->ntables,

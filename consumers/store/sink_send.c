@@ -21,7 +21,9 @@
 static size_t sink_chunk(void *data, const char **chunk);
 static size_t sink_as_they_are(sink_t *sink, const char **chunk);
 static int sink_staged(sink_t *sink, buf_t *out);
-static int sink_staged_row(const sink_t *sink, size_t place, buf_t *out);
+static int sink_ordered(sink_t *sink, buf_t *out);
+static int sink_staged_row(const sink_t *sink, size_t i, int64_t place,
+    buf_t *out);
 
 
 /*
@@ -43,7 +45,7 @@ sink_open(sink_t *sink)
 sink_state_t
 sink_send(sink_t *sink, bool copy)
 {
-    sink->row = sink->span.first;
+    sink->row = sink->known ? 0 : sink->span.first;
     sink->no_memory = false;
 
     if (buf_failed(&sink->sql)) {
@@ -102,7 +104,7 @@ sink_chunk(void *data, const char **chunk)
             return len;
         }
 
-        rc = sink_staged(sink, out);
+        rc = sink->known ? sink_ordered(sink, out) : sink_staged(sink, out);
         testpoint_copy(sink->row);
         break;
     }
@@ -178,7 +180,32 @@ sink_staged(sink_t *sink, buf_t *out)
         sink->row = row->next;
 
         if (batch_is_stored(row, sink->span.target)
-            && sink_staged_row(sink, place, out) == -1)
+            && sink_staged_row(sink, place, (int64_t) place, out) == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The same in the order of their keys, in which sink->row is a place.  What is
+ * not its key's last is sent too: PostgreSQL has to judge its values.
+ */
+
+static int
+sink_ordered(sink_t *sink, buf_t *out)
+{
+    bool    last;
+    size_t  row;
+
+    while (sink->row < sink->order.n && out->len < BATCH_CHUNK) {
+        row = order_row(&sink->order, sink->row++, &last);
+
+        if (sink_staged_row(sink, row, last ? 0 : STATEMENTS_PASSED, out)
+            == -1)
         {
             return -1;
         }
@@ -191,7 +218,7 @@ sink_staged(sink_t *sink, buf_t *out)
 /* A row with its place, and with its kind where there are tombstones. */
 
 static int
-sink_staged_row(const sink_t *sink, size_t place, buf_t *out)
+sink_staged_row(const sink_t *sink, size_t i, int64_t place, buf_t *out)
 {
     char               *p;
     size_t              len;
@@ -200,7 +227,7 @@ sink_staged_row(const sink_t *sink, size_t place, buf_t *out)
     const char         *text;
     const batch_row_t  *row;
 
-    row = &sink->batch->rows[place];
+    row = &sink->batch->rows[i];
     text = sink->batch->text.data + row->text;
     len = row->text_len;
 
@@ -215,7 +242,7 @@ sink_staged_row(const sink_t *sink, size_t place, buf_t *out)
         memcpy(&fields, text, 2);
         binary_put_int(p, be16toh(fields) + 1U + gone, 2);
         binary_put_int(p + 2, 4, 4);
-        binary_put_int(p + 6, place, 4);
+        binary_put_int(p + 6, (uint64_t) place, 4);
         p += 10;
 
         if (gone) {
@@ -228,7 +255,7 @@ sink_staged_row(const sink_t *sink, size_t place, buf_t *out)
         len -= 2;
 
     } else {
-        p = text_put_int(p, (int64_t) place);
+        p = text_put_int(p, place);
         *p++ = '\t';
 
         if (gone) {

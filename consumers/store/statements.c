@@ -152,13 +152,16 @@ statement_parts(statement_parts_t *parts)
 
         if (conf->mode != CONF_MODE_IGNORE && !conf_is_key(&conf->key, name)) {
             statement_item(&list[LIST_SETS], ",", "%I=EXCLUDED.%I", name);
+            statement_item(&list[LIST_UPDATES], ",", "%I=s.%I", name);
         }
     }
 
     for (i = 0; i < conf->key.n; i++) {
         name = conf->key.names[i];
         statement_item(&list[LIST_KEY], ",", "%I", name);
-        statement_item(&list[LIST_ORDER], ",", "s.%I", name);
+        statement_item(&list[LIST_ORDER], ",",
+                       target_is_text(parts->target, name)
+                       ? "s.%I COLLATE pg_catalog.\"C\"" : "s.%I", name);
         statement_item(&list[LIST_NOT_NULL], ",", " ALTER %I SET NOT NULL",
                        name);
         buf_addf(&list[LIST_OLD], i ? " AND " : "");
@@ -266,6 +269,7 @@ statement_words(statements_t *statements, const statement_parts_t *parts,
 
     case CONF_MODE_UPSERT:
         statement_upsert(parts, "", &sql[STATEMENT_APPLY]);
+        statement_known(parts, tuples, &sql[STATEMENT_APPLY_KNOWN]);
         break;
 
     case CONF_MODE_UPDATE:
@@ -350,8 +354,7 @@ statement_same(const statement_parts_t *parts, bool types, buf_t *sql)
 /*
  * Rows with new keys need no temporary table.  They come in any order, so two
  * daemons may wait for each other's keys: this one gives way before PostgreSQL
- * looks for a deadlock.  The INSERT stores nothing.  It makes PostgreSQL look
- * for the key's unique index as for a merge, and fails without one.
+ * looks for a deadlock.
  */
 
 static void
@@ -362,10 +365,8 @@ statement_plain(const statement_parts_t *parts, const char *format,
 
     columns = parts->list[LIST_COLUMNS].data;
 
-    sql_format(sql, "SET LOCAL lock_timeout=" STATEMENT_PLAIN_WAIT ";INSERT"
-               " INTO %s AS sluice_row (%s) SELECT %s WHERE false%s;",
-               parts->target->name, columns, parts->list[LIST_NULLS].data,
-               parts->list[LIST_CONFLICT].data);
+    sql_format(sql, "SET LOCAL lock_timeout=" STATEMENT_PLAIN_WAIT ";");
+    statement_nothing(parts, sql);
 
     statement_same(parts, format[0] != '\0', sql);
 

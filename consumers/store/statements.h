@@ -11,6 +11,10 @@
 #define STATEMENTS_STAGE  "sluice_stage_"
 
 
+/* place of a row whose key has another one behind it; of APPLY_KNOWN alone */
+#define STATEMENTS_PASSED  (-1)
+
+
 typedef enum {
     STATEMENT_STAGE = 0,      /* makes the temporary table; or empty */
     STATEMENT_COPY,           /* of rows as lines */
@@ -21,6 +25,8 @@ typedef enum {
     STATEMENT_LOCK,           /* rows that will be changed; or empty */
     STATEMENT_APPLY,          /* the temporary table into the table; or empty */
     STATEMENT_APPLY_DELETE,   /* the same with tombstones; or empty */
+    STATEMENT_APPLY_KNOWN,    /* the same of tuples in the order of order.h,
+                                 for keys that are mostly there; or empty */
     STATEMENTS
 } statement_t;
 

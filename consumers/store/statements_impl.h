@@ -21,8 +21,9 @@ enum {
     LIST_STAGE,          /* the same in the temporary table */
     LIST_TYPES,          /* each with its type */
     LIST_SETS,           /* assignments, of all but the key's columns */
+    LIST_UPDATES,        /* the same from "s", a row of the batch */
     LIST_KEY,            /* the key's columns */
-    LIST_ORDER,          /* the same of "s", a row of the batch */
+    LIST_ORDER,          /* the same of "s", in the order of all daemons */
     LIST_NOT_NULL,       /* ALTER: they must not be null */
     LIST_OLD,            /* "t", a row of the table, has the key of "s" */
     LIST_LATER,          /* "d", a tombstone, has the key of "s" */
@@ -51,6 +52,13 @@ void statement_lock(const statement_parts_t *parts, buf_t *sql);
 void statement_keep(const statement_parts_t *parts, const char *where,
     buf_t *sql);
 void statement_update(const statement_parts_t *parts, buf_t *sql);
+
+/*
+ * statements_known.c: an INSERT of no row, which fails without the key's unique
+ * index; STATEMENT_APPLY_KNOWN, nothing where it would not do as a merge.
+ */
+void statement_nothing(const statement_parts_t *parts, buf_t *sql);
+void statement_known(const statement_parts_t *parts, bool tuples, buf_t *sql);
 
 
 #endif
