@@ -63,6 +63,34 @@ POST = """
 """
 
 
+PACKED = """location = /packed {
+        kafka_pass     main;
+        kafka_topic    events;
+        kafka_format   auto;
+        kafka_decode   gzip;
+        kafka_response 204;
+    }
+    location = /form {
+        kafka_pass   main;
+        kafka_topic  events;
+        kafka_format json;
+        kafka_decode form=data base64 deflate;
+    }
+    location = /pixel.svg {"""
+BEACONS = """
+    const [packed, form] = args;
+    const pack = (text, coding) => new Response(new Blob([text]).stream()
+        .pipeThrough(new CompressionStream(coding))).blob();
+    const data = new Uint8Array(
+        await (await pack('{"n":3}', "deflate")).arrayBuffer());
+    return navigator.sendBeacon(packed,
+            new Blob([await pack('{"n":1}\\n{"n":2}', "gzip")],
+                     { type: "text/plain" }))
+        && navigator.sendBeacon(form, new URLSearchParams(
+            { data: btoa(String.fromCharCode(...data)) }));
+"""
+
+
 def test_fetch_from_a_listed_origin(serve, chromium, event_topics):
     server = serve()
     chromium.open(f"{server.origin}/empty.html")
@@ -415,3 +443,13 @@ def test_the_page_sends_and_shows_what_was_kept(serve, chromium,
     assert "by hand" in chromium.run(
         "return document.getElementById('fates').textContent")
     assert chromium.console() == ""
+
+
+def test_beacons_that_are_compressed(serve, chromium, event_topics):
+    """They have no header that could say so."""
+    server = serve({"location = /pixel.svg {": PACKED})
+    chromium.open(f"{server.origin}/empty.html")
+    base = server.events.removesuffix("/events")
+    assert chromium.run(BEACONS, f"{base}/packed", f"{base}/form")
+    assert sorted(record["n"] for record in found(event_topics, 3)) \
+        == [1, 2, 3]
