@@ -561,6 +561,35 @@ def test_a_stopped_broker(nginx, own_kafka, own_topics):
     assert sum(value in (b'"a"', b'"b"', b"c") for value in values) <= maybe
 
 
+def test_a_limit_and_a_field_for_retries(nginx, topics, topic):
+    server = nginx("""
+        kafka_producer main { brokers %%KAFKA%%; topic %%TOPIC%%; }
+        kafka_limit_zone $remote_addr zone=per:1m records=1/m;
+        server {
+            listen 127.0.0.1:%%PORT%%;
+            location / {
+                kafka_pass main;
+                kafka_format confluent;
+                kafka_limit zone=per burst_records=2;
+                kafka_idempotency_field /id;
+            }
+        }""", TOPIC=topic)
+    record = {"value": {"type": "STRING", "data": '{"id":"a"}'}}
+    body = json.dumps(record).encode()
+    answer = server.post(records_of(topic), body * 3, V3)
+    assert_error(answer, 413, 413, "application/json")
+    assert server.post(records_of(topic), body, V3).status == 200
+    answers = [server.post(records_of(topic), body, V3) for _ in range(4)]
+    assert_error(answers[-1], 429, 429, "application/json")
+    assert int(answers[-1].headers["retry-after"]) > 0
+    # without the field: the record is refused
+    answer = server.post(records_of(topic), b'{"key":{"type":"JSON","data":1}}',
+                         V3)
+    assert answer.status in (422, 429)
+    found = topics.records(topic)
+    assert {dict(one.headers)["idempotency-key"] for one in found} == {b"a"}
+
+
 def test_records_that_wait_for_their_topic(nginx, topics):
     """They are copied meanwhile: what is null stays null."""
     name = topics.name()
