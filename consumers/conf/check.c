@@ -18,6 +18,8 @@ static void conf_inherit(const conf_t *conf, conf_column_t *column);
 static int conf_check_column(conf_reader_t *cr, const conf_t *conf,
     const conf_column_t *column);
 static int conf_check_fields(conf_reader_t *cr, const conf_t *conf);
+static int conf_check_each(conf_reader_t *cr, const conf_t *conf,
+    uint32_t place);
 static int conf_check_mode(conf_reader_t *cr, const conf_t *conf,
     uint32_t place);
 static int conf_check_named(conf_reader_t *cr, const conf_t *conf,
@@ -131,7 +133,44 @@ conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place)
 {
     return conf_check_columns(cr, conf) == -1
            || conf_check_fields(cr, conf) == -1
-           || conf_check_mode(cr, conf, place) == -1 ? -1 : 0;
+           || conf_check_mode(cr, conf, place) == -1
+           || (conf->each && conf_check_each(cr, conf, place) == -1) ? -1 : 0;
+}
+
+
+/* What the elements of one record have in common cannot be their key. */
+
+static int
+conf_check_each(conf_reader_t *cr, const conf_t *conf, uint32_t place)
+{
+    bool                  apart;
+    size_t                i;
+    const conf_column_t  *column;
+
+    place = place ? place : conf_place(cr, "each");
+
+    if (conf->mode == CONF_MODE_UPSERT_DELETE || conf->mode == CONF_MODE_UPDATE)
+    {
+        return conf_fail(cr, place, "\"each\" goes with \"mode\" append, "
+                         "ignore and upsert: in the others a record is one "
+                         "row");
+    }
+
+    apart = conf->key.n == 0 || conf->columns_auto;
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        column = &conf->columns[i];
+
+        if (conf_is_key(&conf->key, column->name)) {
+            apart |= column->from == CONF_FROM_ELEMENT
+                     || (column->from == CONF_FROM_PATH
+                         && column->root != CONF_ROOT_RECORD);
+        }
+    }
+
+    return apart ? 0 : conf_fail(cr, place, "\"key\" is the same for all "
+                                 "elements of a record: add a column with "
+                                 "\"meta\": \"element\" to it");
 }
 
 
@@ -198,6 +237,7 @@ conf_is_there(const conf_column_t *column)
            || column->from == CONF_FROM_PARTITION
            || column->from == CONF_FROM_OFFSET
            || column->from == CONF_FROM_HEADERS
+           || column->from == CONF_FROM_ELEMENT
            || column->from == CONF_FROM_CONSTANT
            || column->from == CONF_FROM_IDENTITY;
 }
@@ -245,6 +285,12 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
                      || column->on_null),
           "a value that is always there takes no \"default\", "
           "\"on_missing\" or \"on_null\"" },
+
+        { column->from == CONF_FROM_ELEMENT && conf->each == NULL,
+          "\"element\" goes with \"each\"" },
+
+        { column->root && (conf->each == NULL || column->pointer == NULL),
+          "\"root\" goes with \"path\", in a table with \"each\"" },
 
         { column->on_null == CONF_ON_JSON && column->from != CONF_FROM_PATH,
           "\"on_null\" \"json\" goes with \"path\": elsewhere is no null of "
@@ -296,7 +342,7 @@ conf_check_fields(conf_reader_t *cr, const conf_t *conf)
         return 0;
     }
 
-    fields = conf->columns_auto || conf->nwhere;
+    fields = conf->columns_auto || conf->nwhere || conf->each;
 
     for (i = 0; i < conf->ncolumns; i++) {
         fields |= conf->columns[i].from == CONF_FROM_PATH

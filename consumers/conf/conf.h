@@ -28,6 +28,7 @@ typedef enum {
     CONF_FROM_KEY,
     CONF_FROM_VALUE,
     CONF_FROM_HEADERS,      /* all of them */
+    CONF_FROM_ELEMENT,      /* its number among those of "each" */
     CONF_FROM_IDENTITY,     /* PostgreSQL's own; not part of the COPY */
     CONF_FROM_HEADER,
     CONF_FROM_CONSTANT,
@@ -76,6 +77,14 @@ typedef enum {
     CONF_ON_KEEP,           /* what the row has; in a new row the default */
     CONF_ON_JSON            /* JSON's null */
 } conf_on_t;
+
+
+/* Where a column's path begins, with "each". */
+typedef enum {
+    CONF_ROOT_UNSET = 0,    /* the element */
+    CONF_ROOT_ELEMENT,
+    CONF_ROOT_RECORD
+} conf_root_t;
 
 
 /* Of a number that is a time. */
@@ -195,6 +204,7 @@ typedef struct {
     bool             required;
     conf_on_t        on_missing;
     conf_on_t        on_null;
+    conf_root_t      root;
     conf_epoch_t     unit;
     size_t           ntransforms;
     conf_transform_t *transforms;
@@ -248,6 +258,8 @@ struct conf_s {
     conf_names_t      key;                /* columns; none for append */
     conf_on_t         on_missing;         /* of columns that do not say */
     conf_absent_t     absent;
+    json_pointer_t   *each;               /* the array whose elements become
+                                             rows; NULL: the record does */
     char             *newer;              /* column; NULL: the last wins */
     conf_column_t    *columns;
     size_t            ncolumns;

@@ -145,6 +145,11 @@ const conf_key_t  conf_keys[] = {
              "change. A record whose value is null or less than the row's "
              "changes nothing." },
 
+    { "each", CONF_POINTER, ROUTE_TOO, FIELD(each), .example = "\"/items\"",
+      .doc = "An array of the value: each of its elements becomes a row, and "
+             "paths of columns begin at the element. All rows of a record are "
+             "stored together, or the record is a dead letter." },
+
     { "on_missing", CONF_ENUM, ROUTE_TOO, FIELD(on_missing),
       .first = CONF_ON_REJECT, .choices = "reject|keep",
       .example = "\"keep\"",
@@ -167,10 +172,16 @@ const conf_key_t  conf_keys[] = {
              "whole value." },
 
     { "columns.*.meta", CONF_ENUM, COLUMN(from), .first = CONF_FROM_TOPIC,
-      .choices = "topic|partition|offset|timestamp|key|value|headers",
+      .choices = "topic|partition|offset|timestamp|key|value|headers|element",
       .example = "\"offset\"",
       .doc = "Kafka metadata of the record, instead of a field. `headers` "
-             "are all of them, as an object in `json` or `jsonb`." },
+             "are all of them, as an object in `json` or `jsonb`. `element` is "
+             "the number of the element that became this row, from 0, with "
+             "`each`." },
+
+    { "columns.*.root", CONF_ENUM, COLUMN(root), .first = CONF_ROOT_ELEMENT,
+      .choices = "element|record", .example = "\"record\"",
+      .doc = "Where `path` begins, with `each`. The default is `element`." },
 
     { "columns.*.header", CONF_STRING, COLUMN(header),
       .form = "a header's name", .example = "\"tenant\"",
@@ -388,7 +399,7 @@ const conf_key_t  conf_keys[] = {
                  "\"auto\" }, \"updated\": \"created\" }",
       .doc = "The table of each value, an object with the keys `table`, "
              "`create_table`, `evolve`, `mode`, `absent`, `key`, `newer`, "
-             "`on_missing`, `columns` and `rest` as above; `table` and "
+             "`each`, `on_missing`, `columns` and `rest` as above; `table` and "
              "`columns` are required. A string names another value and "
              "shares its table." },
 

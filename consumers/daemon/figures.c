@@ -39,7 +39,7 @@ daemon_count(daemon_t *d, const batch_t *batch)
         }
     }
 
-    m->rows += batch->nrows - batch->dead - batch->duplicates - batch->absent;
+    m->rows += batch_stored(batch);
     m->duplicates += batch->duplicates;
     m->dead_letters += batch->dead;
     m->filtered += batch->filtered + batch->absent;

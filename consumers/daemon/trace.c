@@ -185,8 +185,7 @@ trace_span(trace_t *trace, const batch_t *batch, cJSON *links,
     trace_number(list, "messaging.batch.message_count",
                  (int64_t) batch_records(batch));
     trace_number(list, "sluice.rows",
-                 (int64_t) (batch->nrows - batch->dead - batch->duplicates
-                            - batch->absent));
+                 (int64_t) batch_stored(batch));
     trace_number(list, "sluice.dead_letters", (int64_t) batch->dead);
 
     cJSON_AddItemToObject(span, "links", links);

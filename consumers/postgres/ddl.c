@@ -37,6 +37,7 @@ const char *
 ddl_type(const conf_column_t *column)
 {
     switch (column->from) {
+    case CONF_FROM_ELEMENT:
     case CONF_FROM_PARTITION:
         return "integer";
     case CONF_FROM_OFFSET:

@@ -19,6 +19,8 @@
 #define ROW_DOUBT  3    /* only PostgreSQL can tell what the text means */
 
 
+struct row_paths_s;
+
 typedef struct {
     const conf_column_t  *conf;
     const char           *type;          /* as SQL names it, for messages */
@@ -32,7 +34,8 @@ typedef struct {
                                             date or time */
     conf_on_t             missing;       /* never CONF_ON_UNSET, both */
     conf_on_t             null;
-    uint32_t              slot;          /* of its path, see path.h */
+    uint32_t              slot;          /* of its path, see path.h, */
+    struct row_paths_s   *paths;         /* which is one of these */
     uint32_t              bit;           /* of row_ctx_t's "mentions", from 1;
                                             0: no record leaves it as it is */
     size_t                ntransforms;   /* of "conf"; 0 for a constant */
@@ -56,6 +59,9 @@ struct row_ctx_s {
     record_fault_t      *fault;
     conf_nul_t           nul;
     json_doc_t           doc;            /* the value, or the event */
+    uint32_t             root;           /* token that the paths of columns
+                                            begin at */
+    uint32_t             nth;            /* its number, with "each" */
     uint8_t             *mentions;       /* bits of the columns that the record
                                             may leave as they are */
     size_t               nmentions;      /* bytes of it */

@@ -74,7 +74,7 @@ row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths)
         return rc;
     }
 
-    row_paths_resolve(paths, &ctx->doc);
+    row_paths_resolve(paths, &ctx->doc, 0);
 
     return event ? row_event_check(ctx, format, paths) : 0;
 }

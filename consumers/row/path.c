@@ -134,12 +134,12 @@ row_paths_ready(row_paths_t *paths, bool rest)
 
 
 void
-row_paths_resolve(row_paths_t *paths, const json_doc_t *doc)
+row_paths_resolve(row_paths_t *paths, const json_doc_t *doc, uint32_t root)
 {
     memset(paths->found, 0xff, paths->nslots * sizeof(uint32_t));
     paths->nrest = 0;
 
-    row_walk(paths, doc, &paths->root, 0);
+    row_walk(paths, doc, &paths->root, root);
 }
 
 
@@ -252,7 +252,7 @@ row_rest(row_ctx_t *ctx, const row_paths_t *paths, const row_column_t *column)
     buf_t               *text = &ctx->whole;
     const json_token_t  *name, *value;
 
-    if (ctx->doc.tokens[0].type != JSON_OBJECT) {
+    if (ctx->doc.tokens[ctx->root].type != JSON_OBJECT) {
         return row_fault(ctx, column, "22032", "the value is no object");
     }
 

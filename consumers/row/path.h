@@ -20,14 +20,16 @@ struct row_node_s {
 };
 
 
-typedef struct {
+typedef struct row_paths_s  row_paths_t;
+
+struct row_paths_s {
     row_node_t   root;
     uint32_t     nslots;
     uint32_t    *found;        /* by slot: the token, or JSON_NONE */
     uint32_t    *rest;         /* names of the root's members that no pointer
                                   begins with; NULL: nothing asks for them */
     size_t       nrest;
-} row_paths_t;
+};
 
 
 void row_paths_init(row_paths_t *paths);
@@ -43,8 +45,9 @@ uint32_t row_path_add_name(row_paths_t *paths, const char *name);
 /* Called after the last pointer.  Returns -1 when memory is short. */
 int row_paths_ready(row_paths_t *paths, bool rest);
 
-/* Fills "found" and "rest" from a document. */
-void row_paths_resolve(row_paths_t *paths, const json_doc_t *doc);
+/* Fills "found" and "rest" from a value of a document. */
+void row_paths_resolve(row_paths_t *paths, const json_doc_t *doc,
+    uint32_t root);
 
 /* The field of all members of "rest", in their order, as they were written. */
 int row_rest(row_ctx_t *ctx, const row_paths_t *paths,

@@ -7,31 +7,12 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "record/headers.h"
-#include "row/format.h"
+#include "row/beside.h"
 #include "row/json.h"
-#include "row/path.h"
-#include "row/row.h"
+#include "row/row_impl.h"
 #include "row/text.h"
-#include "row/time.h"
 #include "row/transform.h"
 #include "row/where.h"
-
-
-struct row_plan_s {
-    row_spec_t     spec;
-    row_column_t  *columns;     /* those of "spec" that a COPY has */
-    size_t         ncolumns;
-    bool           tuples;      /* all columns can be of tuples */
-    bool           parse;       /* a column or filter needs the document */
-    bool           fields;      /* a column takes a member of an object, */
-    bool           elements;    /* one takes an element of an array */
-    row_ctx_t      ctx;
-    row_paths_t    paths;
-    row_format_t   format;
-    uint32_t      *where_slots; /* of the filter's paths; NULL: of none, or
-                                   they are not asked */
-};
 
 
 static int row_plan_columns(row_plan_t *plan, char *reason, size_t size);
@@ -51,13 +32,6 @@ static int row_has_fields(row_plan_t *plan);
 static int row_fields(row_plan_t *plan, bool tuple);
 static int row_mentions(row_ctx_t *ctx);
 static int row_field(row_plan_t *plan, const row_column_t *column);
-static int row_from_bytes(row_ctx_t *ctx, const row_column_t *column,
-    const char *s, size_t len);
-static int row_from_header(row_ctx_t *ctx, const row_column_t *column);
-static int row_from_headers(row_ctx_t *ctx, const row_column_t *column);
-static int row_from_number(row_ctx_t *ctx, const row_column_t *column,
-    int64_t n);
-static int row_from_timestamp(row_ctx_t *ctx, const row_column_t *column);
 
 
 row_plan_t *
@@ -75,6 +49,7 @@ row_plan_create(const row_spec_t *spec, char *reason, size_t size)
     plan->spec = *spec;
     plan->ctx.nul = spec->nul;
     row_paths_init(&plan->paths);
+    row_paths_init(&plan->inner);
 
     if (row_plan_columns(plan, reason, size) == -1
         || row_plan_value(plan) == -1)
@@ -103,6 +78,7 @@ row_plan_free(row_plan_t *plan)
 
     row_format_free(&plan->format);
     row_paths_free(&plan->paths);
+    row_paths_free(&plan->inner);
     row_ctx_free(&plan->ctx);
     free(plan->where_slots);
     free(plan->columns);
@@ -173,8 +149,11 @@ row_plan_column(row_plan_t *plan, row_column_t *column, char *reason,
     column->null = cc->on_null ? cc->on_null
                    : cc->required ? CONF_ON_REJECT : CONF_ON_NULL;
 
+    column->paths = plan->spec.each && cc->root != CONF_ROOT_RECORD
+                    ? &plan->inner : &plan->paths;
+
     if (cc->from == CONF_FROM_PATH) {
-        column->slot = row_path_add(&plan->paths, cc->pointer);
+        column->slot = row_path_add(column->paths, cc->pointer);
         if (column->slot == JSON_NONE) {
             return -1;
         }
@@ -240,7 +219,9 @@ row_plan_fields(row_plan_t *plan, const conf_column_t *column)
         plan->parse = true;
 
         /* the empty path is the value itself */
-        if (json_pointer_count(column->pointer)) {
+        if (json_pointer_count(column->pointer)
+            && (plan->spec.each == NULL || column->root != CONF_ROOT_RECORD))
+        {
             (void) json_pointer_ref(column->pointer, 0, &len, &index);
             plan->fields = true;
             plan->elements |= index != JSON_NONE;
@@ -259,7 +240,8 @@ row_plan_fits(const row_column_t *column, char *reason, size_t size)
     const conf_column_t  *cc = column->conf;
 
     kind = column->kind == TYPE_ARRAY ? column->element : column->kind;
-    number = cc->from == CONF_FROM_OFFSET || cc->from == CONF_FROM_PARTITION;
+    number = cc->from == CONF_FROM_OFFSET || cc->from == CONF_FROM_PARTITION
+             || cc->from == CONF_FROM_ELEMENT;
     time = cc->from == CONF_FROM_TIMESTAMP;
 
     if (cc->unit && !type_is_time(kind)) {
@@ -392,6 +374,19 @@ row_plan_value(row_plan_t *plan)
         rest |= plan->columns[i].conf->from == CONF_FROM_REST;
     }
 
+    if (plan->spec.each) {
+        plan->parse = true;
+        plan->each_slot = row_path_add(&plan->paths, plan->spec.each);
+
+        if (plan->each_slot == JSON_NONE
+            || row_paths_ready(&plan->inner, rest) == -1)
+        {
+            return -1;
+        }
+
+        rest = false;
+    }
+
     return row_format_init(&plan->format, plan->spec.format, &plan->paths)
            || row_paths_ready(&plan->paths, rest) ? -1 : 0;
 }
@@ -408,9 +403,20 @@ int
 row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
     buf_t *text, record_fault_t *fault)
 {
+    int  rc;
+
+    rc = row_begin(plan, record, text, fault);
+
+    return rc ? rc : row_append(plan, tuple);
+}
+
+
+int
+row_begin(row_plan_t *plan, const record_t *record, buf_t *text,
+    record_fault_t *fault)
+{
     int          rc;
-    bool         line;
-    size_t       len, start;
+    size_t       len;
     row_ctx_t   *ctx = &plan->ctx;
     const char  *s;
 
@@ -440,6 +446,18 @@ row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
     {
         return ROW_FILTERED;
     }
+
+    return 0;
+}
+
+
+int
+row_append(row_plan_t *plan, bool *tuple)
+{
+    int      rc;
+    bool     line;
+    size_t   start;
+    buf_t   *text = plan->ctx.text;
 
     rc = plan->fields && !plan->spec.any_value ? row_has_fields(plan) : 0;
     if (rc != 0) {
@@ -562,7 +580,7 @@ row_has_fields(row_plan_t *plan)
 {
     json_type_t  type;
 
-    type = plan->ctx.doc.tokens[0].type;
+    type = plan->ctx.doc.tokens[plan->ctx.root].type;
 
     return type == JSON_OBJECT || (type == JSON_ARRAY && plan->elements)
            ? 0 : row_fault(&plan->ctx, NULL, "2203C", "the value is %s, not "
@@ -580,7 +598,7 @@ row_field(row_plan_t *plan, const row_column_t *column)
     switch (column->conf->from) {
 
     case CONF_FROM_PATH:
-        token = plan->paths.found[column->slot];
+        token = column->paths->found[column->slot];
 
         if (token == JSON_NONE
             || (ctx->doc.tokens[token].type == JSON_NULL
@@ -601,6 +619,9 @@ row_field(row_plan_t *plan, const row_column_t *column)
     case CONF_FROM_OFFSET:
         return row_from_number(ctx, column, record->offset);
 
+    case CONF_FROM_ELEMENT:
+        return row_from_number(ctx, column, ctx->nth);
+
     case CONF_FROM_TIMESTAMP:
         return row_from_timestamp(ctx, column);
 
@@ -617,82 +638,9 @@ row_field(row_plan_t *plan, const row_column_t *column)
         return row_from_headers(ctx, column);
 
     case CONF_FROM_REST:
-        return row_rest(ctx, &plan->paths, column);
+        return row_rest(ctx, column->paths, column);
 
     default:
         return row_fallback(ctx, column);
     }
-}
-
-
-static int
-row_from_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
-    size_t len)
-{
-    return s ? row_bytes(ctx, column, s, len)
-             : row_absent(ctx, column, true);
-}
-
-
-static int
-row_from_header(row_ctx_t *ctx, const row_column_t *column)
-{
-    const record_header_t  *header;
-
-    header = headers_find(ctx->record, column->conf->header);
-
-    return header ? row_from_bytes(ctx, column, header->value, header->len)
-                  : row_absent(ctx, column, false);
-}
-
-
-static int
-row_from_headers(row_ctx_t *ctx, const row_column_t *column)
-{
-    buf_t  *text = &ctx->whole;
-
-    text->len = 0;
-
-    if (headers_object(text, ctx->record->header, ctx->record->nheaders) == -1)
-    {
-        buf_free(text);
-        return -1;
-    }
-
-    return ctx->writer->text(ctx, column, text->data, text->len);
-}
-
-
-static int
-row_from_number(row_ctx_t *ctx, const row_column_t *column, int64_t n)
-{
-    char    text[20];
-    size_t  len;
-
-    len = (size_t) (text_put_int(text, n) - text);
-
-    return column->kind == TYPE_SMALLINT || column->kind == TYPE_INTEGER
-           ? row_integer(ctx, column, text, len)
-           : ctx->writer->number(ctx, column, n, text, len);
-}
-
-
-/* A column of numbers gets milliseconds. */
-
-static int
-row_from_timestamp(row_ctx_t *ctx, const row_column_t *column)
-{
-    int64_t  ms = ctx->record->timestamp;
-
-    if (ms < 0) {
-        return row_absent(ctx, column, true);
-    }
-
-    if (column->kind == TYPE_BIGINT || column->kind == TYPE_NUMERIC) {
-        return row_from_number(ctx, column, ms);
-    }
-
-    return ms > INT64_MAX / 1000
-           ? row_fault(ctx, column, "22008", "the timestamp is out of range")
-           : row_instant(ctx, column, ms * 1000, 3);
 }

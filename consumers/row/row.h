@@ -17,6 +17,8 @@
 
 #define ROW_FILTERED  2
 
+#define ROW_EACH  10000    /* elements of one record, at most */
+
 
 /* How a record becomes a row of one table. */
 typedef struct {
@@ -37,6 +39,9 @@ typedef struct {
     bool                  no_fields;  /* of a record that has none "where"
                                          asks the headers alone */
     const conf_names_t   *key;        /* columns; only tombstones ask for it */
+    const json_pointer_t *each;       /* the array whose elements become rows;
+                                         NULL: the value does */
+    size_t                each_bytes; /* of the rows of one record, at most */
     bool                  any_value;  /* one without fields makes a row of
                                          missing ones */
 } row_spec_t;
@@ -69,6 +74,14 @@ bool row_plan_tuples(const row_plan_t *plan);
  */
 int row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
     buf_t *text, record_fault_t *fault);
+
+/*
+ * The same with "each": appends a row for each element, all tuples or all
+ * lines.  "ends" becomes a size_t of each: where it ends in "text".
+ * ROW_FILTERED: also where the array is empty.
+ */
+int row_each(row_plan_t *plan, const record_t *record, bool *tuple, buf_t *text,
+    buf_t *ends, record_fault_t *fault);
 
 
 #endif

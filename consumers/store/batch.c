@@ -55,6 +55,7 @@ batch_reset(batch_t *batch, uint64_t generation)
     batch_trim(&batch->raw, batch->max_bytes);
 
     batch->nrows = 0;
+    batch->more = 0;
     batch->dead = 0;
     batch->ndead_parsed = 0;
     batch->filtered = 0;
@@ -249,6 +250,8 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
     row->retry = record->retry != NULL;
     row->duplicate = false;
     row->absent = false;
+    row->nth = 0;
+    row->next = (uint32_t) batch->nrows + 1;
 
     raw = batch->raw.data + batch->raw.len;
     raw = batch_put(raw, record->key, record->key_len);
@@ -262,6 +265,41 @@ batch_add(batch_t *batch, unsigned range, const record_t *record, size_t text)
 
     batch->raw.len += len;
     batch->ranges[range].last = (uint32_t) batch->nrows++;
+
+    return 0;
+}
+
+
+int
+batch_split(batch_t *batch, const size_t *ends, size_t n)
+{
+    size_t        i;
+    batch_row_t  *row;
+
+    batch->rows[batch->nrows - 1].text_len
+        = (uint32_t) (ends[0] - batch->rows[batch->nrows - 1].text);
+
+    for (i = 1; i < n; i++) {
+        if (batch_room((void **) &batch->rows, batch->nrows,
+                       &batch->rows_size, sizeof(batch_row_t))
+            == -1)
+        {
+            return -1;
+        }
+
+        row = &batch->rows[batch->nrows++];
+        *row = row[-1];
+        row->nth = (uint32_t) i;
+        row->next = (uint32_t) batch->nrows;
+        row->text = ends[i - 1];
+        row->text_len = (uint32_t) (ends[i] - ends[i - 1]);
+        row->timestamp = -1;
+        row->key_len = BATCH_NULL;
+        row->value_len = BATCH_NULL;
+        row->headers_len = 0;
+        row->retry = false;
+        batch->more++;
+    }
 
     return 0;
 }
@@ -560,12 +598,41 @@ batch_line(const batch_t *batch, const batch_span_t *span, uint64_t line)
     size_t  row;
 
     for (row = span->first; row < span->end; row++) {
-        if (batch_is_stored(&batch->rows[row], span->target) && --line == 0) {
+        if (batch->rows[row].nth == 0
+            && batch_is_stored(&batch->rows[row], span->target)
+            && --line == 0)
+        {
             break;
         }
     }
 
     return row;
+}
+
+
+size_t
+batch_first(const batch_t *batch, size_t row)
+{
+    while (row < batch->nrows && batch->rows[row].nth) {
+        row++;
+    }
+
+    return row;
+}
+
+
+size_t
+batch_stored(const batch_t *batch)
+{
+    size_t              i, n;
+    const batch_row_t  *row;
+
+    for (i = 0, n = 0; i < batch->nrows; i++) {
+        row = &batch->rows[i];
+        n += !row->absent && batch_is_stored(row, row->target);
+    }
+
+    return n;
 }
 
 

@@ -22,7 +22,10 @@
 #define BATCH_NO_TARGET  UINT16_MAX    /* "route" has no table for it */
 
 
-/* A record in the batch; its bytes are in "raw", its row in "text". */
+/*
+ * A record in the batch; its bytes are in "raw", its row in "text".  With
+ * "each" a record has several, one behind the other.
+ */
 typedef struct {
     int64_t   offset;
     int64_t   timestamp;
@@ -43,6 +46,9 @@ typedef struct {
     bool      retry : 1;       /* it has an idempotency key */
     bool      duplicate : 1;   /* a client's retry, found by SQL */
     bool      absent : 1;      /* "update" found no row for it */
+    uint32_t  nth;             /* of the rows of its record; not 0: the flags,
+                                  the fault and the bytes are those of the
+                                  first one, so many rows before it */
 } batch_row_t;
 
 
@@ -109,6 +115,7 @@ typedef struct {
     size_t           rows_size;
     size_t           dead;          /* rows with a fault */
     size_t           ndead_parsed;  /* of these, that cannot become rows */
+    size_t           more;          /* rows behind the first of their record */
     size_t           filtered;      /* records left out */
     size_t           duplicates;
     size_t           absent;        /* rows without one in the table */
@@ -165,6 +172,12 @@ int batch_topic_range(batch_t *batch, uint16_t topic, int32_t partition,
 int batch_add(batch_t *batch, unsigned range, const record_t *record,
     size_t text);
 
+/*
+ * Makes several rows of the one that was added last: "ends" are where they end
+ * in batch->text.  Returns -1 when memory is short.
+ */
+int batch_split(batch_t *batch, const size_t *ends, size_t n);
+
 /* Accounts a record that is left out; returns as batch_add(). */
 int batch_filter(batch_t *batch, unsigned range, const record_t *record);
 
@@ -190,8 +203,8 @@ void batch_record(const batch_t *batch, const batch_row_t *row,
 uint32_t batch_last_crc(const batch_t *batch, const batch_range_t *range);
 
 /*
- * The "line"th (from 1) row to be stored of a span; returns its end if there
- * are fewer.
+ * The first row of the "line"th (from 1) record to be stored of a span; returns
+ * its end if there are fewer.
  */
 size_t batch_line(const batch_t *batch, const batch_span_t *span,
     uint64_t line);
@@ -201,6 +214,12 @@ size_t batch_line(const batch_t *batch, const batch_span_t *span,
  * other format; "end": all are tuples, or all are lines.
  */
 size_t batch_alike(const batch_t *batch, size_t row, size_t end);
+
+/* That row, or the next one that is the first of its record. */
+size_t batch_first(const batch_t *batch, size_t row);
+
+/* The rows that are stored. */
+size_t batch_stored(const batch_t *batch);
 
 /* ms until the batch should leave, 0: now, -1: it is empty. */
 int64_t batch_due_in(const batch_t *batch, int64_t now);
@@ -240,14 +259,14 @@ batch_bytes(const batch_t *batch)
 static inline size_t
 batch_records(const batch_t *batch)
 {
-    return batch->nrows + batch->filtered;
+    return batch->nrows - batch->more + batch->filtered;
 }
 
 
 static inline bool
 batch_has_room(const batch_t *batch)
 {
-    return batch_records(batch) < batch->max_rows
+    return batch->nrows + batch->filtered < batch->max_rows
            && batch_bytes(batch) < batch->max_bytes;
 }
 
@@ -257,7 +276,9 @@ batch_has_room(const batch_t *batch)
 static inline bool
 batch_is_stored(const batch_row_t *row, unsigned target)
 {
-    return row->text_len && row->fault == 0 && !row->duplicate
+    const batch_row_t  *first = row - row->nth;
+
+    return row->text_len && first->fault == 0 && !first->duplicate
            && row->target == target;
 }
 

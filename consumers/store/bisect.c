@@ -31,6 +31,7 @@ bisect_begin(bisect_t *bisect, batch_t *batch, unsigned ntargets,
 bool
 bisect_next(bisect_t *bisect, const batch_t *batch)
 {
+    size_t         end;
     batch_span_t  *part;
 
     part = &bisect->part;
@@ -49,8 +50,11 @@ bisect_next(bisect_t *bisect, const batch_t *batch)
 
         /* short parts among many bad rows: else all are sent over and over */
 
-        if (part->end - part->first > bisect->step) {
-            part->end = part->first + bisect->step;
+        end = part->end - part->first > bisect->step
+              ? batch_first(batch, part->first + bisect->step) : part->end;
+
+        if (end < part->end) {
+            part->end = end;
             bisect->suspect = 0;
         }
 
@@ -86,6 +90,7 @@ bisect_next(bisect_t *bisect, const batch_t *batch)
 static bool
 bisect_halve(bisect_t *bisect, const batch_t *batch)
 {
+    size_t         half;
     batch_span_t  *part, left, right;
 
     part = &bisect->part;
@@ -94,7 +99,14 @@ bisect_halve(bisect_t *bisect, const batch_t *batch)
                                          part->end);
 
     if (left.end == part->end) {
-        left.end = part->first + (part->end - part->first) / 2;
+        half = part->first + (part->end - part->first) / 2;
+        left.end = batch_first(batch, half);
+
+        /* not within a record, of which there are two */
+        if (left.end >= part->end) {
+            left.end = half - batch->rows[half].nth;
+        }
+
         right.first = left.end;
     }
 

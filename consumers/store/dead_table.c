@@ -205,6 +205,10 @@ dead_window_add(dead_window_t *window, const batch_t *batch, double limit)
     }
 
     for (i = 0; i < batch->nrows; i++) {
+        if (batch->rows[i].nth) {
+            continue;
+        }
+
         bad = batch->rows[i].fault != 0;
 
         window->count += bad;

@@ -16,6 +16,7 @@ typedef struct {
     catalog_t    *catalog;
     row_plan_t   *plan;
     tombstone_t  *tombstone;    /* NULL: a null value is no tombstone */
+    bool          each;         /* a record has several rows */
     unsigned      lines;        /* rows more that become lines */
 } table_t;
 
@@ -44,6 +45,7 @@ struct targets_s {
     targets_slot_t   *slots;         /* of their hashes; a power of two, */
     size_t            nslots;        /* more than there are values */
     buf_t             value;
+    buf_t             ends;         /* of the rows of a record, with "each" */
     table_t          *list;
     size_t            n;
     registry_t       *registry;      /* NULL: no frames */
@@ -63,8 +65,8 @@ static int targets_plan_route(targets_t *targets, char *reason, size_t size);
 static int targets_hash_routes(targets_t *targets);
 static size_t targets_slot(const targets_t *targets, const char *value,
     uint32_t *hash);
-static int targets_row(table_t *table, const record_t *record, bool *tuple,
-    buf_t *text, record_fault_t *fault);
+static int targets_row(targets_t *targets, table_t *table,
+    const record_t *record, bool *tuple, buf_t *text, record_fault_t *fault);
 static int targets_route(targets_t *targets, const record_t *record,
     uint16_t *target, record_fault_t *fault);
 static int targets_retry(targets_t *targets, size_t topic, record_t *record);
@@ -146,6 +148,7 @@ targets_destroy(targets_t *targets)
     row_plan_free(targets->route);
     buf_free(&targets->values);
     buf_free(&targets->value);
+    buf_free(&targets->ends);
     free(targets->slots);
     free(targets->list);
     free(targets);
@@ -232,6 +235,8 @@ targets_spec(const target_t *target, row_spec_t *spec)
     spec->format = target->conf->format;
     spec->nul = target->conf->nul;
     spec->where = &target->conf->where;
+    spec->each = target->conf->each;
+    spec->each_bytes = (size_t) target->conf->batch_bytes;
     spec->key = &target->conf->key;
 }
 
@@ -246,6 +251,7 @@ targets_plan(table_t *table, char *reason, size_t size)
     targets_spec(target, &spec);
 
     row_plan_free(table->plan);
+    table->each = spec.each != NULL;
     table->plan = row_plan_create(&spec, reason, size);
 
     if (table->plan == NULL) {
@@ -443,8 +449,8 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
 
     if (rc == 0) {
         tombstone = plain->value == NULL && targets->list[target].tombstone;
-        rc = targets_row(&targets->list[target], plain, &tuple, &batch->text,
-                         &fault);
+        rc = targets_row(targets, &targets->list[target], plain, &tuple,
+                         &batch->text, &fault);
     }
 
     if (rc == -1) {
@@ -469,6 +475,14 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     row->tombstone = tombstone;
     row->tuple = tuple;
 
+    if (rc == 0 && targets->list[target].each
+        && batch_split(batch, (const size_t *) (const void *)
+                       targets->ends.data, targets->ends.len / sizeof(size_t))
+           == -1)
+    {
+        return -1;
+    }
+
     return rc == 0 ? 0 : batch_fault(batch, batch->nrows - 1, fault.sqlstate,
                                      fault.reason);
 }
@@ -477,8 +491,8 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
 /* Returns as row_convert(). */
 
 static int
-targets_row(table_t *table, const record_t *record, bool *tuple, buf_t *text,
-    record_fault_t *fault)
+targets_row(targets_t *targets, table_t *table, const record_t *record,
+    bool *tuple, buf_t *text, record_fault_t *fault)
 {
     int   rc;
     bool  wanted;
@@ -487,6 +501,8 @@ targets_row(table_t *table, const record_t *record, bool *tuple, buf_t *text,
     *tuple = wanted;
     rc = record->value == NULL && table->tombstone
          ? tombstone_convert(table->tombstone, record, tuple, text, fault)
+         : table->each
+         ? row_each(table->plan, record, tuple, text, &targets->ends, fault)
          : row_convert(table->plan, record, tuple, text, fault);
 
     table->lines = wanted && !*tuple ? TARGETS_LINES

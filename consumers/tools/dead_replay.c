@@ -37,7 +37,8 @@ typedef struct {
     dead_store_t   store;
     json_doc_t     doc;
 
-    int64_t        rows[REPLAY_ROWS];      /* IDs of the batch's rows */
+    int64_t        rows[REPLAY_ROWS];      /* IDs of the batch's records */
+    size_t         nrows;
     int64_t        others[REPLAY_ROWS];    /* IDs of what "where" left out */
     size_t         nothers;
 
@@ -160,6 +161,7 @@ replay_fill(dead_replay_t *r, const PGresult *res)
     batch = &r->store.batch;
     batch_reset(batch, 0);
     r->nothers = 0;
+    r->nrows = 0;
 
     for (row = 0; row < PQntuples(res) && batch_has_room(batch); row++) {
         if (replay_record(r, res, row) == -1) {
@@ -217,7 +219,7 @@ replay_record(dead_replay_t *r, const PGresult *res, int row)
     }
 
     if (rc == 0 && batch->nrows > before) {
-        r->rows[before] = sql_number(res, row, REPLAY_ID);
+        r->rows[r->nrows++] = sql_number(res, row, REPLAY_ID);
 
     } else if (rc == 0) {
         r->others[r->nothers++] = sql_number(res, row, REPLAY_ID);
@@ -255,24 +257,32 @@ replay_bytes(const PGresult *res, int row, int column, unsigned char **bytes,
 static void
 replay_account(dead_replay_t *r)
 {
-    size_t                 i;
+    size_t                 i, n;
+    const batch_row_t     *row;
     const record_fault_t  *fault;
 
     r->filtered += (int64_t) r->nothers;
 
-    for (i = 0; i < r->store.batch.nrows; i++) {
+    for (i = 0, n = 0; i < r->store.batch.nrows; i++) {
+        row = &r->store.batch.rows[i];
 
-        if (r->store.batch.rows[i].fault == 0) {
-            r->stored += !r->store.batch.rows[i].absent;
-            r->filtered += r->store.batch.rows[i].absent;
+        if (row->nth) {
             continue;
         }
 
-        fault = &r->store.batch.faults[r->store.batch.rows[i].fault - 1];
+        n++;
+
+        if (row->fault == 0) {
+            r->stored += !row->absent;
+            r->filtered += row->absent;
+            continue;
+        }
+
+        fault = &r->store.batch.faults[row->fault - 1];
 
         if (r->left++ < REPLAY_SAID) {
-            report_error("dead letter %" PRId64 " stays: %s (%s)", r->rows[i],
-                         fault->reason, fault->sqlstate);
+            report_error("dead letter %" PRId64 " stays: %s (%s)",
+                         r->rows[n - 1], fault->reason, fault->sqlstate);
         }
     }
 }
@@ -286,7 +296,7 @@ replay_account(dead_replay_t *r)
 static void
 replay_commit(void *data, const batch_t *batch, buf_t *sql)
 {
-    size_t          i, n;
+    size_t          i, k, n;
     buf_t           block;
     dead_replay_t  *r = data;
 
@@ -294,11 +304,17 @@ replay_commit(void *data, const batch_t *batch, buf_t *sql)
     buf_addf(&block, "DECLARE n bigint;BEGIN DELETE FROM sluice.dead_letters"
              " WHERE id" SQL_OP("=") "ANY ('{-1");
 
-    for (i = 0, n = r->nothers; i < batch->nrows; i++) {
+    for (i = 0, k = 0, n = r->nothers; i < batch->nrows; i++) {
+        if (batch->rows[i].nth) {
+            continue;
+        }
+
         if (batch->rows[i].fault == 0) {
-            buf_addf(&block, ",%" PRId64, r->rows[i]);
+            buf_addf(&block, ",%" PRId64, r->rows[k]);
             n++;
         }
+
+        k++;
     }
 
     for (i = 0; i < r->nothers; i++) {

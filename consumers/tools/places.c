@@ -24,6 +24,11 @@ places_find(places_t *places, tool_t *tool)
         return 0;
     }
 
+    if (conf->each) {
+        places->why_not = "\"each\" makes several rows of a record";
+        return 0;
+    }
+
     places->partition = tool_column(conf, CONF_FROM_PARTITION);
     places->offset = tool_column(conf, CONF_FROM_OFFSET);
     places->topic = tool_column(conf, CONF_FROM_TOPIC);

@@ -401,6 +401,66 @@ test_search(void)
 }
 
 
+/* Rows of several a record are never apart, and each record is found. */
+
+static void
+test_search_records(void)
+{
+    bool        bad, apart;
+    size_t      i, k, n, row, found, ends[3];
+    unsigned    r, tries;
+    bisect_t    bisect;
+    pg_reply_t  reply;
+
+    memset(&reply, 0, sizeof(reply));
+    batch_init(&batch, 1000, 16 * 1024 * 1024, 20);
+    r = (unsigned) batch_range(&batch, 0, 0, 1, 0);
+
+    for (i = 0; i < 64; i++) {
+        n = 1 + i % 3;
+
+        for (k = 0; k < n; k++) {
+            ends[k] = batch.text.len + 5 * (k + 1);
+        }
+
+        add(r, (int64_t) i, "v", &"line\nline\nline\n"[5 * (3 - n)]);
+        ok(batch_split(&batch, ends, n) == 0, "a record of %zu rows", n);
+    }
+
+    is(batch.nrows, 127, "all its rows");
+    is(batch_records(&batch), 64, "of 64 records");
+
+    bisect_begin(&bisect, &batch, 1, 0);
+    apart = false;
+
+    for (tries = 0; tries < 1000 && bisect_next(&bisect, &batch); tries++) {
+        apart |= batch_first(&batch, bisect.part.first) != bisect.part.first
+                 || batch_first(&batch, bisect.part.end) != bisect.part.end;
+
+        for (bad = false, i = bisect.part.first; i < bisect.part.end; i++) {
+            bad |= batch.rows[i].offset % 5 == 0
+                   && batch_is_stored(&batch.rows[i], 0);
+        }
+
+        if (bad) {
+            (void) bisect_failed(&bisect, &batch, &reply, &row);
+        } else {
+            bisect_passed(&bisect);
+        }
+    }
+
+    for (i = 0, found = 0; i < batch.nrows; i++) {
+        found += batch.rows[i].fault && batch.rows[i].offset % 5 == 0;
+    }
+
+    ok(!apart && tries < 192, "no part begins or ends in one, of %u", tries);
+    is(found, 13, "each bad record is found once");
+    is(batch.dead, 13, "and no good one");
+    is(batch_stored(&batch), 127 - 25, "without any of its rows");
+    batch_free(&batch);
+}
+
+
 int
 main(void)
 {
@@ -411,6 +471,7 @@ main(void)
     test_window();
     test_filtered();
     test_search();
+    test_search_records();
 
     /* zlib's crc32() of eight length bytes and "ab" */
     is(crc32_record("a", 1, "b", 1), 0x9b655367, "the stored CRC-32");
