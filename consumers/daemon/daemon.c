@@ -243,9 +243,7 @@ daemon_loop(daemon_t *d)
             receipts_poll(d->receipts);
         }
 
-        if (d->registry) {
-            registry_poll(d->registry, now);
-        }
+        daemon_ask(d, now);
 
         if (d->http) {
             metrics_serve(d->http);

@@ -90,6 +90,7 @@ typedef struct {
     rd_kafka_message_t  *waiting;      /* read, but a schema of it is not there;
                                           NULL: none */
     source_partition_t  *waiting_in;
+    uint64_t           told;           /* turns of the registry's reason */
 
     daemon_state_t     state;
     daemon_state_t     work;           /* what the connection does now */
@@ -180,6 +181,8 @@ const char *daemon_topics_left(const daemon_t *d);
 /* trouble.c: a failure is logged once, waited for and ended. */
 void daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
     const char *reason);
+/* Asks the schema registry, if there is one; logs each turn of its trouble. */
+void daemon_ask(daemon_t *d, int64_t now);
 /* Ends the trouble if success in "state" does. */
 void daemon_recover(daemon_t *d, daemon_state_t state);
 /* Ends the wait for what the last assignment could not store. */

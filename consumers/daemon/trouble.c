@@ -198,6 +198,37 @@ daemon_fail(daemon_t *d, daemon_state_t state, sqlstate_action_t action,
 
 
 void
+daemon_ask(daemon_t *d, int64_t now)
+{
+    const schemas_figures_t  *figures;
+
+    if (d->registry == NULL) {
+        return;
+    }
+
+    registry_poll(d->registry, now);
+    figures = registry_figures(d->registry);
+
+    if (figures == NULL || figures->turns == d->told) {
+        return;
+    }
+
+    d->told = figures->turns;
+
+    if (figures->reason[0] == '\0') {
+        log_info("going on: the schema registry gave what was waited for");
+
+    } else if (figures->held) {
+        log_error("holding, nothing is skipped: %s", figures->reason);
+
+    } else {
+        log_warnx("the schema registry is away, waiting: %s",
+                  figures->reason);
+    }
+}
+
+
+void
 daemon_recover(daemon_t *d, daemon_state_t state)
 {
     if (d->trouble.state == DAEMON_IDLE || state < d->trouble.state) {

@@ -162,7 +162,7 @@ registry_wait(registry_t *registry, const record_t *record, int64_t ms,
 
         *reason = schemas_figures(registry->schemas)->reason;
 
-        if (clock_ms() >= end) {
+        if (clock_ms() >= end || schemas_figures(registry->schemas)->held) {
             return -1;
         }
 
@@ -176,6 +176,24 @@ registry_wait(registry_t *registry, const record_t *record, int64_t ms,
     }
 
     return 0;
+}
+
+
+/* No schema has the number 0, and who is allowed to ask is told so. */
+
+int
+registry_reach(registry_t *registry, int64_t ms, const char **reason)
+{
+    int             rc;
+    const record_t  nobody = {
+        .key = "\0\0\0\0", .key_len = REGISTRY_FRAME,
+        .value = "\0\0\0\0", .value_len = REGISTRY_FRAME
+    };
+
+    rc = registry_wait(registry, &nobody, ms, reason);
+
+    return rc == 0 || schemas_figures(registry->schemas)->status == 404
+           ? 0 : -1;
 }
 
 

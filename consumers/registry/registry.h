@@ -32,9 +32,15 @@ bool registry_ready(registry_t *registry, const record_t *record);
 bool registry_waits(const registry_t *registry);
 void registry_forget(registry_t *registry);
 
-/* The same, waiting up to "ms" for them; or -1 with the reason, "" at times. */
+/*
+ * The same, waiting up to "ms" for them, but not for a person.  Returns 0, or
+ * -1 with the reason, which may be "".
+ */
 int registry_wait(registry_t *registry, const record_t *record, int64_t ms,
     const char **reason);
+
+/* Whether the registry answers, within "ms", as one does; else as above. */
+int registry_reach(registry_t *registry, int64_t ms, const char **reason);
 
 /*
  * Makes "plain" of the record, with its key and value out of their frames and

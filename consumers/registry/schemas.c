@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "json/json.h"
 #include "registry/fetch.h"
 #include "registry/schemas.h"
@@ -202,6 +201,7 @@ schemas_poll(schemas_t *schemas, int64_t now)
 
     case FETCH_ANSWERED:
         schemas->asking = false;
+        schemas->figures.status = result.status;
 
         if (result.status == 200) {
             schemas_take(schemas, result.body);
@@ -253,25 +253,16 @@ schemas_ask(schemas_t *schemas)
 }
 
 
-/* Notes why a schema is not there, and logs it the first time. */
+/* Notes why a schema is not there. */
 
 static void
 schemas_note(schemas_t *schemas, bool held, const char *reason)
 {
     schemas->figures.failures++;
 
-    if (strcmp(schemas->reason, reason) == 0) {
-        return;
-    }
-
-    snprintf(schemas->reason, sizeof(schemas->reason), "%s", reason);
     schemas->figures.held = held;
-
-    if (held) {
-        log_error("holding, nothing is skipped: %s", reason);
-    } else {
-        log_warnx("the schema registry is away, waiting: %s", reason);
-    }
+    schemas->figures.turns += strcmp(schemas->reason, reason) != 0;
+    snprintf(schemas->reason, sizeof(schemas->reason), "%s", reason);
 }
 
 
@@ -577,9 +568,7 @@ schemas_keep(schemas_t *schemas, avro_schema_t *schema)
     schemas->bytes += size;
     schemas->figures.schemas = schemas->n;
 
-    if (schemas->reason[0]) {
-        log_info("going on: the schema registry gave schema %u", schemas->id);
-    }
+    schemas->figures.turns += schemas->reason[0] != '\0';
 
     for (i = 0; i < schemas->ntexts; i++) {
         buf_free(&schemas->texts[i].text);

@@ -35,6 +35,8 @@ typedef struct {
     uint64_t     failures;
     uint64_t     schemas;     /* in memory */
     bool         held;        /* a person has to mend something */
+    int          status;      /* of the last answer, as HTTP has it; 0: none */
+    uint64_t     turns;       /* of the reason, for who logs it */
     const char  *reason;      /* why a schema is waited for; "": it is not, or
                                  only just */
 } schemas_figures_t;

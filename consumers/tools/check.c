@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "postgres/sql.h"
+#include "registry/registry.h"
 #include "tools/check_receipts.h"
 #include "tools/command.h"
 #include "tools/rehearse.h"
@@ -19,6 +20,7 @@
 static int check_run(tool_t *tool);
 static int check_kafka(tool_t *tool);
 static int check_dead_topic(tool_t *tool);
+static int check_registry(tool_t *tool);
 static int check_postgres(tool_t *tool);
 static int check_table(tool_t *tool, const conf_t *conf);
 static void check_columns(const target_t *target);
@@ -52,6 +54,10 @@ check_run(tool_t *tool)
     failed = check_kafka(tool) == -1
              || (conf->dead_topic && check_dead_topic(tool) == -1)
              || (conf->receipts_topic && check_receipts(tool) == -1);
+
+    if (conf->registry_url.n && check_registry(tool) == -1) {
+        failed = 1;
+    }
 
     if (check_postgres(tool) == -1) {
         failed = 1;
@@ -106,6 +112,35 @@ check_dead_topic(tool_t *tool)
     lookup_destroy(lookup);
 
     return result ? 0 : -1;
+}
+
+
+/* Only Avro asks it, for a schema at a time. */
+
+static int
+check_registry(tool_t *tool)
+{
+    int            rc;
+    char           err[CONF_ERROR_MAX];
+    const char    *reason = err;
+    registry_t    *registry;
+    const conf_t  *conf = tool->conf;
+
+    registry = registry_create(conf, err);
+    rc = registry == NULL ? -1
+         : registry_figures(registry) == NULL ? 0
+         : registry_reach(registry, conf->registry_timeout, &reason);
+
+    if (rc == 0) {
+        printf("registry       %s\n", conf->registry_url.names[0]);
+    } else {
+        printf("registry       would wait: %s\n", reason[0] ? reason
+               : "it does not answer");
+    }
+
+    registry_destroy(registry);
+
+    return rc;
 }
 
 

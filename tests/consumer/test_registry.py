@@ -258,7 +258,7 @@ def test_a_registry_that_is_away_is_waited_for(daemon, topics, database,
     registry.start()
     assert len(rows(database, 40)) == 40
     wait_for(lambda: made.health()[1]["reason"] == "", 10, "all is well")
-    assert "going on: the schema registry gave schema 2" in made.log()
+    assert "going on: the schema registry gave what was" in made.log()
     assert made.metric("sluice_consumer_registry_failures_total") > 1
     assert database.try_count("sluice.dead_letters") == 0
     made.verify()
@@ -431,6 +431,21 @@ def test_a_certificate_that_nobody_signed(daemon, topics, registry,
         "url": [f"https://localhost:{registry.port}"]})
     topics.produce(made.topic, [framed(1, b"\2")])
     wait_reason(made, "certificate")
+
+
+def test_check_asks_the_registry(daemon, database, registry):
+    database.query("CREATE TABLE t (id bigint, name text)")
+    made = daemon(start=False)
+    code, said = made.run("--check")
+    assert code == 0 and f"registry       {registry.url}\n" in said, said
+    assert "holding" not in said
+    registry.authorization = "Bearer token"
+    code, said = made.run("--check")
+    assert code == 1 and "registry       would wait: " in said, said
+    assert "HTTP 401" in said
+    registry.stop()
+    code, said = made.run("--check")
+    assert code == 1 and "could not get schema 0 from" in said, said
 
 
 def test_a_registry_that_is_silent_stops_nothing(daemon, topics, database,
