@@ -253,6 +253,7 @@ struct conf_s {
     char             *table_schema;       /* NULL: found by search_path */
     char             *table_name;         /* NULL: "route" knows them all */
     bool              create_table;
+    bool              override_identity;  /* GENERATED ALWAYS is filled too */
     conf_evolve_t     evolve;
     conf_mode_t       mode;
     conf_names_t      key;                /* columns; none for append */

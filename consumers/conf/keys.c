@@ -119,6 +119,13 @@ const conf_key_t  conf_keys[] = {
       .doc = "What to do if the table lacks a column: hold and report it, "
              "or add the column." },
 
+    { "override_identity", CONF_BOOL, ROUTE_TOO, FIELD(override_identity),
+      .fallback = "false", .example = "true",
+      .doc = "Fill identity columns that are GENERATED ALWAYS from the "
+             "record too, as OVERRIDING SYSTEM VALUE does. Their sequence "
+             "does not notice. An `upsert` cannot change such a column, so "
+             "it has to be in `key` there." },
+
     { "mode", CONF_ENUM, ROUTE_TOO, FIELD(mode),
       .choices = "append|ignore|upsert|upsert_delete|update",
       .fallback = "\"append\"", .example = "\"upsert\"",

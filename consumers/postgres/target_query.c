@@ -64,7 +64,7 @@ target_query(buf_t *sql, const conf_t *conf)
     sql_format(sql, "SELECT a.attname, CASE WHEN e.typtype = 'd'"
                " THEN format_type(f.oid, f.mod) || '[]'"
                " ELSE format_type(b.oid, b.mod) END,"
-               " a.attgenerated <> '' OR a.attidentity = 'a',"
+               " a.attgenerated <> '' OR (a.attidentity = 'a' AND %s),"
                " CASE WHEN a.attidentity <> '' THEN 'v'"
                " WHEN d.adbin IS NULL THEN ''"
                " WHEN d.adbin::text ~ '{(SQLVALUEFUNCTION|NEXTVALUEEXPR|"
@@ -82,7 +82,8 @@ target_query(buf_t *sql, const conf_t *conf)
                " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index"
                " WHERE indrelid = t AND indisunique AND NOT indimmediate)"
                " AND has_database_privilege(current_database(), 'TEMPORARY')"
-               " FROM (SELECT " TARGET_OID ") v(t)), ");
+               " FROM (SELECT " TARGET_OID ") v(t)), ",
+               conf->override_identity ? "false" : "true");
     target_deferrable(sql, conf);
     sql_format(sql, ", (SELECT EXISTS (SELECT FROM pg_catalog.pg_class"
                " WHERE relpersistence = 'u' AND oid IN " TARGET_TREE ")"

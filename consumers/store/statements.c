@@ -387,9 +387,10 @@ statement_insert(const statement_parts_t *parts, buf_t *sql)
 
     columns = parts->list[LIST_COLUMNS].data;
 
-    sql_format(sql, ";INSERT INTO %s (%s) SELECT %s FROM pg_temp.%s s"
-               " ORDER BY %s%ss." STATEMENT_PLACE "%s", parts->target->name,
-               columns, columns, parts->relation, parts->list[LIST_ORDER].data,
+    sql_format(sql, ";INSERT INTO %s (%s)%s SELECT %s FROM pg_temp.%s"
+               " s ORDER BY %s%ss." STATEMENT_PLACE "%s",
+               parts->target->name, columns, statement_overriding(parts),
+               columns, parts->relation, parts->list[LIST_ORDER].data,
                parts->list[LIST_ORDER].len ? "," : "",
                parts->conf->mode == CONF_MODE_APPEND
                ? "" : parts->list[LIST_CONFLICT].data);
@@ -412,9 +413,10 @@ statement_upsert(const statement_parts_t *parts, const char *where,
     columns = parts->list[LIST_COLUMNS].data;
     order = parts->list[LIST_ORDER].data;
 
-    sql_format(sql, ";INSERT INTO %s AS sluice_row (%s) SELECT %s FROM"
+    sql_format(sql, ";INSERT INTO %s AS sluice_row (%s)%s SELECT %s FROM"
                " (SELECT DISTINCT ON (%s) s.* FROM pg_temp.%s s%s ORDER BY"
-               " %s", parts->target->name, columns, columns, order,
+               " %s", parts->target->name, columns,
+               statement_overriding(parts), columns, order,
                parts->relation, where, order);
 
     if (parts->conf->newer) {

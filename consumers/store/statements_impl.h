@@ -40,6 +40,15 @@ typedef struct {
 } statement_parts_t;
 
 
+/* Of INSERT, behind its columns. */
+
+static inline const char *
+statement_overriding(const statement_parts_t *parts)
+{
+    return parts->conf->override_identity ? " OVERRIDING SYSTEM VALUE" : "";
+}
+
+
 /* Appends an item to a list: "fmt" with the name, once or twice. */
 void statement_item(buf_t *list, const char *between, const char *fmt,
     const char *name);

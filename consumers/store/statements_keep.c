@@ -60,7 +60,8 @@ statement_keep(const statement_parts_t *parts, const char *where, buf_t *sql)
     statement_there(parts, sql);
     sql_format(sql, " INSERT INTO %s AS sluice_row (%s,", target->name, key);
     statement_fields(parts, true, NULL, sql);
-    sql_format(sql, ") SELECT %s,", parts->list[LIST_ORDER].data);
+    sql_format(sql, ")%s SELECT %s,", statement_overriding(parts),
+               parts->list[LIST_ORDER].data);
     statement_fields(parts, false, NULL, sql);
     sql_format(sql, " FROM s WHERE NOT EXISTS (SELECT FROM %s t WHERE %s)"
                " ORDER BY %s ON CONFLICT (%s) DO UPDATE SET (", target->name,

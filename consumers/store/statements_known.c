@@ -17,9 +17,10 @@
 void
 statement_nothing(const statement_parts_t *parts, buf_t *sql)
 {
-    sql_format(sql, "INSERT INTO %s AS sluice_row (%s) SELECT %s WHERE"
+    sql_format(sql, "INSERT INTO %s AS sluice_row (%s)%s SELECT %s WHERE"
                " false%s;", parts->target->name,
-               parts->list[LIST_COLUMNS].data, parts->list[LIST_NULLS].data,
+               parts->list[LIST_COLUMNS].data, statement_overriding(parts),
+               parts->list[LIST_NULLS].data,
                parts->list[LIST_CONFLICT].data);
 }
 
@@ -79,13 +80,14 @@ statement_known(const statement_parts_t *parts, bool tuples, buf_t *sql)
                STATEMENT_LAST " AND %s;GET DIAGNOSTICS \"#n\"=ROW_COUNT;"
                "IF \"#n\"" SQL_OP("<>") "(SELECT pg_catalog.count(*) FROM"
                " pg_temp.%s s WHERE " STATEMENT_LAST ") THEN INSERT INTO"
-               " %s AS sluice_row (%s) SELECT %s FROM pg_temp.%s s WHERE "
+               " %s AS sluice_row (%s)%s SELECT %s FROM pg_temp.%s s WHERE "
                STATEMENT_LAST " AND NOT EXISTS (SELECT FROM ONLY %s t WHERE"
                " %s AND t.xmin" SQL_OP("=") "pg_catalog.pg_current_xact_id()"
                "::pg_catalog.xid)%s;END IF;END", name,
                parts->list[LIST_UPDATES].data, parts->relation, old,
-               parts->relation, name, columns, columns, parts->relation, name,
-               old, parts->list[LIST_CONFLICT].data);
+               parts->relation, name, columns, statement_overriding(parts),
+               columns, parts->relation, name, old,
+               parts->list[LIST_CONFLICT].data);
 
     buf_addf(sql, ";");
     statement_nothing(parts, sql);

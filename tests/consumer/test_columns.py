@@ -565,3 +565,37 @@ def test_a_null_of_json_is_told_from_an_sql_null(consumer, topics, database):
                           " ORDER BY o") == [
         ("null", "null", None), (None, None, None),
         ("[null]", "0", '"null"')]
+
+
+@pytest.mark.parametrize("mode, more", [
+    ("append", {}), ("ignore", {"key": ["id"]}), ("upsert", {"key": ["id"]}),
+    ("upsert", {"key": ["id"], "on_missing": "keep"}),
+])
+def test_an_identity_is_filled_where_asked(consumer, topics, database, mode,
+                                           more):
+    """GENERATED ALWAYS: as the record says, by COPY and by INSERT."""
+    database.query("CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY"
+                   " PRIMARY KEY, v text)")
+    topic = topics.create()
+    config = {"topic": topic, "group": "g", "start": "earliest",
+              "table": "t", "mode": mode, **more,
+              "columns": {"id": "/id", "v": "/v"}}
+    daemon = consumer(config, start=False)
+    code, said = daemon.run("--check")
+    assert code == 1 and 'column "id" of table "t" is filled by' in said
+    topics.produce(topic, ['{"id":7,"v":"a"}', '{"id":9,"v":"b"}'])
+    consumer({**config, "override_identity": True})
+    wait_for(lambda: database.query("SELECT id, v FROM t ORDER BY 1")
+             == [(7, "a"), (9, "b")], 30, "rows")
+    if mode != "append":
+        topics.produce(topic, ['{"id":7,"v":"c"}', '{"id":8,"v":"d"}'])
+        wait_for(lambda: database.query("SELECT id, v FROM t ORDER BY 1")
+                 == [(7, "a" if mode == "ignore" else "c"), (8, "d"),
+                     (9, "b")], 30, "rows")
+        # mostly known keys, which have a way of their own
+        topics.produce(topic, [f'{{"id":{n},"v":"e"}}' for n in (8, 9, 10)])
+        wait_for(lambda: database.value("SELECT count(*) FROM t") == 4, 30,
+                 "the new row")
+        if mode == "upsert":
+            assert database.value(
+                "SELECT count(*) FROM t WHERE v = 'e'") == 3
