@@ -68,7 +68,7 @@ daemon_count_topics(daemon_t *d, const batch_t *batch)
 {
     size_t                i;
     metrics_topic_t      *topics, *topic;
-    const batch_row_t    *row;
+    const batch_row_t    *row, *first;
     const batch_range_t  *range;
 
     topics = daemon_topics(d);
@@ -88,9 +88,14 @@ daemon_count_topics(daemon_t *d, const batch_t *batch)
 
     for (i = 0; i < batch->nrows; i++) {
         row = &batch->rows[i];
+        first = row - row->nth;
         topic = &topics[batch->ranges[row->range].topic];
         topic->bytes += row->key_len == BATCH_NULL ? 0 : row->key_len;
         topic->bytes += row->value_len == BATCH_NULL ? 0 : row->value_len;
+
+        /* the ranges count records */
+        topic->rows += row->nth && first->fault == 0 && !first->duplicate
+                       && !first->absent;
     }
 }
 
