@@ -627,6 +627,10 @@ batch_stored(const batch_t *batch)
     size_t              i, n;
     const batch_row_t  *row;
 
+    if (batch->more == 0) {
+        return batch->nrows - batch->dead - batch->duplicates - batch->absent;
+    }
+
     for (i = 0, n = 0; i < batch->nrows; i++) {
         row = &batch->rows[i];
         n += !row->absent && batch_is_stored(row, row->target);
