@@ -93,6 +93,8 @@ ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *kcfp = kcf;
 
+    ngx_rbtree_init(&kcf->names, &kcf->sentinel, ngx_str_rbtree_insert_value);
+
     kcf->name = value[1];
     kcf->place = ngx_kafka_conf_here(cf);
     kcf->timeout = NGX_CONF_UNSET_MSEC;
@@ -393,16 +395,10 @@ ngx_http_kafka_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
         return NGX_CONF_ERROR;
     }
 
-    topic = ngx_array_push(&kcf->topics);
+    topic = ngx_kafka_conf_declare(kcf, &value[1]);
     if (topic == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(topic, sizeof(ngx_kafka_topic_conf_t));
-
-    topic->name = value[1];
-    topic->partitions = NGX_KAFKA_DEFAULT;
-    topic->replication = NGX_KAFKA_DEFAULT;
 
     for (i = 2; i < cf->args->nelts; i++) {
         if (ngx_http_kafka_topic_option(cf, topic, &value[i])

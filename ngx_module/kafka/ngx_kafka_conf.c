@@ -32,6 +32,13 @@ typedef struct {
 } ngx_kafka_setting_t;
 
 
+/* A declared topic, found by its name. */
+typedef struct {
+    ngx_str_node_t  sn;
+    ngx_uint_t      index;      /* in topics */
+} ngx_kafka_name_t;
+
+
 static const char *ngx_kafka_conf_owned(const char *name);
 static ngx_uint_t ngx_kafka_conf_crashes(rd_kafka_conf_t *conf);
 static ngx_kafka_property_t *ngx_kafka_conf_find(ngx_kafka_conf_t *kcf,
@@ -603,21 +610,42 @@ ngx_kafka_conf_named(const char *reason, const char *name)
 }
 
 
+ngx_kafka_topic_conf_t *
+ngx_kafka_conf_declare(ngx_kafka_conf_t *kcf, ngx_str_t *name)
+{
+    ngx_kafka_name_t        *node;
+    ngx_kafka_topic_conf_t  *topic;
+
+    node = ngx_palloc(kcf->topics.pool, sizeof(ngx_kafka_name_t));
+    topic = ngx_array_push(&kcf->topics);
+
+    if (node == NULL || topic == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(topic, sizeof(ngx_kafka_topic_conf_t));
+
+    topic->name = *name;
+    topic->partitions = NGX_KAFKA_DEFAULT;
+    topic->replication = NGX_KAFKA_DEFAULT;
+
+    node->sn.str = *name;
+    node->sn.node.key = ngx_murmur_hash2(name->data, name->len);
+    node->index = kcf->topics.nelts - 1;
+
+    ngx_rbtree_insert(&kcf->names, &node->sn.node);
+
+    return topic;
+}
+
+
 ngx_int_t
 ngx_kafka_conf_topic(ngx_kafka_conf_t *kcf, ngx_str_t *name)
 {
-    ngx_uint_t               i;
-    ngx_kafka_topic_conf_t  *topic;
+    ngx_str_node_t  *sn;
 
-    topic = kcf->topics.elts;
+    sn = ngx_str_rbtree_lookup(&kcf->names, name,
+                               ngx_murmur_hash2(name->data, name->len));
 
-    for (i = 0; i < kcf->topics.nelts; i++) {
-        if (topic[i].name.len == name->len
-            && ngx_memcmp(topic[i].name.data, name->data, name->len) == 0)
-        {
-            return i;
-        }
-    }
-
-    return NGX_ERROR;
+    return sn ? (ngx_int_t) ((ngx_kafka_name_t *) sn)->index : NGX_ERROR;
 }

@@ -87,6 +87,8 @@ typedef struct {
     ngx_str_t                     brokers;      /* NUL-terminated */
     ngx_array_t                   properties;   /* ngx_kafka_property_t */
     ngx_array_t                   topics;       /* ngx_kafka_topic_conf_t */
+    ngx_rbtree_t                  names;        /* of those, by a hash */
+    ngx_rbtree_node_t             sentinel;
     ngx_msec_t                    timeout;
     size_t                        queue;        /* bytes a worker */
     ngx_kafka_receipts_conf_t    *receipts;     /* NULL: none */
@@ -146,6 +148,13 @@ void ngx_kafka_conf_blame(ngx_log_t *log, ngx_kafka_conf_t *kcf,
  * buf.
  */
 u_char *ngx_kafka_conf_one_line(u_char *buf, size_t size, const char *text);
+
+/*
+ * Declares a topic, with no option.  The name stays the caller's, for as long
+ * as the configuration.  NULL without memory.
+ */
+ngx_kafka_topic_conf_t *ngx_kafka_conf_declare(ngx_kafka_conf_t *kcf,
+    ngx_str_t *name);
 
 /* The index of a declared topic, or NGX_ERROR. */
 ngx_int_t ngx_kafka_conf_topic(ngx_kafka_conf_t *kcf, ngx_str_t *name);

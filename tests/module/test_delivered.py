@@ -1,6 +1,7 @@
 """A request becomes a record, and the answer names it."""
 
 import http.client
+import json
 
 from tests.lib import procs, web
 from tests.lib.env import SANITIZED, loops, wait_for
@@ -52,6 +53,21 @@ TOPIC_VARIABLE = """
             kafka_topic $arg_t;
         }
         location = /status { kafka_status json; }
+    }
+"""
+
+MANY_TOPICS = """
+    kafka_producer main {
+        brokers %%KAFKA%%;
+        %%TOPICS%%
+    }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location ~ ^/topics/(?<t>.+)$ {
+            kafka_pass   main;
+            kafka_topic  $t;
+            kafka_format json;
+        }
     }
 """
 
@@ -271,6 +287,20 @@ def test_a_topic_from_a_variable_reaches_only_declared_topics(nginx, topics):
     assert [record.value for record in topics.records(one)] == [b"1"]
     assert [record.value for record in topics.records(two)] == [b"2", b"3"]
     assert topics.records(undeclared) == []
+
+
+def test_each_of_many_topics_is_found_by_its_name(nginx):
+    """Only the key of the topic that is asked for is not in the body."""
+    names = [f"{letter}{number * 7919 % 100}" for letter in "nN"
+             for number in range(100)]
+    server = nginx(MANY_TOPICS, TOPICS=" ".join(
+        f"topic {name} key=/{name};" for name in names))
+    for name in names:
+        body = json.dumps({other: 1 for other in names if other != name})
+        assert_problem(server.post(f"/topics/{name}", body.encode()), 422,
+                       "no", "no-key")
+    for name in ("n100", "n", "n1N"):
+        assert_problem(server.post(f"/topics/{name}", b"{}"), 404)
 
 
 def test_many_distinct_names_leave_memory_alone(nginx, topics, topic):
