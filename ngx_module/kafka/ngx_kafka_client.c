@@ -241,8 +241,8 @@ ngx_kafka_client_sizes(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
 
 
 /*
- * Records without a key stay in one partition as long as librdkafka would let
- * them; it does not say which, so that it is not to choose.
+ * Records without a key stay in one partition until its batch is due.
+ * librdkafka does not say which it chooses, so that it is not to choose.
  */
 static ngx_int_t
 ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
@@ -269,8 +269,8 @@ ngx_kafka_client_ways(ngx_kafka_client_t *client, rd_kafka_conf_t *conf,
              == RD_KAFKA_CONF_OK ? ngx_atofp((u_char *) buf, len - 1, 3) : 0;
 
     if (sticky == NGX_KAFKA_STICKY) {
-        /* not set; in us, as linger.ms may be a fraction */
-        sticky = linger * 2 / 1000;
+        /* not set; linger in us, and librdkafka sleeps in whole ms */
+        sticky = (linger + 999) / 1000;
     }
 
     for (i = 0; i < client->producer->conf->topics.nelts; i++) {

@@ -8,6 +8,8 @@
 
 static int32_t ngx_kafka_spread(const rd_kafka_topic_t *rkt, const void *key,
     size_t len, int32_t n, void *opaque, void *record);
+static int32_t ngx_kafka_spread_next(const rd_kafka_topic_t *rkt,
+    ngx_kafka_spread_t *spread, int32_t n);
 
 
 typedef struct {
@@ -84,9 +86,7 @@ ngx_kafka_spread(const rd_kafka_topic_t *rkt, const void *key, size_t len,
         now = ngx_current_msec;
 
         if (now - spread->since >= spread->linger || spread->sticky >= n) {
-            /* one whose leader is known, if there is one */
-            spread->sticky = rd_kafka_msg_partitioner_random(rkt, NULL, 0, n,
-                                                             NULL, NULL);
+            spread->sticky = ngx_kafka_spread_next(rkt, spread, n);
             spread->since = now;
         }
 
@@ -98,6 +98,34 @@ ngx_kafka_spread(const rd_kafka_topic_t *rkt, const void *key, size_t len,
 
     __atomic_store_n(&spread->count, n, __ATOMIC_RELAXED);
     __atomic_store_n(&rec->partition, partition, __ATOMIC_RELAXED);
+
+    return partition;
+}
+
+
+/*
+ * The next one in turn whose leader is known, if there is one.  It has waited
+ * longest, so its last batch is probably acknowledged: librdkafka's thread
+ * spins while records are due for a partition that has five on the way.
+ */
+static int32_t
+ngx_kafka_spread_next(const rd_kafka_topic_t *rkt, ngx_kafka_spread_t *spread,
+    int32_t n)
+{
+    int32_t  i, partition;
+
+    /* workers begin apart */
+    partition = spread->since ? spread->sticky
+                              : rd_kafka_msg_partitioner_random(rkt, NULL, 0,
+                                                                n, NULL, NULL);
+
+    for (i = 0; i < n; i++) {
+        partition = (partition + 1) % n;
+
+        if (rd_kafka_topic_partition_available(rkt, partition)) {
+            break;
+        }
+    }
 
     return partition;
 }
