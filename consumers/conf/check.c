@@ -271,9 +271,9 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
     const conf_rule_t  rules[] = {
         { conf_type(cr, column->token) == JSON_OBJECT
           && conf_given(cr, column->token,
-                        "path|meta|header|constant|generated") != 1,
-          "it needs one of \"path\", \"meta\", \"header\", \"constant\" and "
-          "\"generated\"" },
+                        "path|key|meta|header|constant|generated") != 1,
+          "it needs one of \"path\", \"key\", \"meta\", \"header\", "
+          "\"constant\" and \"generated\"" },
 
         { column->required && column->fallback,
           "it cannot be required and have a default" },
@@ -316,8 +316,12 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
         { (column->ntransforms || column->unit)
           && (column->from == CONF_FROM_TIMESTAMP
               || (always && column->from != CONF_FROM_TOPIC)),
-          "\"transform\" and \"unit\" go only with \"path\", \"header\", and "
-          "\"meta\" key, value and topic" },
+          "\"transform\" and \"unit\" go only with \"path\", \"key\", "
+          "\"header\", and \"meta\" key, value and topic" },
+
+        { column->encoding && column->from != CONF_FROM_PATH
+          && column->from != CONF_FROM_KEY_FIELD,
+          "\"encoding\" goes only with \"path\" and \"key\"" },
 
         { column->from == CONF_FROM_IDENTITY
           && (column->required
@@ -342,7 +346,8 @@ conf_check_fields(conf_reader_t *cr, const conf_t *conf)
         return 0;
     }
 
-    fields = conf->columns_auto || conf->nwhere || conf->each;
+    fields = conf->columns_auto || conf->nwhere || conf->ndelete_when
+             || conf->each;
 
     for (i = 0; i < conf->ncolumns; i++) {
         fields |= conf->columns[i].from == CONF_FROM_PATH
@@ -365,6 +370,14 @@ conf_check_mode(conf_reader_t *cr, const conf_t *conf, uint32_t place)
 
     key = place ? place : conf_place(cr, "key");
     newer = place ? place : conf_place(cr, "newer");
+
+    if (conf->deletes && conf->table_name
+        && conf->mode != CONF_MODE_UPSERT_DELETE)
+    {
+        return conf_fail(cr, place ? place : conf_place(cr, "delete_when"),
+                         "\"delete_when\" goes with \"mode\" "
+                         "upsert_delete");
+    }
 
     if (conf->key.n == 0 && conf->mode >= CONF_MODE_UPSERT) {
         return conf_fail(cr, place ? place : conf_place(cr, "mode"),

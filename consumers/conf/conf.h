@@ -32,7 +32,8 @@ typedef enum {
     CONF_FROM_IDENTITY,     /* PostgreSQL's own; not part of the COPY */
     CONF_FROM_HEADER,
     CONF_FROM_CONSTANT,
-    CONF_FROM_REST          /* the members no other column's path begins with */
+    CONF_FROM_REST,         /* the members no other column's path begins with */
+    CONF_FROM_KEY_FIELD     /* a field of the record's key */
 } conf_from_t;
 
 
@@ -41,7 +42,8 @@ typedef enum {
     CONF_FORMAT_JSON = 0,
     CONF_FORMAT_TEXT,
     CONF_FORMAT_BYTES,
-    CONF_FORMAT_CLOUDEVENTS
+    CONF_FORMAT_CLOUDEVENTS,
+    CONF_FORMAT_DEBEZIUM
 } conf_format_t;
 
 
@@ -93,8 +95,20 @@ typedef enum {
     CONF_UNIT_S,
     CONF_UNIT_MS,
     CONF_UNIT_US,
-    CONF_UNIT_NS
+    CONF_UNIT_NS,
+    CONF_UNIT_DAYS
 } conf_epoch_t;
+
+
+/* How a string holds a value that is no text. */
+typedef enum {
+    CONF_ENCODING_NONE = 0,
+    CONF_ENCODING_BASE64,
+    CONF_ENCODING_HEX,
+    CONF_ENCODING_DECIMAL,  /* base64 of a number in two's complement */
+    CONF_ENCODING_BITS,     /* base64 of bits, the last ones first */
+    CONF_ENCODING_JSON
+} conf_encoding_t;
 
 
 typedef enum {
@@ -197,6 +211,7 @@ typedef struct {
     conf_from_t      from;
     char            *path;         /* as written; NULL unless from a path */
     json_pointer_t  *pointer;
+    json_pointer_t  *key;          /* NULL unless from a field of the key */
     char            *header;       /* its name; NULL unless from a header */
     char            *constant;     /* JSON; NULL unless from a constant */
     char            *type;         /* as written; NULL: the table's own */
@@ -206,6 +221,7 @@ typedef struct {
     conf_on_t        on_null;
     conf_root_t      root;
     conf_epoch_t     unit;
+    conf_encoding_t  encoding;
     size_t           ntransforms;
     conf_transform_t *transforms;
 } conf_column_t;
@@ -300,6 +316,11 @@ struct conf_s {
     conf_nul_t        nul;
     conf_where_t      where;
     uint32_t          nwhere;             /* pointers in it */
+    conf_where_t      delete_when;        /* of records that delete a row */
+    uint32_t          ndelete_when;       /* pointers in it */
+    bool              deletes;            /* "delete_when" is given */
+    char             *unavailable;        /* stands for a value that Debezium
+                                             does not know */
 
     conf_frame_t      registry_value;
     conf_frame_t      registry_key;

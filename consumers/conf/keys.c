@@ -25,9 +25,12 @@
     "\"additionalProperties\": false } ] }"
 
 
+#define CONDITION \
+    "\"$ref\": \"#/properties/where\""
+
 #define CONDITIONS \
     "\"type\": \"array\", \"minItems\": 1, \"maxItems\": 64, \"items\": { " \
-    "\"$ref\": \"#/properties/where\" }"
+    CONDITION " }"
 
 
 const conf_key_t  conf_keys[] = {
@@ -190,6 +193,10 @@ const conf_key_t  conf_keys[] = {
       .choices = "element|record", .example = "\"record\"",
       .doc = "Where `path` begins, with `each`. The default is `element`." },
 
+    { "columns.*.key", CONF_POINTER, COLUMN(key), .example = "\"/id\"",
+      .doc = "A field of the record's key, which is JSON, instead of one of "
+             "the value. Records without a value have it too." },
+
     { "columns.*.header", CONF_STRING, COLUMN(header),
       .form = "a header's name", .example = "\"tenant\"",
       .doc = "A header of the record; of several with this name the last "
@@ -233,10 +240,19 @@ const conf_key_t  conf_keys[] = {
              "default is `reject` with `required`, else `null`." },
 
     { "columns.*.unit", CONF_ENUM, COLUMN(unit), .first = CONF_UNIT_S,
-      .choices = "s|ms|us|ns", .example = "\"ms\"",
+      .choices = "s|ms|us|ns|days", .example = "\"ms\"",
       .doc = "A number is a time since 1970 in this unit; ISO 8601 is "
              "accepted too. Without a unit a number is not accepted as a "
-             "time." },
+             "time. In a column of type interval it is a duration." },
+
+    { "columns.*.encoding", CONF_ENUM, COLUMN(encoding),
+      .first = CONF_ENCODING_BASE64,
+      .choices = "base64|hex|decimal|bits|json", .example = "\"decimal\"",
+      .doc = "How a string holds the value. `base64` and `hex`: the bytes of "
+             "a bytea, where `base64` is the default. `decimal`: base64 of a "
+             "whole number in two's complement, first byte first, with as "
+             "many decimals as the column's type. `bits`: base64 of a bit "
+             "string, last bits first. `json`: the text of a json or jsonb." },
 
     { "columns.*.transform", CONF_CUSTOM, .set = conf_set_transform,
       .choices = "trim|lower|upper|sha256|mask|cast",
@@ -256,12 +272,22 @@ const conf_key_t  conf_keys[] = {
              "of the value with which no column's path begins." },
 
     { "format", CONF_ENUM, FIELD(format),
-      .choices = "json|text|bytes|cloudevents", .fallback = "\"json\"",
+      .choices = "json|text|bytes|cloudevents|debezium",
+      .fallback = "\"json\"",
       .example = "\"cloudevents\"",
       .doc = "The format of a record's value. `text` and `bytes` have no "
              "fields, only `meta`. `cloudevents` accepts both the binary "
              "and the structured mode; paths see the event in its JSON "
-             "format: `/type`, `/data/id`." },
+             "format: `/type`, `/data/id`. `debezium` accepts changes with "
+             "and without their envelope and schema; paths see the row: "
+             "`/id`." },
+
+    { "unavailable_value", CONF_STRING, FIELD(unavailable),
+      .fallback = "\"__debezium_unavailable_value\"",
+      .example = "\"(unchanged)\"",
+      .doc = "With `format` `debezium`: what stands for a value that the "
+             "connector does not know (its `unavailable.value.placeholder`). "
+             "The column keeps what it has." },
 
     { "registry", CONF_SECTION,
       .doc = "Records in the frames of a schema registry: a zero byte, the "
@@ -380,6 +406,12 @@ const conf_key_t  conf_keys[] = {
       .example = "[{ \"path\": \"/paid\", \"equals\": true }, { \"path\": "
                  "\"/total\", \"equals\": 0 }]",
       .doc = "Store a record if one of these conditions holds." },
+
+    { "delete_when", CONF_CUSTOM, .set = conf_set_delete_when,
+      .form = "a condition as `where` is one", .schema = CONDITION,
+      .example = "{ \"path\": \"/__deleted\", \"equals\": \"true\" }",
+      .doc = "Which records delete their row, beside those without a value. "
+             "`mode` has to be `upsert_delete`." },
 
     { "route", CONF_SECTION,
       .doc = "Store one topic in several tables, in one transaction." },

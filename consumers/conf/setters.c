@@ -200,6 +200,25 @@ conf_set_where(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 }
 
 
+int
+conf_set_delete_when(conf_reader_t *cr, const conf_key_t *key,
+    uint32_t token, void *scope)
+{
+    conf_t  *conf = scope;
+
+    (void) key;
+
+    if (conf_condition(cr, token, &conf->delete_when) == -1) {
+        return -1;
+    }
+
+    conf_number_fields(&conf->delete_when, &conf->ndelete_when);
+    conf->deletes = true;
+
+    return 0;
+}
+
+
 /* The conditions of "all" or "any". */
 
 int

@@ -13,6 +13,7 @@ conf_set_t  conf_set_postgres;
 conf_set_t  conf_set_start;
 conf_set_t  conf_set_listen;
 conf_set_t  conf_set_where;
+conf_set_t  conf_set_delete_when;
 conf_set_t  conf_set_registry_secret;
 
 /* the same, of a condition conf_where_t */

@@ -249,6 +249,9 @@ conf_column(conf_reader_t *cr, uint32_t token, conf_column_t *column)
     if (column->pointer) {
         column->path = cr->words[json_member(&cr->doc, token, "path", 4)].text;
 
+    } else if (column->key) {
+        column->from = CONF_FROM_KEY_FIELD;
+
     } else if (column->header) {
         column->from = CONF_FROM_HEADER;
 

@@ -130,13 +130,30 @@ failed:
 }
 
 
-/* Whether a record may leave the column as it is. */
+/*
+ * Whether a record may leave the column as it is.  Debezium's do so with values
+ * that PostgreSQL keeps out of line, which a type of fixed size never is.
+ */
 
 static bool
-target_keeps(const conf_column_t *column)
+target_keeps(const target_t *target, size_t i, const char *fallback)
 {
-    return column->on_missing == CONF_ON_KEEP
-           || column->on_null == CONF_ON_KEEP;
+    type_kind_t           kind;
+    const conf_column_t  *column = &target->columns[i];
+
+    if (column->on_missing == CONF_ON_KEEP || column->on_null == CONF_ON_KEEP)
+    {
+        return true;
+    }
+
+    kind = type_kind(target->table_types[i]);
+
+    return target->conf->format == CONF_FORMAT_DEBEZIUM
+           && column->from == CONF_FROM_PATH && *fallback
+           && conf_may_keep(target->conf, column->name)
+           && (kind < TYPE_BOOLEAN || kind > TYPE_TIME
+               || kind == TYPE_NUMERIC)
+           && strcmp(target->table_types[i], "uuid") != 0;
 }
 
 
@@ -180,7 +197,7 @@ target_find(target_t *target, char *reason, size_t size)
 
         target->bases[i] = PQgetvalue(rows, row, TARGET_BASE);
 
-        if (target_keeps(column)) {
+        if (target_keeps(target, i, PQgetvalue(rows, row, TARGET_NEW))) {
             target->nkeeps++;
             target->defaults[i] = PQgetvalue(rows, row, TARGET_NEW);
         }

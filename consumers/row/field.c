@@ -73,6 +73,28 @@ row_fallback(row_ctx_t *ctx, const row_column_t *column)
 }
 
 
+int
+row_unescape(row_ctx_t *ctx, uint32_t token, const char **s, size_t *len)
+{
+    const json_token_t  *t;
+
+    t = &ctx->doc.tokens[token];
+    *s = ctx->doc.text + t->start;
+    *len = t->end - t->start;
+
+    if (t->escaped) {
+        ctx->unescaped.len = 0;
+        if (buf_reserve(&ctx->unescaped, *len + 1) == -1) {
+            return -1;
+        }
+        *len = json_unescape(&ctx->doc, token, ctx->unescaped.data);
+        *s = ctx->unescaped.data;
+    }
+
+    return 0;
+}
+
+
 void
 row_ctx_free(row_ctx_t *ctx)
 {
@@ -87,6 +109,7 @@ row_ctx_free(row_ctx_t *ctx)
     buf_free(&ctx->unescaped);
     buf_free(&ctx->whole);
     buf_free(&ctx->element);
+    buf_free(&ctx->formed);
     buf_free(&ctx->changed[0]);
     buf_free(&ctx->changed[1]);
 }

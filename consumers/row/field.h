@@ -7,6 +7,7 @@
 #define SLUICE_FIELD_H
 
 
+#include <limits.h>
 #include <locale.h>
 
 #include "base/buf.h"
@@ -21,6 +22,21 @@
 
 struct row_paths_s;
 
+
+/* How JSON holds a column's values, see form.h. */
+typedef enum {
+    FORM_NONE = 0,      /* as json.c reads them */
+    FORM_OBJECT,        /* likewise, but an object may be a value's parts */
+    FORM_HEX,           /* and a string of these holds another value: */
+    FORM_DECIMAL,
+    FORM_BITS,
+    FORM_JSON
+} form_t;
+
+
+#define ROW_FROM_FORMED  UINT_MAX    /* CONF_FROM_PATH, with a form */
+
+
 typedef struct {
     const conf_column_t  *conf;
     const char           *type;          /* as SQL names it, for messages */
@@ -32,6 +48,12 @@ typedef struct {
                                             table has an array; else 0 */
     bool                  instant;       /* "kind" and "binary" are the same
                                             date or time */
+    unsigned              from;          /* conf_from_t or ROW_FROM_FORMED */
+    form_t                form;
+    conf_epoch_t          unit;          /* of a number that is a time */
+    int32_t               scale;         /* decimals, of FORM_DECIMAL */
+    int32_t               bits;          /* of bit(n); -1: of bit varying; 0:
+                                            it is another type */
     conf_on_t             missing;       /* never CONF_ON_UNSET, both */
     conf_on_t             null;
     uint32_t              slot;          /* of its path, see path.h, */
@@ -71,6 +93,7 @@ struct row_ctx_s {
     buf_t                unescaped;      /* json.c: a string, */
     buf_t                whole;          /* a text that has parts, */
     buf_t                element;        /* as an array's elements are */
+    buf_t                formed;         /* form.c */
     buf_t                changed[2];     /* transform.c: in turn */
     locale_t             locale;         /* of lower and upper, or 0 */
 
@@ -140,6 +163,9 @@ int row_absent(row_ctx_t *ctx, const row_column_t *column, bool is_null);
  * "bit" can: of any other one the field is a null.
  */
 int row_keep(row_ctx_t *ctx, const row_column_t *column);
+
+/* The text of a string; copied only where it has escapes. */
+int row_unescape(row_ctx_t *ctx, uint32_t token, const char **s, size_t *len);
 
 /* The field of a column's constant or default. */
 int row_fallback(row_ctx_t *ctx, const row_column_t *column);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "record/headers.h"
 #include "row/format.h"
+#include "row/row.h"
 #include "row/text.h"
 
 
@@ -41,6 +42,8 @@ row_format_init(row_format_t *format, conf_format_t which,
     size_t  i;
 
     format->format = which;
+    format->change.envelope = JSON_NONE;
+    format->change.schema = JSON_NONE;
 
     for (i = 0; which == CONF_FORMAT_CLOUDEVENTS && i < 4; i++) {
         format->event[i] = row_path_add_name(paths, row_event_names[i]);
@@ -66,6 +69,11 @@ row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths)
 {
     int         rc;
     const bool  event = format->format == CONF_FORMAT_CLOUDEVENTS;
+    const bool  change = format->format == CONF_FORMAT_DEBEZIUM;
+
+    if (change && ctx->record->value == NULL) {
+        return ROW_FILTERED;
+    }
 
     rc = event ? row_event(ctx, format)
                : row_parse(ctx, format, ctx->record->value,
@@ -74,7 +82,12 @@ row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths)
         return rc;
     }
 
-    row_paths_resolve(paths, &ctx->doc, 0);
+    if (change) {
+        change_find(&ctx->doc, &format->change);
+    }
+
+    row_paths_resolve(paths, &ctx->doc, format->change.row,
+                      format->change.envelope);
 
     return event ? row_event_check(ctx, format, paths) : 0;
 }
@@ -399,4 +412,35 @@ row_event_check(row_ctx_t *ctx, const row_format_t *format,
     return ctx->doc.text[t->start] == '1'
            ? 0 : row_fault(ctx, NULL, "22023", "the CloudEvent is of another "
                            "specversion than 1.0");
+}
+
+
+int
+row_change(row_ctx_t *ctx, const row_format_t *format, bool deletes,
+    conf_mode_t mode)
+{
+    switch (format->change.kind) {
+
+    case CHANGE_TRUNCATE:
+        return row_fault(ctx, NULL, "0A000", "the change empties the table, "
+                         "which has no place in the order of its rows' "
+                         "changes");
+
+    case CHANGE_UNKNOWN:
+        return row_fault(ctx, NULL, "22023", "the change's \"op\" is not "
+                         "known");
+
+    case CHANGE_MESSAGE:
+        return ROW_FILTERED;
+
+    case CHANGE_DELETE:
+        deletes = true;
+        break;
+
+    default:
+        break;
+    }
+
+    return !deletes || mode == CONF_MODE_APPEND ? 0
+           : mode == CONF_MODE_UPSERT_DELETE ? ROW_DELETES : ROW_FILTERED;
 }

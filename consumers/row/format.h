@@ -4,6 +4,7 @@
 #define SLUICE_FORMAT_H
 
 
+#include "row/change.h"
 #include "row/path.h"
 
 
@@ -12,6 +13,7 @@ typedef struct {
     uint32_t       event[4];    /* slots of what every CloudEvent has */
     buf_t          text;        /* of an event that came as headers */
     buf_t          cleaned;     /* the value without zero bytes */
+    change_t       change;
 } row_format_t;
 
 
@@ -20,8 +22,19 @@ int row_format_init(row_format_t *format, conf_format_t which,
     row_paths_t *paths);
 void row_format_free(row_format_t *format);
 
-/* Parses the record's value, or its event, into ctx->doc, checked. */
+/*
+ * Parses the record's value, or its event, into ctx->doc, checked.  Returns
+ * ROW_FILTERED for a change without a value: a tombstone.
+ */
 int row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths);
+
+/*
+ * What becomes of a record that is parsed, and "deletes" its row or says so
+ * itself, in a table of that mode: 0: a row; 1 with a fault; ROW_FILTERED;
+ * ROW_DELETES.
+ */
+int row_change(row_ctx_t *ctx, const row_format_t *format, bool deletes,
+    conf_mode_t mode);
 
 
 #endif

@@ -1,5 +1,6 @@
 /* A JSON value becomes a field, by the column's type. */
 
+#include "row/form.h"
 #include "row/json.h"
 #include "row/text.h"
 #include "row/time.h"
@@ -17,8 +18,6 @@ static int row_scalar(row_ctx_t *ctx, const row_column_t *column,
 static bool row_fits(type_kind_t kind, const json_token_t *token);
 static int row_transformed(row_ctx_t *ctx, const row_column_t *column,
     uint32_t token);
-static int row_unescape(row_ctx_t *ctx, uint32_t token, const char **s,
-    size_t *len);
 static int row_array(row_ctx_t *ctx, const row_column_t *column,
     uint32_t token);
 static int row_elements(row_ctx_t *ctx, const row_column_t *element,
@@ -37,6 +36,17 @@ static int row_elements_tuple(row_ctx_t *ctx, const row_column_t *element,
 const char *const  row_json_names[] = {
     "null", "false", "true", "a number", "a string", "an array", "an object"
 };
+
+
+int
+row_value(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
+{
+    int  rc;
+
+    rc = column->form ? row_form(ctx, column, token) : FORM_AS_IS;
+
+    return rc == FORM_AS_IS ? row_token(ctx, column, token) : rc;
+}
 
 
 int
@@ -92,30 +102,6 @@ row_string(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 }
 
 
-/* The text of a string; copied only where it has escapes. */
-
-static int
-row_unescape(row_ctx_t *ctx, uint32_t token, const char **s, size_t *len)
-{
-    const json_token_t  *t;
-
-    t = &ctx->doc.tokens[token];
-    *s = ctx->doc.text + t->start;
-    *len = t->end - t->start;
-
-    if (t->escaped) {
-        ctx->unescaped.len = 0;
-        if (buf_reserve(&ctx->unescaped, *len + 1) == -1) {
-            return -1;
-        }
-        *len = json_unescape(&ctx->doc, token, ctx->unescaped.data);
-        *s = ctx->unescaped.data;
-    }
-
-    return 0;
-}
-
-
 /* Numbers, true, false, arrays and objects. */
 
 static int
@@ -140,7 +126,7 @@ row_scalar(row_ctx_t *ctx, const row_column_t *column,
 
     if (type_is_time(kind)) {
         /* 20240102 as a string is a date, as a number it is none */
-        return column->conf->unit
+        return column->unit
                ? row_time(ctx, column, s, len)
                : row_fault(ctx, column, "22007", ROW_TIME_UNIT);
     }
@@ -284,7 +270,7 @@ row_element(row_ctx_t *ctx, const row_column_t *element, uint32_t token)
 
     ctx->text->len = 0;
 
-    rc = row_token(ctx, element, token);
+    rc = row_value(ctx, element, token);
     if (rc != 0) {
         return rc;
     }
@@ -418,7 +404,7 @@ row_elements_tuple(row_ctx_t *ctx, const row_column_t *element,
             rc = ctx->writer->null(ctx);
 
         } else {
-            rc = row_token(ctx, element, i);
+            rc = row_value(ctx, element, i);
         }
 
         if (rc != 0) {

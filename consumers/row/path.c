@@ -10,6 +10,8 @@ static row_node_t *row_node(row_node_t *parent, const char *name, size_t len,
     uint32_t index);
 static void row_node_free(row_node_t *node);
 static uint32_t row_slot(row_paths_t *paths, row_node_t *node);
+static row_node_t *row_node_envelope(row_paths_t *paths, const char *name,
+    size_t len);
 static void row_walk(row_paths_t *paths, const json_doc_t *doc,
     const row_node_t *node, uint32_t token);
 static void row_walk_object(row_paths_t *paths, const json_doc_t *doc,
@@ -23,6 +25,7 @@ row_paths_init(row_paths_t *paths)
 {
     memset(paths, 0, sizeof(row_paths_t));
     paths->root.slot = JSON_NONE;
+    paths->envelope.slot = JSON_NONE;
 }
 
 
@@ -30,6 +33,7 @@ void
 row_paths_free(row_paths_t *paths)
 {
     row_node_free(&paths->root);
+    row_node_free(&paths->envelope);
     free(paths->found);
     free(paths->rest);
 }
@@ -102,13 +106,65 @@ row_path_add(row_paths_t *paths, const json_pointer_t *pointer)
     row_node_t  *node;
 
     node = &paths->root;
+    len = 0;
+    name = NULL;
 
     for (i = 0; node && i < json_pointer_count(pointer); i++) {
         name = json_pointer_ref(pointer, i, &len, &index);
         node = row_node(node, name, len, index);
     }
 
+    if (paths->change && node && i == 1 && len > 2
+        && memcmp(name, "__", 2) == 0 && node->slot == JSON_NONE)
+    {
+        node->slot = row_slot(paths, row_node_envelope(paths, name + 2,
+                                                       len - 2));
+        return node->slot;
+    }
+
     return row_slot(paths, node);
+}
+
+
+/*
+ * What ExtractNewRecordState adds to a row, by the name that it gives it: a
+ * member of the envelope, "source_" or "transaction_" and a member of these,
+ * or else a member of "source".
+ */
+
+static row_node_t *
+row_node_envelope(row_paths_t *paths, const char *name, size_t len)
+{
+    size_t       i, n;
+    row_node_t  *node;
+
+    static const char *const  members[] = {
+        "op", "ts_ms", "ts_us", "ts_ns", "before", "after", "source",
+        "transaction"
+    };
+    static const char *const  structs[] = { "source", "transaction" };
+
+    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (len == strlen(members[i]) && memcmp(name, members[i], len) == 0) {
+            return row_node(&paths->envelope, name, len, JSON_NONE);
+        }
+    }
+
+    for (i = 0; i < sizeof(structs) / sizeof(structs[0]); i++) {
+        n = strlen(structs[i]);
+
+        if (len > n + 1 && memcmp(name, structs[i], n) == 0
+            && name[n] == '_')
+        {
+            node = row_node(&paths->envelope, structs[i], n, JSON_NONE);
+            return node ? row_node(node, name + n + 1, len - n - 1, JSON_NONE)
+                        : NULL;
+        }
+    }
+
+    node = row_node(&paths->envelope, structs[0], 6, JSON_NONE);
+
+    return node ? row_node(node, name, len, JSON_NONE) : NULL;
 }
 
 
@@ -134,12 +190,19 @@ row_paths_ready(row_paths_t *paths, bool rest)
 
 
 void
-row_paths_resolve(row_paths_t *paths, const json_doc_t *doc, uint32_t root)
+row_paths_resolve(row_paths_t *paths, const json_doc_t *doc, uint32_t root,
+    uint32_t envelope)
 {
     memset(paths->found, 0xff, paths->nslots * sizeof(uint32_t));
     paths->nrest = 0;
 
-    row_walk(paths, doc, &paths->root, root);
+    if (envelope != JSON_NONE) {
+        row_walk(paths, doc, &paths->envelope, envelope);
+    }
+
+    if (root != JSON_NONE) {
+        row_walk(paths, doc, &paths->root, root);
+    }
 }
 
 

@@ -16,6 +16,7 @@
 
 
 #define ROW_FILTERED  2
+#define ROW_DELETES   5    /* see tombstone.h */
 
 #define ROW_EACH  10000    /* elements of one record, at most */
 
@@ -38,6 +39,11 @@ typedef struct {
     const conf_where_t   *where;      /* NULL: every record is stored */
     bool                  no_fields;  /* of a record that has none "where"
                                          asks the headers alone */
+    const conf_where_t   *delete_when;    /* NULL: the format alone says which
+                                             record deletes */
+    const char           *unavailable;    /* of debezium */
+    conf_mode_t           mode;       /* what becomes of a deletion; append
+                                         makes a row of it */
     const conf_names_t   *key;        /* columns; only tombstones ask for it */
     const json_pointer_t *each;       /* the array whose elements become rows;
                                          NULL: the value does */
@@ -68,7 +74,9 @@ bool row_plan_tuples(const row_plan_t *plan);
  * and NULL stands for false, where the row is a line, with its line feed: where
  * a type is not known, or where PostgreSQL has to judge a value.  Returns 0; 1
  * with *fault set and nothing appended where the record cannot become a row;
- * ROW_FILTERED where "where" leaves the record out; -1 when memory is short.
+ * ROW_FILTERED where "where" leaves the record out, or where it is a change of
+ * no row; ROW_DELETES with nothing appended where it deletes its row; -1 when
+ * memory is short.
  * With "keeps" the first field is a bytea with a bit for each such column, in
  * their order from the least one of the first byte: 1: the record mentions it.
  */

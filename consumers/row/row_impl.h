@@ -1,10 +1,11 @@
-/* Inside the plan of a table's rows. */
+/* Inside the plan of a table's rows: plan.c makes it, row.c follows it. */
 
 #ifndef SLUICE_ROW_IMPL_H
 #define SLUICE_ROW_IMPL_H
 
 
 #include "row/format.h"
+#include "row/key.h"
 #include "row/path.h"
 #include "row/row.h"
 
@@ -24,6 +25,13 @@ struct row_plan_s {
     row_format_t   format;
     uint32_t      *where_slots; /* of the filter's paths; NULL: of none, or
                                    they are not asked */
+    uint32_t      *delete_slots;    /* likewise, of "delete_when" */
+
+    bool           more;        /* one of these is used: "delete_when", */
+    row_key_t      key;
+    bool           change;      /* and what debezium needs */
+    change_schema_t       schema;
+    change_unavailable_t  unavailable;
 };
 
 

@@ -6,7 +6,7 @@
 #include "row/transform.h"
 
 
-static int row_base64(row_ctx_t *ctx, const row_column_t *column,
+static int row_bytea(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
 
 
@@ -46,7 +46,7 @@ row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
         return row_time(ctx, column, s, len);
 
     case TYPE_BYTEA:
-        return row_base64(ctx, column, s, len);
+        return row_bytea(ctx, column, s, len);
 
     default:
         return ctx->writer->text(ctx, column, s, len);
@@ -90,11 +90,42 @@ row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
 }
 
 
+int
+row_formed(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
+{
+    int  rc;
+
+    if (column->ntransforms) {
+        rc = row_transform(ctx, column, &s, &len);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
+    return column->digest ? ctx->writer->bytes(ctx, column, s, len)
+                          : row_text(ctx, column, s, len);
+}
+
+
 /* Not for an "s" in ctx->decoded, which takes the bytes. */
 
 static int
-row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
+row_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len)
+{
+    int  rc;
+
+    rc = row_base64(&ctx->decoded, s, len);
+
+    return rc == 0 ? ctx->writer->bytes(ctx, column, ctx->decoded.data,
+                                        ctx->decoded.len)
+           : rc == 1 ? row_fault(ctx, column, "22P02", "not base64") : -1;
+}
+
+
+int
+row_base64(buf_t *out, const char *s, size_t len)
 {
     char      *p;
     size_t     i, padding;
@@ -108,13 +139,13 @@ row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
         len--;
     }
 
-    ctx->decoded.len = 0;
+    out->len = 0;
 
-    if (buf_reserve(&ctx->decoded, len / 4 * 3 + 3) == -1) {
+    if (buf_reserve(out, len / 4 * 3 + 3) == -1) {
         return -1;
     }
 
-    p = ctx->decoded.data;
+    p = out->data;
     bits = 0;
     n = 0;
 
@@ -134,12 +165,9 @@ row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
         }
     }
 
-    if (i < len || len % 4 == 1 || (padding && (len + padding) % 4)) {
-        return row_fault(ctx, column, "22P02", "not base64");
-    }
+    out->len = (size_t) (p - out->data);
 
-    return ctx->writer->bytes(ctx, column, ctx->decoded.data,
-                              (size_t) (p - ctx->decoded.data));
+    return i < len || len % 4 == 1 || (padding && (len + padding) % 4);
 }
 
 

@@ -18,6 +18,16 @@ int row_text(row_ctx_t *ctx, const row_column_t *column, const char *s,
 int row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);
 
+/* A text that was made of a value: transformed, and then as row_text(). */
+int row_formed(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len);
+
+/*
+ * The bytes that base64 stands for, of either alphabet, replace those of
+ * "out".  Returns 0; 1 if it is not base64; -1 when memory is short.
+ */
+int row_base64(buf_t *out, const char *s, size_t len);
+
 /* A whole number; a column of an integer type takes one within its range. */
 int row_integer(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "calendar.h"
 #include "row/number.h"
 #include "row/time.h"
@@ -39,6 +40,7 @@ static void row_moment(const row_time_t *t, type_kind_t kind,
     row_moment_t *moment);
 static int row_put_moment(row_ctx_t *ctx, const row_column_t *column,
     const row_moment_t *moment);
+static int row_days(row_ctx_t *ctx, const row_column_t *column, int64_t days);
 
 
 int
@@ -49,13 +51,15 @@ row_time(row_ctx_t *ctx, const row_column_t *column, const char *s,
     int64_t             us;
     row_time_t          t;
     row_moment_t        moment;
-    const conf_epoch_t  unit = column->conf->unit;
+    const conf_epoch_t  unit = column->unit;
 
     /* 20240102 is a date, too: with a unit it is a number */
-    rc = unit ? row_unix(s, len, unit, &us) : -1;
+    rc = unit == CONF_UNIT_DAYS ? text_get_int(s, len, 4, &us)
+         : unit ? row_unix(s, len, unit, &us) : -1;
 
     if (rc == 0) {
-        return row_instant(ctx, column, us, 6);
+        return unit == CONF_UNIT_DAYS ? row_days(ctx, column, us)
+                                      : row_instant(ctx, column, us, 6);
     }
 
     if (rc == 1) {
@@ -147,11 +151,18 @@ row_iso(const char *s, size_t len, row_time_t *t)
 static const char *
 row_iso_date(const char *p, const char *end, row_time_t *t)
 {
-    int  n;
+    int   n;
+    bool  before, sign;
+
+    /* of more than four digits, or before the year 0, Java writes a sign */
+    before = p < end && *p == '-';
+    sign = before || (p < end && *p == '+');
+    t->usual &= !sign;
+    p += sign;
 
     for (n = 0; p + n < end && p[n] >= '0' && p[n] <= '9'; n++) { /* void */ }
 
-    if (n == 8) {
+    if (n == 8 && !sign) {
         t->usual = false;
         t->year = clock_digits(p, end, 4);
         t->month = clock_digits(p + 4, end, 2);
@@ -170,7 +181,14 @@ row_iso_date(const char *p, const char *end, row_time_t *t)
         return NULL;
     }
 
-    return t->year > 0 && calendar_has(t->year, t->month, t->day) ? p : NULL;
+    if (before) {
+        t->year = -t->year;
+
+    } else if (t->year == 0) {
+        return NULL;
+    }
+
+    return calendar_has(t->year, t->month, t->day) ? p : NULL;
 }
 
 
@@ -296,8 +314,25 @@ row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
     }
 
     moment.seconds = (int) (rest / 1000000);
+
+    if (us == ROW_US_DAY && column->kind == TYPE_TIME) {
+        moment.seconds = 86400;
+    }
+
     moment.fraction = fraction;
     moment.nfraction = digits;
+
+    return row_put_moment(ctx, column, &moment);
+}
+
+
+static int
+row_days(row_ctx_t *ctx, const row_column_t *column, int64_t days)
+{
+    row_moment_t  moment;
+
+    memset(&moment, 0, sizeof(row_moment_t));
+    moment.days = days;
 
     return row_put_moment(ctx, column, &moment);
 }

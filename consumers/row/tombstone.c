@@ -1,14 +1,20 @@
-/* A record without a value becomes the row to delete. */
+/*
+ * A record without a value becomes the row to delete; so does one whose value
+ * says that it deletes its row.
+ */
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "row/change.h"
 #include "row/tombstone.h"
 
 
 struct tombstone_s {
     row_plan_t           *plan;
+    row_plan_t           *given;       /* of a record with a value */
+    bool                  change;      /* it is one of Debezium's */
     conf_column_t        *columns;     /* the table's, null but for the key */
     unsigned              paths;       /* key columns out of the value */
     const conf_column_t  *path;        /* the last one of these */
@@ -18,8 +24,11 @@ struct tombstone_s {
 
 
 static int tombstone_columns(tombstone_t *t, const row_spec_t *spec);
+static int tombstone_by_key(tombstone_t *t, const record_t *record,
+    bool *tuple, buf_t *text, record_fault_t *fault);
 static int tombstone_value(tombstone_t *t, const record_t *record,
     record_fault_t *fault);
+static bool tombstone_is_object(tombstone_t *t, const record_t *record);
 static void tombstone_nest(buf_t *value, const json_pointer_t *pointer,
     const char *key, size_t len);
 
@@ -37,10 +46,29 @@ tombstone_create(const row_spec_t *spec, char *reason, size_t size)
         return NULL;
     }
 
+    t->change = spec->format == CONF_FORMAT_DEBEZIUM;
+
     if (tombstone_columns(t, spec) == 0) {
         own = *spec;
         own.columns = t->columns;
-        own.format = CONF_FORMAT_JSON;
+        own.delete_when = NULL;
+        own.mode = CONF_MODE_APPEND;
+        own.where = NULL;
+
+        if (t->change || spec->delete_when) {
+            t->given = row_plan_create(&own, reason, size);
+            if (t->given == NULL) {
+                tombstone_free(t);
+                return NULL;
+            }
+        }
+
+        own.where = spec->where;
+
+        if (!t->change) {
+            own.format = CONF_FORMAT_JSON;
+        }
+
         own.no_fields = true;
 
         t->plan = row_plan_create(&own, reason, size);
@@ -63,6 +91,7 @@ tombstone_free(tombstone_t *t)
     }
 
     row_plan_free(t->plan);
+    row_plan_free(t->given);
     json_doc_free(&t->doc);
     buf_free(&t->value);
     free(t->columns);
@@ -114,6 +143,33 @@ int
 tombstone_convert(tombstone_t *t, const record_t *record, bool *tuple,
     buf_t *text, record_fault_t *fault)
 {
+    int   rc;
+    bool  wanted;
+
+    if (record->value == NULL) {
+        return tombstone_by_key(t, record, tuple, text, fault);
+    }
+
+    wanted = *tuple;
+
+    if (t->change && t->paths && tombstone_is_object(t, record)) {
+        rc = tombstone_by_key(t, record, tuple, text, fault);
+
+        if (rc != 1) {
+            return rc;
+        }
+
+        *tuple = wanted;
+    }
+
+    return row_convert(t->given, record, tuple, text, fault);
+}
+
+
+static int
+tombstone_by_key(tombstone_t *t, const record_t *record, bool *tuple,
+    buf_t *text, record_fault_t *fault)
+{
     int             rc;
     record_t        made;
     record_fault_t  other;
@@ -143,28 +199,42 @@ tombstone_convert(tombstone_t *t, const record_t *record, bool *tuple,
 }
 
 
+/* Whether the record's key is an object that may have the key's columns. */
+
+static bool
+tombstone_is_object(tombstone_t *t, const record_t *record)
+{
+    uint32_t      root, schema;
+    json_error_t  err;
+
+    if (record->key == NULL
+        || json_parse(&t->doc, record->key, record->key_len, &err) == -1)
+    {
+        return false;
+    }
+
+    root = t->change ? change_payload(&t->doc, &schema) : 0;
+
+    return t->doc.tokens[root].type == JSON_OBJECT
+           && (t->paths > 1 || json_find(&t->doc, root, t->path->pointer)
+                               != JSON_NONE);
+}
+
+
 /* Makes a value that holds the key where the plan looks for the key. */
 
 static int
 tombstone_value(tombstone_t *t, const record_t *record, record_fault_t *fault)
 {
-    bool          object;
-    json_error_t  err;
-
     if (record->key == NULL || record->key_len == 0) {
         return record_fault(fault, "22004", "the record has neither a value "
                             "nor a key, so nothing says which row it is "
                             "about");
     }
 
-    object = json_parse(&t->doc, record->key, record->key_len, &err) == 0
-             && t->doc.tokens[0].type == JSON_OBJECT;
-
     t->value.len = 0;
 
-    if (object && (t->paths > 1 || json_find(&t->doc, 0, t->path->pointer)
-                                   != JSON_NONE))
-    {
+    if (tombstone_is_object(t, record)) {
         buf_add(&t->value, record->key, record->key_len);
 
     } else if (t->paths > 1) {

@@ -66,7 +66,8 @@ static int targets_hash_routes(targets_t *targets);
 static size_t targets_slot(const targets_t *targets, const char *value,
     uint32_t *hash);
 static int targets_row(targets_t *targets, table_t *table,
-    const record_t *record, bool *tuple, buf_t *text, record_fault_t *fault);
+    const record_t *record, bool *tombstone, bool *tuple, buf_t *text,
+    record_fault_t *fault);
 static int targets_route(targets_t *targets, const record_t *record,
     uint16_t *target, record_fault_t *fault);
 static int targets_retry(targets_t *targets, size_t topic, record_t *record);
@@ -237,6 +238,10 @@ targets_spec(const target_t *target, row_spec_t *spec)
     spec->where = &target->conf->where;
     spec->each = target->conf->each;
     spec->each_bytes = (size_t) target->conf->batch_bytes;
+    spec->delete_when = target->conf->deletes
+                        ? &target->conf->delete_when : NULL;
+    spec->unavailable = target->conf->unavailable;
+    spec->mode = target->conf->mode;
     spec->key = &target->conf->key;
 }
 
@@ -448,9 +453,8 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
     }
 
     if (rc == 0) {
-        tombstone = plain->value == NULL && targets->list[target].tombstone;
-        rc = targets_row(targets, &targets->list[target], plain, &tuple,
-                         &batch->text, &fault);
+        rc = targets_row(targets, &targets->list[target], plain, &tombstone,
+                         &tuple, &batch->text, &fault);
     }
 
     if (rc == -1) {
@@ -492,18 +496,24 @@ targets_add(targets_t *targets, batch_t *batch, unsigned range,
 
 static int
 targets_row(targets_t *targets, table_t *table, const record_t *record,
-    bool *tuple, buf_t *text, record_fault_t *fault)
+    bool *tombstone, bool *tuple, buf_t *text, record_fault_t *fault)
 {
     int   rc;
     bool  wanted;
 
     wanted = row_plan_tuples(table->plan) && table->lines == 0;
     *tuple = wanted;
-    rc = record->value == NULL && table->tombstone
-         ? tombstone_convert(table->tombstone, record, tuple, text, fault)
+    *tombstone = record->value == NULL && table->tombstone;
+    rc = *tombstone ? ROW_DELETES
          : table->each
          ? row_each(table->plan, record, tuple, text, &targets->ends, fault)
          : row_convert(table->plan, record, tuple, text, fault);
+
+    if (rc == ROW_DELETES) {
+        *tombstone = true;
+        *tuple = wanted;
+        rc = tombstone_convert(table->tombstone, record, tuple, text, fault);
+    }
 
     table->lines = wanted && !*tuple ? TARGETS_LINES
                    : table->lines - (table->lines != 0);

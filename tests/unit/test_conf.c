@@ -177,11 +177,11 @@ static const case_t  errors[] = {
     { "{ \"columns\": { \"a\": 1 } }",
       "f:1: column \"a\": it must be a JSON Pointer or an object" },
     { COLUMNS "{ \"a\": { \"type\": \"text\" } } }",
-      "f:4: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
-      "\"constant\" and \"generated\"" },
+      "f:4: column \"a\": it needs one of \"path\", \"key\", \"meta\", "
+      "\"header\", \"constant\" and \"generated\"" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"meta\": \"key\" } } }",
-      "f:4: column \"a\": it needs one of \"path\", \"meta\", \"header\", "
-      "\"constant\" and \"generated\"" },
+      "f:4: column \"a\": it needs one of \"path\", \"key\", \"meta\", "
+      "\"header\", \"constant\" and \"generated\"" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"requird\": true } } }",
       "f:2: column \"a\": unknown key \"requird\", did you mean "
       "\"required\"?" },
