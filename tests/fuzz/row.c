@@ -123,6 +123,7 @@ static const row_spec_t  specs[] = {
     { PLAN(plain), .nul = CONF_NUL_STRIP },
     { PLAN(changed), .nul = CONF_NUL_REPLACE },
     { PLAN(times), .format = CONF_FORMAT_CLOUDEVENTS },
+    { PLAN(lists), .format = CONF_FORMAT_DEBEZIUM, .unavailable = "a" },
     { PLAN(whole), .format = CONF_FORMAT_TEXT },
     { PLAN(lists), .where = &filter }
 };
@@ -349,7 +350,9 @@ check_record(size_t plan, const record_t *record)
         break;
 
     case ROW_FILTERED:
-        demand(plan == PLANS - 1 && text.len == 0,
+        demand((plan == PLANS - 1
+                || specs[plan].format == CONF_FORMAT_DEBEZIUM)
+               && text.len == 0,
                "filtered where there is a filter, and leaves nothing");
         break;
 
