@@ -221,7 +221,7 @@ def test_few_descriptors(consumer, topics, database):
     wait_for(lambda: database.try_count("t") == 100, 30, "rows")
     used = len(os.listdir(f"/proc/{daemon.pid}/fd"))
     # poll() takes no more entries than this
-    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (8, 4096))
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (10, 4096))
     database.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()")
