@@ -81,7 +81,7 @@ row_elements_of(row_plan_t *plan, uint32_t array, bool *tuple, buf_t *ends)
     for (i = array + 1; i < end; i = ctx->doc.tokens[i].next) {
         ctx->root = i;
         own = *tuple;
-        row_paths_resolve(&plan->inner, &ctx->doc, i, JSON_NONE);
+        row_paths_resolve(&plan->inner, &ctx->doc, i);
         rc = row_append(plan, &own);
 
         if (rc == 1) {

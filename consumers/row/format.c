@@ -84,10 +84,12 @@ row_document(row_ctx_t *ctx, row_format_t *format, row_paths_t *paths)
 
     if (change) {
         change_find(&ctx->doc, &format->change);
+        row_paths_resolve_change(paths, &ctx->doc, format->change.row,
+                                 format->change.envelope);
+        return 0;
     }
 
-    row_paths_resolve(paths, &ctx->doc, format->change.row,
-                      format->change.envelope);
+    row_paths_resolve(paths, &ctx->doc, 0);
 
     return event ? row_event_check(ctx, format, paths) : 0;
 }

@@ -88,17 +88,20 @@ row_string(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 
     t = &ctx->doc.tokens[token];
 
-    if (!t->escaped
-        && (column->kind == TYPE_TEXT || column->kind == TYPE_OTHER
-            || column->kind == TYPE_STRING))
+    if (t->escaped) {
+        return row_unescape(ctx, token, &s, &len) == -1
+               ? -1 : row_text(ctx, column, s, len);
+    }
+
+    if (column->kind == TYPE_TEXT || column->kind == TYPE_OTHER
+        || column->kind == TYPE_STRING)
     {
         /* no control character and no backslash: nothing for COPY to escape */
         return ctx->writer->plain(ctx, column, ctx->doc.text + t->start,
                                   t->end - t->start);
     }
 
-    return row_unescape(ctx, token, &s, &len) == -1
-           ? -1 : row_text(ctx, column, s, len);
+    return row_text(ctx, column, ctx->doc.text + t->start, t->end - t->start);
 }
 
 

@@ -12,6 +12,7 @@ static void row_node_free(row_node_t *node);
 static uint32_t row_slot(row_paths_t *paths, row_node_t *node);
 static row_node_t *row_node_envelope(row_paths_t *paths, const char *name,
     size_t len);
+static void row_paths_clear(row_paths_t *paths);
 static void row_walk(row_paths_t *paths, const json_doc_t *doc,
     const row_node_t *node, uint32_t token);
 static void row_walk_object(row_paths_t *paths, const json_doc_t *doc,
@@ -190,11 +191,18 @@ row_paths_ready(row_paths_t *paths, bool rest)
 
 
 void
-row_paths_resolve(row_paths_t *paths, const json_doc_t *doc, uint32_t root,
-    uint32_t envelope)
+row_paths_resolve(row_paths_t *paths, const json_doc_t *doc, uint32_t root)
 {
-    memset(paths->found, 0xff, paths->nslots * sizeof(uint32_t));
-    paths->nrest = 0;
+    row_paths_clear(paths);
+    row_walk(paths, doc, &paths->root, root);
+}
+
+
+void
+row_paths_resolve_change(row_paths_t *paths, const json_doc_t *doc,
+    uint32_t root, uint32_t envelope)
+{
+    row_paths_clear(paths);
 
     if (envelope != JSON_NONE) {
         row_walk(paths, doc, &paths->envelope, envelope);
@@ -203,6 +211,14 @@ row_paths_resolve(row_paths_t *paths, const json_doc_t *doc, uint32_t root,
     if (root != JSON_NONE) {
         row_walk(paths, doc, &paths->root, root);
     }
+}
+
+
+static void
+row_paths_clear(row_paths_t *paths)
+{
+    memset(paths->found, 0xff, paths->nslots * sizeof(uint32_t));
+    paths->nrest = 0;
 }
 
 

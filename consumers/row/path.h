@@ -49,10 +49,12 @@ uint32_t row_path_add_name(row_paths_t *paths, const char *name);
 int row_paths_ready(row_paths_t *paths, bool rest);
 
 /*
- * Fills "found" and "rest" from a document, below a token and below that of an
- * envelope; JSON_NONE: there is none.
+ * Fills "found" and "rest" from a document, below a token; of a change also
+ * below that of its envelope.  JSON_NONE: the change has none, of either.
  */
 void row_paths_resolve(row_paths_t *paths, const json_doc_t *doc,
+    uint32_t root);
+void row_paths_resolve_change(row_paths_t *paths, const json_doc_t *doc,
     uint32_t root, uint32_t envelope);
 
 /* The field of all members of "rest", in their order, as they were written. */

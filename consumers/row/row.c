@@ -11,6 +11,7 @@
 #include "row/where.h"
 
 
+static int row_clean_value(row_ctx_t *ctx);
 static int row_more(row_plan_t *plan);
 static int row_has_fields(row_plan_t *plan);
 static int row_fields(row_plan_t *plan, bool tuple);
@@ -31,34 +32,24 @@ row_convert(row_plan_t *plan, const record_t *record, bool *tuple,
 }
 
 
-int
+/* "inline" here and below: each record passes both in row_convert(). */
+
+inline int
 row_begin(row_plan_t *plan, const record_t *record, buf_t *text,
     record_fault_t *fault)
 {
-    int          rc;
-    size_t       len;
-    row_ctx_t   *ctx = &plan->ctx;
-    const char  *s;
+    int         rc;
+    row_ctx_t  *ctx = &plan->ctx;
 
     ctx->record = record;
     ctx->text = text;
     ctx->fault = fault;
 
-    if (plan->parse) {
-        rc = row_document(ctx, &plan->format, &plan->paths);
-        if (rc != 0) {
-            return rc;
-        }
+    rc = plan->parse ? row_document(ctx, &plan->format, &plan->paths)
+         : plan->spec.format == CONF_FORMAT_TEXT ? row_clean_value(ctx) : 0;
 
-    } else if (plan->spec.format == CONF_FORMAT_TEXT && record->value) {
-        s = record->value;
-        len = record->value_len;
-        rc = row_clean(ctx, &s, &len);
-        if (rc != 0) {
-            return rc == -1 ? -1
-                   : row_fault(ctx, NULL, "22021", "the value is not UTF-8 "
-                               "text, or has a zero byte in it");
-        }
+    if (rc != 0) {
+        return rc;
     }
 
     if (plan->spec.where
@@ -68,6 +59,25 @@ row_begin(row_plan_t *plan, const record_t *record, buf_t *text,
     }
 
     return plan->more ? row_more(plan) : 0;
+}
+
+
+/* Whether a value that is text as it is can be stored. */
+
+static int
+row_clean_value(row_ctx_t *ctx)
+{
+    int          rc;
+    size_t       len;
+    const char  *s;
+
+    s = ctx->record->value;
+    len = ctx->record->value_len;
+    rc = s ? row_clean(ctx, &s, &len) : 0;
+
+    return rc == 0 || rc == -1
+           ? rc : row_fault(ctx, NULL, "22021", "the value is not UTF-8 text, "
+                            "or has a zero byte in it");
 }
 
 
@@ -109,7 +119,7 @@ row_more(row_plan_t *plan)
 }
 
 
-int
+inline int
 row_append(row_plan_t *plan, bool *tuple)
 {
     int      rc;
