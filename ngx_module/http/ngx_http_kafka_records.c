@@ -81,20 +81,17 @@ ngx_http_kafka_record(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
         && ((ngx_http_kafka_is_event(ctx)
              && ngx_http_kafka_event_check(ctx, doc, 0, &data) != NGX_OK)
             || ngx_http_kafka_check_schema(ctx, doc, data, steps) != NGX_OK
-            || ngx_http_kafka_check_key(ctx, doc, msg) != NGX_OK
-            || ngx_http_kafka_check_idempotency(ctx, doc, msg) != NGX_OK))
+            || ngx_http_kafka_check_key(ctx, doc, msg) != NGX_OK))
     {
         return ngx_http_kafka_blame(ctx, item);
     }
 
-    if (doc == NULL && ctx->batch
-        && ngx_http_kafka_check_idempotency(ctx, NULL, msg) != NGX_OK)
-    {
-        /* the null value of a batch */
-        return ngx_http_kafka_blame(ctx, item);
-    }
+    /* a batch may have a null value, without "doc" */
 
-    if (ngx_http_kafka_check_topic(ctx, msg) != NGX_OK) {
+    if (((doc || ctx->batch)
+         && ngx_http_kafka_check_idempotency(ctx, doc, msg) != NGX_OK)
+        || ngx_http_kafka_check_topic(ctx, msg) != NGX_OK)
+    {
         return ngx_http_kafka_blame(ctx, item);
     }
 
@@ -157,8 +154,7 @@ ngx_http_kafka_record_broken(ngx_http_kafka_ctx_t *ctx, ngx_str_t *value,
 ngx_int_t
 ngx_http_kafka_record_null(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_str_t               value;
-    ngx_http_kafka_item_t  *item;
+    ngx_str_t  value;
 
     if (ctx->body.len) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_NOT_EMPTY);
@@ -173,13 +169,7 @@ ngx_http_kafka_record_null(ngx_http_kafka_ctx_t *ctx)
     ngx_str_null(&value);
     ctx->null = 1;
 
-    item = ngx_http_kafka_push(ctx, &value);
-    if (item == NULL) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_kafka_check_topic(ctx, ctx->messages.elts) == NGX_OK
-           ? NGX_OK : ngx_http_kafka_blame(ctx, item);
+    return ngx_http_kafka_record(ctx, &value, NULL, NULL);
 }
 
 
