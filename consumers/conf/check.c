@@ -17,6 +17,8 @@ static int conf_check_columns(conf_reader_t *cr, conf_t *conf);
 static void conf_inherit(const conf_t *conf, conf_column_t *column);
 static int conf_check_column(conf_reader_t *cr, const conf_t *conf,
     const conf_column_t *column);
+static int conf_check_type(conf_reader_t *cr, const conf_t *conf,
+    const conf_column_t *column);
 static int conf_check_fields(conf_reader_t *cr, const conf_t *conf);
 static int conf_check_each(conf_reader_t *cr, const conf_t *conf,
     uint32_t place);
@@ -197,7 +199,9 @@ conf_check_columns(conf_reader_t *cr, conf_t *conf)
 
         conf_inherit(conf, column);
 
-        if (conf_check_column(cr, conf, column) == -1) {
+        if (conf_check_column(cr, conf, column) == -1
+            || conf_check_type(cr, conf, column) == -1)
+        {
             return -1;
         }
 
@@ -332,6 +336,30 @@ conf_check_column(conf_reader_t *cr, const conf_t *conf,
 
     return conf_rules(cr, column->token, rules,
                             sizeof(rules) / sizeof(rules[0]));
+}
+
+
+/* Whether a type is one of PostgreSQL's, only its catalogue can tell. */
+
+static int
+conf_check_type(conf_reader_t *cr, const conf_t *conf,
+    const conf_column_t *column)
+{
+    const char  *near;
+
+    if (column->type == NULL || type_is_word(column->type)
+        || conf->create_table || conf->evolve == CONF_EVOLVE_ADD)
+    {
+        return 0;
+    }
+
+    near = type_nearest(column->type);
+
+    return conf_fail(cr, column->token,
+                     near ? "unknown type, did you mean \"%s\"?"
+                     : "a \"type\" that the manual does not list goes with "
+                       "\"create_table\" and \"evolve\" only: a table that "
+                       "is there has its own%s", near ? near : "");
 }
 
 

@@ -214,8 +214,10 @@ const conf_key_t  conf_keys[] = {
 
     { "columns.*.type", CONF_TEXT, .set = conf_set_type,
       .form = "a type of PostgreSQL", .example = "\"numeric(12,2)\"",
-      .doc = "The column's type. The default is the table's own type, and "
-             "`text` for a table to be created." },
+      .doc = "The column's type: one that the manual lists, or, with "
+             "`create_table` or `evolve`, any other of the catalogue as "
+             "`[SCHEMA.]NAME[(MODIFIER)][[]]`. The default is the table's own "
+             "type, and `text` for a table to be created." },
 
     { "columns.*.required", CONF_BOOL, COLUMN(required), .fallback = "false",
       .example = "true",

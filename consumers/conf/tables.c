@@ -268,13 +268,14 @@ conf_set_type(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)
 {
     const char     *near;
+    type_parts_t    parts;
     conf_column_t  *column = scope;
 
     (void) key;
 
     column->type = conf_string(cr, token);
 
-    if (type_is_known(column->type)) {
+    if (type_is_word(column->type) || type_parse(column->type, &parts) == 0) {
         return 0;
     }
 

@@ -8,9 +8,6 @@
 #include "conf/units.h"
 
 
-#define TYPE_NAME_MAX  64
-
-
 typedef struct {
     const char   *name;
     type_kind_t   kind;
@@ -20,6 +17,8 @@ typedef struct {
 
 static const type_name_t  type_names[] = {
     { "bigint",                      TYPE_BIGINT,      0 },
+    { "bit",                         TYPE_OTHER,       1 },
+    { "bit varying",                 TYPE_OTHER,       1 },
     { "bool",                        TYPE_BOOLEAN,     0 },
     { "boolean",                     TYPE_BOOLEAN,     0 },
     { "bytea",                       TYPE_BYTEA,       0 },
@@ -127,8 +126,8 @@ type_split(const char *name, char *base)
 }
 
 
-static type_kind_t
-type_scalar(const char *name)
+static const type_name_t *
+type_find(const char *name)
 {
     int     numbers;
     char    base[TYPE_NAME_MAX];
@@ -136,51 +135,184 @@ type_scalar(const char *name)
 
     numbers = type_split(name, base);
     if (numbers == -1) {
-        return TYPE_OTHER;
+        return NULL;
     }
 
     for (i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++) {
         if (strcmp(base, type_names[i].name) == 0) {
-            return numbers <= type_names[i].modifiers ? type_names[i].kind
-                                                      : TYPE_OTHER;
+            return numbers <= type_names[i].modifiers ? &type_names[i] : NULL;
         }
     }
 
-    return TYPE_OTHER;
+    return NULL;
+}
+
+
+/* Of an array that of its elements. */
+
+static const type_name_t *
+type_find_element(const char *name)
+{
+    char    base[TYPE_NAME_MAX * 2];
+    size_t  len;
+
+    (void) type_is_array(name, &len);
+
+    if (len >= sizeof(base)) {
+        return NULL;
+    }
+
+    memcpy(base, name, len);
+    base[len] = '\0';
+
+    return type_find(base);
 }
 
 
 type_kind_t
 type_kind(const char *name)
 {
-    size_t  len;
+    size_t              len;
+    const type_name_t  *known;
 
-    return type_is_array(name, &len) ? TYPE_ARRAY : type_scalar(name);
+    if (type_is_array(name, &len)) {
+        return TYPE_ARRAY;
+    }
+
+    known = type_find(name);
+
+    return known ? known->kind : TYPE_OTHER;
 }
 
 
 type_kind_t
 type_element(const char *name)
 {
-    char    base[TYPE_NAME_MAX * 2];
-    size_t  len;
+    size_t              len;
+    const type_name_t  *known;
 
-    if (!type_is_array(name, &len) || len >= sizeof(base)) {
-        return TYPE_OTHER;
-    }
+    known = type_is_array(name, &len) ? type_find_element(name) : NULL;
 
-    memcpy(base, name, len);
-    base[len] = '\0';
-
-    return type_scalar(base);
+    return known ? known->kind : TYPE_OTHER;
 }
 
 
 bool
 type_is_known(const char *name)
 {
-    return type_scalar(name) != TYPE_OTHER
-           || type_element(name) != TYPE_OTHER;
+    const type_name_t  *known;
+
+    known = type_find_element(name);
+
+    return known && known->kind != TYPE_OTHER;
+}
+
+
+bool
+type_is_word(const char *name)
+{
+    return type_find_element(name) != NULL;
+}
+
+
+/* Copies up to "end", if that is a name in PostgreSQL's catalogue. */
+
+static int
+type_copy(char *out, const char *s, const char *end)
+{
+    size_t  i, n;
+
+    n = (size_t) (end - s);
+
+    if (n == 0 || n >= TYPE_NAME_MAX || s[0] == ' ' || end[-1] == ' ') {
+        return -1;
+    }
+
+    for (i = 0; i < n; i++) {
+        if ((unsigned char) s[i] < ' ' || s[i] == 0x7f
+            || strchr("\".()[]", s[i]) != NULL)
+        {
+            return -1;
+        }
+    }
+
+    memcpy(out, s, n);
+    out[n] = '\0';
+
+    return 0;
+}
+
+
+/* Copies words and numbers with commas between them, and the parentheses. */
+
+static int
+type_modifier(char *out, const char *s, const char *end)
+{
+    bool    word;
+    char    c;
+    size_t  i, n;
+
+    n = (size_t) (end - s);
+    word = false;
+
+    if (n >= TYPE_NAME_MAX || n < 3 || end[-1] != ')') {
+        return -1;
+    }
+
+    for (i = 1; i < n; i++) {
+        c = s[i];
+
+        if (c == ',' || c == ')') {
+            if (!word || (c == ')' && i != n - 1)) {
+                return -1;
+            }
+            word = false;
+
+        } else if (isalnum((unsigned char) c)) {
+            word = true;
+
+        } else {
+            return -1;
+        }
+    }
+
+    memcpy(out, s, n);
+    out[n] = '\0';
+
+    return 0;
+}
+
+
+int
+type_parse(const char *text, type_parts_t *parts)
+{
+    size_t       len;
+    const char  *dot, *open, *end;
+
+    memset(parts, 0, sizeof(type_parts_t));
+    (void) type_is_array(text, &len);
+
+    end = text + len;
+    parts->arrays = end;
+
+    open = memchr(text, '(', len);
+    if (open && type_modifier(parts->modifier, open, end) == -1) {
+        return -1;
+    }
+
+    end = open ? open : end;
+    dot = memchr(text, '.', (size_t) (end - text));
+
+    if (dot && type_copy(parts->schema, text, dot) == -1) {
+        return -1;
+    }
+
+    if (type_copy(parts->name, dot ? dot + 1 : text, end) == -1) {
+        return -1;
+    }
+
+    /* a type of the list, with a modifier that it does not take */
+    return !dot && open && type_find(parts->name) ? -1 : 0;
 }
 
 

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 
 
+#define TYPE_NAME_MAX  64      /* PostgreSQL's NAMEDATALEN */
+
+
 typedef enum {
     TYPE_OTHER = 0,     /* PostgreSQL judges the text */
     TYPE_TEXT,
@@ -27,6 +30,15 @@ typedef enum {
 } type_kind_t;
 
 
+/* A type by its name in the catalogue. */
+typedef struct {
+    char         schema[TYPE_NAME_MAX];      /* "": found by search_path */
+    char         name[TYPE_NAME_MAX];
+    char         modifier[TYPE_NAME_MAX];    /* "(Point,4326)", or "" */
+    const char  *arrays;                     /* "[]" of an array, or "" */
+} type_parts_t;
+
+
 /*
  * The kind of a type as SQL writes it or format_type() does:
  * "numeric(12,2)", "timestamp(3) with time zone", "text[]".  TYPE_OTHER if
@@ -37,8 +49,17 @@ type_kind_t type_kind(const char *name);
 /* The kind of an array's elements. */
 type_kind_t type_element(const char *name);
 
-/* Whether it is one of the types, or an array of one, that are known. */
+/* Whether its kind, or that of its elements, is known. */
 bool type_is_known(const char *name);
+
+/* Whether SQL takes it, or its elements, as it stands: a word of the list. */
+bool type_is_word(const char *name);
+
+/*
+ * Takes any other type apart: [SCHEMA.]NAME[(MODIFIER)][[]].  A modifier is of
+ * letters, digits and commas.  Returns -1 if it is none.
+ */
+int type_parse(const char *text, type_parts_t *parts);
 
 static inline bool
 type_is_time(type_kind_t kind)

@@ -307,6 +307,7 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         catalog->sql.len = 0;
         sql_begin(&catalog->sql);
         sql_path(&catalog->sql);
+        ddl_types(&catalog->sql, conf, NULL);
         ddl_table(&catalog->sql, conf);
         buf_addf(&catalog->sql, ";COMMIT");
         catalog_send(catalog, catalog_on_created);
@@ -403,7 +404,9 @@ catalog_evolve(catalog_t *catalog)
 
     sql = &catalog->sql;
     sql->len = 0;
-    buf_addf(sql, "BEGIN;SET LOCAL lock_timeout='10s';SET LOCAL " SQL_PATH);
+    buf_addf(sql, "BEGIN;SET LOCAL lock_timeout='10s';");
+    sql_path(sql);
+    ddl_types(sql, target->conf, NULL);
 
     for (i = 0; i < target->ncolumns; i++) {
         if (target->table_types[i] == NULL) {

@@ -1,6 +1,8 @@
 /* The DDL and the grants that a configuration needs. */
 
+#include "conf/types.h"
 #include "postgres/ddl.h"
+#include "postgres/guard.h"
 
 
 /* The rights that a daemon needs on a table of schema "sluice". */
@@ -11,9 +13,10 @@ typedef struct {
 } ddl_grant_t;
 
 
-static void ddl_target(buf_t *sql, const conf_t *conf);
+static void ddl_target(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_grants(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_column(buf_t *sql, const conf_column_t *column);
+static void ddl_missing_type(buf_t *sql, const char *type);
 
 
 /* Its rights on the target, by mode. */
@@ -54,13 +57,96 @@ ddl_type(const conf_column_t *column)
 }
 
 
-/* Types come from conf/types.c's list, so they need no quotes. */
+static void
+ddl_type_name(buf_t *sql, const type_parts_t *parts)
+{
+    if (parts->schema[0]) {
+        sql_format(sql, "%I.", parts->schema);
+    }
+
+    sql_format(sql, "%I", parts->name);
+}
+
+
+void
+ddl_types(buf_t *sql, const conf_t *conf, const char *role)
+{
+    buf_t         name, block;
+    size_t        i;
+    const char   *type;
+    type_parts_t  parts;
+
+    for (i = 0; i < conf->ncolumns; i++) {
+        type = conf->columns[i].type;
+
+        if (type == NULL || type_is_word(type)
+            || type_parse(type, &parts) == -1)
+        {
+            continue;
+        }
+
+        memset(&name, 0, sizeof(buf_t));
+        memset(&block, 0, sizeof(buf_t));
+        ddl_type_name(&name, &parts);
+        sql_format(&block, "DECLARE t pg_catalog.oid; p pg_catalog.text;"
+                   " w pg_catalog.text; BEGIN t := pg_catalog.to_regtype(%L);"
+                   " IF t IS NULL THEN RAISE EXCEPTION USING MESSAGE = ",
+                   buf_failed(&name) ? "" : name.data);
+        ddl_missing_type(&block, type);
+        buf_addf(&block, ", ERRCODE = 'SL005'; END IF;"
+                 " p := pg_catalog.current_setting('search_path');"
+                 " PERFORM pg_catalog.set_config('search_path',"
+                 " 'pg_catalog,pg_temp', true); w := (");
+        guard_type(&block, "t", role);
+        buf_addf(&block, "); PERFORM pg_catalog.set_config('search_path', p,"
+                 " true); IF w IS NOT NULL THEN RAISE EXCEPTION USING"
+                 " MESSAGE = w, ERRCODE = 'SL005'; END IF; END");
+        sql_do(sql, &block);
+        buf_addf(sql, ";\n");
+        buf_free(&name);
+    }
+}
+
+
+/* As a literal. */
+
+static void
+ddl_missing_type(buf_t *sql, const char *type)
+{
+    buf_t        text;
+    const char  *near;
+
+    memset(&text, 0, sizeof(buf_t));
+    near = type_nearest(type);
+    buf_addf(&text, "type \"%s\" does not exist", type);
+
+    if (near) {
+        buf_addf(&text, ", did you mean \"%s\"?", near);
+    }
+
+    buf_addf(&text, "%s CREATE TYPE makes it, or CREATE EXTENSION if it is an "
+             "extension's", near ? "" : ":");
+    sql_format(sql, "%L", buf_failed(&text) ? "" : text.data);
+    buf_free(&text);
+}
+
+
+/* The list's types need no quotes; others are names of the catalogue. */
 
 static void
 ddl_column(buf_t *sql, const conf_column_t *column)
 {
-    sql_format(sql, "%I %s", column->name,
-               column->type ? column->type : ddl_type(column));
+    type_parts_t  parts;
+
+    sql_format(sql, "%I ", column->name);
+
+    if (column->type == NULL || type_is_word(column->type)) {
+        sql_format(sql, "%s", column->type ? column->type : ddl_type(column));
+
+    } else if (type_parse(column->type, &parts) == 0) {
+        ddl_type_name(sql, &parts);
+        sql_format(sql, "%s%s", parts.modifier, parts.arrays);
+    }
 
     if (column->from == CONF_FROM_IDENTITY) {
         buf_addf(sql, " GENERATED ALWAYS AS IDENTITY");
@@ -148,7 +234,7 @@ ddl_script(buf_t *sql, const conf_t *conf, const char *role)
     }
 
     for (i = 0; i < conf->ntargets; i++) {
-        ddl_target(sql, conf->targets[i]);
+        ddl_target(sql, conf->targets[i], role);
     }
 
     if (role) {
@@ -160,10 +246,14 @@ ddl_script(buf_t *sql, const conf_t *conf, const char *role)
 
 
 static void
-ddl_target(buf_t *sql, const conf_t *conf)
+ddl_target(buf_t *sql, const conf_t *conf, const char *role)
 {
     buf_t   name;
     size_t  i;
+
+    if (conf->create_table || conf->evolve == CONF_EVOLVE_ADD) {
+        ddl_types(sql, conf, role);
+    }
 
     if (conf->create_table) {
         if (conf->table_schema) {

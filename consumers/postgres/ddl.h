@@ -26,6 +26,14 @@ const char *ddl_own_tables(void);
 /* The type of a column that names none, in a table to be created. */
 const char *ddl_type(const conf_column_t *column);
 
+/*
+ * What comes before the statements below, in their transaction, with the
+ * search_path that finds the types: an error unless each type that the
+ * configuration names is there, and its owner is no stranger to "role" (NULL:
+ * the current one).
+ */
+void ddl_types(buf_t *sql, const conf_t *conf, const char *role);
+
 /* CREATE TABLE IF NOT EXISTS for the target. */
 void ddl_table(buf_t *sql, const conf_t *conf);
 

@@ -44,3 +44,18 @@ guard_table(buf_t *sql, const char *name, const char *role)
              " ON s.oid = relowner", GUARD_STRANGERS("(SELECT name FROM x)"));
     sql_format(sql, " WHERE c.oid = to_regclass(%L)", name);
 }
+
+
+/* A domain's CHECK is code. */
+
+void
+guard_type(buf_t *sql, const char *oid, const char *role)
+{
+    guard_role(sql, role);
+    buf_addf(sql, ", %s SELECT format('type %%s belongs to %%s, whose code"
+             " could run with the rights of role \"%%s\": name the right"
+             " one with its schema (see SECURITY.md)',"
+             " y.oid::regtype, s.name, rolname) FROM me, pg_type y"
+             " JOIN stranger s ON s.oid = typowner WHERE y.oid = %s LIMIT 1",
+             GUARD_STRANGERS("(SELECT name FROM x)"), oid);
+}

@@ -79,5 +79,8 @@ bool guard_is_needed(const conf_t *conf);
 /* Appends such a query of the table "name", quoted and with its schema. */
 void guard_table(buf_t *sql, const char *name, const char *role);
 
+/* The same of the type whose OID the expression "oid" has. */
+void guard_type(buf_t *sql, const char *oid, const char *role);
+
 
 #endif

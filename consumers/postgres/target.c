@@ -188,8 +188,8 @@ target_find(target_t *target, char *reason, size_t size)
         }
 
         target->table_types[i] = PQgetvalue(rows, row, TARGET_TYPE);
-        target->types[i] = column->type ? column->type
-                                        : target->table_types[i];
+        target->types[i] = column->type && type_is_known(column->type)
+                           ? column->type : target->table_types[i];
         target->oids[i] = (uint32_t) sql_number(rows, row, TARGET_TYPE_OID);
         target->receives[i] = PQgetvalue(rows, row, TARGET_RECEIVE);
         target->elements[i] = (uint32_t) sql_number(rows, row,

@@ -244,6 +244,7 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
     if (!there && conf->create_table) {
         buf_addf(&sql, REHEARSE_PATH);
         sql_path(&sql);
+        ddl_types(&sql, conf, NULL);
         len = sql.len;
         ddl_table(&sql, conf);
         printf("table          \"%s\" would be created: %s\n", conf->table,
@@ -256,6 +257,12 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
                 && i < target->ncolumns; i++)
     {
         if (target->table_types[i] == NULL) {
+            if (sql.len == 0) {
+                buf_addf(&sql, REHEARSE_PATH);
+                sql_path(&sql);
+                ddl_types(&sql, conf, NULL);
+            }
+
             printf("table          column \"%s\" would be added\n",
                    target->columns[i].name);
             ddl_add_column(&sql, target->name, &target->columns[i]);

@@ -185,8 +185,20 @@ static const case_t  errors[] = {
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"requird\": true } } }",
       "f:2: column \"a\": unknown key \"requird\", did you mean "
       "\"required\"?" },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"txt\" } } }",
-      "f:1: column \"a\": unknown type, did you mean \"text\"?" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"type\": \"txt\" } } }",
+      "f:4: column \"a\": unknown type, did you mean \"text\"?" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"type\": \"int4range\" } } }",
+      "f:4: column \"a\": a \"type\" that the manual does not list goes with "
+      "\"create_table\" and \"evolve\" only: a table that is there has its "
+      "own" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"g(a,)\" } } }",
+      "f:1: column \"a\": unknown type" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"g(a)b\" } } }",
+      "f:1: column \"a\": unknown type" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"a.b.c\" } } }",
+      "f:1: column \"a\": unknown type" },
+    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"bit(a)\" } } }",
+      "f:1: column \"a\": unknown type" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n"
       "\"type\": \"text); drop table x\" } } }",
       "f:2: column \"a\": unknown type" },
@@ -202,8 +214,8 @@ static const case_t  errors[] = {
       "f:1: column \"a\": \"header\" must be a header's name" },
     { COLUMNS "{ \"a\": { \"path\": \"/a\", \"header\": \"h\" } } }",
       "f:4: column \"a\": it needs one of " },
-    { "{ \"columns\": { \"a\": { \"path\": \"/a\", \"type\": \"txt[]\" } } }",
-      "f:1: column \"a\": unknown type" },
+    { COLUMNS "{ \"a\": { \"path\": \"/a\", \"type\": \"txt[]\" } } }",
+      "f:4: column \"a\": a \"type\" that the manual does not list" },
     { "{ \"columns\": { \"a\": { \"path\": \"/a\",\n\"on_null\": \"rejct\" } } "
       "}", "f:2: column \"a\": unknown \"on_null\" \"rejct\", did you mean "
       "\"reject\"?" },
