@@ -374,7 +374,7 @@ unit_dir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 0644 $(module_so) -t $(DESTDIR)$(modules_dir)
 	install -D -m 0755 $(OUT)/consumers/sluice-consumer -t $(DESTDIR)$(PREFIX)/sbin
-	install -D -m 0644 share/sluice/* docs/openapi.yaml docs/sluice-consumer.schema.json -t $(DESTDIR)$(PREFIX)/share/sluice
+	install -D -m 0644 share/sluice/* docs/openapi.yaml docs/openapi-formats.yaml docs/sluice-consumer.schema.json -t $(DESTDIR)$(PREFIX)/share/sluice
 	find monitoring -type f -exec install -D -m 0644 '{}' '$(DESTDIR)$(PREFIX)/share/sluice/{}' \;
 	install -D -m 0644 README.md CHANGES.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example -t $(doc_dir)
 	sed -i 's,/usr/local/share/,$(PREFIX)/share/,' $(doc_dir)/nginx.conf.example

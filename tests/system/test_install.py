@@ -135,8 +135,9 @@ def test_the_version_is_one():
     assert changelog.startswith(f"sluice ({version}) ")
     assert re.search(r"^## \[?([\d.]+)", (ROOT / "CHANGES.md").read_text(),
                      re.M)[1] == version
-    assert f"    version: {version}\n" in (
-        ROOT / "docs/openapi.yaml").read_text()
+    for name in ("openapi.yaml", "openapi-formats.yaml"):
+        assert f"    version: {version}\n" in (
+            ROOT / "docs" / name).read_text()
 
 
 def test_the_example_passes_where_it_lies(installed, directory):
@@ -224,7 +225,8 @@ def test_what_is_installed_runs(installed):
     done = subprocess.run([program, "--version"], text=True, check=True,
                           stdout=subprocess.PIPE)
     assert done.stdout.startswith("sluice-consumer ")
-    for name in ("sluice-consumer.schema.json", "openapi.yaml"):
+    for name in ("sluice-consumer.schema.json", "openapi.yaml",
+                 "openapi-formats.yaml"):
         assert (installed / "usr/share/sluice" / name).read_bytes() == (
             ROOT / "docs" / name).read_bytes()
 
@@ -317,6 +319,7 @@ def test_debian_packages(release, directory):
                  "usr/share/nginx/modules-available/mod-http-kafka.conf",
                  "usr/share/sluice/sluice-consumer.schema.json",
                  "usr/share/sluice/openapi.yaml",
+                 "usr/share/sluice/openapi-formats.yaml",
                  "usr/share/doc/libnginx-mod-http-kafka/nginx.conf.example"):
         assert (root / path).exists() or (root / "usr" / path).exists(), path
     run = subprocess.run([ROOT / "tests/links", "installed",
