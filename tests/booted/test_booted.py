@@ -320,7 +320,8 @@ def test_the_example_and_what_a_client_needs_are_where_they_lie(site):
         "nginx", "-t", "-c",
         "/usr/share/doc/libnginx-mod-http-kafka/nginx.conf.example")
     assert "test is successful" in said
-    for name in ("openapi.yaml", "sluice-consumer.schema.json", "status.html"):
+    for name in ("openapi.yaml", "openapi-formats.yaml",
+                 "sluice-consumer.schema.json", "status.html"):
         assert (machine.root / "usr/share/sluice" / name).exists(), name
     json.loads((machine.root / "usr/share/sluice"
                 / "sluice-consumer.schema.json").read_text())
