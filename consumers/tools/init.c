@@ -1,4 +1,7 @@
-/* The subcommand init: makes the files of a new topic from a sample event. */
+/*
+ * The subcommand init: makes the files of a new topic from a sample event, or
+ * the configuration that takes the place of a JDBC sink connector.
+ */
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,6 +14,7 @@
 #include "base/text.h"
 #include "postgres/ddl.h"
 #include "tools/command.h"
+#include "tools/connector.h"
 
 
 #define INIT_SAMPLE_MAX  (1024 * 1024)    /* bytes */
@@ -24,6 +28,7 @@ typedef struct {
 
     /* options */
     const char  *sample;
+    const char  *connector;
     const char  *name;         /* of topic, group, table and files */
     const char  *directory;
 
@@ -54,7 +59,10 @@ typedef struct {
 
 static int init_check(tool_t *tool);
 static int init_run(tool_t *tool);
+static const char *init_input(const init_t *init);
+static int init_connector(init_t *init);
 static int init_read(init_t *init);
+static int init_parse(init_t *init);
 static int init_make(init_t *init);
 static void init_schema(const init_t *init, buf_t *out, uint32_t token,
     int indent);
@@ -65,32 +73,42 @@ static init_kind_t init_string(const char *s, size_t len);
 static bool init_has_form(const char *s, size_t len, const char *form);
 static int init_ddl(init_t *init);
 static int init_write(const init_t *init);
-static int init_put(init_file_t *file, const char *sample);
+static int init_put(init_file_t *file, const init_t *init);
 
 
 static const option_t  init_options[] = {
-    OPTION("sample",    TEXT, init_t, sample),
-    OPTION("name",      TEXT, init_t, name),
-    OPTION("directory", TEXT, init_t, directory),
+    OPTION("sample",         TEXT, init_t, sample),
+    OPTION("from-connector", TEXT, init_t, connector),
+    OPTION("name",           TEXT, init_t, name),
+    OPTION("directory",      TEXT, init_t, directory),
     OPTION_END
 };
 
 const command_t  command_init = {
     .name = "init",
-    .help = "make a configuration, JSON Schema and DDL from a sample event",
+    .help = "make a configuration from a sample event or a connector",
     .bare = true,
     .size = sizeof(init_t),
     .options = init_options,
     .check = init_check,
     .run = init_run,
     .usage =
-    "--sample FILE [--name NAME] [--directory DIRECTORY]\n"
+    "--sample FILE | --from-connector FILE [--name NAME]\n"
+    "    [--directory DIRECTORY]\n"
     "\n"
-    "Reads one event, a JSON object, and makes the files that a topic needs\n"
-    "to begin with: a JSON Schema for nginx, the configuration of a daemon\n"
-    "and the SQL of its table.  NAME is used for topic, group, table and\n"
-    "files; by default it is the name of FILE without its extension.  No file\n"
-    "is overwritten: if one of them exists, none is written.\n"
+    "With --sample, reads one event, a JSON object, and makes the files that\n"
+    "a topic needs to begin with: a JSON Schema for nginx, the configuration\n"
+    "of a daemon and the SQL of its table.  NAME is used for topic, group,\n"
+    "table and files.\n"
+    "\n"
+    "With --from-connector, reads the JSON of a sink connector of Kafka\n"
+    "Connect, the JDBC sink of Confluent, Aiven or Debezium, and makes the\n"
+    "configuration of a daemon.  Keys that it has no part of are named on\n"
+    "standard error, \"not converted: KEY: REASON\".  No password is copied.\n"
+    "NAME is used for the group and the file.\n"
+    "\n"
+    "By default NAME is the name of FILE without its extension.  No file is\n"
+    "overwritten: if one of them exists, none is written.\n"
 };
 
 
@@ -105,13 +123,13 @@ init_check(tool_t *tool)
 
     init = (init_t *) tool;
 
-    if (init->sample == NULL) {
+    if ((init->sample == NULL) == (init->connector == NULL)) {
         return -1;
     }
 
     if (init->name == NULL) {
-        slash = strrchr(init->sample, '/');
-        slash = slash ? slash + 1 : init->sample;
+        slash = strrchr(init_input(init), '/');
+        slash = slash ? slash + 1 : init_input(init);
         snprintf(init->own_name, sizeof(init->own_name), "%.*s",
                  (int) strcspn(slash, "."), slash);
         init->name = init->own_name;
@@ -133,6 +151,13 @@ init_check(tool_t *tool)
 }
 
 
+static const char *
+init_input(const init_t *init)
+{
+    return init->sample ? init->sample : init->connector;
+}
+
+
 static int
 init_run(tool_t *tool)
 {
@@ -142,7 +167,10 @@ init_run(tool_t *tool)
     init = (init_t *) tool;
     rc = -1;
 
-    if (init_read(init) == 0 && init_make(init) == 0
+    if (init->connector) {
+        rc = init_connector(init);
+
+    } else if (init_read(init) == 0 && init_make(init) == 0
         && init_write(init) == 0)
     {
         printf("\nIn the kafka_producer block of nginx.conf:\n\n"
@@ -164,22 +192,54 @@ init_run(tool_t *tool)
 }
 
 
-static int
-init_read(init_t *init)
-{
-    unsigned      line, column;
-    json_error_t  err;
+/* The configuration alone: the connector's table is there. */
 
-    if (buf_load(&init->text, init->sample, INIT_SAMPLE_MAX) == -1) {
-        report_error("%s: %s", init->sample,
-                     errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
+static int
+init_connector(init_t *init)
+{
+    int            rc;
+    char           err[CONF_ERROR_MAX];
+    connector_t    cn;
+    const conf_t  *conf;
+
+    memset(&cn, 0, sizeof(cn));
+
+    rc = init_parse(init);
+    if (rc == 0) {
+        rc = connector_read(&cn, init->connector, init->text.data, &init->doc);
+    }
+    if (rc == 0) {
+        rc = connector_conf(&cn, init->name, &init->conf);
+    }
+    connector_free(&cn);
+
+    if (rc == -1) {
         return -1;
     }
 
-    if (json_parse(&init->doc, init->text.data, init->text.len, &err) == -1) {
-        json_position(init->text.data, init->text.len, err.offset, &line,
-                      &column);
-        report_error("%s:%u:%u: %s", init->sample, line, column, err.reason);
+    /* the configuration's own reader proves the text that was made */
+    conf = conf_parse(init->name, init->conf.data, init->conf.len, err);
+    if (conf == NULL) {
+        report_error("%s makes a configuration that cannot be used: %s",
+                     init->connector, err);
+        return -1;
+    }
+    conf_free(conf);
+
+    rc = init_write(init);
+    if (rc == 0) {
+        printf("\nLook it over, then:\n\n"
+               "    sluice-consumer --config %s.json --check\n", init->name);
+    }
+
+    return rc;
+}
+
+
+static int
+init_read(init_t *init)
+{
+    if (init_parse(init) == -1) {
         return -1;
     }
 
@@ -188,6 +248,32 @@ init_read(init_t *init)
     {
         report_error("%s:1:1: the sample must be an object with at least one "
                      "member", init->sample);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static int
+init_parse(init_t *init)
+{
+    unsigned      line, column;
+    const char   *file;
+    json_error_t  err;
+
+    file = init_input(init);
+
+    if (buf_load(&init->text, file, INIT_SAMPLE_MAX) == -1) {
+        report_error("%s: %s", file,
+                     errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
+        return -1;
+    }
+
+    if (json_parse(&init->doc, init->text.data, init->text.len, &err) == -1) {
+        json_position(init->text.data, init->text.len, err.offset, &line,
+                      &column);
+        report_error("%s:%u:%u: %s", file, line, column, err.reason);
         return -1;
     }
 
@@ -483,6 +569,10 @@ init_write(const init_t *init)
     files[2].text = &init->sql;
 
     for (i = 0, rc = 0; rc == 0 && i < 3; i++) {
+        if (files[i].text->len == 0) {
+            continue;
+        }
+
         if (snprintf(files[i].path, INIT_PATH_MAX, "%s/%s%s",
                      init->directory ? init->directory : ".", init->name,
                      suffixes[i]) >= INIT_PATH_MAX)
@@ -491,13 +581,13 @@ init_write(const init_t *init)
             return -1;
         }
 
-        rc = init_put(&files[i], init->sample);
+        rc = init_put(&files[i], init);
     }
 
     for (i = 0; i < 3; i++) {
         if (files[i].made && rc == -1) {
             (void) unlink(files[i].path);
-        } else if (rc == 0) {
+        } else if (files[i].made) {
             printf("wrote %s\n", files[i].path);
         }
     }
@@ -509,17 +599,17 @@ init_write(const init_t *init)
 /* Writes a file beside its name and links it there, if nothing is there. */
 
 static int
-init_put(init_file_t *file, const char *sample)
+init_put(init_file_t *file, const init_t *init)
 {
     int          rc;
     FILE        *fp;
     struct stat  there, own;
 
-    if (stat(file->path, &there) == 0 && stat(sample, &own) == 0
+    if (stat(file->path, &there) == 0 && stat(init_input(init), &own) == 0
         && there.st_dev == own.st_dev && there.st_ino == own.st_ino)
     {
-        report_error("%s is the sample itself: give --name or --directory",
-                     file->path);
+        report_error("%s is the %s itself: give --name or --directory",
+                     file->path, init->sample ? "sample" : "connector");
         return -1;
     }
 
