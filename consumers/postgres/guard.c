@@ -53,8 +53,8 @@ guard_type(buf_t *sql, const char *oid, const char *role)
 {
     guard_role(sql, role);
     buf_addf(sql, ", %s SELECT format('type %%s belongs to %%s, whose code"
-             " could run with the rights of role \"%%s\": name the right"
-             " one with its schema (see SECURITY.md)',"
+             " could run with the rights of role \"%%s\": give it"
+             " another owner, or make the table yourself (see SECURITY.md)',"
              " y.oid::regtype, s.name, rolname) FROM me, pg_type y"
              " JOIN stranger s ON s.oid = typowner WHERE y.oid = %s LIMIT 1",
              GUARD_STRANGERS("(SELECT name FROM x)"), oid);

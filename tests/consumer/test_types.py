@@ -118,6 +118,7 @@ def test_setup_makes_it_and_a_strangers_type_is_refused(consumer, topics,
     database.query(f'ALTER TYPE mood OWNER TO "{stranger}"')
     code, said = daemon.run("setup", "--admin", "user=sluice")
     assert code == 1 and f'type public.mood belongs to role "{stranger}"' in said
+    assert "give it another owner" in said
     database.query("ALTER TYPE mood OWNER TO sluice")
     code, said = daemon.run("setup", "--admin", "user=sluice")
     assert code == 0, said
