@@ -107,6 +107,7 @@ static int
 connector_hosts(const connector_t *cn, const char *s, size_t len, buf_t *out)
 {
     int          n;
+    bool         six;
     char         hosts[CONNECTOR_VALUE], ports[CONNECTOR_VALUE];
     size_t       h, p, part, host;
     const char  *end, *port;
@@ -117,13 +118,19 @@ connector_hosts(const connector_t *cn, const char *s, size_t len, buf_t *out)
 
     for (h = 0, p = 0, end = s + len; s <= end; s += part + 1) {
         part = strcspn(s, ",/?");
-        host = strcspn(s, "]");
-        host = *s == '[' && host < part ? host + 1 : strcspn(s, ":,/?");
-        port = host < part && s[host] == ':' ? s + host + 1 : "5432";
+        host = strcspn(s, *s == '[' ? "]," : ":,/?");
+        six = *s == '[';
+
+        if (six && s[host] != ']') {
+            return connector_refuse(cn, "connection.url", "\"[\" must be "
+                                    "followed by an address and \"]\"");
+        }
+
+        port = s + host + six;
+        port = *port == ':' ? port + 1 : "5432";
 
         n = snprintf(hosts + h, sizeof(hosts) - h, "%s%.*s", h ? "," : "",
-                     (int) (*s == '[' ? host - 2 : host), *s == '[' ? s + 1
-                                                                    : s);
+                     (int) (host - six), s + six);
         h += (size_t) n;
         n = snprintf(ports + p, sizeof(ports) - p, "%s%.*s", p ? "," : "",
                      (int) strcspn(port, ",/?"), port);

@@ -131,6 +131,7 @@ def test_what_a_connector_becomes(directory, config, expected, notes):
     ({"connector.class": "org.example.Sink"}, "cannot convert connector.class"),
     ({"connection.url": "jdbc:mysql://h/d"}, "cannot convert connection.url"),
     ({"connection.url": "jdbc:postgresql://h/%2"}, "hexadecimal"),
+    ({"connection.url": "jdbc:postgresql://[::1:5432/d"}, 'and "]"'),
     ({"topics": ""}, "it names no topic"),
     ({"topics": None}, "neither it nor topics.regex"),
     ({"topics": None, "topics.regex": r"a\d"}, "cannot convert topics.regex"),
