@@ -394,10 +394,13 @@ release: ## all that is published, into build/release (KEY=: who signs)
 	@stack/deps release
 	@packaging/release '$(KEY)'
 
+container: ## build both images where there is no Docker (root)
+	@stack/container build
+
 clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
+.PHONY: FORCE all asan bench bench-count check check-compat clean consumers container \
     deps docs down faults fuzz fuzzers help install lint module mutants programs \
     release rooms run simulate unit up valgrind
