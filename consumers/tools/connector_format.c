@@ -83,6 +83,13 @@ connector_format(const connector_t *cn, buf_t *out)
                        "is read as JSON");
     }
 
+    class = connector_get(cn, "key.converter");
+    if (class && strstr(class, "Json") == NULL && strstr(class, "Avro") == NULL
+        && strstr(class, "String") == NULL)
+    {
+        connector_note("key.converter", "a key is JSON, Avro or text here");
+    }
+
     if (debezium) {
         buf_addf(out, ",\n    \"format\": \"debezium\"");
     }
@@ -193,7 +200,13 @@ connector_transforms(const connector_t *cn)
         type = connector_get(cn, name);
 
         if (type && strstr(type, "ExtractNewRecordState")) {
-            if (strstr(last, ".add.") || strstr(last, "route.by.field")) {
+            if (strcmp(last, ".predicate") == 0 || strcmp(last, ".negate") == 0)
+            {
+                connector_note(cn->pairs[i].name, "the format is that of all "
+                               "records");
+
+            } else if (strstr(last, ".add.") || strstr(last, "route.by.field"))
+            {
                 connector_note(cn->pairs[i].name, "\"/__op\", \"/__ts_ms\" and "
                                "\"/__source_lsn\" are paths for \"columns\"");
             }
