@@ -401,6 +401,6 @@ clean: down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench bench-count check check-compat clean consumers container \
-    deps docs down faults fuzz fuzzers help install lint module mutants programs \
+.PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
+    container deps docs down faults fuzz fuzzers help install lint module mutants programs \
     release rooms run simulate unit up valgrind
