@@ -75,7 +75,8 @@ def test_a_hundred_thousand_gaps(consumer, topics, database, producer):
     wait_for(lambda: database.try_count("t") == all_rows, 60, "rows")
     daemon.stop()
     rows, count, most = gaps(database)
-    assert (count, most) == (100 * turns, 100) and rows <= 2 * turns
+    # a batch's gaps go into a row whole, so it may have room for a few more
+    assert count == 100 * turns and 90 <= most <= 100 and rows <= 2 * turns
     daemon.verify()
     # into the middle of a row of gaps, in front of one
     reset(daemon, 7, turns + 1)
@@ -90,7 +91,8 @@ def test_a_hundred_thousand_gaps(consumer, topics, database, producer):
     wait_for(lambda: database.try_count("t") == all_rows, 60, "rows again")
     daemon.stop()
     rows, count, most = gaps(database)
-    assert (count, most) == (100 * turns, 100) and rows <= 2 * turns + 1
+    assert count == 100 * turns and 90 <= most <= 100
+    assert rows <= 2 * turns + 1
     daemon.verify()
     assert where(daemon, topic, turns) == "row"
     assert where(daemon, topic, turns + 1) == "gap"

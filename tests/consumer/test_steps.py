@@ -57,7 +57,9 @@ def test_a_batch_that_is_merged(consumer, topics, database):
     said = steps(daemon)
     assert re.fullmatch(r'rows of "t" need a temporary table: .* \(23505\)',
                         said[2]), said
-    assert said[3:5] == ["transaction begun", 'rows of "t" copied'], said
+    assert said[3:5] == [
+        "transaction begun",
+        'rows of "t" copied, in the order of their keys'], said
 
 
 def test_a_batch_that_is_rolled_back(consumer, topics, database):

@@ -60,11 +60,11 @@ REFUSED = [
     ("POST", "/raw", {}, 200000, 413),
     # nginx's own, by client_max_body_size
     ("POST", "/", {}, 2000000, 413),
-    ("POST", "/", {"Content-Encoding": "br"}, 10, 415),
+    ("POST", "/", {"Content-Encoding": "compress"}, 10, 415),
     ("POST", "/", {"Content-Type": "image/png"}, 10, 415),
     ("DELETE", "/intercepted", {}, 10, 418),
     ("POST", "/intercepted", {}, 200000, 418),
-    ("POST", "/intercepted", {"Content-Encoding": "br"}, 10, 418)]
+    ("POST", "/intercepted", {"Content-Encoding": "compress"}, 10, 418)]
 CHUNKED = {"Transfer-Encoding": "chunked"}
 
 
