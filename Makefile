@@ -298,6 +298,19 @@ down: ## stop it; the data stays
 	@[ ! -d $(BUILD)/tests ] || stack/tests stop
 
 
+# Three hosts on this machine: network namespaces, no others are touched.
+
+cluster_command = SLUICE_BUILD='$(BUILD)' /usr/bin/python3 -B -m tests.cluster
+
+cluster-up: ## three hosts on this machine, in the background; see build/cluster/state.json
+	@stack/deps check
+	@$(MAKE) --no-print-directory all
+	@$(cluster_command) up
+
+cluster-down: ## stop them
+	@[ ! -f $(BUILD)/cluster/state.json ] || $(cluster_command) down
+
+
 # Tests.
 
 programs: all unit $(OUT)/test/sluice-consumer $(OUT)/test/schema \
@@ -397,10 +410,10 @@ release: ## all that is published, into build/release (KEY=: who signs)
 container: ## build both images where there is no Docker (root)
 	@stack/container build
 
-clean: down ## remove the build folder and its servers' data
+clean: down cluster-down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench bench-count check check-compat clean consumers \
-    container deps docs down faults fuzz fuzzers help install lint module mutants programs \
+.PHONY: FORCE all asan bench bench-count check check-compat clean \
+    cluster-down cluster-up consumers container deps docs down faults fuzz fuzzers help install lint module mutants programs \
     release rooms run simulate unit up valgrind

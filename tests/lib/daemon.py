@@ -19,6 +19,8 @@ class Daemon:
 
     # the last one of each database, topic, group and table
     latest = {}
+    address = "127.0.0.1"
+    prefix = []             # of its commands: into a namespace
 
     def __init__(self, directory, config, kafka, conninfo, program=CONSUMER,
                  name="consumer", **environment):
@@ -34,7 +36,7 @@ class Daemon:
         self.started = 0
         if isinstance(config, dict):
             config = {
-                "postgres": conninfo, "listen": f"127.0.0.1:{self.port}",
+                "postgres": conninfo, "listen": f"{self.address}:{self.port}",
                 **config}
             config["kafka"] = {
                 "bootstrap.servers": kafka.bootstrap,
@@ -57,7 +59,8 @@ class Daemon:
 
     def command(self, *more):
         root = ["--allow-root"] if os.geteuid() == 0 else []
-        return [str(self.program), "--config", str(self.file), *root, *more]
+        return [*self.prefix, str(self.program), "--config", str(self.file),
+                *root, *more]
 
     def run(self, *more, timeout=30):
         """Runs to its end: exit code and what it said."""
@@ -105,7 +108,8 @@ class Daemon:
         answer."""
         self._must_live()
         try:
-            answer = web.request(self.port, "GET", "/healthz", timeout=5)
+            answer = web.request(self.port, "GET", "/healthz", timeout=5,
+                                 host=self.address)
         except OSError:
             return 0, None
         return answer.status, answer.json
@@ -138,7 +142,8 @@ class Daemon:
 
     def metrics(self):
         """The samples of /metrics: name with labels to number."""
-        answer = web.request(self.port, "GET", "/metrics", timeout=5)
+        answer = web.request(self.port, "GET", "/metrics", timeout=5,
+                             host=self.address)
         assert answer.status == 200
         samples = {}
         for line in answer.body.decode().splitlines():

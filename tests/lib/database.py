@@ -6,11 +6,14 @@ import psycopg2
 
 
 class Database:
-    def __init__(self, postgres):
+    def __init__(self, postgres, name=None):
+        """A new database, or the one of that name."""
         self.postgres = postgres
-        self.name = f"t_{uuid.uuid4().hex[:12]}"
+        self.name = name or f"t_{uuid.uuid4().hex[:12]}"
         self.roles = []
         self._connection = None
+        if name:
+            return
         # the role's own schema is Sluice's: what a test makes is elsewhere
         self._admin(f'CREATE DATABASE "{self.name}"',
                     f'ALTER ROLE sluice IN DATABASE "{self.name}"'

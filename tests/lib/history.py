@@ -79,7 +79,9 @@ class Load:
     records a request, a line each."""
 
     def __init__(self, port, path, connections=8, keys=0, size=100,
-                 keepalive=True, rate=0, timeout=20.0, body=None, batch=0):
+                 keepalive=True, rate=0, timeout=20.0, body=None, batch=0,
+                 host="127.0.0.1"):
+        self.host = host
         self.port = port
         self.path = path
         self.connections = connections
@@ -144,7 +146,7 @@ class Load:
             if writer is None:
                 try:
                     reader, writer = await asyncio.open_connection(
-                        "127.0.0.1", self.port)
+                        self.host, self.port)
                 except OSError:
                     self.refused += 1
                     await asyncio.sleep(0.05)

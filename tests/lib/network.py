@@ -111,7 +111,3 @@ class FarKafka(Kafka):
         ], port)
         self.address = network.far
         self.prefix = network.inside
-
-    @property
-    def bootstrap(self):
-        return f"{self.address}:{self.port}"

@@ -66,6 +66,8 @@ class Nginx:
     runs the program, preload are libraries, env is more of its
     environment."""
 
+    address = "127.0.0.1"
+
     def __init__(self, directory, http, main="", workers=1, user=None,
                  prefix=(), preload=(), env=None, **names):
         self.directory = pathlib.Path(directory)
@@ -147,7 +149,7 @@ class Nginx:
                 f"nginx ended with {self.process.returncode}:\n"
                 f"{tail(self.stderr)}\n{tail(self.error_log)}")
         with socket.socket() as probe:
-            listening = probe.connect_ex(("127.0.0.1", self.port)) == 0
+            listening = probe.connect_ex((self.address, self.port)) == 0
         # a worker has its name a little after it was forked
         return listening and len(self.workers()) >= self.names["WORKERS"]
 
@@ -204,7 +206,8 @@ class Nginx:
         return self.log()[before:]
 
     def request(self, method, path, body=None, headers=None, **more):
-        return web.request(self.port, method, path, body, headers, **more)
+        return web.request(self.port, method, path, body, headers,
+                           host=self.address, **more)
 
     def post(self, path, body=b"", headers=None, **more):
         return self.request("POST", path, body, headers, **more)
@@ -280,8 +283,8 @@ class Daemon(Nginx):
                                        "UBSAN_OPTIONS"))
         self.write(self.http)
         with open(self.stderr, "ab") as stderr:
-            subprocess.run(self.command(), check=True, timeout=30,
-                           env=environment(self.directory, self.preload,
+            subprocess.run(self.prefix + self.command(), check=True,
+                           timeout=30, env=environment(self.directory, self.preload,
                                            self.env),
                            stdin=subprocess.DEVNULL, stdout=stderr,
                            stderr=stderr)

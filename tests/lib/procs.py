@@ -1,6 +1,9 @@
 """Processes through /proc: state, size, and who belongs to a session."""
 
 import os
+import signal
+import subprocess
+import time
 
 from tests.lib.env import wait_for
 
@@ -106,3 +109,35 @@ def name(pid):
 
 def wait_gone(pids, timeout, what="processes are gone"):
     wait_for(lambda: not [p for p in pids if alive(p)], timeout, what)
+
+
+class Process:
+    """One that another program started, with the words of a Popen.  Its exit
+    code is not known: returncode is 0 once it is gone."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.returncode = None
+
+    def poll(self):
+        if self.returncode is None and not alive(self.pid):
+            self.returncode = 0
+        return self.returncode
+
+    def wait(self, timeout=30):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() >= end:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.02)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)

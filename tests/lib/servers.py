@@ -41,6 +41,7 @@ class Server:
     script = ""
     settings = []
     prefix = []             # of its commands: into a namespace
+    address = "127.0.0.1"
 
     def __init__(self, directory, settings=(), port=None, **environment):
         self.directory = pathlib.Path(directory)
@@ -85,7 +86,8 @@ class Server:
 
     def listening(self):
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            probe.settimeout(2)
+            return probe.connect_ex((self.address, self.port)) == 0
 
     def pause(self):
         pid = self.pid
@@ -102,7 +104,7 @@ class Kafka(Server):
 
     @property
     def bootstrap(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def tool(self, name, *words):
         """A tool of Kafka's own, by its Java class."""
@@ -127,7 +129,7 @@ class Postgres(Server):
     settings = POSTGRES_SETTINGS
 
     def conninfo(self, database="sluice", user="sluice"):
-        return (f"host=127.0.0.1 port={self.port} dbname={database} "
+        return (f"host={self.address} port={self.port} dbname={database} "
                 f"user={user}")
 
     def connect(self, database="sluice", user="sluice"):

@@ -23,8 +23,8 @@ class Answer:
 
 
 def request(port, method, path, body=None, headers=None, timeout=20,
-            chunked=False):
-    connection = http.client.HTTPConnection("127.0.0.1", port,
+            chunked=False, host="127.0.0.1"):
+    connection = http.client.HTTPConnection(host, port,
                                             timeout=timeout * PATIENCE)
     try:
         connection.request(method, path, body, headers or {},
