@@ -37,6 +37,7 @@ class Event:
     outcome: str = "maybe"
     partition: int = None
     offset: int = None
+    tries: int = 1
 
 
 def outcome_of(status, answer):
@@ -130,6 +131,18 @@ class Load:
         wait_for(lambda: good() >= before + more, timeout,
                  f"{more} more good answers")
 
+    def address(self):
+        """Of the next connection."""
+        return self.host, self.port
+
+    def keep(self, events):
+        """What became of a request's records."""
+        self.events.extend(events)
+
+    async def again(self, events):
+        """Whether the same records are sent once more, elsewhere."""
+        return False
+
     def _main(self):
         asyncio.run(self._all())
 
@@ -140,24 +153,27 @@ class Load:
     async def _one(self, number):
         reader = writer = None
         sequence = 0
+        events = None
         if self.pause:      # or all would begin in one burst
             await asyncio.sleep(self.pause * number / self.connections)
-        while not self._stop:
+        while not self._stop or events:
             if writer is None:
                 try:
-                    reader, writer = await asyncio.open_connection(
-                        self.host, self.port)
-                except OSError:
+                    reader, writer = await asyncio.wait_for(
+                        asyncio.open_connection(*self.address()),
+                        self.timeout)
+                except (OSError, asyncio.TimeoutError):
                     self.refused += 1
+                    if self._stop:
+                        break
                     await asyncio.sleep(0.05)
                     continue
-            events = []
-            for _ in range(self.batch or 1):
-                ident = f"{self.run_id}-{number}-{sequence}"
-                sequence += 1
-                key = str(random.randrange(self.keys)) if self.keys else ""
-                body = self.make(ident, key).encode()
-                events.append(Event(ident, key, body, time.monotonic()))
+            if events is None:
+                events = self._fresh(number, sequence)
+                sequence += len(events)
+            for event in events:
+                event.start = time.monotonic()
+                event.outcome = "maybe"
             try:
                 alive = await asyncio.wait_for(
                     self._send(events, reader, writer), self.timeout)
@@ -166,25 +182,45 @@ class Load:
                 alive = False
             for event in events:
                 event.end = time.monotonic()
-            self.events.extend(events)
+            if not self._stop and await self.again(events):
+                alive = False
+            else:
+                self.keep(events)
+                events = None
             if not alive:
                 writer.close()
                 reader = writer = None
             if self.pause:
                 await asyncio.sleep(self.pause)
+        if events:
+            self.keep(events)
         if writer is not None:
             writer.close()
 
+    def _fresh(self, number, sequence):
+        events = []
+        for one in range(sequence, sequence + (self.batch or 1)):
+            ident = f"{self.run_id}-{number}-{one}"
+            key = str(random.randrange(self.keys)) if self.keys else ""
+            events.append(Event(ident, key, self.make(ident, key).encode(),
+                                0.0))
+        return events
+
     def answered(self, events, status, answer):
         settle(events, status, answer)
+
+    def fields(self, events):
+        """More header fields of a request."""
+        return {} if self.keepalive else {"Connection": "close"}
 
     async def _send(self, events, reader, writer):
         key = "" if self.batch else events[0].key
         path = self.path + (f"?key={key}" if key else "")
         body = b"\n".join(event.body for event in events)
+        more = "".join(f"{name}: {value}\r\n" for name, value
+                       in self.fields(events).items())
         writer.write(
-            f"POST {path} HTTP/1.1\r\nHost: load\r\n"
-            f"{'' if self.keepalive else 'Connection: close' + chr(13) + chr(10)}"
+            f"POST {path} HTTP/1.1\r\nHost: load\r\n{more}"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
