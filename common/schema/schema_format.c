@@ -85,99 +85,23 @@ schema_is(char c, int kind)
 }
 
 
-/* "n" digits at p, or -1. */
-
-static int
-schema_digits(const char *p, int n)
-{
-    int  value;
-
-    for (value = 0; n > 0; n--, p++) {
-        if (!schema_is(*p, SCHEMA_DIGIT)) {
-            return -1;
-        }
-
-        value = value * 10 + (*p - '0');
-    }
-
-    return value;
-}
-
-
 static int
 schema_date(const char *p, const char *end)
 {
-    int  year;
+    int64_t  days;
 
-    if (end - p != 10 || p[4] != '-' || p[7] != '-') {
-        return 0;
-    }
-
-    year = schema_digits(p, 4);
-
-    return year != -1 && calendar_has(year, schema_digits(p + 5, 2),
-                                      schema_digits(p + 8, 2));
+    return end - p == 10 && calendar_date(p, end, &days) == 0;
 }
 
 
-/* RFC 3339, section 5.6; a leap second (5.7) ends a day of UTC. */
+/* A leap second ends a day of UTC. */
 
 static int
 schema_date_time(const char *p, const char *end)
 {
-    int  hour, minute, second, shift, minutes;
+    int64_t  ms;
 
-    if (end - p < 20 || !schema_date(p, p + 10) || (p[10] | 0x20) != 't'
-        || p[13] != ':' || p[16] != ':')
-    {
-        return 0;
-    }
-
-    hour = schema_digits(p + 11, 2);
-    minute = schema_digits(p + 14, 2);
-    second = schema_digits(p + 17, 2);
-
-    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0
-        || second > 60)
-    {
-        return 0;
-    }
-
-    p += 19;
-
-    if (*p == '.') {
-        p++;
-
-        if (p == end || !schema_is(*p, SCHEMA_DIGIT)) {
-            return 0;
-        }
-
-        while (p < end && schema_is(*p, SCHEMA_DIGIT)) {
-            p++;
-        }
-    }
-
-    minutes = hour * 60 + minute;
-
-    if (end - p == 1 && (*p | 0x20) == 'z') {
-        shift = 0;
-
-    } else if (end - p == 6 && (*p == '+' || *p == '-') && p[3] == ':') {
-        hour = schema_digits(p + 1, 2);
-        minute = schema_digits(p + 4, 2);
-
-        if (hour < 0 || hour > 23 || minute < 0 || minute > 59) {
-            return 0;
-        }
-
-        shift = hour * 60 + minute;
-        shift = *p == '+' ? shift : -shift;
-
-    } else {
-        return 0;
-    }
-
-    return second < 60 || (minutes - shift + 2 * 1440) % 1440 == 1439;
+    return end - p > 10 && p[10] != ' ' && calendar_time(p, end, &ms) != -1;
 }
 
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "calendar.h"
 
 
 #define CLOCK_MS_DAY  86400000
@@ -42,22 +43,7 @@ clock_wall(void)
 }
 
 
-/* Years begin in March here, so that the leap day is their last. */
-
-int64_t
-clock_days(int64_t year, int month, int day)
-{
-    int64_t  era, of_era;
-
-    year -= month <= 2;
-    era = (year >= 0 ? year : year - 399) / 400;
-    of_era = year - era * 400;
-
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100
-           + (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-           - CLOCK_1970;
-}
-
+/* Years begin in March here: see calendar_days(). */
 
 void
 clock_date(int64_t days, int64_t *year, int *month, int *day)
@@ -92,18 +78,18 @@ clock_offset(const char *p, const char *end, int *offset)
     }
 
     sign = *p++ == '-' ? -1 : 1;
-    hours = clock_digits(p, end, 2);
+    hours = calendar_digits(p, end, 2);
     minutes = 0;
     seconds = 0;
     p += 2;
 
     if (p < end && hours != -1) {
         p += *p == ':';
-        minutes = clock_digits(p, end, 2);
+        minutes = calendar_digits(p, end, 2);
         p += 2;
 
         if (p < end && *p == ':' && minutes != -1) {
-            seconds = clock_digits(p + 1, end, 2);
+            seconds = calendar_digits(p + 1, end, 2);
             p += 3;
         }
     }

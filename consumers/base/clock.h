@@ -14,33 +14,8 @@ int64_t clock_us(void);
 /* The time of day: ms since 1970. */
 int64_t clock_wall(void);
 
-/*
- * Days since 1970-01-01 of a date in the proleptic Gregorian calendar (month
- * 1 to 12, year 0 is 1 BC), and the date of so many days.
- */
-int64_t clock_days(int64_t year, int month, int day);
+/* The date of so many days since 1970-01-01; year 0 is 1 BC. */
 void clock_date(int64_t days, int64_t *year, int *month, int *day);
-
-/* "n" digits at "p" as a number, -1 if there are fewer before "end". */
-
-static inline int
-clock_digits(const char *p, const char *end, int n)
-{
-    int  value;
-
-    if (end - p < n) {
-        return -1;
-    }
-
-    for (value = 0; n; n--, p++) {
-        if (*p < '0' || *p > '9') {
-            return -1;
-        }
-        value = value * 10 + (*p - '0');
-    }
-
-    return value;
-}
 
 /*
  * The offset from UTC at "p", before "end": "Z", "+01", "+0130", "+01:30" or

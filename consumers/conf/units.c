@@ -1,12 +1,8 @@
 /* Parses numbers with units and times; finds the nearest name. */
 
-#include <ctype.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "calendar.h"
 #include "conf/units.h"
@@ -161,74 +157,8 @@ conf_parse_time(const char *s, int64_t *ms)
 }
 
 
-/* Whether the text begins as the form, where 'd' is any digit. */
-
-static bool
-conf_has_form(const char *s, const char *form)
-{
-    for ( /* void */ ; *form; s++, form++) {
-        if (*form == 'd' ? !isdigit((unsigned char) *s)
-            : *form == 'T' ? *s == '\0' || strchr("Tt ", *s) == NULL
-            : *s != *form)
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
 int
 conf_parse_date(const char *s, int64_t *ms)
 {
-    static const char  form[] = "dddd-dd-ddTdd:dd:dd";
-
-    int      year, month, day, hour, minute, second;
-    int      millis, scale, hours, minutes, east;
-    int64_t  days;
-
-    if (!conf_has_form(s, form)) {
-        return -1;
-    }
-
-    (void) sscanf(s, "%4d-%2d-%2d%*c%2d:%2d:%2d", &year, &month, &day, &hour,
-                  &minute, &second);
-    s += sizeof(form) - 1;
-    millis = 0;
-
-    if (*s == '.') {
-        if (!isdigit((unsigned char) *++s)) {
-            return -1;
-        }
-        for (scale = 100; isdigit((unsigned char) *s); s++, scale /= 10) {
-            millis += (*s - '0') * scale;
-        }
-    }
-
-    hours = minutes = 0;
-    east = *s == '-' ? -1 : 1;
-
-    if (conf_has_form(s, "+dd:dd") || conf_has_form(s, "-dd:dd")) {
-        (void) sscanf(s + 1, "%2d:%2d", &hours, &minutes);
-        s += sizeof("+dd:dd") - 1;
-
-    } else if (*s == 'Z' || *s == 'z') {
-        s++;
-
-    } else {
-        return -1;
-    }
-
-    if (*s != '\0' || !calendar_has(year, month, day) || hour > 23
-        || minute > 59 || second > 59 || hours > 23 || minutes > 59)
-    {
-        return -1;
-    }
-
-    days = clock_days(year, month, day);
-    *ms = (days * 86400 + hour * 3600 + minute * 60 + second
-           - east * (hours * 3600 + minutes * 60)) * 1000 + millis;
-
-    return 0;
+    return calendar_time(s, s + strlen(s), ms) == 0 ? 0 : -1;
 }

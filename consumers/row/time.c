@@ -164,17 +164,17 @@ row_iso_date(const char *p, const char *end, row_time_t *t)
 
     if (n == 8 && !sign) {
         t->usual = false;
-        t->year = clock_digits(p, end, 4);
-        t->month = clock_digits(p + 4, end, 2);
-        t->day = clock_digits(p + 6, end, 2);
+        t->year = calendar_digits(p, end, 4);
+        t->month = calendar_digits(p + 4, end, 2);
+        t->day = calendar_digits(p + 6, end, 2);
         p += 8;
 
     } else if (n >= 4 && n <= 6 && end - p >= n + 6 && p[n] == '-'
                && p[n + 3] == '-')
     {
-        t->year = clock_digits(p, end, n);
-        t->month = clock_digits(p + n + 1, end, 2);
-        t->day = clock_digits(p + n + 4, end, 2);
+        t->year = calendar_digits(p, end, n);
+        t->month = calendar_digits(p + n + 1, end, 2);
+        t->day = calendar_digits(p + n + 4, end, 2);
         p += n + 6;
 
     } else {
@@ -198,12 +198,12 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
     int   hours, minutes, seconds;
     bool  basic;
 
-    hours = clock_digits(p, end, 2);
+    hours = calendar_digits(p, end, 2);
     basic = end - p > 2 && p[2] != ':';
     p += basic ? 2 : 3;
     t->usual &= !basic;
 
-    minutes = hours == -1 || p > end ? -1 : clock_digits(p, end, 2);
+    minutes = hours == -1 || p > end ? -1 : calendar_digits(p, end, 2);
     if (minutes == -1) {
         return NULL;
     }
@@ -213,7 +213,7 @@ row_iso_time(const char *p, const char *end, row_time_t *t)
 
     if (p < end && (basic ? *p >= '0' && *p <= '9' : *p == ':')) {
         p += !basic;
-        seconds = clock_digits(p, end, 2);
+        seconds = calendar_digits(p, end, 2);
         if (seconds == -1) {
             return NULL;
         }
@@ -272,7 +272,7 @@ row_moment(const row_time_t *t, type_kind_t kind, row_moment_t *moment)
     int  seconds;
 
     seconds = t->seconds - t->offset;
-    moment->days = t->has_date ? clock_days(t->year, t->month, t->day) : 0;
+    moment->days = t->has_date ? calendar_days(t->year, t->month, t->day) : 0;
     moment->fraction = t->fraction;
     moment->nfraction = t->nfraction < ROW_FRACTION ? t->nfraction
                                                     : ROW_FRACTION;
@@ -329,9 +329,8 @@ row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
 static int
 row_days(row_ctx_t *ctx, const row_column_t *column, int64_t days)
 {
-    row_moment_t  moment;
+    row_moment_t  moment = { 0 };
 
-    memset(&moment, 0, sizeof(row_moment_t));
     moment.days = days;
 
     return row_put_moment(ctx, column, &moment);

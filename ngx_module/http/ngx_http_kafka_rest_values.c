@@ -8,12 +8,6 @@
 #define NGX_HTTP_KAFKA_REST_TIME_MAX  253402300799999
 
 
-static ngx_uint_t ngx_http_kafka_rest_digits(u_char **p, u_char *last,
-    ngx_uint_t n, ngx_int_t *number);
-static ngx_uint_t ngx_http_kafka_rest_is(u_char **p, u_char *last,
-    const char *any);
-static ngx_uint_t ngx_http_kafka_rest_zone(u_char **p, u_char *last,
-    ngx_int_t *minutes);
 static u_char *ngx_http_kafka_rest_escape(u_char *p, u_char **src);
 
 
@@ -114,134 +108,21 @@ ngx_http_kafka_rest_binary(ngx_pool_t *pool, json_doc_t *doc, uint32_t token,
 ngx_int_t
 ngx_http_kafka_rest_time(json_doc_t *doc, uint32_t token, int64_t *time)
 {
-    u_char        *p, *last;
     int64_t        ms;
-    struct tm      tm;
-    ngx_int_t      year, month, day, hour, minute, second, digit, zone;
-    ngx_uint_t     scale;
     json_token_t  *t;
 
     t = &doc->tokens[token];
-    p = (u_char *) doc->text + t->start;
-    last = (u_char *) doc->text + t->end;
 
     if (t->type != JSON_STRING || t->escaped
-        || !ngx_http_kafka_rest_digits(&p, last, 4, &year)
-        || !ngx_http_kafka_rest_is(&p, last, "-")
-        || !ngx_http_kafka_rest_digits(&p, last, 2, &month)
-        || !ngx_http_kafka_rest_is(&p, last, "-")
-        || !ngx_http_kafka_rest_digits(&p, last, 2, &day)
-        || !ngx_http_kafka_rest_is(&p, last, "Tt ")
-        || !ngx_http_kafka_rest_digits(&p, last, 2, &hour)
-        || !ngx_http_kafka_rest_is(&p, last, ":")
-        || !ngx_http_kafka_rest_digits(&p, last, 2, &minute)
-        || !ngx_http_kafka_rest_is(&p, last, ":")
-        || !ngx_http_kafka_rest_digits(&p, last, 2, &second)
-        || !calendar_has(year, (int) month, (int) day)
-        || hour > 23 || minute > 59 || second > 59)
+        || calendar_time(doc->text + t->start, doc->text + t->end, &ms) != 0
+        || ms < 1 || ms > NGX_HTTP_KAFKA_REST_TIME_MAX)
     {
-        return NGX_DECLINED;
-    }
-
-    ms = 0;
-    scale = 100;
-
-    if (ngx_http_kafka_rest_is(&p, last, ".")) {
-
-        if (!ngx_http_kafka_rest_digits(&p, last, 1, &digit)) {
-            return NGX_DECLINED;
-        }
-
-        do {
-            ms += digit * scale;
-            scale /= 10;
-        } while (ngx_http_kafka_rest_digits(&p, last, 1, &digit));
-    }
-
-    if (!ngx_http_kafka_rest_zone(&p, last, &zone) || p != last) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(&tm, sizeof(struct tm));
-
-    tm.tm_year = (int) year - 1900;
-    tm.tm_mon = (int) month - 1;
-    tm.tm_mday = (int) day;
-    tm.tm_hour = (int) hour;
-    tm.tm_min = (int) minute;
-    tm.tm_sec = (int) second;
-
-    ms += ((int64_t) timegm(&tm) - zone * 60) * 1000;
-
-    if (ms < 1 || ms > NGX_HTTP_KAFKA_REST_TIME_MAX) {
         return NGX_DECLINED;
     }
 
     *time = ms;
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_kafka_rest_digits(u_char **p, u_char *last, ngx_uint_t n,
-    ngx_int_t *number)
-{
-    if (last - *p < (ssize_t) n) {
-        return 0;
-    }
-
-    *number = ngx_atoi(*p, n);
-
-    if (*number == NGX_ERROR) {
-        return 0;
-    }
-
-    *p += n;
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_http_kafka_rest_is(u_char **p, u_char *last, const char *any)
-{
-    if (*p == last || **p == '\0' || ngx_strchr(any, **p) == NULL) {
-        return 0;
-    }
-
-    (*p)++;
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_http_kafka_rest_zone(u_char **p, u_char *last, ngx_int_t *minutes)
-{
-    ngx_int_t   hour, minute;
-    ngx_uint_t  west;
-
-    *minutes = 0;
-
-    if (ngx_http_kafka_rest_is(p, last, "Zz")) {
-        return 1;
-    }
-
-    west = *p < last && **p == '-';
-
-    if (!ngx_http_kafka_rest_is(p, last, "+-")
-        || !ngx_http_kafka_rest_digits(p, last, 2, &hour)
-        || !ngx_http_kafka_rest_is(p, last, ":")
-        || !ngx_http_kafka_rest_digits(p, last, 2, &minute)
-        || hour > 23 || minute > 59)
-    {
-        return 0;
-    }
-
-    *minutes = west ? -(hour * 60 + minute) : hour * 60 + minute;
-
-    return 1;
 }
 
 
