@@ -4,6 +4,10 @@
 #include "json/json.h"
 
 
+#define TEXT_LIMB   1000000000                     /* nine digits */
+#define TEXT_LIMBS  (TEXT_DECIMAL * 8 / 29 + 1)
+
+
 static const char  text_hex[] = "0123456789abcdef";
 
 /* From 1; 0: no digit. */
@@ -148,6 +152,91 @@ text_put_int(char *p, int64_t n)
     }
 
     return p;
+}
+
+
+char *
+text_put_digits(char *p, int64_t n, int digits)
+{
+    int  i;
+
+    for (i = digits; i--; n /= 10) {
+        p[i] = (char) ('0' + n % 10);
+    }
+
+    return p + digits;
+}
+
+
+int
+text_add_decimal(buf_t *buf, const char *s, size_t len, int32_t scale)
+{
+    bool         negative;
+    char         text[TEXT_LIMBS * 9], *p;
+    size_t       i, j, n, whole, behind, before;
+    unsigned     byte;
+    uint32_t     limbs[TEXT_LIMBS];
+    uint64_t     carry;
+    const char  *digits;
+
+    negative = len && s[0] < 0;
+    n = 0;
+
+    /* of a negative number the bits below it, then one more */
+
+    for (i = 0; i < len; i++) {
+        byte = (unsigned char) s[i];
+        carry = negative ? 255 - byte : byte;
+
+        for (j = 0; j < n; j++) {
+            carry += (uint64_t) limbs[j] << 8;
+            limbs[j] = (uint32_t) (carry % TEXT_LIMB);
+            carry /= TEXT_LIMB;
+        }
+
+        if (carry) {
+            limbs[n++] = (uint32_t) carry;
+        }
+    }
+
+    for (j = 0, carry = negative; carry; j++) {
+        carry += j < n ? limbs[j] : 0;
+        n = j < n ? n : j + 1;
+        limbs[j] = (uint32_t) (carry % TEXT_LIMB);
+        carry /= TEXT_LIMB;
+    }
+
+    for (p = text; n--; ) {
+        p = text_put_digits(p, limbs[n], 9);
+    }
+
+    for (digits = text; digits < p && *digits == '0'; digits++) { /* void */ }
+
+    n = (size_t) (p - digits);
+    behind = scale > 0 ? (size_t) scale : 0;
+    before = scale < 0 ? (size_t) -scale : 0;
+    whole = n > behind ? n - behind : 0;
+
+    if (buf_reserve(buf, n + behind + before + 4) == -1) {
+        return -1;
+    }
+
+    buf_add(buf, "-", negative);
+    buf_add(buf, whole ? digits : "0", whole ? whole : 1);
+    memset(buf->data + buf->len, '0', before);
+    buf->len += before;
+
+    if (behind) {
+        buf_add(buf, ".", 1);
+
+        for (i = n; i < behind; i++) {
+            buf_add(buf, "0", 1);
+        }
+
+        buf_add(buf, digits + whole, n - whole);
+    }
+
+    return 0;
 }
 
 

@@ -32,6 +32,18 @@ char *text_get_hex(char *p, const char *digits, size_t len);
 /* Writes a number, at most 20 bytes; returns behind it. */
 char *text_put_int(char *p, int64_t n);
 
+/* Writes the last "digits" digits of a number; returns behind them. */
+char *text_put_digits(char *p, int64_t n, int digits);
+
+/*
+ * Appends the whole number of at most TEXT_DECIMAL bytes in two's complement,
+ * first byte first; "scale" of its digits are decimals.  Returns 0, or -1 when
+ * memory is short.
+ */
+int text_add_decimal(buf_t *buf, const char *s, size_t len, int32_t scale);
+
+#define TEXT_DECIMAL  1024    /* numeric(1000) has 416 */
+
 /*
  * The whole number "s", with or without '-', as a signed integer of "size"
  * bytes (2, 4 or 8).  Returns 0; 1 if it is out of range; -1 if it is none.

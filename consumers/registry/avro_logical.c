@@ -12,7 +12,6 @@
 
 #define AVRO_DAY        86400LL
 #define AVRO_YEAR_MOST  294276     /* PostgreSQL's last one of timestamptz */
-#define AVRO_LIMBS      (AVRO_DECIMAL_MAX * 8 / 29 + 1)    /* 1e9 each */
 
 
 static int avro_put_moment(avro_reader_t *r, int64_t n, int digits, bool zone);
@@ -154,19 +153,6 @@ avro_put_time(avro_reader_t *r, int64_t n, int digits)
 }
 
 
-static char *
-avro_digits(char *p, int64_t n, int digits)
-{
-    int  i;
-
-    for (i = digits; i--; n /= 10) {
-        p[i] = (char) ('0' + n % 10);
-    }
-
-    return p + digits;
-}
-
-
 /* NULL: before the year 1, or too far ahead. */
 
 static char *
@@ -181,26 +167,26 @@ avro_date(char *p, int64_t days)
         return NULL;
     }
 
-    p = avro_digits(p, year, year > 99999 ? 6 : year > 9999 ? 5 : 4);
+    p = text_put_digits(p, year, year > 99999 ? 6 : year > 9999 ? 5 : 4);
     *p++ = '-';
-    p = avro_digits(p, month, 2);
+    p = text_put_digits(p, month, 2);
     *p++ = '-';
 
-    return avro_digits(p, day, 2);
+    return text_put_digits(p, day, 2);
 }
 
 
 static char *
 avro_clock(char *p, int64_t seconds, int64_t part, int digits)
 {
-    p = avro_digits(p, seconds / 3600, 2);
+    p = text_put_digits(p, seconds / 3600, 2);
     *p++ = ':';
-    p = avro_digits(p, seconds / 60 % 60, 2);
+    p = text_put_digits(p, seconds / 60 % 60, 2);
     *p++ = ':';
-    p = avro_digits(p, seconds % 60, 2);
+    p = text_put_digits(p, seconds % 60, 2);
     *p++ = '.';
 
-    return avro_digits(p, part, digits);
+    return text_put_digits(p, part, digits);
 }
 
 
@@ -324,79 +310,11 @@ avro_put_duration(avro_reader_t *r, const char *s)
 }
 
 
-/* A two's complement of any length, the highest byte first, by 10^scale. */
-
 static int
 avro_put_decimal(avro_reader_t *r, const avro_node_t *node, const char *s,
     size_t len)
 {
-    char       text[AVRO_LIMBS * 9];
-    bool       negative;
-    size_t     i, j, n, whole, start;
-    unsigned   byte;
-    uint32_t   limbs[AVRO_LIMBS];
-    uint64_t   carry;
-    buf_t     *out = r->out;
-
-    if (len > AVRO_DECIMAL_MAX) {
-        return avro_bad(r, "a decimal is longer than %d bytes",
-                        AVRO_DECIMAL_MAX);
-    }
-
-    negative = len && s[0] < 0;
-    n = 0;
-
-    /* of a negative number the bits below it, then one more */
-
-    for (i = 0; i < len; i++) {
-        byte = (unsigned char) s[i];
-        carry = negative ? 255 - byte : byte;
-
-        for (j = 0; j < n; j++) {
-            carry += (uint64_t) limbs[j] << 8;
-            limbs[j] = (uint32_t) (carry % 1000000000);
-            carry /= 1000000000;
-        }
-
-        if (carry) {
-            limbs[n++] = (uint32_t) carry;
-        }
-    }
-
-    for (j = 0, carry = negative; carry; j++) {
-        carry += j < n ? limbs[j] : 0;
-        n = j < n ? n : j + 1;
-        limbs[j] = (uint32_t) (carry % 1000000000);
-        carry /= 1000000000;
-    }
-
-    for (i = 0; i < n; i++) {
-        (void) avro_digits(text + i * 9, limbs[n - 1 - i], 9);
-    }
-
-    n *= 9;
-
-    for (start = 0; start < n && text[start] == '0'; start++) { /* void */ }
-
-    if (buf_reserve(out, n + node->scale + 4) == -1) {
-        return -1;
-    }
-
-    n -= start;
-    whole = n > node->scale ? n - node->scale : 0;
-
-    buf_add(out, "-", negative);
-    buf_add(out, whole ? text + start : "0", whole ? whole : 1);
-
-    if (node->scale) {
-        buf_add(out, ".", 1);
-
-        for (i = n; i < node->scale; i++) {
-            buf_add(out, "0", 1);
-        }
-
-        buf_add(out, text + start + whole, n - whole);
-    }
-
-    return buf_failed(out) ? -1 : 0;
+    return len > AVRO_DECIMAL_MAX
+           ? avro_bad(r, "a decimal is longer than %d bytes", AVRO_DECIMAL_MAX)
+           : text_add_decimal(r->out, s, len, (int32_t) node->scale);
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "row/decimal.h"
 #include "row/form.h"
 #include "row/number.h"
 #include "row/struct.h"

@@ -6,7 +6,6 @@
 #include <endian.h>
 
 #include "base/text.h"
-#include "row/decimal.h"
 #include "row/struct.h"
 #include "row/text.h"
 

@@ -6,6 +6,9 @@
 #include "row/transform.h"
 
 
+#define ROW_SCALE  16383     /* decimals that a numeric can have */
+
+
 static int row_bytea(row_ctx_t *ctx, const row_column_t *column,
     const char *s, size_t len);
 
@@ -168,6 +171,36 @@ row_base64(buf_t *out, const char *s, size_t len)
     out->len = (size_t) (p - out->data);
 
     return i < len || len % 4 == 1 || (padding && (len + padding) % 4);
+}
+
+
+int
+row_decimal(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len, int32_t scale)
+{
+    int  rc;
+
+    rc = row_base64(&ctx->decoded, s, len);
+
+    if (rc != 0) {
+        return rc == -1 ? -1 : row_fault(ctx, column, "22P02", "not base64");
+    }
+
+    if (ctx->decoded.len == 0 || ctx->decoded.len > TEXT_DECIMAL) {
+        return row_fault(ctx, column, "22003", "a number of %zu bytes",
+                         ctx->decoded.len);
+    }
+
+    if (scale < -ROW_SCALE || scale > ROW_SCALE) {
+        return row_fault(ctx, column, "22003", "the scale is out of range");
+    }
+
+    ctx->formed.len = 0;
+
+    return text_add_decimal(&ctx->formed, ctx->decoded.data, ctx->decoded.len,
+                            scale)
+           == -1
+           ? -1 : row_formed(ctx, column, ctx->formed.data, ctx->formed.len);
 }
 
 

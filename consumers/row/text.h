@@ -28,6 +28,13 @@ int row_formed(row_ctx_t *ctx, const row_column_t *column, const char *s,
  */
 int row_base64(buf_t *out, const char *s, size_t len);
 
+/*
+ * A decimal as Kafka Connect writes it: base64 of a whole number in two's
+ * complement, first byte first; "scale" of its digits are decimals.
+ */
+int row_decimal(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len, int32_t scale);
+
 /* A whole number; a column of an integer type takes one within its range. */
 int row_integer(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);
