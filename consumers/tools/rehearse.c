@@ -33,7 +33,6 @@ static void rehearse_hold(const tool_t *tool, const char *what,
 static int rehearse_find(tool_t *tool, target_t *target);
 static int rehearse_make(tool_t *tool, const target_t *target, bool there);
 static int rehearse_defaults(tool_t *tool, target_t *target);
-static int rehearse_plan(tool_t *tool, const target_t *target);
 static int rehearse_rows(tool_t *tool, const target_t *target);
 static int rehearse_arbiter(tool_t *tool, const buf_t *apply);
 static int rehearse_filled(tool_t *tool, const target_t *target);
@@ -44,9 +43,8 @@ static int rehearse_batch(tool_t *tool, const char *cluster);
 int
 rehearse_begin(tool_t *tool)
 {
-    buf_t  sql;
+    buf_t  sql = { 0 };
 
-    memset(&sql, 0, sizeof(buf_t));
     sql_begin(&sql);
     buf_addf(&sql, "SELECT pg_catalog.set_config('sluice.path',"
              " pg_catalog.current_setting('search_path'), true);SET LOCAL "
@@ -159,7 +157,6 @@ rehearse_table(tool_t *tool, const conf_t *conf, target_t *target)
          || (guard_is_needed(conf)
              && tool_guard(tool, target->name, NULL) == -1)
          || rehearse_defaults(tool, target) == -1
-         || rehearse_plan(tool, target) == -1
          || rehearse_path(tool, false) == -1
          || rehearse_rows(tool, target) == -1
          || rehearse_path(tool, true) == -1
@@ -235,11 +232,10 @@ static int
 rehearse_make(tool_t *tool, const target_t *target, bool there)
 {
     size_t         i, len;
-    buf_t          sql;
+    buf_t          sql = { 0 };
     const conf_t  *conf;
 
     conf = target->conf;
-    memset(&sql, 0, sizeof(buf_t));
 
     if (!there && conf->create_table) {
         buf_addf(&sql, REHEARSE_PATH);
@@ -280,14 +276,13 @@ static int
 rehearse_defaults(tool_t *tool, target_t *target)
 {
     int        rc;
-    buf_t      sql;
+    buf_t      sql = { 0 };
     PGresult  *res;
 
     if (!target->conf->columns_auto) {
         return 0;
     }
 
-    memset(&sql, 0, sizeof(buf_t));
     target_defaults_query(&sql, target);
 
     if (sql.len == 0) {
@@ -303,42 +298,10 @@ rehearse_defaults(tool_t *tool, target_t *target)
 }
 
 
-/* Whether records can become rows of these types. */
-
-static int
-rehearse_plan(tool_t *tool, const target_t *target)
-{
-    char          reason[SQL_REASON];
-    row_spec_t    spec;
-    row_plan_t   *plan;
-    tombstone_t  *tombstone;
-
-    (void) tool;
-
-    targets_spec(target, &spec);
-    tombstone = NULL;
-    plan = row_plan_create(&spec, reason, sizeof(reason));
-
-    if (plan && target->conf->mode == CONF_MODE_UPSERT_DELETE) {
-        tombstone = tombstone_create(&spec, reason, sizeof(reason));
-    }
-
-    if (plan == NULL || (target->conf->mode == CONF_MODE_UPSERT_DELETE
-                         && tombstone == NULL))
-    {
-        printf("table          would hold: %s\n", reason);
-        row_plan_free(plan);
-        return -1;
-    }
-
-    tombstone_free(tombstone);
-    row_plan_free(plan);
-
-    return 0;
-}
-
-
-/* Every statement that a batch may need, in an order that works. */
+/*
+ * Whether records can become rows of these types, and every statement that a
+ * batch may need, in an order that works.
+ */
 
 static int
 rehearse_rows(tool_t *tool, const target_t *target)
@@ -348,7 +311,8 @@ rehearse_rows(tool_t *tool, const target_t *target)
     size_t        i;
     row_spec_t    spec;
     row_plan_t   *plan;
-    statements_t  statements;
+    tombstone_t  *tombstone;
+    statements_t  statements = { 0 };
 
     static const struct {
         statement_t  which;
@@ -364,16 +328,26 @@ rehearse_rows(tool_t *tool, const target_t *target)
         { STATEMENT_PLAIN_TUPLES, true }
     };
 
-    memset(&statements, 0, sizeof(statements_t));
     targets_spec(target, &spec);
+    tombstone = NULL;
     plan = row_plan_create(&spec, reason, sizeof(reason));
+    rc = plan ? 0 : -1;
 
-    rc = plan ? statements_prepare(&statements, target,
-                                   row_plan_tuples(plan), 0)
-              : -1;
+    if (rc == 0 && target->conf->mode == CONF_MODE_UPSERT_DELETE) {
+        tombstone = tombstone_create(&spec, reason, sizeof(reason));
+        rc = tombstone ? 0 : -1;
+    }
+
+    if (rc == 0 && statements_prepare(&statements, target,
+                                      row_plan_tuples(plan), 0)
+                   == -1)
+    {
+        snprintf(reason, sizeof(reason), "out of memory");
+        rc = -1;
+    }
 
     if (rc == -1) {
-        printf("table          would hold: out of memory\n");
+        printf("table          would hold: %s\n", reason);
     }
 
     for (i = 0; rc != -1 && i < sizeof(order) / sizeof(order[0]); i++) {
@@ -389,6 +363,7 @@ rehearse_rows(tool_t *tool, const target_t *target)
     }
 
     statements_free(&statements);
+    tombstone_free(tombstone);
     row_plan_free(plan);
 
     return rc == -1 ? -1 : 0;
@@ -404,7 +379,7 @@ static int
 rehearse_arbiter(tool_t *tool, const buf_t *apply)
 {
     int          rc, row;
-    buf_t        sql;
+    buf_t        sql = { 0 };
     PGresult    *plan, *res;
     const char  *names;
 
@@ -414,7 +389,6 @@ rehearse_arbiter(tool_t *tool, const buf_t *apply)
         return 0;
     }
 
-    memset(&sql, 0, sizeof(buf_t));
     buf_addf(&sql, "EXPLAIN (COSTS off) %s", apply->data + strspn(apply->data,
                                                                   ";"));
     plan = tool_script(tool, buf_failed(&sql) ? NULL : sql.data);
@@ -456,10 +430,9 @@ rehearse_filled(tool_t *tool, const target_t *target)
 {
     int        rc;
     size_t     i;
-    buf_t      sql;
+    buf_t      sql = { 0 };
     PGresult  *res;
 
-    memset(&sql, 0, sizeof(buf_t));
     sql_format(&sql, "SELECT attname FROM pg_catalog.pg_class c"
                " JOIN pg_catalog.pg_attribute a ON attrelid = c.oid"
                " WHERE c.oid = to_regclass(%L) AND relkind IN ('r', 'p')"
@@ -505,7 +478,7 @@ rehearse_own(tool_t *tool)
 static int
 rehearse_schema(tool_t *tool)
 {
-    buf_t        sql;
+    buf_t        sql = { 0 };
     int64_t      version;
     PGresult    *res;
     const char  *text, *state;
@@ -538,7 +511,6 @@ rehearse_schema(tool_t *tool)
         return -1;
     }
 
-    memset(&sql, 0, sizeof(buf_t));
     text = ddl_own_tables() + sizeof(DDL_BEGIN) - 1;
     buf_addf(&sql, "SAVEPOINT sluice;");
     buf_add(&sql, text, strlen(text) - (sizeof(DDL_COMMIT) - 1));
@@ -575,15 +547,12 @@ static int
 rehearse_batch(tool_t *tool, const char *cluster)
 {
     int            rc;
-    buf_t          sql;
+    buf_t          sql = { 0 };
     batch_t        batch;
-    record_t       record;
+    record_t       record = { 0 };
     offsets_t     *offsets;
-    dead_table_t   dead;
+    dead_table_t   dead = { 0 };
 
-    memset(&sql, 0, sizeof(buf_t));
-    memset(&dead, 0, sizeof(dead_table_t));
-    memset(&record, 0, sizeof(record_t));
     batch_init(&batch, 1, 1, 0);
 
     /* behind a gap */
