@@ -63,9 +63,9 @@ check_topic(tool_t *tool, producer_t *producer, check_answer_t *answer)
 {
     int                  rc;
     char                 unmade[sizeof(answer->reason)];
-    receipt_t            receipt;
+    receipt_t            receipt = { 0 };
     const char          *topic;
-    producer_message_t   message;
+    producer_message_t   message = { 0 };
 
     topic = tool->conf->receipts_topic;
 
@@ -79,12 +79,10 @@ check_topic(tool_t *tool, producer_t *producer, check_answer_t *answer)
     }
 
     memcpy(unmade, answer->reason, sizeof(unmade));
-    memset(&receipt, 0, sizeof(receipt_t));
     receipt_begin(&receipt, tool->conf, tool->log->cluster,
                   tool->conf->table);
     rc = receipt_end(&receipt);
 
-    memset(&message, 0, sizeof(producer_message_t));
     message.value = receipt.text.data;
     message.value_len = receipt.text.len;
 
@@ -103,11 +101,9 @@ check_topic(tool_t *tool, producer_t *producer, check_answer_t *answer)
         return 0;
     }
 
-    tool_failed(tool, "topic \"%s\" takes no receipt: %s; it could not be "
-                "created either: %s", topic, rd_kafka_err2str(answer->err),
-                unmade);
-
-    return -1;
+    return tool_failed(tool, "topic \"%s\" takes no receipt: %s; it could not "
+                       "be created either: %s", topic,
+                       rd_kafka_err2str(answer->err), unmade);
 }
 
 

@@ -69,8 +69,7 @@ command_parse(command_line_t *line, const options_t *shared, int argc,
 
     line->tool = calloc(1, line->part->size);
     if (line->tool == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     tables[0].options = line->part->options;
@@ -113,9 +112,8 @@ command_choose(command_line_t *line, const conf_t *conf, const char *topic)
     }
 
     if (part->topics == COMMAND_ONE || line->tool->json) {
-        report_error("the configuration has several topics: choose one by "
-                     "--topic");
-        return -1;
+        return report_error("the configuration has several topics: choose one "
+                            "by --topic");
     }
 
     listed = NULL;
@@ -153,9 +151,8 @@ command_one(command_line_t *line, const conf_t *conf, const char *topic)
             return command_do(line->part, line->tool, conf);
         }
 
-        report_error("the configuration has topic \"%s\" alone",
-                     conf->topic);
-        return -1;
+        return report_error("the configuration has topic \"%s\" alone",
+                            conf->topic);
     }
 
     chosen = conf_choose(conf, &topic, 1, err);
@@ -182,11 +179,10 @@ static const conf_t *
 command_list_topics(const conf_t *conf)
 {
     char                    err[CONF_ERROR_MAX];
-    tool_t                  tool;
+    tool_t                  tool = { 0 };
     const conf_t           *chosen;
     const lookup_result_t  *result;
 
-    memset(&tool, 0, sizeof(tool_t));
     tool_init(&tool, conf);
     tool.lookup = lookup_create(conf, NULL);
     result = tool_lookup(&tool, tool.lookup, false);
@@ -226,8 +222,7 @@ command_each(command_line_t *line, const conf_t *conf)
 
     arguments = malloc(line->part->size);
     if (arguments == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     memcpy(arguments, line->tool, line->part->size);

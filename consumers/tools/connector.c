@@ -244,9 +244,8 @@ connector_pairs(connector_t *cn, const char *text, const json_doc_t *doc)
     }
 
     if (doc->tokens[in].type != JSON_OBJECT) {
-        report_error("%s: %s must be an object", cn->file,
-                     in ? "\"config\"" : "a connector");
-        return -1;
+        return report_error("%s: %s must be an object", cn->file,
+                            in ? "\"config\"" : "a connector");
     }
 
     end = doc->tokens[in].next;
@@ -256,8 +255,7 @@ connector_pairs(connector_t *cn, const char *text, const json_doc_t *doc)
     cn->texts = malloc(2 * (doc->tokens[in].end - doc->tokens[in].start) + 2);
 
     if (cn->pairs == NULL || cn->texts == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     for (i = in + 1, p = cn->texts; i < end; i = doc->tokens[i + 1].next) {
@@ -293,9 +291,9 @@ connector_take(connector_t *cn, const char *text, const json_doc_t *doc,
 
     if (value->type == JSON_OBJECT || value->type == JSON_ARRAY) {
         json_position(text, doc->tokens[0].end, value->start, &line, &column);
-        report_error("%s:%u:%u: a value of a connector must be a string, a "
-                     "number, true or false", cn->file, line, column);
-        return -1;
+        return report_error("%s:%u:%u: a value of a connector must be a "
+                            "string, a number, true or false", cn->file, line,
+                            column);
     }
 
     pair->value = *p;
@@ -433,9 +431,7 @@ connector_note(const char *name, const char *why)
 int
 connector_refuse(const connector_t *cn, const char *name, const char *why)
 {
-    report_error("%s: cannot convert %s: %s", cn->file, name, why);
-
-    return -1;
+    return report_error("%s: cannot convert %s: %s", cn->file, name, why);
 }
 
 

@@ -47,7 +47,7 @@ int
 connector_conf(const connector_t *cn, const char *name, buf_t *out)
 {
     int          rc;
-    buf_t        conninfo;
+    buf_t        conninfo = { 0 };
     const char  *value;
 
     buf_addf(out, "{\n");
@@ -83,7 +83,6 @@ connector_conf(const connector_t *cn, const char *name, buf_t *out)
     connector_string(out, value, strlen(value));
     buf_addf(out, " },\n    \"postgres\": ");
 
-    memset(&conninfo, 0, sizeof(buf_t));
     rc = connector_conninfo(cn, &conninfo);
     if (rc == 0 && !buf_failed(&conninfo)) {
         connector_string(out, conninfo.data, conninfo.len);
@@ -101,8 +100,7 @@ connector_conf(const connector_t *cn, const char *name, buf_t *out)
     buf_addf(out, "    \"listen\": \"127.0.0.1:9465\"\n}\n");
 
     if (buf_failed(out)) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     return 0;
@@ -158,7 +156,7 @@ connector_topics(const connector_t *cn, buf_t *out)
 static int
 connector_pattern(const connector_t *cn, const char *format, buf_t *out)
 {
-    buf_t        text;
+    buf_t        text = { 0 };
     const char  *regex, *p, *place;
 
     regex = connector_get(cn, "topics.regex");
@@ -178,7 +176,6 @@ connector_pattern(const connector_t *cn, const char *format, buf_t *out)
         }
     }
 
-    memset(&text, 0, sizeof(buf_t));
     buf_addf(&text, "^(%s)$", regex);
     buf_addf(out, "    \"topics\": ");
     if (!buf_failed(&text)) {
@@ -295,11 +292,10 @@ connector_add_table(const connector_t *cn, const char *table, buf_t *out)
     }
 
     if (strpbrk(table, "\"${}") || *table == '\0' || dots > 2) {
-        report_error("%s: cannot convert the table's name \"%s\": it must be "
-                     "TABLE or SCHEMA.TABLE, with ${topic} alone in it: name "
-                     "the table in table.name.format or collection.name.format",
-                     cn->file, table);
-        return -1;
+        return report_error("%s: cannot convert the table's name \"%s\": it "
+                            "must be TABLE or SCHEMA.TABLE, with ${topic} "
+                            "alone in it: name the table in table.name.format "
+                            "or collection.name.format", cn->file, table);
     }
 
     p = dots == 2 ? strchr(table, '.') + 1 : table;
@@ -426,10 +422,9 @@ connector_columns(const connector_t *cn, const connector_pk_t *pk, buf_t *out)
         if (strcmp(pk->mode, "kafka") == 0
             || strcmp(pk->mode, "record_header") == 0)
         {
-            report_error("%s: cannot convert %s: %s: the table's other columns "
-                         "are not known: name them in %s", cn->file,
-                         pk->option, pk->mode, option);
-            return -1;
+            return report_error("%s: cannot convert %s: %s: the table's other "
+                                "columns are not known: name them in %s",
+                                cn->file, pk->option, pk->mode, option);
         }
 
         if (strcmp(pk->mode, "record_key") == 0) {

@@ -95,9 +95,8 @@ dead_choose(tool_t *tool)
     dead = (dead_t *) tool;
 
     if (dead->pending && (tool->noperands || dead->all || dead->older)) {
-        report_error("--pending lists what is no dead letter yet: it has no "
-                     "ID and no age");
-        return -1;
+        return report_error("--pending lists what is no dead letter yet: it "
+                            "has no ID and no age");
     }
 
     snprintf(dead->age, sizeof(dead->age), "%" PRId64, dead->older);
@@ -105,8 +104,8 @@ dead_choose(tool_t *tool)
 
     for (i = 0; i < tool->noperands; i++) {
         if (options_number(tool->operands[i], &id) == -1) {
-            report_error("\"%s\" is no dead letter's ID", tool->operands[i]);
-            return -1;
+            return report_error("\"%s\" is no dead letter's ID",
+                                tool->operands[i]);
         }
         buf_addf(&tool->text, "%s%" PRId64, i ? "," : "", id);
     }
@@ -123,8 +122,7 @@ static int
 dead_choose_some(tool_t *tool)
 {
     if (((dead_t *) tool)->all == (tool->noperands != 0)) {
-        report_error("IDs or --all are required, but not both");
-        return -1;
+        return report_error("IDs or --all are required, but not both");
     }
 
     return dead_choose(tool);

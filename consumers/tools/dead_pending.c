@@ -38,7 +38,6 @@ typedef struct {
 } dead_pending_t;
 
 
-static int pending_no_memory(void);
 static int pending_find(dead_pending_t *p, tool_t *tool);
 static int pending_read(dead_pending_t *p, tool_t *tool);
 static int pending_take(dead_pending_t *p, const rd_kafka_message_t *rkm);
@@ -53,9 +52,8 @@ dead_pending_run(tool_t *tool)
 {
     int             rc;
     sink_end_t      end;
-    dead_pending_t  p;
+    dead_pending_t  p = { 0 };
 
-    memset(&p, 0, sizeof(dead_pending_t));
     p.dead = (dead_t *) tool;
     end.commit = pending_end;
     end.data = NULL;
@@ -82,15 +80,6 @@ dead_pending_run(tool_t *tool)
     }
 
     return rc;
-}
-
-
-static int
-pending_no_memory(void)
-{
-    report_error("out of memory");
-
-    return -1;
 }
 
 
@@ -127,7 +116,7 @@ pending_find(dead_pending_t *p, tool_t *tool)
     p->share = p->store.batch.max_rows / (p->npartitions + !p->npartitions);
     p->share += p->share == 0;
 
-    return p->partitions ? 0 : pending_no_memory();
+    return p->partitions ? 0 : report_error("out of memory");
 }
 
 
@@ -154,8 +143,8 @@ pending_read(dead_pending_t *p, tool_t *tool)
     while (rc == 0 && pending_left(p) && batch_has_room(&p->store.batch)) {
 
         if (clock_ms() >= deadline) {
-            report_error("could not read the records that come next in time");
-            rc = -1;
+            rc = report_error("could not read the records that come next in "
+                              "time");
             break;
         }
 
@@ -223,7 +212,7 @@ pending_take(dead_pending_t *p, const rd_kafka_message_t *rkm)
     range = batch_range(&p->store.batch, part->id, part->next, 0, part->next);
 
     if (range == -1 || message_record(rkm, &p->list, &record) == -1) {
-        return pending_no_memory();
+        return report_error("out of memory");
     }
 
     if (dead_store_ready(&p->store, &record) == -1) {
@@ -234,7 +223,7 @@ pending_take(dead_pending_t *p, const rd_kafka_message_t *rkm)
                     &record)
         == -1)
     {
-        return pending_no_memory();
+        return report_error("out of memory");
     }
 
     part->records++;
@@ -270,7 +259,7 @@ pending_show(const dead_pending_t *p, tool_t *tool)
     cJSON_Delete(list);
 
     if (json == NULL) {
-        return pending_no_memory();
+        return report_error("out of memory");
     }
 
     rc = tool_show(tool, dead_query(p->dead, "SELECT \"table\", partition,"

@@ -70,8 +70,7 @@ dead_replay_run(tool_t *tool)
     r = calloc(1, sizeof(dead_replay_t));
 
     if (r == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     r->dead = dead;
@@ -132,8 +131,7 @@ replay_all(dead_replay_t *r)
         PQclear(res);
 
         if (rc == -1) {
-            report_error("out of memory");
-            return -1;
+            return report_error("out of memory");
         }
 
         if (n && dead_store_run(&r->store) == -1) {
@@ -178,17 +176,15 @@ static int
 replay_record(dead_replay_t *r, const PGresult *res, int row)
 {
     int             rc, range;
-    buf_t           list, bytes;
+    buf_t           list = { 0 }, bytes;
     batch_t        *batch;
     size_t          before;
-    record_t        record;
+    record_t        record = { 0 };
     const char     *headers;
     unsigned char  *key, *value;
 
     batch = &r->store.batch;
     headers = PQgetvalue(res, row, REPLAY_HEADERS);
-    memset(&record, 0, sizeof(record_t));
-    memset(&list, 0, sizeof(buf_t));
     memset(&bytes, 0, sizeof(buf_t));
     value = NULL;
     rc = -1;
@@ -297,10 +293,9 @@ static void
 replay_commit(void *data, const batch_t *batch, buf_t *sql)
 {
     size_t          i, k, n;
-    buf_t           block;
+    buf_t           block = { 0 };
     dead_replay_t  *r = data;
 
-    memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "DECLARE n bigint;BEGIN DELETE FROM sluice.dead_letters"
              " WHERE id" SQL_OP("=") "ANY ('{-1");
 

@@ -29,8 +29,7 @@ dead_store_open(dead_store_t *store, const conf_t *conf,
     store->pg = pg_create(conf, "sluice:replay", dead_store_on_ready, store);
 
     if (store->targets == NULL || store->sink == NULL || store->pg == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     store->waiting = true;
@@ -43,13 +42,11 @@ dead_store_open(dead_store_t *store, const conf_t *conf,
     }
 
     if (dead_store_wait(store) != SQLSTATE_OK) {
-        report_error("%s", store->outcome.reason);
-        return -1;
+        return report_error("%s", store->outcome.reason);
     }
 
     if (sink_prepare(store->sink, store->targets) == -1) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     return 0;
@@ -88,9 +85,7 @@ dead_store_run(dead_store_t *store)
         (void) poll(NULL, 0, DEAD_PAUSE);
     }
 
-    report_error("%s", store->outcome.reason);
-
-    return -1;
+    return report_error("%s", store->outcome.reason);
 }
 
 
@@ -108,10 +103,8 @@ dead_store_ready(dead_store_t *store, const record_t *record)
         return 0;
     }
 
-    report_error("%s", reason[0] ? reason
-                 : "the schema registry does not answer");
-
-    return -1;
+    return report_error("%s", reason[0] ? reason : "the schema registry does "
+                        "not answer");
 }
 
 

@@ -142,9 +142,8 @@ init_check(tool_t *tool)
     }
 
     if (init->name[len] != '\0' || len == 0 || len > INIT_NAME_MAX) {
-        report_error("--name must be of 1 to %d letters, digits, \"_\" and "
-                     "\"-\"", INIT_NAME_MAX);
-        return -1;
+        return report_error("--name must be of 1 to %d letters, digits, \"_\" "
+                            "and \"-\"", INIT_NAME_MAX);
     }
 
     return 0;
@@ -220,9 +219,8 @@ init_connector(init_t *init)
     /* the configuration's own reader proves the text that was made */
     conf = conf_parse(init->name, init->conf.data, init->conf.len, err);
     if (conf == NULL) {
-        report_error("%s makes a configuration that cannot be used: %s",
-                     init->connector, err);
-        return -1;
+        return report_error("%s makes a configuration that cannot be used: %s",
+                            init->connector, err);
     }
     conf_free(conf);
 
@@ -246,9 +244,8 @@ init_read(init_t *init)
     if (init->doc.tokens[0].type != JSON_OBJECT
         || init->doc.tokens[0].next == 1)
     {
-        report_error("%s:1:1: the sample must be an object with at least one "
-                     "member", init->sample);
-        return -1;
+        return report_error("%s:1:1: the sample must be an object with at "
+                            "least one member", init->sample);
     }
 
     return 0;
@@ -265,16 +262,14 @@ init_parse(init_t *init)
     file = init_input(init);
 
     if (buf_load(&init->text, file, INIT_SAMPLE_MAX) == -1) {
-        report_error("%s: %s", file,
-                     errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
-        return -1;
+        return report_error("%s: %s", file, errno == EFBIG ? "larger than 1 MiB"
+                            : strerror(errno));
     }
 
     if (json_parse(&init->doc, init->text.data, init->text.len, &err) == -1) {
         json_position(init->text.data, init->text.len, err.offset, &line,
                       &column);
-        report_error("%s:%u:%u: %s", file, line, column, err.reason);
-        return -1;
+        return report_error("%s:%u:%u: %s", file, line, column, err.reason);
     }
 
     return 0;
@@ -289,8 +284,7 @@ init_make(init_t *init)
     init_conf(init, &init->conf);
 
     if (buf_failed(&init->schema) || buf_failed(&init->conf)) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     return init_ddl(init);
@@ -541,8 +535,7 @@ init_ddl(init_t *init)
 
     conf = conf_parse(init->name, init->conf.data, init->conf.len, err);
     if (conf == NULL) {
-        report_error("%s", err);
-        return -1;
+        return report_error("%s", err);
     }
 
     ddl_table(&init->sql, conf);
@@ -577,8 +570,7 @@ init_write(const init_t *init)
                      init->directory ? init->directory : ".", init->name,
                      suffixes[i]) >= INIT_PATH_MAX)
         {
-            report_error("the path of the directory is too long");
-            return -1;
+            return report_error("the path of the directory is too long");
         }
 
         rc = init_put(&files[i], init);
@@ -608,17 +600,15 @@ init_put(init_file_t *file, const init_t *init)
     if (stat(file->path, &there) == 0 && stat(init_input(init), &own) == 0
         && there.st_dev == own.st_dev && there.st_ino == own.st_ino)
     {
-        report_error("%s is the %s itself: give --name or --directory",
-                     file->path, init->sample ? "sample" : "connector");
-        return -1;
+        return report_error("%s is the %s itself: give --name or --directory",
+                            file->path, init->sample ? "sample" : "connector");
     }
 
     snprintf(file->part, sizeof(file->part), "%s.part", file->path);
 
     fp = fopen(file->part, "wxe");
     if (fp == NULL) {
-        report_error("%s: %s", file->part, strerror(errno));
-        return -1;
+        return report_error("%s: %s", file->part, strerror(errno));
     }
 
     rc = fwrite(file->text->data, 1, file->text->len, fp) == file->text->len

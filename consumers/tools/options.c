@@ -118,19 +118,16 @@ options_set(const option_t *option, void *value, const char *text)
 
     case OPTION_PARTITIONS:
         if (options_number(text, &n) == -1 || n > INT32_MAX) {
-            report_error("\"%s\" is no partition", text);
-            return -1;
+            return report_error("\"%s\" is no partition", text);
         }
         list = value;
         buf_addf(list, "%s%" PRId64, list->len ? "," : "", n);
         return 0;
     }
 
-    report_error("--%s: \"%s\" is no %s", option->name, text,
-                 option->kind == OPTION_TIME ? "time, such as \"30d\""
-                                             : "number");
-
-    return -1;
+    return report_error("--%s: \"%s\" is no %s", option->name, text,
+                        option->kind == OPTION_TIME
+                        ? "time, such as \"30d\"" : "number");
 }
 
 
@@ -146,8 +143,7 @@ int
 options_date(const char *s, int64_t *ms)
 {
     if (conf_parse_date(s, ms) == -1) {
-        report_error("\"%s\" is no RFC 3339 time", s);
-        return -1;
+        return report_error("\"%s\" is no RFC 3339 time", s);
     }
 
     return 0;

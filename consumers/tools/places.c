@@ -103,17 +103,15 @@ places_read(tool_t *tool, const char **partition, const char **offset)
     len = strlen(tool->conf->topic);
 
     if (strncmp(s, tool->conf->topic, len) != 0 || s[len] != '/') {
-        report_error("the configuration is for topic \"%s\"",
-                     tool->conf->topic);
-        return -1;
+        return report_error("the configuration is for topic \"%s\"",
+                            tool->conf->topic);
     }
 
     s += len + 1;
     slash = strchr(s, '/');
 
     if (slash == NULL) {
-        report_error("the argument must be TOPIC/PARTITION/OFFSET");
-        return -1;
+        return report_error("the argument must be TOPIC/PARTITION/OFFSET");
     }
 
     *slash = '\0';
@@ -123,8 +121,7 @@ places_read(tool_t *tool, const char **partition, const char **offset)
     if (options_number(s, &n) == -1 || n > INT32_MAX
         || options_number(slash + 1, &n) == -1)
     {
-        report_error("\"%s/%s\" is no PARTITION/OFFSET", s, slash + 1);
-        return -1;
+        return report_error("\"%s/%s\" is no PARTITION/OFFSET", s, slash + 1);
     }
 
     return 0;

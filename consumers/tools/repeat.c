@@ -73,14 +73,13 @@ repeat_into(conf_t *conf, char *into, char **schema)
     *schema = NULL;
 
     if (conf->nroutes) {
-        report_error("--into cannot be used: \"route\" names the tables");
-        return -1;
+        return report_error("--into cannot be used: \"route\" names the "
+                            "tables");
     }
 
     if (!conf_is_table(into, &dot)) {
-        report_error("--into takes NAME or SCHEMA.NAME, names of 1 to 63 "
-                     "bytes without quotes");
-        return -1;
+        return report_error("--into takes NAME or SCHEMA.NAME, names of 1 to "
+                            "63 bytes without quotes");
     }
 
     if (dot) {
@@ -88,8 +87,7 @@ repeat_into(conf_t *conf, char *into, char **schema)
     }
 
     if (dot && *schema == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     conf->table = into;
@@ -129,9 +127,8 @@ repeat_topic(tool_t *tool)
         err = rd_kafka_assign(tool->rk, list);
 
         if (err) {
-            report_error("could not read topic \"%s\": %s", tool->conf->topic,
-                         rd_kafka_err2str(err));
-            rc = -1;
+            rc = report_error("could not read topic \"%s\": %s",
+                              tool->conf->topic, rd_kafka_err2str(err));
 
         } else {
             rc = repeat_compare(tool, res, list);
@@ -203,9 +200,9 @@ repeat_compare(tool_t *tool, const PGresult *res,
     for (left = list->cnt; left; /* void */ ) {
 
         if (clock_ms() >= deadline) {
-            report_error("could not read topic \"%s\" in time to compare it "
-                         "with what was stored", tool->conf->topic);
-            return -1;
+            return report_error("could not read topic \"%s\" in time to "
+                                "compare it with what was stored",
+                                tool->conf->topic);
         }
 
         rkm = rd_kafka_consumer_poll(tool->rk, 100);
@@ -246,14 +243,12 @@ static int
 repeat_other(const tool_t *tool, int32_t partition, const char *why,
     int64_t offset)
 {
-    report_error("topic \"%s\" was created again or cut: partition %d, %s %"
-                 PRId64 "; its records would meet the rows of the old topic. "
-                 "%s --allow-duplicates if the rows' key is not the offset",
-                 tool->conf->topic, partition, why, offset,
-                 tool->conf->nroutes
-                 ? "Use" : "Name another table by --into, or use");
-
-    return -1;
+    return report_error("topic \"%s\" was created again or cut: partition %d, "
+                        "%s %" PRId64 "; its records would meet the rows of "
+                        "the old topic. %s --allow-duplicates if the rows' key "
+                        "is not the offset", tool->conf->topic, partition, why,
+                        offset, tool->conf->nroutes ? "Use" : "Name another "
+                        "table by --into, or use");
 }
 
 

@@ -87,8 +87,7 @@ replay_check(tool_t *tool)
     replay = (replay_t *) tool;
 
     if (replay->from == NULL || replay->to == NULL) {
-        report_error("--from and --to are required");
-        return -1;
+        return report_error("--from and --to are required");
     }
 
     if (options_date(replay->from, &replay->from_ms) == -1
@@ -98,8 +97,7 @@ replay_check(tool_t *tool)
     }
 
     if (replay->from_ms >= replay->to_ms) {
-        report_error("--to must be later than --from");
-        return -1;
+        return report_error("--to must be later than --from");
     }
 
     tool->timestamp = replay->from_ms;
@@ -164,8 +162,7 @@ replay_conf(replay_t *replay, conf_t *conf)
                  replay->to) == -1)
     {
         replay->group = NULL;
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     conf->group = replay->group;
@@ -231,10 +228,9 @@ replay_plan(replay_t *replay, tool_t *tool, const conf_t *conf)
 static int64_t
 replay_is_same(tool_t *tool, const conf_t *conf)
 {
-    buf_t    sql;
+    buf_t    sql = { 0 };
     int64_t  same;
 
-    memset(&sql, 0, sizeof(buf_t));
     sql_format(&sql, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class"
                " WHERE oid" SQL_OP("=") "%O AND oid" SQL_OP("=") "%O",
                tool->conf, conf);
@@ -277,10 +273,9 @@ replay_begin(replay_t *replay, const conf_t *conf)
 static int
 replay_daemon(const replay_t *replay, const conf_t *conf)
 {
-    daemon_options_t  options;
+    daemon_options_t  options = { 0 };
 
     (void) fflush(stdout);
-    memset(&options, 0, sizeof(daemon_options_t));
     options.until = replay->until;
     options.nuntil = replay->n;
     options.proof = verify_prove;

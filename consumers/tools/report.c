@@ -17,7 +17,7 @@ static int report_member(cJSON *object, const PGresult *res, int row,
 static bool report_is_number(const PGresult *res, int column);
 
 
-void
+int
 report_error(const char *fmt, ...)
 {
     va_list  args;
@@ -27,6 +27,8 @@ report_error(const char *fmt, ...)
     vfprintf(stderr, fmt, args);
     va_end(args);
     fputc('\n', stderr);
+
+    return -1;
 }
 
 
@@ -183,8 +185,7 @@ report_json(cJSON *json)
     cJSON_Delete(json);
 
     if (text == NULL) {
-        report_error("out of memory");
-        return -1;
+        return report_error("out of memory");
     }
 
     puts(text);

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 
-/* Writes a line on standard error that begins with the program's name. */
-void report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Writes a line on standard error behind the program's name.  Returns -1. */
+int report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * The text of a connection's last error, without the line feed at its end.

@@ -175,15 +175,14 @@ reset_target(tool_t *tool)
         + reset->to_earliest + reset->to_latest;
 
     if (n != 1) {
-        report_error("%s one of --to-offset, --to-timestamp, --to-earliest "
-                     "and --to-latest is %s", n ? "only" : "",
-                     n ? "allowed" : "required");
-        return -1;
+        return report_error("%s one of --to-offset, --to-timestamp, "
+                            "--to-earliest and --to-latest is %s",
+                            n ? "only" : "", n ? "allowed" : "required");
     }
 
     if (reset->into && tool->text.len) {
-        report_error("--into resets all partitions: leave out --partition");
-        return -1;
+        return report_error("--into resets all partitions: leave out "
+                            "--partition");
     }
 
     return reset->to_timestamp ? options_date(reset->to_timestamp,
@@ -280,9 +279,8 @@ reset_alive(tool_t *tool)
 
     err = rd_kafka_list_groups(tool->rk, group, &groups, RESET_PATIENCE);
     if (err) {
-        report_error("could not ask Kafka for the members of group \"%s\": "
-                     "%s", group, rd_kafka_err2str(err));
-        return -1;
+        return report_error("could not ask Kafka for the members of group "
+                            "\"%s\": %s", group, rd_kafka_err2str(err));
     }
 
     alive = groups->group_cnt > 0 && groups->groups[0].member_cnt > 0;
@@ -341,20 +339,17 @@ reset_check(reset_t *reset, const PGresult *res)
     conf = reset->tool.conf;
 
     if (PQntuples(res) == 0) {
-        report_error("topic \"%s\" has no such partition", conf->topic);
-        return -1;
+        return report_error("topic \"%s\" has no such partition", conf->topic);
     }
 
     if (reset->to_offset && PQntuples(res) > 1) {
-        report_error("topic \"%s\" has %d partitions: choose one by "
-                     "--partition", conf->topic, PQntuples(res));
-        return -1;
+        return report_error("topic \"%s\" has %d partitions: choose one by "
+                            "--partition", conf->topic, PQntuples(res));
     }
 
     if (reset->tool.text.len && sql_number(res, 0, RESET_STORED) == 0) {
-        report_error("no offset is stored yet, so all partitions have to be "
-                     "set: leave out --partition");
-        return -1;
+        return report_error("no offset is stored yet, so all partitions have "
+                            "to be set: leave out --partition");
     }
 
     for (row = 0, back = false; row < PQntuples(res); row++) {
@@ -365,16 +360,15 @@ reset_check(reset_t *reset, const PGresult *res)
         high = sql_number(res, row, RESET_LOG_END);
 
         if (to < low || to > high) {
-            report_error("partition %s: offset %" PRId64 " is not in the log, "
-                         "which holds %" PRId64 " to %" PRId64,
-                         PQgetvalue(res, row, RESET_PARTITION), to, low, high);
-            return -1;
+            return report_error("partition %s: offset %" PRId64 " is not in "
+                                "the log, which holds %" PRId64 " to %" PRId64,
+                                PQgetvalue(res, row, RESET_PARTITION), to, low,
+                                high);
         }
 
         if (reset->into && from != -1) {
-            report_error("offsets of table \"%s\" are stored already",
-                         reset->into);
-            return -1;
+            return report_error("offsets of table \"%s\" are stored already",
+                                reset->into);
         }
 
         back |= from > to;
@@ -409,9 +403,7 @@ static int
 reset_apply(const reset_t *reset, tool_t *tool, const PGresult *res)
 {
     int    row, rc;
-    buf_t  plan;
-
-    memset(&plan, 0, sizeof(buf_t));
+    buf_t  plan = { 0 };
 
     for (row = 0; row < PQntuples(res); row++) {
         buf_addf(&plan, "%s[%s,%s,%s]", row ? "," : "[",

@@ -70,11 +70,10 @@ static int
 print_ddl_run(tool_t *tool)
 {
     int          rc;
-    buf_t        sql;
+    buf_t        sql = { 0 };
     const char  *role;
 
     role = setup_role(tool);
-    memset(&sql, 0, sizeof(buf_t));
     ddl_script(&sql, tool->conf, role);
     rc = buf_failed(&sql) ? -1 : 0;
 
@@ -96,15 +95,14 @@ static int
 setup_run(tool_t *tool)
 {
     int          rc;
-    buf_t        sql;
+    buf_t        sql = { 0 };
     size_t       i;
     const char  *role;
 
     role = setup_role(tool);
 
     if (role == NULL) {
-        report_error("\"postgres\" names no user: use --role ROLE");
-        return -1;
+        return report_error("\"postgres\" names no user: use --role ROLE");
     }
 
     rc = setup_connect(tool, ((setup_t *) tool)->admin);
@@ -117,7 +115,6 @@ setup_run(tool_t *tool)
         return -1;
     }
 
-    memset(&sql, 0, sizeof(buf_t));
     ddl_script(&sql, tool->conf, role);
     rc = tool_done(tool_script(tool, sql.data));
     buf_free(&sql);
@@ -228,10 +225,9 @@ static int
 setup_target(tool_t *tool, const conf_t *conf, const char *role)
 {
     int        rc;
-    buf_t      sql;
+    buf_t      sql = { 0 };
     PGresult  *res;
 
-    memset(&sql, 0, sizeof(buf_t));
     buf_addf(&sql, "BEGIN;SET LOCAL ");
     ddl_search_path(&sql, role);
     target_begin(&sql, conf);
@@ -243,9 +239,8 @@ setup_target(tool_t *tool, const conf_t *conf, const char *role)
     rc = res ? 0 : -1;
 
     if (res && PQntuples(res) == 0 && !conf->create_table) {
-        report_error("table \"%s\" does not exist, and \"create_table\" is "
-                     "not set", conf->table);
-        rc = -1;
+        rc = report_error("table \"%s\" does not exist, and \"create_table\" "
+                          "is not set", conf->table);
     }
 
     if (PQntuples(res) && guard_is_needed(conf)) {

@@ -116,8 +116,7 @@ skip_check(tool_t *tool)
     skip = (skip_t *) tool;
 
     if (skip->to == NULL || strcmp(skip->to, "dead-letters") != 0) {
-        report_error("--to dead-letters is required");
-        return -1;
+        return report_error("--to dead-letters is required");
     }
 
     return places_read(tool, &skip->partition, &skip->offset);
@@ -194,10 +193,9 @@ skip_find(skip_t *skip, tool_t *tool)
     rc = skip_read(skip, tool, res);
 
     if (rc == 0 && skip->rkm->offset != offset) {
-        report_error("offset %" PRId64 " is not the next record of partition "
-                     "%s, which is %" PRId64, offset, skip->partition,
-                     skip->rkm->offset);
-        rc = -1;
+        rc = report_error("offset %" PRId64 " is not the next record of "
+                          "partition %s, which is %" PRId64, offset,
+                          skip->partition, skip->rkm->offset);
     }
 
 done:
@@ -235,9 +233,8 @@ skip_read(skip_t *skip, tool_t *tool, const PGresult *res)
     if (range == end || skip->stored < range->begin
         || skip->stored >= range->end)
     {
-        report_error("offset %" PRId64 ", the next one of partition %s, is "
-                     "not in the log", skip->stored, skip->partition);
-        return -1;
+        return report_error("offset %" PRId64 ", the next one of partition %s, "
+                            "is not in the log", skip->stored, skip->partition);
     }
 
     if (tool_client(tool) == -1) {
@@ -283,9 +280,8 @@ skip_take(skip_t *skip, tool_t *tool, const PGresult *res,
     rc = 0;
 
     if (rkm->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        report_error("partition %s has no record at or behind offset %" PRId64,
-                     skip->partition, skip->stored);
-        rc = -1;
+        rc = report_error("partition %s has no record at or behind offset %"
+                          PRId64, skip->partition, skip->stored);
 
     } else if (rkm->err == 0 && rkm->offset >= skip->stored) {
         skip->rkm = rkm;
@@ -297,10 +293,9 @@ skip_take(skip_t *skip, tool_t *tool, const PGresult *res,
                && !message_is(rkm, sql_number(res, 0, SKIP_TIMESTAMP),
                               (uint32_t) sql_number(res, 0, SKIP_CRC)))
     {
-        report_error("topic \"%s\" was created again or cut: partition %s, "
-                     "another record was stored of offset %" PRId64,
-                     tool->conf->topic, skip->partition, rkm->offset);
-        rc = -1;
+        rc = report_error("topic \"%s\" was created again or cut: partition "
+                          "%s, another record was stored of offset %" PRId64,
+                          tool->conf->topic, skip->partition, rkm->offset);
     }
 
     rd_kafka_message_destroy(rkm);
@@ -332,15 +327,13 @@ skip_begin(skip_t *skip, tool_t *tool)
     }
 
     if (PQntuples(res) == 0) {
-        report_error("partition %s is no longer at offset %" PRId64,
-                     skip->partition, skip->stored);
-        rc = -1;
+        rc = report_error("partition %s is no longer at offset %" PRId64,
+                          skip->partition, skip->stored);
         goto done;
     }
 
     if (skip_fill(skip, sql_number(res, 0, 0), sql_number(res, 0, 1)) == -1) {
-        report_error("out of memory");
-        rc = -1;
+        rc = report_error("out of memory");
     }
 
 done:
@@ -355,10 +348,9 @@ static int
 skip_fill(skip_t *skip, int64_t epoch, int64_t run)
 {
     int       rc, range;
-    buf_t     headers;
+    buf_t     headers = { 0 };
     record_t  record;
 
-    memset(&headers, 0, sizeof(buf_t));
     range = batch_range(&skip->batch, skip->rkm->partition, skip->stored,
                         epoch, run);
 
@@ -383,12 +375,10 @@ skip_letter(skip_t *skip, tool_t *tool)
 {
     int            rc;
     size_t         row;
-    buf_t          line;
+    buf_t          line = { 0 };
     PGresult      *res;
-    dead_table_t   dead;
+    dead_table_t   dead = { 0 };
 
-    memset(&dead, 0, sizeof(dead_table_t));
-    memset(&line, 0, sizeof(buf_t));
     row = 0;
     rc = -1;
 
@@ -437,18 +427,16 @@ static int
 skip_commit(skip_t *skip, tool_t *tool)
 {
     int         rc;
-    buf_t       sql;
+    buf_t       sql = { 0 };
     conf_t      conf;
     offsets_t  *offsets;
 
     conf = *tool->conf;
     conf.table = tool->table.data;
-    memset(&sql, 0, sizeof(buf_t));
     offsets = offsets_create(&conf, "");
 
     if (offsets == NULL || offsets_set_cluster(offsets, tool->cluster) == -1) {
-        report_error("out of memory");
-        rc = -1;
+        rc = report_error("out of memory");
 
     } else {
         offsets_advance(offsets, &skip->batch, &sql);

@@ -199,8 +199,7 @@ tool_find_table(tool_t *tool, const conf_t *conf)
     if (buf_failed(&tool->table) || buf_failed(&tool->names)
         || buf_failed(&tool->places) || buf_failed(&tool->place))
     {
-        tool_failed(tool, "out of memory");
-        return -1;
+        return tool_failed(tool, "out of memory");
     }
 
     tool->keys[TOOL_TABLE] = tool->table.data;
@@ -212,7 +211,7 @@ tool_find_table(tool_t *tool, const conf_t *conf)
 
 /* Writes an error line: on standard error, or into the answer of --check. */
 
-void
+int
 tool_failed(const tool_t *tool, const char *fmt, ...)
 {
     char     text[1024];
@@ -222,11 +221,13 @@ tool_failed(const tool_t *tool, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
 
-    if (tool->section) {
-        printf("%-14s %s\n", tool->section, text);
-    } else {
-        report_error("%s", text);
+    if (tool->section == NULL) {
+        return report_error("%s", text);
     }
+
+    printf("%-14s %s\n", tool->section, text);
+
+    return -1;
 }
 
 
@@ -266,8 +267,8 @@ tool_connect(tool_t *tool, const char *name, const PQconninfoOption *over)
     tool->conn = PQconnectdbParams(keys, values, 1);
 
     if (PQstatus(tool->conn) != CONNECTION_OK) {
-        tool_failed(tool, "could not connect: %s", report_reason(tool->conn));
-        return -1;
+        return tool_failed(tool, "could not connect: %s",
+                           report_reason(tool->conn));
     }
 
     return 0;
@@ -278,10 +279,8 @@ int
 tool_guard(tool_t *tool, const char *table, const char *role)
 {
     int        rc;
-    buf_t      sql;
+    buf_t      sql = { 0 };
     PGresult  *res;
-
-    memset(&sql, 0, sizeof(buf_t));
 
     if (table) {
         guard_table(&sql, table, role);
@@ -307,9 +306,8 @@ int
 tool_begin(tool_t *tool)
 {
     int    rc;
-    buf_t  sql;
+    buf_t  sql = { 0 };
 
-    memset(&sql, 0, sizeof(buf_t));
     sql_begin(&sql);
     buf_addf(&sql, "SET LOCAL " SQL_PATH);
     rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
@@ -570,11 +568,10 @@ tool_version(tool_t *tool, const char *command)
                                      " FROM sluice.meta"));
 
     if (version >= 0 && version < DDL_VERSION) {
-        report_error("schema \"sluice\" is of version %d, and %s needs "
-                     "version %d: run \"sluice-consumer setup\", or start a "
-                     "daemon whose role owns the schema", (int) version,
-                     command, DDL_VERSION);
-        return -1;
+        return report_error("schema \"sluice\" is of version %d, and %s needs "
+                            "version %d: run \"sluice-consumer setup\", or "
+                            "start a daemon whose role owns the schema", (int)
+                            version, command, DDL_VERSION);
     }
 
     return version == -1 ? -1 : 0;

@@ -127,8 +127,8 @@ int tool_find_table(tool_t *tool, const conf_t *conf);
  */
 const lookup_result_t *tool_lookup(tool_t *tool, lookup_t *lookup, bool with);
 
-/* Writes an error line, which begins with the section if there is one. */
-void tool_failed(const tool_t *tool, const char *fmt, ...)
+/* Writes an error line behind the section, if there is one.  Returns -1. */
+int tool_failed(const tool_t *tool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Makes tool->rk, a consumer that joins no group.  Returns 0 or -1. */

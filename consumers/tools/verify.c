@@ -59,9 +59,8 @@ int
 verify_prove(const conf_t *conf)
 {
     int       rc;
-    verify_t  verify;
+    verify_t  verify = { 0 };
 
-    memset(&verify, 0, sizeof(verify_t));
     tool_init(&verify.tool, conf);
 
     rc = tool_open(&verify.tool, TOOL_POSTGRES) == 0
