@@ -70,11 +70,9 @@ int
 main(int argc, char **argv)
 {
     int             status;
-    command_line_t  line;
-    main_options_t  options;
+    command_line_t  line = { 0 };
+    main_options_t  options = { 0 };
 
-    memset(&options, 0, sizeof(main_options_t));
-    memset(&line, 0, sizeof(command_line_t));
 
     main_argv = calloc((size_t) argc + 1, sizeof(char *));
     if (main_argv == NULL) {

@@ -140,10 +140,9 @@ log_write(log_level_t level, int err, const char *fmt, va_list ap)
 static void
 log_json(const char *date, log_level_t level, const char *line, size_t len)
 {
-    buf_t    json;
+    buf_t    json = { 0 };
     ssize_t  n;
 
-    memset(&json, 0, sizeof(buf_t));
     buf_addf(&json, "{\"time\":\"%sZ\",\"level\":\"%s\",\"message\":\"", date,
              log_names[level]);
     text_add_json(&json, line, len);

@@ -21,12 +21,11 @@ conf_parse(const char *file, const char *text, size_t len, char *err)
     int            rc;
     conf_t        *conf;
     conf_block_t  *memory;
-    conf_reader_t  cr;
+    conf_reader_t  cr = { 0 };
 
     memory = NULL;
     conf = NULL;
 
-    memset(&cr, 0, sizeof(conf_reader_t));
     cr.file = file;
     cr.err = err;
     cr.memory = &memory;
@@ -69,11 +68,10 @@ conf_file(conf_reader_t *cr, conf_t *conf)
 const conf_t *
 conf_read(const char *file, char *err)
 {
-    buf_t          text;
+    buf_t          text = { 0 };
     const conf_t  *conf;
 
     conf = NULL;
-    memset(&text, 0, sizeof(buf_t));
 
     if (buf_load(&text, file, CONF_FILE_MAX) == 0) {
         conf = conf_parse(file, text.data, text.len, err);

@@ -273,11 +273,10 @@ conf_secret(const char *file, char *err)
 {
     int     rc;
     char   *found;
-    buf_t   text;
+    buf_t   text = { 0 };
     size_t  len;
 
     found = NULL;
-    memset(&text, 0, sizeof(buf_t));
     rc = buf_load(&text, file, CONF_SECRET_MAX);
     len = text.len;
 

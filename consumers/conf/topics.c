@@ -130,9 +130,7 @@ static int
 conf_topic_table(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     conf_topic_t *topic)
 {
-    conf_t  table;
-
-    memset(&table, 0, sizeof(conf_t));
+    conf_t  table = { 0 };
 
     if (conf_set_table(cr, key, token, &table) == -1) {
         return -1;
@@ -433,10 +431,9 @@ conf_choose(const conf_t *conf, const char *const *names, size_t n, char *err)
     int            rc;
     conf_t        *chosen;
     conf_block_t  *memory;
-    conf_reader_t  cr;
+    conf_reader_t  cr = { 0 };
 
     memory = NULL;
-    memset(&cr, 0, sizeof(conf_reader_t));
     cr.file = conf->file;
     cr.err = err;
     cr.memory = &memory;
@@ -466,9 +463,8 @@ conf_choose_among(conf_reader_t *cr, const conf_t *conf, conf_t *chosen,
 {
     int     rc;
     size_t  i, j, most;
-    buf_t   left;
+    buf_t   left = { 0 };
 
-    memset(&left, 0, sizeof(buf_t));
     most = conf->topics_pattern ? CONF_TOPICS_MAX : conf->ntopics;
 
     *chosen = *conf;

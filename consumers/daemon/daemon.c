@@ -54,9 +54,7 @@ int
 daemon_run(const conf_t *conf, const daemon_options_t *options)
 {
     int       status;
-    daemon_t  d;
-
-    memset(&d, 0, sizeof(daemon_t));
+    daemon_t  d = { 0 };
 
     if (options) {
         d.options = *options;

@@ -134,7 +134,7 @@ metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
     const char *method, const char *version, const char *upload,
     size_t *upload_size, void **request)
 {
-    buf_t                 out;
+    buf_t                 out = { 0 };
     unsigned              status;
     const char           *type;
     enum MHD_Result       rc;
@@ -147,7 +147,6 @@ metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
     (void) upload_size;
     (void) request;
 
-    memset(&out, 0, sizeof(buf_t));
     type = "text/plain; charset=utf-8";
     status = MHD_HTTP_OK;
 

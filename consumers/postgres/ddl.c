@@ -113,10 +113,9 @@ ddl_types(buf_t *sql, const conf_t *conf, const char *role)
 static void
 ddl_missing_type(buf_t *sql, const char *type)
 {
-    buf_t        text;
+    buf_t        text = { 0 };
     const char  *near;
 
-    memset(&text, 0, sizeof(buf_t));
     near = type_nearest(type);
     buf_addf(&text, "type \"%s\" does not exist", type);
 
@@ -248,7 +247,7 @@ ddl_script(buf_t *sql, const conf_t *conf, const char *role)
 static void
 ddl_target(buf_t *sql, const conf_t *conf, const char *role)
 {
-    buf_t   name;
+    buf_t   name = { 0 };
     size_t  i;
 
     if (conf->create_table || conf->evolve == CONF_EVOLVE_ADD) {
@@ -264,7 +263,6 @@ ddl_target(buf_t *sql, const conf_t *conf, const char *role)
         buf_addf(sql, ";\n");
     }
 
-    memset(&name, 0, sizeof(buf_t));
     sql_format(&name, "%T", conf);
 
     for (i = 0; conf->evolve == CONF_EVOLVE_ADD && i < conf->ncolumns; i++) {

@@ -24,9 +24,8 @@ avro_read(const avro_schema_t *schema, const char *s, size_t len, buf_t *out,
     char *reason, size_t size)
 {
     int            rc;
-    avro_reader_t  r;
+    avro_reader_t  r = { 0 };
 
-    memset(&r, 0, sizeof(avro_reader_t));
     r.schema = schema;
     r.start = r.p = s;
     r.end = s + len;

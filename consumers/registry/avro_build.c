@@ -55,7 +55,7 @@ uint32_t
 avro_add(avro_compiler_t *c, avro_type_t type)
 {
     uint32_t     n;
-    avro_node_t  node;
+    avro_node_t  node = { 0 };
 
     n = (uint32_t) (c->schema->nodes.len / sizeof(avro_node_t));
 
@@ -63,7 +63,6 @@ avro_add(avro_compiler_t *c, avro_type_t type)
         return avro_wrong(c, "it has more than %d types", AVRO_NODES);
     }
 
-    memset(&node, 0, sizeof(avro_node_t));
     node.type = (uint8_t) type;
 
     return buf_append(&c->schema->nodes, (const char *) &node,

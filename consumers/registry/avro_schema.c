@@ -63,9 +63,8 @@ avro_schema_compile(const avro_text_t *texts, size_t n, char *reason,
     size_t           i;
     uint32_t         node;
     json_error_t     err;
-    avro_compiler_t  c;
+    avro_compiler_t  c = { 0 };
 
-    memset(&c, 0, sizeof(avro_compiler_t));
     c.reason = reason;
     c.size = size;
     snprintf(reason, size, "out of memory");

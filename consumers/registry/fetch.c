@@ -185,7 +185,7 @@ fetch_on_body(char *s, size_t size, size_t n, void *data)
 void
 fetch_start(fetch_t *fetch, size_t url, const char *path)
 {
-    buf_t        whole;
+    buf_t        whole = { 0 };
     const char  *base;
 
     fetch_stop(fetch);
@@ -196,7 +196,6 @@ fetch_start(fetch_t *fetch, size_t url, const char *path)
     snprintf(fetch->reason, sizeof(fetch->reason), "out of memory");
 
     base = fetch->conf->registry_url.names[url];
-    memset(&whole, 0, sizeof(buf_t));
     buf_addf(&whole, "%s", base);
 
     while (whole.len && whole.data[whole.len - 1] == '/') {
@@ -303,7 +302,7 @@ fetch_credentials(fetch_t *fetch)
 {
     int                 rc;
     char               *password, *authorization;
-    buf_t               line;
+    buf_t               line = { 0 };
     const conf_t       *conf = fetch->conf;
     struct curl_slist  *more;
 
@@ -322,7 +321,6 @@ fetch_credentials(fetch_t *fetch)
         return -1;
     }
 
-    memset(&line, 0, sizeof(buf_t));
     fetch->headers = curl_slist_append(NULL, FETCH_ACCEPT);
     more = fetch->headers;
 

@@ -319,7 +319,7 @@ static void
 schemas_refused(schemas_t *schemas, const fetch_result_t *result)
 {
     char          status[32];
-    buf_t         message;
+    buf_t         message = { 0 };
     uint32_t      token;
     json_error_t  err;
     const char   *path = schemas->texts[schemas->ndone].path.data;
@@ -333,7 +333,6 @@ schemas_refused(schemas_t *schemas, const fetch_result_t *result)
         return;
     }
 
-    memset(&message, 0, sizeof(buf_t));
     token = JSON_NONE;
     url = schemas->conf->registry_url.names[schemas->url];
 
@@ -395,7 +394,7 @@ schemas_string(schemas_t *schemas, uint32_t object, const char *name,
 static void
 schemas_take(schemas_t *schemas, const buf_t *body)
 {
-    buf_t            type;
+    buf_t            type = { 0 };
     json_error_t     err;
     schemas_text_t  *text;
 
@@ -411,8 +410,6 @@ schemas_take(schemas_t *schemas, const buf_t *body)
                      text->path.data);
         return;
     }
-
-    memset(&type, 0, sizeof(buf_t));
 
     if (schemas_string(schemas, 0, "schemaType", &type) == -1) {
         buf_free(&type);
@@ -470,12 +467,11 @@ static int
 schemas_reference(schemas_t *schemas, uint32_t token)
 {
     size_t               i;
-    buf_t                subject;
+    buf_t                subject = { 0 };
     buf_t               *path;
     uint32_t             version;
     const json_token_t  *t;
 
-    memset(&subject, 0, sizeof(buf_t));
     version = json_member(&schemas->doc, token, "version", 7);
 
     if (schemas->ntexts == SCHEMAS_TEXTS || version == JSON_NONE

@@ -46,9 +46,8 @@ binary_interval(const char *s, size_t len, buf_t *out)
 {
     char        *p;
     int64_t      us;
-    interval_t   in;
+    interval_t   in = { 0 };
 
-    memset(&in, 0, sizeof(interval_t));
     in.p = s;
     in.end = s + len;
 

@@ -172,11 +172,10 @@ static void
 offsets_only_name(const offsets_t *o, buf_t *sql)
 {
     char           prefix[OFFSETS_PREFIX];
-    buf_t          block;
+    buf_t          block = { 0 };
     const conf_t  *conf;
 
     conf = o->topic->conf;
-    memset(&block, 0, sizeof(buf_t));
     offsets_prefix(conf, prefix);
     sql_format(&block, "BEGIN PERFORM pg_catalog.pg_advisory_xact_lock("
                "pg_catalog.hashtextextended(%L,0));IF EXISTS (SELECT"

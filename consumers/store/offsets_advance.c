@@ -40,11 +40,10 @@ void
 offsets_advance(const offsets_t *o, const batch_t *batch, buf_t *sql)
 {
     size_t                 i, j, n;
-    buf_t                  block;
+    buf_t                  block = { 0 };
     const batch_range_t  **order;
 
     n = batch->nranges;
-    memset(&block, 0, sizeof(buf_t));
 
     order = malloc((n + 1) * sizeof(batch_range_t *));
 
@@ -260,10 +259,9 @@ void
 offsets_assert(const offsets_t *o, const batch_t *batch, buf_t *sql)
 {
     size_t                i;
-    buf_t                 block;
+    buf_t                 block = { 0 };
     const batch_range_t  *range;
 
-    memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "BEGIN ");
 
     for (i = 0; i < batch->nranges; i++) {

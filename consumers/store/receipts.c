@@ -231,7 +231,7 @@ static void
 receipts_produce(receipts_t *receipts, const char *text, size_t len)
 {
     char                 err[CONF_ERROR_MAX];
-    producer_message_t   message;
+    producer_message_t   message = { 0 };
     rd_kafka_resp_err_t  code;
 
     producer_renew(receipts->producer);
@@ -241,7 +241,6 @@ receipts_produce(receipts_t *receipts, const char *text, size_t len)
         return;
     }
 
-    memset(&message, 0, sizeof(producer_message_t));
     message.key = receipts->key.data;
     message.key_len = receipts->key.len;
     message.value = text;

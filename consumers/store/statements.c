@@ -35,10 +35,9 @@ statements_prepare(statements_t *statements, const target_t *target,
     int                rc;
     size_t             i;
     const conf_t      *conf;
-    statement_parts_t  parts;
+    statement_parts_t  parts = { 0 };
 
     conf = target->conf;
-    memset(&parts, 0, sizeof(statement_parts_t));
     parts.target = target;
     parts.conf = conf;
     parts.relation = statements->relation;
@@ -318,11 +317,10 @@ statement_stage(const statement_parts_t *parts, buf_t *sql)
 static void
 statement_same(const statement_parts_t *parts, bool types, buf_t *sql)
 {
-    buf_t        block;
+    buf_t        block = { 0 };
     const char  *name;
 
     name = parts->target->name;
-    memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "BEGIN IF false");
 
     if (parts->conf->columns_auto || parts->target->nkeeps) {
@@ -436,7 +434,7 @@ statement_upsert(const statement_parts_t *parts, const char *where,
 static void
 statement_delete(const statement_parts_t *parts, buf_t *sql)
 {
-    buf_t        where;
+    buf_t        where = { 0 };
     const char  *key, *old;
 
     key = parts->list[LIST_KEY].data;
@@ -450,7 +448,6 @@ statement_delete(const statement_parts_t *parts, buf_t *sql)
                " pg_temp.%s WHERE " STATEMENT_GONE ") s WHERE %s",
                parts->target->name, key, parts->relation, old);
 
-    memset(&where, 0, sizeof(buf_t));
     sql_format(&where, " WHERE NOT s." STATEMENT_GONE " AND NOT EXISTS"
                " (SELECT FROM pg_temp.%s d WHERE d." STATEMENT_GONE " AND d."
                STATEMENT_PLACE SQL_OP(">") "s." STATEMENT_PLACE " AND %s)",

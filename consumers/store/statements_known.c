@@ -37,7 +37,7 @@ void
 statement_known(const statement_parts_t *parts, bool tuples, buf_t *sql)
 {
     size_t         i;
-    buf_t          block;
+    buf_t          block = { 0 };
     const char    *name, *old, *columns;
     const conf_t  *conf;
 
@@ -59,7 +59,6 @@ statement_known(const statement_parts_t *parts, bool tuples, buf_t *sql)
     old = parts->list[LIST_OLD].data;
     columns = parts->list[LIST_COLUMNS].data;
 
-    memset(&block, 0, sizeof(buf_t));
     buf_addf(&block, "#variable_conflict use_column\nDECLARE \"#n\" bigint;"
              "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_attribute"
              " JOIN (VALUES ");

@@ -282,7 +282,7 @@ targets_plan(table_t *table, char *reason, size_t size)
 static int
 targets_plan_route(targets_t *targets, char *reason, size_t size)
 {
-    row_spec_t     spec;
+    row_spec_t     spec = { 0 };
     const conf_t  *conf;
 
     static const char *const  types[] = { "text" };
@@ -304,7 +304,6 @@ targets_plan_route(targets_t *targets, char *reason, size_t size)
     targets->route_column.header = conf->route_header;
     targets->route_column.pointer = conf->route_pointer;
 
-    memset(&spec, 0, sizeof(row_spec_t));
     spec.columns = &targets->route_column;
     spec.types = types;
     spec.ncolumns = 1;
