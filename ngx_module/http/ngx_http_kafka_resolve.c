@@ -77,10 +77,9 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
     klcf->producer = ngx_http_kafka_find_producer(kmcf, &klcf->pass);
 
     if (klcf->producer == NULL) {
-        ngx_kafka_conf_error(cf->log, &klcf->pass_place,
-                             "unknown kafka_producer \"%V\" in \"kafka_pass\"",
-                             &klcf->pass);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->pass_place, "unknown "
+                                    "kafka_producer \"%V\" in \"kafka_pass\"",
+                                    &klcf->pass);
     }
 
     if (klcf->format == NGX_HTTP_KAFKA_CONFLUENT
@@ -90,9 +89,8 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
     }
 
     if (klcf->topic == NULL && klcf->format != NGX_HTTP_KAFKA_CONFLUENT) {
-        ngx_kafka_conf_error(cf->log, &klcf->pass_place,
-                             "no \"kafka_topic\" for \"kafka_pass\"");
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->pass_place, "no "
+                                    "\"kafka_topic\" for \"kafka_pass\"");
     }
 
     klcf->topic_index = NGX_ERROR;
@@ -120,19 +118,18 @@ ngx_http_kafka_resolve(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
     if (klcf->inflate_place.line
         && klcf->inflate_limit > klcf->producer->queue)
     {
-        ngx_kafka_conf_error(cf->log, &klcf->inflate_place,
-                             "\"kafka_inflate_limit\" of %uz bytes must not "
-                             "be larger than \"queue\" of kafka_producer "
-                             "\"%V\", %uz bytes", klcf->inflate_limit,
-                             &klcf->producer->name, klcf->producer->queue);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->inflate_place,
+                                    "\"kafka_inflate_limit\" of %uz bytes must "
+                                    "not be larger than \"queue\" of "
+                                    "kafka_producer \"%V\", %uz bytes",
+                                    klcf->inflate_limit, &klcf->producer->name,
+                                    klcf->producer->queue);
     }
 
     if (klcf->batch_place.line && klcf->format != NGX_HTTP_KAFKA_ARRAY) {
-        ngx_kafka_conf_error(cf->log, &klcf->batch_place,
-                             "\"kafka_batch_field\" needs \"kafka_format "
-                             "array\"");
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->batch_place,
+                                    "\"kafka_batch_field\" needs "
+                                    "\"kafka_format array\"");
     }
 
     return klcf->format == NGX_HTTP_KAFKA_RAW
@@ -173,11 +170,10 @@ ngx_http_kafka_resolve_rest(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
     for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 
         if (others[i].given) {
-            ngx_kafka_conf_error(cf->log, &klcf->pass_place,
-                                 "\"%s\" cannot be used with \"kafka_format "
-                                 "confluent\": %s", others[i].directive,
-                                 others[i].reason);
-            return NGX_ERROR;
+            return ngx_kafka_conf_error(cf->log, &klcf->pass_place, "\"%s\" "
+                                        "cannot be used with \"kafka_format "
+                                        "confluent\": %s", others[i].directive,
+                                        others[i].reason);
         }
     }
 
@@ -193,11 +189,10 @@ ngx_http_kafka_resolve_topic(ngx_conf_t *cf, ngx_kafka_conf_t *kcf,
     *index = ngx_kafka_conf_topic(kcf, name);
 
     if (*index == NGX_ERROR) {
-        ngx_kafka_conf_error(cf->log, place,
-                             "topic \"%V\"%s is not declared in "
-                             "kafka_producer \"%V\", add \"topic %V;\" there",
-                             name, of, &kcf->name, name);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, place, "topic \"%V\"%s is not "
+                                    "declared in kafka_producer \"%V\", add "
+                                    "\"topic %V;\" there", name, of, &kcf->name,
+                                    name);
     }
 
     return NGX_OK;
@@ -213,11 +208,11 @@ ngx_http_kafka_resolve_ack(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
     receipts = klcf->producer->receipts;
 
     if (klcf->ack == NGX_HTTP_KAFKA_STORED && receipts == NULL) {
-        ngx_kafka_conf_error(cf->log, &klcf->ack_place,
-                             "\"kafka_ack stored\" needs receipts, add "
-                             "\"kafka_receipts TOPIC group=NAME;\" to "
-                             "kafka_producer \"%V\"", &klcf->producer->name);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->ack_place, "\"kafka_ack "
+                                    "stored\" needs receipts, add "
+                                    "\"kafka_receipts TOPIC group=NAME;\" to "
+                                    "kafka_producer \"%V\"",
+                                    &klcf->producer->name);
     }
 
     if (receipts && (klcf->ack == NGX_HTTP_KAFKA_STORED
@@ -243,12 +238,10 @@ ngx_http_kafka_resolve_null(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
         return NGX_OK;
     }
 
-    ngx_kafka_conf_error(cf->log, &klcf->null_place,
-                         "\"%s\" needs \"kafka_key\": a record without a "
-                         "value has no field for a key",
-                         klcf->deletes ? "kafka_delete" : "kafka_empty null");
-
-    return NGX_ERROR;
+    return ngx_kafka_conf_error(cf->log, &klcf->null_place, "\"%s\" needs "
+                                "\"kafka_key\": a record without a value has "
+                                "no field for a key", klcf->deletes
+                                ? "kafka_delete" : "kafka_empty null");
 }
 
 
@@ -266,18 +259,16 @@ ngx_http_kafka_resolve_raw(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
     }
 
     if (klcf->schema) {
-        ngx_kafka_conf_error(cf->log, &klcf->schema_place,
-                             "\"kafka_schema\" needs another "
-                             "\"kafka_format\" than raw, as json");
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->schema_place,
+                                    "\"kafka_schema\" needs another "
+                                    "\"kafka_format\" than raw, as json");
     }
 
     if (klcf->key_field || klcf->idempotency_field) {
-        ngx_kafka_conf_error(cf->log, &klcf->field_place,
-                             "\"kafka_key_field\" and "
-                             "\"kafka_idempotency_field\" need another "
-                             "\"kafka_format\" than raw, as json");
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->field_place,
+                                    "\"kafka_key_field\" and "
+                                    "\"kafka_idempotency_field\" need another "
+                                    "\"kafka_format\" than raw, as json");
     }
 
     return NGX_OK;
@@ -294,12 +285,12 @@ ngx_http_kafka_resolve_times(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
     }
 
     if (klcf->timeout <= klcf->producer->timeout) {
-        ngx_kafka_conf_error(cf->log, &klcf->timeout_place,
-                             "\"kafka_timeout\" of %Mms must be longer than "
-                             "\"timeout\" of kafka_producer \"%V\", %Mms",
-                             klcf->timeout, &klcf->producer->name,
-                             klcf->producer->timeout);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &klcf->timeout_place,
+                                    "\"kafka_timeout\" of %Mms must be longer "
+                                    "than \"timeout\" of kafka_producer "
+                                    "\"%V\", %Mms", klcf->timeout,
+                                    &klcf->producer->name,
+                                    klcf->producer->timeout);
     }
 
     if (klcf->timeout > kmcf->longest) {
@@ -308,13 +299,12 @@ ngx_http_kafka_resolve_times(ngx_conf_t *cf, ngx_http_kafka_main_conf_t *kmcf,
     }
 
     if (kmcf->drain_place.line && kmcf->drain_timeout <= klcf->timeout) {
-        ngx_kafka_conf_error(cf->log, &kmcf->drain_place,
-                             "\"kafka_drain_timeout\" of %Mms must be longer "
-                             "than \"kafka_timeout\", %Mms at %V:%ui",
-                             kmcf->drain_timeout, klcf->timeout,
-                             &klcf->timeout_place.file,
-                             klcf->timeout_place.line);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cf->log, &kmcf->drain_place,
+                                    "\"kafka_drain_timeout\" of %Mms must be "
+                                    "longer than \"kafka_timeout\", %Mms at "
+                                    "%V:%ui", kmcf->drain_timeout,
+                                    klcf->timeout, &klcf->timeout_place.file,
+                                    klcf->timeout_place.line);
     }
 
     return NGX_OK;
@@ -450,11 +440,11 @@ ngx_kafka_check_drain(ngx_cycle_t *cycle, ngx_http_kafka_main_conf_t *kmcf)
     }
 
     if (shutdown && kmcf->drain_timeout > shutdown) {
-        ngx_kafka_conf_error(cycle->log, &kmcf->drain_place,
-                             "\"worker_shutdown_timeout\" of %Mms must not "
-                             "be shorter than \"kafka_drain_timeout\", %Mms",
-                             shutdown, kmcf->drain_timeout);
-        return NGX_ERROR;
+        return ngx_kafka_conf_error(cycle->log, &kmcf->drain_place,
+                                    "\"worker_shutdown_timeout\" of %Mms must "
+                                    "not be shorter than "
+                                    "\"kafka_drain_timeout\", %Mms", shutdown,
+                                    kmcf->drain_timeout);
     }
 
     return NGX_OK;

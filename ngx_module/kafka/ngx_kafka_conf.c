@@ -186,7 +186,7 @@ static const ngx_kafka_setting_t  ngx_kafka_reading[] = {
 };
 
 
-void ngx_cdecl
+ngx_int_t ngx_cdecl
 ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
     const char *fmt, ...)
 {
@@ -199,6 +199,8 @@ ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
 
     ngx_log_error(NGX_LOG_EMERG, log, 0, "%*s in %V:%ui",
                   (size_t) (p - buf), buf, &place->file, place->line);
+
+    return NGX_ERROR;
 }
 
 

@@ -99,9 +99,12 @@ typedef struct {
 } ngx_kafka_conf_t;
 
 
-/* An error, logged at [emerg], that names "place" instead of the parser's. */
-void ngx_cdecl ngx_kafka_conf_error(ngx_log_t *log, ngx_kafka_place_t *place,
-    const char *fmt, ...);
+/*
+ * An error, logged at [emerg], that names "place" instead of the parser's.
+ * Returns NGX_ERROR.
+ */
+ngx_int_t ngx_cdecl ngx_kafka_conf_error(ngx_log_t *log,
+    ngx_kafka_place_t *place, const char *fmt, ...);
 
 /*
  * Adds a librdkafka property; what the module owns, does not know, or has

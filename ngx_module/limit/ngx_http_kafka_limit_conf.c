@@ -337,23 +337,22 @@ ngx_http_kafka_limit_check(ngx_conf_t *cf, ngx_array_t *limits)
         zone = limit[i].shm_zone->data;
 
         if (zone == NULL) {
-            ngx_kafka_conf_error(cf->log, &limit[i].place,
-                                 "unknown kafka_limit_zone \"%V\" in "
-                                 "\"kafka_limit\"",
-                                 &limit[i].shm_zone->shm.name);
-            return NGX_ERROR;
+            return ngx_kafka_conf_error(cf->log, &limit[i].place, "unknown "
+                                        "kafka_limit_zone \"%V\" in "
+                                        "\"kafka_limit\"",
+                                        &limit[i].shm_zone->shm.name);
         }
 
         for (unit = 0; unit < NGX_HTTP_KAFKA_UNITS; unit++) {
 
             if (limit[i].burst[unit] && zone->rate[unit] == 0) {
-                ngx_kafka_conf_error(cf->log, &limit[i].place,
-                                     "\"burst_%s\" in \"kafka_limit\" needs "
-                                     "\"%s\" of kafka_limit_zone \"%V\"",
-                                     ngx_http_kafka_units[unit],
-                                     ngx_http_kafka_units[unit],
-                                     &limit[i].shm_zone->shm.name);
-                return NGX_ERROR;
+                return ngx_kafka_conf_error(cf->log, &limit[i].place,
+                                            "\"burst_%s\" in \"kafka_limit\" "
+                                            "needs \"%s\" of kafka_limit_zone "
+                                            "\"%V\"",
+                                            ngx_http_kafka_units[unit],
+                                            ngx_http_kafka_units[unit],
+                                            &limit[i].shm_zone->shm.name);
             }
 
             if (limit[i].burst[unit] == 0 && zone->rate[unit]) {
