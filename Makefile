@@ -302,7 +302,12 @@ down: ## stop it; the data stays
 
 cluster_command = SLUICE_BUILD='$(BUILD)' /usr/bin/python3 -B -m tests.cluster
 
-cluster-up: ## three hosts on this machine, in the background; see build/cluster/state.json
+cluster: ## three hosts on this machine: break them, count what was lost
+	@stack/deps check
+	@$(MAKE) --no-print-directory all
+	@$(cluster_command) tour
+
+cluster-up: ## the same hosts in the background; see build/cluster/state.json
 	@stack/deps check
 	@$(MAKE) --no-print-directory all
 	@$(cluster_command) up
@@ -414,6 +419,6 @@ clean: down cluster-down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench bench-count check check-compat clean \
+.PHONY: FORCE all asan bench bench-count check check-compat clean cluster \
     cluster-down cluster-up consumers container deps docs down faults fuzz fuzzers help install lint module mutants programs \
     release rooms run simulate unit up valgrind

@@ -20,6 +20,8 @@ with its servers' logs, data and pid files.
 import contextlib
 import json
 import os
+import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -30,7 +32,8 @@ from tests.cluster.hosts import Host, net_of
 from tests.lib.env import BUILD, wait_for
 from tests.lib.topics import Topics
 
-DIRECTORY = BUILD / "cluster"
+# another place: another cluster, which knows nothing of the first one
+DIRECTORY = pathlib.Path(os.environ.get("SLUICE_CLUSTER", BUILD / "cluster"))
 STATE = DIRECTORY / "state.json"
 
 NAMES = ("h1", "h2", "h3")
@@ -219,6 +222,17 @@ class Cluster:
     def metadata(self):
         """Kafka's, as one of the brokers sees it."""
         return self.topics.admin.list_topics(timeout=5)
+
+    def memory(self):
+        """Bytes of all processes of all hosts; what they share, once."""
+        total = 0
+        for host in self.hosts.values():
+            for pid in host.pids():
+                with contextlib.suppress(OSError):
+                    text = pathlib.Path(f"/proc/{pid}/smaps_rollup") \
+                        .read_text()
+                    total += int(re.search(r"\nPss: +(\d+)", text)[1]) * 1024
+        return total
 
     def leaders(self):
         """How many partitions of the topic each host leads."""
