@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "tools/connector.h"
@@ -21,8 +22,8 @@
 #define CONNECTOR_LOG      "bad records are in sluice.dead_letters; the log "  \
                            "has their places and reasons"
 #define CONNECTOR_UTC      "a time without an offset is UTC"
-#define CONNECTOR_QUOTED   "names are always quoted: the file has to have "    \
-                           "them as the catalogue does"
+#define CONNECTOR_LAST     "a batch always writes the last record of a key "   \
+                           "alone"
 #define CONNECTOR_NAMING   "columns have the names of the fields: list "       \
                            "others in \"columns\""
 
@@ -42,6 +43,7 @@ static int connector_pairs(connector_t *cn, const char *text,
 static int connector_take(connector_t *cn, const char *text,
     const json_doc_t *doc, uint32_t name, char **p);
 static int connector_class(connector_t *cn);
+static void connector_quoting(connector_t *cn);
 static const connector_key_t *connector_find(const connector_t *cn,
     const char *name);
 static bool connector_is_provided(const char *value);
@@ -113,8 +115,11 @@ static const connector_key_t  connector_keys[] = {
       "no password is copied: put HOST:PORT:DATABASE:USER:PASSWORD into the "
       "daemon's ~/.pgpass (mode 0600), or the conninfo into a file and "
       "\"postgres\": { \"file\": ... }" },
-    { "connection.attempts", CONNECTOR_OLD, NULL, CONNECTOR_RETRIES },
-    { "connection.backoff.ms", CONNECTOR_OLD, NULL, CONNECTOR_RETRIES },
+    { "jdbc.credentials.provider.", CONNECTOR_CONFLUENT, NULL,
+      "libpq takes the password from ~/.pgpass, or the conninfo from a file: "
+      "\"postgres\": { \"file\": ... }" },
+    { "connection.attempts", CONNECTOR_CONFLUENT, NULL, CONNECTOR_RETRIES },
+    { "connection.backoff.ms", CONNECTOR_CONFLUENT, NULL, CONNECTOR_RETRIES },
     { "connection.restart.on.errors", CONNECTOR_DEBEZIUM, NULL,
       CONNECTOR_RETRIES },
     { "connection.pool.", CONNECTOR_DEBEZIUM, NULL, CONNECTOR_ONE },
@@ -125,6 +130,7 @@ static const connector_key_t  connector_keys[] = {
       "the database is PostgreSQL" },
     { "dialect.", CONNECTOR_DEBEZIUM, NULL,
       "types are found by search_path; the database is PostgreSQL" },
+    { "mssql.", CONNECTOR_CONFLUENT, NULL, "the database is PostgreSQL" },
 
     /* the rows */
     { "insert.mode", CONNECTOR_ANY, NULL, NULL },
@@ -138,15 +144,17 @@ static const connector_key_t  connector_keys[] = {
     { "table.name.format", CONNECTOR_ANY, NULL, NULL },
     { "collection.name.format", CONNECTOR_DEBEZIUM, NULL, NULL },
     { "topics.to.tables.mapping", CONNECTOR_AIVEN, NULL, NULL },
-    { "table.name.normalize", CONNECTOR_OLD, "false",
+    { "table.name.normalize", CONNECTOR_AIVEN, "false",
       "compare the tables' names in the file with the catalogue" },
     { "table.naming.strategy", CONNECTOR_DEBEZIUM, NULL,
       "compare the tables' names in the file with the catalogue" },
     { "collection.naming.strategy", CONNECTOR_DEBEZIUM, NULL,
       "compare the tables' names in the file with the catalogue" },
     { "column.naming.*", CONNECTOR_DEBEZIUM, NULL, CONNECTOR_NAMING },
-    { "table.types", CONNECTOR_OLD, NULL, "\"table\" may be a table, a view "
-      "or a foreign table" },
+    { "collection.table.format", CONNECTOR_DEBEZIUM, "${table}",
+      "compare the tables' names in the file with the catalogue" },
+    { "table.types", CONNECTOR_CONFLUENT, NULL, "\"table\" may be a table, a "
+      "view or a foreign table" },
     { "fields.whitelist", CONNECTOR_OLD, NULL, NULL },
     { "field.include.list", CONNECTOR_DEBEZIUM, NULL, NULL },
     { "field.exclude.list", CONNECTOR_DEBEZIUM, "",
@@ -160,21 +168,27 @@ static const connector_key_t  connector_keys[] = {
     { "schema.evolution", CONNECTOR_DEBEZIUM, "none",
       "add columns with ALTER TABLE; or name columns with their types in "
       "\"columns\" and say \"create_table\": true, \"evolve\": \"add\"" },
-    { "quote.sql.identifiers", CONNECTOR_CONFLUENT, "always",
-      CONNECTOR_QUOTED },
-    { "sql.quote.identifiers", CONNECTOR_AIVEN, "true", CONNECTOR_QUOTED },
-    { "quote.identifiers", CONNECTOR_DEBEZIUM, "true", CONNECTOR_QUOTED },
+    { "quote.sql.identifiers", CONNECTOR_CONFLUENT, NULL, NULL },
+    { "sql.quote.identifiers", CONNECTOR_AIVEN, NULL, NULL },
+    { "quote.identifiers", CONNECTOR_DEBEZIUM, NULL, NULL },
     { "db.timezone", CONNECTOR_OLD, "UTC", CONNECTOR_UTC },
     { "date.timezone", CONNECTOR_CONFLUENT, "UTC", CONNECTOR_UTC },
     { "use.time.zone", CONNECTOR_DEBEZIUM, "UTC", CONNECTOR_UTC },
     { "database.time_zone", CONNECTOR_DEBEZIUM, "UTC", CONNECTOR_UTC },
+    { "date.calendar.system", CONNECTOR_CONFLUENT, "PROLEPTIC_GREGORIAN",
+      "dates before 1582-10-15 are Gregorian, as PostgreSQL's are" },
     { "timestamp.*", CONNECTOR_CONFLUENT, NULL,
       "\"unit\" of a column says what its numbers are" },
     { "replace.null.with.default", CONNECTOR_CONFLUENT, "false",
       "say \"on_null\": \"default\" and \"default\" in the column" },
+    { "string.output.value.column.name", CONNECTOR_CONFLUENT, NULL,
+      "\"format\": \"text\" and a column with \"path\": \"\" take the whole "
+      "value" },
     { "batch.size", CONNECTOR_ANY, NULL, NULL },
-    { "use.reduction.buffer", CONNECTOR_DEBEZIUM, NULL,
-      "a batch always writes the last record of a key alone" },
+    { "use.reduction.buffer", CONNECTOR_DEBEZIUM, NULL, CONNECTOR_LAST },
+    { "keyed.message.batch.mode", CONNECTOR_DEBEZIUM, NULL, CONNECTOR_LAST },
+    { "cloud.events.", CONNECTOR_DEBEZIUM, NULL,
+      "paths reach into a CloudEvent: \"/data/id\"" },
     { "max.retries", CONNECTOR_OLD, NULL, CONNECTOR_RETRIES },
     { "retry.backoff.ms", CONNECTOR_OLD, NULL, CONNECTOR_RETRIES },
     { "flush.max.retries", CONNECTOR_DEBEZIUM, NULL, CONNECTOR_RETRIES },
@@ -207,7 +221,7 @@ connector_read(connector_t *cn, const char *file, const char *text,
 
         } else if (key->why) {
             if (key->same == NULL
-                || strcmp(cn->pairs[i].value, key->same) != 0)
+                || strcasecmp(cn->pairs[i].value, key->same) != 0)
             {
                 connector_note(cn->pairs[i].name, key->why);
             }
@@ -335,6 +349,7 @@ connector_class(connector_t *cn)
             || strcmp(s, strrchr(classes[i].name, '.') + 1) == 0)
         {
             cn->sink = classes[i].sink;
+            connector_quoting(cn);
             return 0;
         }
     }
@@ -342,6 +357,24 @@ connector_class(connector_t *cn)
     return connector_refuse(cn, "connector.class", "it must be the JDBC sink "
                             "of Confluent, Aiven or Debezium, such as "
                             "\"io.confluent.connect.jdbc.JdbcSinkConnector\"");
+}
+
+
+/* Debezium's sink alone does not quote names unless it is told to. */
+
+static void
+connector_quoting(connector_t *cn)
+{
+    const char  *value;
+
+    cn->quoting = cn->sink == CONNECTOR_CONFLUENT ? "quote.sql.identifiers"
+                  : cn->sink == CONNECTOR_AIVEN ? "sql.quote.identifiers"
+                  : "quote.identifiers";
+    value = connector_get(cn, cn->quoting);
+
+    cn->folds = value ? strcasecmp(value, "always") != 0
+                        && strcasecmp(value, "true") != 0
+                      : cn->sink == CONNECTOR_DEBEZIUM;
 }
 
 
@@ -417,7 +450,7 @@ connector_is_on(const connector_t *cn, const char *name)
 
     value = connector_get(cn, name);
 
-    return value && strcmp(value, "true") == 0;
+    return value && strcasecmp(value, "true") == 0;
 }
 
 
@@ -452,6 +485,25 @@ connector_item(const char **s, const char **item)
     } while (len == 0 && **s);
 
     return len;
+}
+
+
+void
+connector_name(const connector_t *cn, buf_t *out, const char *s, size_t len)
+{
+    char    small[CONNECTOR_NAME];
+    size_t  i;
+
+    if (!cn->folds || len > sizeof(small)) {
+        connector_string(out, s, len);
+        return;
+    }
+
+    for (i = 0; i < len; i++) {
+        small[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char) (s[i] | 0x20) : s[i];
+    }
+
+    connector_string(out, small, len);
 }
 
 

@@ -16,6 +16,8 @@
 #define CONNECTOR_AIVEN      2
 #define CONNECTOR_DEBEZIUM   4
 
+#define CONNECTOR_NAME  512    /* bytes of a table's or a key's name */
+
 
 /* Both live as long as the connector. */
 typedef struct {
@@ -27,6 +29,10 @@ typedef struct {
 typedef struct {
     const char        *file;      /* its name, for messages */
     unsigned           sink;
+    const char        *quoting;   /* the key that says whether names are
+                                     quoted */
+    bool               folds;     /* they are not: PostgreSQL makes them lower
+                                     case */
     connector_pair_t  *pairs;
     size_t             n;
     char              *texts;     /* of the pairs */
@@ -60,6 +66,10 @@ int connector_refuse(const connector_t *cn, const char *name,
  * behind it.  Returns its length, or 0 behind the last.
  */
 size_t connector_item(const char **s, const char **item);
+
+/* Appends the name of a table or a column, as PostgreSQL has it. */
+void connector_name(const connector_t *cn, buf_t *out, const char *s,
+    size_t len);
 
 /* Appends "s" as a JSON string. */
 void connector_string(buf_t *out, const char *s, size_t len);

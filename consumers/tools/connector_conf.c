@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "tools/connector.h"
@@ -11,7 +12,6 @@
 
 
 #define CONNECTOR_PLACE  "${topic}"
-#define CONNECTOR_NAME   512    /* bytes of a table's or a key's name */
 #define CONNECTOR_LIST   ", \t"
 
 
@@ -34,6 +34,8 @@ static bool connector_mapped(const connector_t *cn, const char *topic,
 static int connector_add_table(const connector_t *cn, const char *table,
     buf_t *out);
 static int connector_rows(const connector_t *cn, buf_t *out);
+static const char *connector_word(const connector_t *cn, const char *name,
+    const char *const *words);
 static void connector_delete(const connector_t *cn, bool upserts, buf_t *out);
 static int connector_columns(const connector_t *cn, const connector_pk_t *pk,
     buf_t *out);
@@ -41,6 +43,16 @@ static void connector_column(const connector_t *cn, const connector_pk_t *pk,
     const char *name, size_t len, buf_t *out);
 static bool connector_has(const char *list, const char *name, size_t len);
 static void connector_tail(const connector_t *cn, buf_t *out);
+
+
+/* The first is the default. */
+static const char *const  connector_inserts[] = {
+    "insert", "multi", "upsert", "update", NULL
+};
+
+static const char *const  connector_modes[] = {
+    "none", "kafka", "record_key", "record_value", "record_header", NULL
+};
 
 
 int
@@ -299,7 +311,7 @@ connector_add_table(const connector_t *cn, const char *table, buf_t *out)
     }
 
     p = dots == 2 ? strchr(table, '.') + 1 : table;
-    connector_string(out, p, strlen(p));
+    connector_name(cn, out, p, strlen(p));
 
     return 0;
 }
@@ -318,24 +330,21 @@ connector_rows(const connector_t *cn, buf_t *out)
     debezium = cn->sink == CONNECTOR_DEBEZIUM;
     pk.option = debezium ? "primary.key.mode" : "pk.mode";
     pk.names = debezium ? "primary.key.fields" : "pk.fields";
-    pk.mode = connector_get(cn, pk.option);
-    pk.mode = pk.mode ? pk.mode : "none";
+    pk.mode = connector_word(cn, pk.option, connector_modes);
     s = connector_get(cn, pk.names);
     pk.fields = s && connector_item(&s, &item) ? connector_get(cn, pk.names)
                                                : NULL;
 
-    if (strcmp(pk.mode, "kafka") == 0 && pk.fields == NULL) {
+    if (pk.mode && strcmp(pk.mode, "kafka") == 0 && pk.fields == NULL) {
         pk.fields = "__connect_topic,__connect_partition,__connect_offset";
     }
 
-    mode = connector_get(cn, "insert.mode");
-    mode = mode ? mode : "insert";
-    keyed = strcmp(mode, "upsert") == 0 || strcmp(mode, "update") == 0;
-
-    if (!keyed && strcmp(mode, "insert") != 0 && strcmp(mode, "multi") != 0) {
-        return connector_refuse(cn, "insert.mode", "it must be insert, multi, "
-                                "upsert or update");
+    mode = connector_word(cn, "insert.mode", connector_inserts);
+    if (mode == NULL || pk.mode == NULL) {
+        return -1;
     }
+
+    keyed = strcmp(mode, "upsert") == 0 || strcmp(mode, "update") == 0;
 
     if (keyed && pk.fields == NULL) {
         return connector_refuse(cn, pk.names, "upsert and update need the "
@@ -353,12 +362,39 @@ connector_rows(const connector_t *cn, buf_t *out)
         s = pk.fields;
         for (between = ""; (len = connector_item(&s, &item)); between = ", ") {
             buf_addf(out, "%s", between);
-            connector_string(out, item, len);
+            connector_name(cn, out, item, len);
         }
         buf_addf(out, "],\n");
     }
 
     return connector_columns(cn, &pk, out);
+}
+
+
+/* A key's value in the case of "words", or NULL after an error line. */
+
+static const char *
+connector_word(const connector_t *cn, const char *name,
+    const char *const *words)
+{
+    const char         *value;
+    const char *const  *word;
+
+    value = connector_get(cn, name);
+
+    for (word = words; value && *word; word++) {
+        if (strcasecmp(value, *word) == 0) {
+            return *word;
+        }
+    }
+
+    if (value) {
+        report_error("%s: cannot convert %s: \"%s\" is no value that is known",
+                     cn->file, name, value);
+        return NULL;
+    }
+
+    return words[0];
 }
 
 
@@ -434,6 +470,12 @@ connector_columns(const connector_t *cn, const connector_pk_t *pk, buf_t *out)
                            "\"id\": { \"key\": \"/id\" }");
         }
 
+        if (cn->folds) {
+            connector_note(cn->quoting, "names were not quoted, so those of "
+                           "columns are lower case: if a field has upper case, "
+                           "list all columns: \"userid\": \"/userId\"");
+        }
+
         buf_addf(out, "    \"columns\": \"auto\",\n");
         return 0;
     }
@@ -476,7 +518,7 @@ connector_column(const connector_t *cn, const connector_pk_t *pk,
     len = len < CONNECTOR_NAME ? len : CONNECTOR_NAME;
     n = (size_t) (json_pointer_escape(pointer, name, len) - pointer);
     buf_addf(out, "\n        ");
-    connector_string(out, name, len);
+    connector_name(cn, out, name, len);
     from = "path";
 
     if (pk && strcmp(pk->mode, "kafka") == 0) {
@@ -565,7 +607,7 @@ connector_tail(const connector_t *cn, buf_t *out)
 
     if (tolerance) {
         buf_addf(out, "%s\"hold_above\": %d", topic ? ", " : "",
-                 strcmp(tolerance, "all") == 0);
+                 strcasecmp(tolerance, "all") == 0);
     }
 
     buf_addf(out, " },\n");

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tools/connector.h"
 #include "tools/report.h"
@@ -71,7 +72,7 @@ connector_format(const connector_t *cn, buf_t *out)
     frame = connector_get(cn, "value.converter.schemas.enable");
     debezium = cn->sink == CONNECTOR_DEBEZIUM || connector_is_unwrapped(cn)
                || (class && strstr(class, "json.JsonConverter")
-                   && (frame == NULL || strcmp(frame, "true") == 0));
+                   && (frame == NULL || strcasecmp(frame, "true") == 0));
 
     if (class == NULL) {
         report_error("look over \"format\": the connector has its converters "

@@ -18,8 +18,10 @@ CONFLUENT_UPSERT = {
     "topics": "orders, shop.visits", "connection.url":
     "jdbc:postgresql://db1:6432,[::1]/my%20shop?sslmode=require&x=1",
     "connection.user": "o'sink", "connection.password": "topsecret",
-    "insert.mode": "upsert", "pk.mode": "record_key", "pk.fields": "id",
+    "insert.mode": "UPSERT", "pk.mode": "record_key", "pk.fields": "id",
     "delete.enabled": True, "auto.create": "true", "auto.evolve": False,
+    "quote.sql.identifiers": "ALWAYS", "mssql.use.merge.holdlock": "false",
+    "date.calendar.system": "proleptic_gregorian",
     "batch.size": 3000, "max.retries": 10, "errors.tolerance": "all",
     "errors.deadletterqueue.topic.name": "dlq",
     "value.converter": "io.confluent.connect.avro.AvroConverter",
@@ -67,7 +69,7 @@ def test_a_connector_with_most_keys(directory):
     assert left(done) == {
         "tasks.max", "connection.password", "auto.create", "max.retries",
         "connection.url ?x", "pk.mode", "transforms.mask.type",
-        "transforms.mask.fields", "nonsense"}
+        "transforms.mask.fields", "nonsense", "mssql.use.merge.holdlock"}
     for text in (done.stdout, done.stderr, json.dumps(made)):
         assert "topsecret" not in text
 
@@ -81,7 +83,22 @@ def test_a_connector_with_most_keys(directory):
      {"topic": "s.public.orders", "table": "in.s_public_orders",
       "format": "debezium", "mode": "upsert", "key": ["id", "n"],
       "columns": "auto", "postgres": "host=db port=5432 dbname=shop user=u"},
-     {"schema.evolution"}),
+     {"schema.evolution", "quote.identifiers"}),
+    # names that are not quoted are lower case in PostgreSQL; fields are not
+    ({"connector.class": DEBEZIUM, **URL, "topics": "Shop.Orders",
+      "insert.mode": "update", "primary.key.mode": "record_value",
+      "primary.key.fields": "orderId", "field.include.list": "orderId,Sum"},
+     {"table": "shop_orders", "key": ["orderid"],
+      "columns": {"orderid": {"path": "/orderId"}, "sum": {"path": "/Sum"}}},
+     set()),
+    ({"connector.class": DEBEZIUM, **URL, "topics": "Orders",
+      "quote.identifiers": "TRUE", "use.reduction.buffer": "true",
+      "keyed.message.batch.mode": "passthrough"},
+     {"table": "Orders", "columns": "auto"},
+     {"use.reduction.buffer", "keyed.message.batch.mode"}),
+    ({"connector.class": AIVEN, **URL, "topics": "Orders",
+      "sql.quote.identifiers": "false", "connection.attempts": "3"},
+     {"table": "orders"}, {"sql.quote.identifiers", "connection.attempts"}),
     ({"connector.class": DEBEZIUM, **URL, "topics.regex": r"s\.(a|b)",
       "field.include.list": "a,b/c",
       "consumer.override.auto.offset.reset": "latest"},
@@ -143,6 +160,7 @@ def test_what_a_connector_becomes(directory, config, expected, notes):
     ({"topics": "a", "table.name.format": "${source.table}"}, "table's name"),
     ({"topics": "a.b.c.d"}, "cannot convert the table's name"),
     ({"topics": "a", "insert.mode": "merge"}, "cannot convert insert.mode"),
+    ({"topics": "a", "pk.mode": "header"}, 'pk.mode: "header" is no value'),
     ({"topics": "a", "insert.mode": "upsert"}, "cannot convert pk.fields"),
     ({"topics": "a", "pk.mode": "kafka"}, "name them in fields.whitelist"),
     ({"topics": "a", "value.converter": "x.ProtobufConverter"}, "Protobuf"),
