@@ -245,7 +245,8 @@ const conf_key_t  conf_keys[] = {
       .choices = "s|ms|us|ns|days", .example = "\"ms\"",
       .doc = "A number is a time since 1970 in this unit; ISO 8601 is "
              "accepted too. Without a unit a number is not accepted as a "
-             "time. In a column of type interval it is a duration." },
+             "time. In a column of type interval it is a duration. In one of "
+             "type time, the length of a day is 24:00:00." },
 
     { "columns.*.encoding", CONF_ENUM, COLUMN(encoding),
       .first = CONF_ENCODING_BASE64,

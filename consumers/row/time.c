@@ -315,6 +315,7 @@ row_instant(row_ctx_t *ctx, const row_column_t *column, int64_t us,
 
     moment.seconds = (int) (rest / 1000000);
 
+    /* a time of day, whose end PostgreSQL tells from its begin */
     if (us == ROW_US_DAY && column->kind == TYPE_TIME) {
         moment.seconds = 86400;
     }
