@@ -9,8 +9,10 @@ import time
 
 import confluent_kafka
 
+import pytest
+
 from tests.lib import web
-from tests.lib.env import ROOT, wait_for
+from tests.lib.env import ROOT, TEST_CONSUMER, wait_for
 from tests.lib.metrics import Metrics
 
 CONFIG = {
@@ -139,6 +141,35 @@ def test_a_refused_reload_shows(consumer, topics, database):
     assert scrape(daemon).one("process_start_time_seconds") > began
 
 
+def live(daemon):
+    return web.request(daemon.port, "GET", "/livez", timeout=5).status
+
+
+def test_live_while_a_restart_would_not_help(consumer, topics, database):
+    """A query that outlives all its time-outs, 180 s, is 0.18 s here; a
+    daemon whose loop does not turn answers nothing."""
+    topic = topics.create()
+    daemon = consumer({**CONFIG, "topic": topic}, program=TEST_CONSUMER,
+                      SLUICE_TEST_TIMES="1000")
+    topics.produce(topic, [value(1)])
+    wait_for(lambda: database.try_count("t") == 1, 20, "a row")
+    wait_for(lambda: live(daemon) == 200, 10, "nothing is wrong")
+    lock = database.begin("LOCK TABLE t IN SHARE MODE")
+    topics.produce(topic, [value(2)])
+    wait_for(lambda: live(daemon) == 503, 10, "a query that does not end")
+    lock.close()
+    wait_for(lambda: live(daemon) == 200, 10, "it has ended")
+    wait_for(lambda: database.try_count("t") == 2, 20, "its row")
+
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError):
+            web.request(daemon.port, "GET", "/livez", timeout=2)
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+    wait_for(lambda: live(daemon) == 200, 10, "it turns again")
+
+
 def test_ready_only_while_records_are_stored(consumer, topics, database):
     """Health stays well while PostgreSQL is waited for; a table that is
     missing makes it ill; each is counted by its class."""
@@ -148,7 +179,7 @@ def test_ready_only_while_records_are_stored(consumer, topics, database):
     status, body = ready(daemon)
     assert status == 503 and body["state"] == "held"
     # nothing that a restart would mend
-    assert web.request(daemon.port, "GET", "/livez", timeout=5).status == 200
+    assert live(daemon) == 200
     database.query("CREATE TABLE t (n integer, part integer, off bigint)")
     wait_for(lambda: ready(daemon)[0] == 200, 20, "ready")
     assert daemon.health()[0] == 200
