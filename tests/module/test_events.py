@@ -122,6 +122,23 @@ def test_structured_with_a_wrong_attribute_is_400(server, topics, topic,
     assert topics.count(topic) == 0
 
 
+@pytest.mark.parametrize("name", [
+    "id", "source", "specversion", "type", "datacontenttype", "dataschema",
+    "subject", "time"])
+def test_an_attribute_in_json_is_a_string(server, topics, topic, name):
+    for value in (7, 1.5, True, False, [], ["x"], {}, {"a": "x"}):
+        event = {**EVENT, name: value}
+        problem = assert_problem(
+            server.post("/", json.dumps(event).encode(), STRUCTURED), 400,
+            "no", "not-cloudevent")
+        assert name in problem["detail"] and problem["keyword"] == name
+        problem = assert_problem(
+            server.post("/", json.dumps([event]).encode(), BATCHED), 400,
+            "no", "not-cloudevent")
+        assert problem["results"][0]["keyword"] == name
+    assert topics.count(topic) == 0
+
+
 def test_one_bad_event_of_a_batch(server, topics, topic):
     events = [EVENT, {"id": "1"}, EVENT]
     problem = assert_problem(
