@@ -13,10 +13,13 @@
 
 #define SOURCE_LOOK    1000     /* ms between two looks into all queues */
 #define SOURCE_SILENT  10000    /* ms to wait for a partition's first event */
+#define SOURCE_COMMIT  60000    /* ms to wait for a commit's reply */
 
 
 static int source_subscribe(source_t *source, char *err);
 static void source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+    rd_kafka_topic_partition_list_t *list, void *opaque);
+static void source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     rd_kafka_topic_partition_list_t *list, void *opaque);
 static void source_assign_none(source_t *source);
 static void source_take(source_t *source,
@@ -49,6 +52,7 @@ source_create(const conf_t *conf, int partitions, char *err)
 
     if (rkconf) {
         rd_kafka_conf_set_rebalance_cb(rkconf, source_on_rebalance);
+        rd_kafka_conf_set_offset_commit_cb(rkconf, source_on_commit);
         rd_kafka_conf_set_error_cb(rkconf, source_on_error);
         rd_kafka_conf_set_opaque(rkconf, source);
         client_watch(rkconf, &source->changed);
@@ -476,12 +480,24 @@ source_poll(source_t *source)
 }
 
 
+/*
+ * One commit is on the way at a time.  A broker answers a connection's
+ * requests one after the other: behind a queue of commits that wait for slow
+ * replicas heartbeats came too late, and the session ended.
+ */
+
 void
 source_commit(source_t *source)
 {
     size_t                            i;
     source_partition_t               *p;
     rd_kafka_topic_partition_list_t  *list;
+
+    if (source->committing
+        && clock_ms() - source->committing < SOURCE_COMMIT)
+    {
+        return;
+    }
 
     list = rd_kafka_topic_partition_list_new((int) source->npartitions);
 
@@ -496,9 +512,29 @@ source_commit(source_t *source)
         }
     }
 
-    (void) rd_kafka_commit(source->rk, list, 1);
+    if (list->cnt > 0) {
+        source->committing = rd_kafka_commit(source->rk, list, 1) ? 0
+                             : clock_ms();
+    }
 
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+
+/* What was stored meanwhile is committed next; an error needs no more. */
+
+static void
+source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+    rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    source_t  *source = opaque;
+
+    (void) rk;
+    (void) err;
+    (void) list;
+
+    source->committing = 0;
+    source_commit(source);
 }
 
 
@@ -506,6 +542,10 @@ int
 source_close(source_t *source)
 {
     rd_kafka_error_t  *error;
+
+    /* the last commit waits for none before it */
+    source->committing = 0;
+    source_commit(source);
 
     error = rd_kafka_consumer_close_queue(source->rk, source->main);
 

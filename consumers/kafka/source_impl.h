@@ -23,6 +23,8 @@ struct source_s {
     size_t               read_bytes;
     int64_t              looked;        /* ms, the last look at all queues */
     int64_t              patience;      /* ms for a partition's first event */
+    int64_t              committing;    /* clock_ms() of the commit on the way
+                                           to Kafka, or 0 */
     source_status_t      status;
     atomic_bool          changed;       /* metadata came since the last
                                            assignment */

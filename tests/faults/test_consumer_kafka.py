@@ -43,6 +43,40 @@ def test_brokers_bounced_one_after_the_other(cluster, consumer, database):
     check(database, topic, sender.end())
 
 
+def test_slow_commits_to_kafka_hold_up_no_heartbeat(cluster, consumer,
+                                                    database):
+    """A broker answers a connection's requests one after the other, and here
+    each commit takes half a second: the membership stays all the same, and
+    the last commit is made."""
+    topic = cluster.topics.name()
+    cluster.topics.admin.create_topics([NewTopic(topic, 1, 3)])[topic].result(
+        30)
+    daemon = consumer({**CONFIG, "topic": topic,
+                       "batch": {"rows": 10, "linger": "1ms"},
+                       "kafka": {"session.timeout.ms": "2000",
+                                 "heartbeat.interval.ms": "300"}},
+                      broker=cluster)
+    sender = Sender(cluster.topics, topic, 50)
+    sender.start()
+    wait_for(lambda: database.try_count("t") > 50, 60, "rows")
+    for broker in cluster.brokers:
+        broker.slow("__consumer_offsets")
+    before = daemon.metric("sluice_consumer_rebalances_total")
+    end = time.monotonic() + loops(10, 60)
+    wait_for(lambda: time.monotonic() > end, 90, pause=0.1)
+    assert daemon.metric("sluice_consumer_rebalances_total") == before
+    check(database, topic, sender.end())
+    daemon.stop(60)
+    for broker in cluster.brokers:
+        broker.slow(None)
+    admin = confluent_kafka.Consumer({
+        "bootstrap.servers": cluster.bootstrap, "log_level": 0,
+        "group.id": f"{CONFIG['group']}@{database.name}"})
+    told, = admin.committed([confluent_kafka.TopicPartition(topic, 0)], 20)
+    admin.close()
+    assert told.offset == cluster.topics.count(topic)
+
+
 def test_transaction_markers_are_gaps(consumer, topics, database):
     """What was aborted, and each marker, is an offset without a record."""
     topic = topics.create()

@@ -114,6 +114,16 @@ rd_kafka_conf_set_rebalance_cb(rd_kafka_conf_t *conf, sim_rebalance_pt cb)
 
 
 void
+rd_kafka_conf_set_offset_commit_cb(rd_kafka_conf_t *conf,
+    void (*cb)(rd_kafka_t *, rd_kafka_resp_err_t,
+    rd_kafka_topic_partition_list_t *, void *))
+{
+    (void) conf;
+    (void) cb;
+}
+
+
+void
 rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf,
     void (*cb)(rd_kafka_t *, int, const char *, void *))
 {
