@@ -27,6 +27,8 @@ import signal
 import sys
 import time
 
+import confluent_kafka
+
 from tests.cluster import hosts, parts
 from tests.cluster.hosts import Host, net_of
 from tests.lib.env import BUILD, wait_for
@@ -246,18 +248,18 @@ class Cluster:
             "SELECT coalesce(sum(records), 0) FROM sluice.batches"
             " WHERE group_id = %s", f"{group}@{self.database.name}"))
 
-    def lag(self, group="events"):
-        """Records in Kafka behind what the group has stored."""
+    def lag(self, group="events", ends=None):
+        """Records in Kafka, or before these ends, behind what the group has
+        stored."""
         stored = dict(self.database.query(
             "SELECT partition, next_offset FROM sluice.offsets"
             " WHERE topic = %s AND group_id = %s", parts.TOPIC,
             f"{group}@{self.database.name}"))
-        return sum(high - stored.get(number, low)
-                   for number, (low, high) in enumerate(self.ends()))
+        return sum(max(0, high - stored.get(number, low)) for number,
+                   (low, high) in enumerate(ends or self.ends()))
 
     def ends(self):
         """First and next offset of each partition of the topic."""
-        import confluent_kafka
         reader = confluent_kafka.Consumer(
             {"bootstrap.servers": self.bootstrap, "log_level": 0,
              "group.id": "ends"})
@@ -269,11 +271,16 @@ class Cluster:
             reader.close()
 
     def wait_stored(self, timeout=120):
-        """Until every group has stored what Kafka has."""
+        """Until every group has stored what Kafka has now."""
+        ends = None
+
         def behind():
+            nonlocal ends
             try:
-                return [group for group in parts.GROUPS if self.lag(group)]
-            except Exception as reason:     # of Kafka's or PostgreSQL's
+                ends = ends or self.ends()
+                return [group for group in parts.GROUPS
+                        if self.lag(group, ends)]
+            except Exception as reason:     # Kafka's or PostgreSQL's
                 return [str(reason)]
         wait_for(lambda: not behind(), timeout, "no group lags", 0.5)
 

@@ -17,6 +17,7 @@ import subprocess
 
 from tests.lib import procs
 from tests.lib.env import ROOT, wait_for
+from tests.lib.network import ruleset, run
 
 NET = "198.18.0"                # /24
 SWITCH = f"{NET}.254"           # the address of who stands in the switch
@@ -103,16 +104,6 @@ def net_of(pid):
         return os.readlink(f"/proc/{pid}/ns/net")
     except OSError:
         return None
-
-
-def run(*words, text=None, timeout=30):
-    """A command to its end: what it said.  AssertionError if it fails."""
-    done = subprocess.run([str(word) for word in words], input=text,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=timeout, check=False)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, words))}: {done.stdout}")
-    return done.stdout
 
 
 def make_switch():
@@ -214,8 +205,5 @@ class Host:
     def rule(self, text, hooks=("input", "output")):
         """A rule of nft's for what comes in and goes out, in place of the
         one before; what stays on the host is left alone."""
-        self.run("nft", "-f", "-", text="flush ruleset\n"
-                 "table inet faults {\n" + "".join(
-                     f"chain {hook} {{ type filter hook {hook} priority 0;\n"
-                     f"{hook[0]}ifname lo accept\n{text}\n}}\n"
-                     for hook in hooks) + "}\n")
+        self.run("nft", "-f", "-",
+                 text="flush ruleset\n" + ruleset(text, hooks))

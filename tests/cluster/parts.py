@@ -29,6 +29,8 @@ BROKER = [
     "replica.lag.time.max.ms=3000",
     # connections of a host whose power failed end early
     "replica.socket.timeout.ms=5000",
+    # who comes back leads its partitions again, soon
+    "leader.imbalance.check.interval.seconds=10",
     "num.network.threads=2",
     "num.io.threads=2",
     "background.threads=2",

@@ -17,6 +17,7 @@ from tests.lib.history import (Load, check_answers, check_coverage,
 RATE = 100                      # requests a second, each a record
 BATCHES = 4                     # and of ten records each
 HOLD = 8                        # seconds that a fault lasts
+PATIENCE = 180                  # until the cluster is whole again
 
 
 class Tour:
@@ -40,11 +41,17 @@ class Tour:
         end = time.monotonic() + seconds
         wait_for(lambda: time.monotonic() > end, seconds + 5, pause=0.1)
 
-    def whole(self, timeout=180):
-        """Until the cluster is whole and nothing lags."""
+    def mend(self, text, work):
+        """Mends it; returns when the cluster is whole and has stored what
+        Kafka had then."""
+        say(f"   {text}")
         begin = time.monotonic()
-        self.cluster.wait_ready(timeout)
-        say(f"   whole again after {time.monotonic() - begin:.1f} s")
+        work()
+        self.cluster.wait_ready(PATIENCE)
+        took = time.monotonic() - begin
+        self.cluster.wait_stored(PATIENCE)
+        say(f"   whole after {took:.1f} s, all rows after "
+            f"{time.monotonic() - begin:.1f} s")
         self.loads[0].wait_ok(RATE, 60)
 
     def quiet(self):
@@ -55,40 +62,74 @@ class Tour:
         self.stage(f"{name} loses its power")
         self.cluster.kill(name)
         self.wait(self.hold)
-        say(f"   {name} is switched on")
-        self.cluster.start(name)
-        self.whole()
+        self.mend(f"{name} is switched on", lambda: self.cluster.start(name))
 
     def network(self, name, cut, text):
+        host = self.cluster.hosts[name]
         self.stage(f"{name} {text}")
-        getattr(self.cluster.hosts[name], cut)()
+        getattr(host, cut)()
         self.wait(self.hold)
-        say(f"   the network of {name} is mended")
-        self.cluster.hosts[name].heal()
-        self.whole()
+        self.mend(f"the network of {name} is mended", host.heal)
+
+    def stores(self):
+        """The hosts of the primary and of the standby."""
+        old = self.cluster.primary
+        return old, next(name for name in self.cluster.postgres
+                         if name != old)
+
+    def count(self, name):
+        """Rows that PostgreSQL of this host has."""
+        return int(self.cluster.postgres[name].query(
+            f"SELECT count(*) FROM {parts.TOPIC}")[0][0])
+
+    def grown(self, rows):
+        """The primary's rows, once there are so many."""
+        have = self.cluster.database.try_count(parts.TOPIC)
+        return have if have >= rows else None
+
+    def promote(self, name, had):
+        self.cluster.database.close()
+        self.cluster.promote(name)
+        has = self.count(name)
+        say(f"   {name} is the primary: it lacks {max(0, had - has):,} rows "
+            "and their offsets; the daemons read them again from Kafka")
 
     def promotion(self):
         """The primary's host dies while the standby lags."""
         cluster = self.cluster
-        old = cluster.primary
-        new = next(name for name in cluster.postgres if name != old)
-        self.stage(f"the standby {new} lags, {old} with the primary loses "
-                   "its power")
+        old, new = self.stores()
+        self.stage(f"the standby {new} lags, and {old} with the primary "
+                   "loses its power")
         cluster.postgres[new].stop_following()
-        self.wait(3)
-        had = cluster.database.try_count(parts.TOPIC)
+        has = self.count(new)
+        had = wait_for(lambda: self.grown(has + RATE), 30, "the standby lags",
+                       0.2)
         cluster.kill(old)
-        cluster.database.close()
-        cluster.promote(new)
-        has = int(cluster.postgres[new].query(
-            f"SELECT count(*) FROM {parts.TOPIC}")[0][0])
-        say(f"   {new} is the primary: it lacks {had - has:,} rows and their "
-            "offsets; the daemons read them again from Kafka")
+        self.promote(new, had)
         self.wait(self.hold)
-        say(f"   {old} is switched on, as a standby")
-        cluster.start(old)
-        self.whole()
-        return had - has
+        self.mend(f"{old} is switched on, as a standby",
+                  lambda: cluster.start(old))
+
+    def isolation(self):
+        """The primary lives on where nobody reaches it but its own host's
+        daemons: what they store there counts for nothing."""
+        cluster = self.cluster
+        old, new = self.stores()
+        self.stage(f"{old} with the primary is cut off, and {new} is "
+                   "promoted")
+        had = cluster.database.try_count(parts.TOPIC)
+        cluster.hosts[old].cut()
+        self.wait(2)
+        self.promote(new, had)
+        self.wait(self.hold)
+
+        def mend():
+            cluster.postgres[old].stop()
+            cluster.hosts[old].heal()
+            cluster.rejoin(old)
+
+        self.mend(f"PostgreSQL of {old} is stopped, its network is mended, "
+                  "and it comes back as a standby", mend)
 
     def run(self, stages):
         self.before = {ident for ident, _ in self.rows()}
@@ -177,6 +218,8 @@ def tour(short=False):
                 one.network("h3", "cut_in", "hears nothing")
                 one.network("h3", "cut_out", "is not heard")
             one.promotion()
+            if not short:
+                one.isolation()
 
         return one.run(all_stages)
     finally:

@@ -12,13 +12,22 @@ import pytest
 from tests.lib.servers import Kafka
 
 
-def run(*words, check=True, text=None):
+def run(*words, check=True, text=None, timeout=30):
+    """A command to its end: what it said.  AssertionError if it fails."""
     done = subprocess.run([str(word) for word in words], input=text,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True)
+                          text=True, timeout=timeout, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, words))}: {done.stdout}")
     return done.stdout
+
+
+def ruleset(text, hooks=("input", "output")):
+    """nft's rule for what comes in and goes out of a namespace; what goes
+    over lo is left alone."""
+    return "table inet faults {\n" + "".join(
+        f"chain {hook} {{ type filter hook {hook} priority 0;\n"
+        f"{hook[0]}ifname lo accept\n{text}\n}}\n" for hook in hooks) + "}\n"
 
 
 class Network:
@@ -62,14 +71,8 @@ class Network:
 
     @contextlib.contextmanager
     def rule(self, text, hooks=("input", "output")):
-        """nft's rule for what comes in and goes out; the broker's own
-        connections over lo are left alone."""
-        ruleset = "table inet faults {\n" + "".join(
-            f"chain {hook} {{ type filter hook {hook} priority 0;\n"
-            f"{hook[0]}ifname lo accept\n"
-            f"{text}\n}}\n" for hook in hooks) + "}\n"
         try:
-            run(*self.inside, "nft", "-f", "-", text=ruleset)
+            run(*self.inside, "nft", "-f", "-", text=ruleset(text, hooks))
         except AssertionError as reason:
             pytest.skip(f"this kernel lacks a part of nftables: {reason}")
         try:
