@@ -116,19 +116,12 @@ class Cluster:
         hosts.enter()
         shutil.rmtree(DIRECTORY, ignore_errors=True)
         DIRECTORY.mkdir(parents=True)
-        switch = hosts.make_switch()
-        made = {}
-        try:
-            for name, address in ADDRESSES.items():
-                made[name] = Host(name, address).plug()
-            cluster = cls(switch, made, attach=False)
-            cluster.save()
-            return cluster
-        except BaseException:
-            for host in made.values():
-                host.unplug()
-            os.kill(switch, signal.SIGKILL)
-            raise
+        made = {name: Host(name, address)
+                for name, address in ADDRESSES.items()}
+        switch = hosts.make_switch(made.values())
+        cluster = cls(switch, made, attach=False)
+        cluster.save()
+        return cluster
 
     def save(self):
         whole = STATE.with_suffix(".new")

@@ -106,13 +106,20 @@ def net_of(pid):
         return None
 
 
-def make_switch():
-    """The bridge; the caller stands in the new switch.  The number of the
-    process that keeps it."""
-    run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", "br0", "type", "bridge")
-    run("ip", "addr", "add", f"{SWITCH}/24", "dev", "br0")
-    run("ip", "link", "set", "br0", "up")
+def make_switch(all_hosts):
+    """The bridge in the new switch that the caller stands in, and the hosts
+    on it.  The number of the process that keeps it."""
+    try:
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "add", "br0", "type", "bridge")
+        run("ip", "addr", "add", f"{SWITCH}/24", "dev", "br0")
+        run("ip", "link", "set", "br0", "up")
+        for host in all_hosts:
+            host.plug()
+    except AssertionError as reason:
+        for host in all_hosts:
+            host.unplug()
+        raise Unavailable(f"this kernel lacks a part: {reason}") from None
     return keep()
 
 
@@ -145,10 +152,12 @@ class Host:
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
         self.run("ip", "link", "set", "eth0", "up")
-        return self
+        # whether it can be cut
+        self.cut()
+        self.heal()
 
     def unplug(self):
-        if net_of(self.keeper) == self.net is not None:
+        if self.net is not None and net_of(self.keeper) == self.net:
             self.kill_processes()
             os.kill(self.keeper, signal.SIGKILL)
 

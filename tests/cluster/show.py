@@ -41,8 +41,9 @@ class Asked:
 
 
 class Show:
-    """accepted, kept and failed are requests and records of a host's nginx
-    since its start, rows and lag those of its daemon of "events"."""
+    """accepted, kept and failed are records of a host's nginx since its
+    start (what is neither kept nor failed waits), rows and lag those of its
+    daemon of "events"."""
 
     def __init__(self, cluster, out=sys.stdout):
         self.out = out
@@ -81,7 +82,8 @@ class Show:
             nginx = self.asked.answer("nginx", name)
             daemon = self.asked.answer("daemon", name)
             if nginx:
-                words += [f"accepted {nginx['requests']:>7,}",
+                accepted = nginx["acked"] + nginx["failed"] + nginx["queued"]
+                words += [f"accepted {accepted:>7,}",
                           f"kept {nginx['acked']:>7,}",
                           f"failed {nginx['failed']:>5,}"]
             else:
