@@ -13,7 +13,8 @@
 /*
  * SLUICE_TEST_STOP=NAME[:N] acts when NAME is reached for the Nth time (1):
  * SIGSTOP, or what SLUICE_TEST_SIGNAL says ("KILL", "ABRT").  Names:
- * before-copy, in-copy, after-copy, before-commit, after-commit.
+ * before-copy, in-copy, after-copy, before-commit, after-commit,
+ * after-partition.
  */
 void testpoint(const char *name);
 void testpoint_copy(size_t row);

@@ -136,6 +136,7 @@ conf_check_table(conf_reader_t *cr, conf_t *conf, uint32_t place)
     return conf_check_columns(cr, conf) == -1
            || conf_check_fields(cr, conf) == -1
            || conf_check_mode(cr, conf, place) == -1
+           || conf_check_grow(cr, conf, place) == -1
            || (conf->each && conf_check_each(cr, conf, place) == -1) ? -1 : 0;
 }
 

@@ -21,5 +21,11 @@ int conf_check(conf_reader_t *cr, conf_t *conf);
 int conf_check_topics(conf_reader_t *cr, conf_t *conf);
 int conf_fill_topics(conf_reader_t *cr, conf_t *conf);
 
+/*
+ * grow.c: checks what the daemon adds to a table, "partitions" and "evolve".
+ * "place" is where the table is, 0 for the configuration's own.
+ */
+int conf_check_grow(conf_reader_t *cr, const conf_t *conf, uint32_t place);
+
 
 #endif

@@ -168,6 +168,23 @@ typedef enum {
 } conf_evolve_t;
 
 
+/* How much time a partition of the table has. */
+typedef enum {
+    CONF_PERIOD_NONE = 0,   /* the daemon makes no partitions */
+    CONF_PERIOD_HOUR,
+    CONF_PERIOD_DAY,
+    CONF_PERIOD_WEEK,       /* from Monday on */
+    CONF_PERIOD_MONTH
+} conf_period_t;
+
+
+/* What becomes of a row that no partition takes or may be made for. */
+typedef enum {
+    CONF_OUTSIDE_HOLD = 0,
+    CONF_OUTSIDE_DEAD
+} conf_outside_t;
+
+
 /* What happens if a row with the same key exists. */
 typedef enum {
     CONF_MODE_APPEND = 0,
@@ -271,6 +288,11 @@ struct conf_s {
     bool              create_table;
     bool              override_identity;  /* GENERATED ALWAYS is filled too */
     conf_evolve_t     evolve;
+    conf_period_t     partition_by;
+    int64_t           partition_ahead;    /* partitions that come, */
+    int64_t           partition_behind;   /* and before the current one */
+    char             *partition_column;   /* NULL: the one that the table has */
+    conf_outside_t    partition_outside;
     conf_mode_t       mode;
     conf_names_t      key;                /* columns; none for append */
     conf_on_t         on_missing;         /* of columns that do not say */

@@ -122,6 +122,35 @@ const conf_key_t  conf_keys[] = {
       .doc = "What to do if the table lacks a column: hold and report it, "
              "or add the column." },
 
+    { "partitions", CONF_SECTION, ROUTE_TOO,
+      .doc = "Make the partitions that a table partitioned by time lacks. "
+             "Their bounds are in UTC." },
+
+    { "partitions.by", CONF_ENUM, .required = true, FIELD(partition_by),
+      .first = CONF_PERIOD_HOUR, .choices = "hour|day|week|month",
+      .example = "\"day\"",
+      .doc = "How much time a partition has. A week begins on Monday." },
+
+    { "partitions.ahead", CONF_COUNT, FIELD(partition_ahead), .min = "0",
+      .max = "1000", .fallback = "7", .example = "3",
+      .doc = "How many partitions behind the current one are made before a "
+             "row needs them." },
+
+    { "partitions.behind", CONF_COUNT, FIELD(partition_behind), .min = "0",
+      .max = "1000", .fallback = "30", .example = "90",
+      .doc = "How many partitions before the current one a row may ask for." },
+
+    { "partitions.column", CONF_STRING, FIELD(partition_column),
+      .example = "\"at\"",
+      .doc = "The column whose time decides. `create_table` needs it; a table "
+             "that is there says itself which one it is." },
+
+    { "partitions.outside", CONF_ENUM, FIELD(partition_outside),
+      .choices = "hold|dead_letter", .fallback = "\"hold\"",
+      .example = "\"dead_letter\"",
+      .doc = "What happens to a row outside of these bounds that no partition "
+             "takes: the daemon holds, or the record becomes a dead letter." },
+
     { "override_identity", CONF_BOOL, ROUTE_TOO, FIELD(override_identity),
       .fallback = "false", .example = "true",
       .doc = "Fill identity columns that are GENERATED ALWAYS from the "
@@ -440,10 +469,10 @@ const conf_key_t  conf_keys[] = {
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
       .doc = "The table of each value, an object with the keys `table`, "
-             "`create_table`, `evolve`, `mode`, `absent`, `key`, `newer`, "
-             "`each`, `on_missing`, `columns` and `rest` as above; `table` and "
-             "`columns` are required. A string names another value and "
-             "shares its table." },
+             "`create_table`, `evolve`, `partitions`, `mode`, `absent`, `key`, "
+             "`newer`, `each`, `on_missing`, `columns` and `rest` as above; "
+             "`table` and `columns` are required. A string names another "
+             "value and shares its table." },
 
     { "batch", CONF_SECTION,
       .doc = "When a batch ends: at the first of these bounds." },

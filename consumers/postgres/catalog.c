@@ -10,6 +10,7 @@
 #include "postgres/catalog.h"
 #include "postgres/ddl.h"
 #include "postgres/guard.h"
+#include "postgres/partition.h"
 
 
 struct catalog_s {
@@ -45,6 +46,8 @@ static void catalog_on_owner(void *data, const pg_reply_t *reply);
 static void catalog_on_created(void *data, const pg_reply_t *reply);
 static void catalog_on_evolved(void *data, const pg_reply_t *reply);
 static void catalog_on_defaults(void *data, const pg_reply_t *reply);
+static void catalog_ask_partitions(catalog_t *catalog);
+static void catalog_on_partitions(void *data, const pg_reply_t *reply);
 
 
 catalog_t *
@@ -449,7 +452,7 @@ catalog_ask_defaults(catalog_t *catalog)
     size_t  len;
 
     if (!catalog->target.conf->columns_auto) {
-        catalog_end(catalog, SQLSTATE_OK, "");
+        catalog_ask_partitions(catalog);
         return;
     }
 
@@ -460,7 +463,7 @@ catalog_ask_defaults(catalog_t *catalog)
     target_defaults_query(&catalog->sql, &catalog->target);
 
     if (catalog->sql.len == len) {
-        catalog_end(catalog, SQLSTATE_OK, "");
+        catalog_ask_partitions(catalog);
         return;
     }
 
@@ -483,6 +486,57 @@ catalog_on_defaults(void *data, const pg_reply_t *reply)
     if (target_defaults_take(&catalog->target, reply->rows) == -1) {
         catalog_end(catalog, SQLSTATE_RETRY, "out of memory");
         return;
+    }
+
+    catalog_ask_partitions(catalog);
+}
+
+
+static void
+catalog_ask_partitions(catalog_t *catalog)
+{
+    const conf_t  *conf = catalog->target.conf;
+
+    if (conf->partition_by == CONF_PERIOD_NONE) {
+        catalog_end(catalog, SQLSTATE_OK, "");
+        return;
+    }
+
+    catalog->sql.len = 0;
+    sql_begin(&catalog->sql);
+    partition_make(&catalog->sql, conf, catalog->target.name, "{}");
+    buf_addf(&catalog->sql, ";COMMIT");
+    catalog_send(catalog, catalog_on_partitions);
+}
+
+
+/* No row needs these partitions yet: what is no wrong table can wait. */
+
+static void
+catalog_on_partitions(void *data, const pg_reply_t *reply)
+{
+    outcome_t    outcome;
+    catalog_t   *catalog = data;
+    const char  *wrong;
+
+    sqlstate_outcome(&outcome, reply, "could not make partitions");
+
+    if (outcome.action == SQLSTATE_RECONNECT
+        || strncmp(reply->sqlstate, "SL", 2) == 0)
+    {
+        catalog->done(catalog->data, &outcome);
+        return;
+    }
+
+    (void) partition_made(catalog->target.conf, reply, &wrong);
+
+    if (outcome.action != SQLSTATE_OK) {
+        wrong = outcome.reason;
+    }
+
+    if (*wrong) {
+        log_warnx("table \"%s\" lacks partitions that no row needs yet: %s",
+                  catalog->target.conf->table, wrong);
     }
 
     catalog_end(catalog, SQLSTATE_OK, "");

@@ -3,6 +3,7 @@
 #include "conf/types.h"
 #include "postgres/ddl.h"
 #include "postgres/guard.h"
+#include "postgres/partition.h"
 
 
 /* The rights that a daemon needs on a table of schema "sluice". */
@@ -14,6 +15,7 @@ typedef struct {
 
 
 static void ddl_target(buf_t *sql, const conf_t *conf, const char *role);
+static void ddl_partitions(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_grants(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_column(buf_t *sql, const conf_column_t *column);
 static void ddl_missing_type(buf_t *sql, const char *type);
@@ -185,10 +187,12 @@ ddl_table(buf_t *sql, const conf_t *conf)
 
     buf_addf(sql, conf->key.n ? ")\n)" : "\n)");
 
-    /* room on each page for a row's next version, which needs no index then */
+    if (conf->partition_by) {
+        sql_format(sql, " PARTITION BY RANGE (%I)", conf->partition_column);
 
-    if (conf->mode >= CONF_MODE_UPSERT)
-    {
+    } else if (conf->mode >= CONF_MODE_UPSERT) {
+        /* room on each page for a row's next version, which needs no index
+           then */
         buf_addf(sql, " WITH (fillfactor = 90)");
     }
 }
@@ -240,7 +244,31 @@ ddl_script(buf_t *sql, const conf_t *conf, const char *role)
         ddl_grants(sql, conf, role);
     }
 
+    for (i = 0; i < conf->ntargets; i++) {
+        ddl_partitions(sql, conf->targets[i], role);
+    }
+
     buf_addf(sql, "COMMIT;\n");
+}
+
+
+/* They change the search_path, by which the table is found. */
+
+static void
+ddl_partitions(buf_t *sql, const conf_t *conf, const char *role)
+{
+    if (conf->partition_by == CONF_PERIOD_NONE) {
+        return;
+    }
+
+    if (role) {
+        buf_addf(sql, "SET LOCAL ");
+        ddl_search_path(sql, role);
+    }
+
+    target_begin(sql, conf);
+    partition_make(sql, conf, NULL, "{}");
+    buf_addf(sql, ";\n");
 }
 
 

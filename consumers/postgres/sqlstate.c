@@ -16,7 +16,6 @@ typedef struct {
 
 
 static const sqlstate_rule_t *sqlstate_rule(const char *state);
-static bool sqlstate_no_partition(const char *state, const char *constraint);
 
 
 /*
@@ -78,7 +77,7 @@ sqlstate_rule(const char *state)
 
 /* "no partition of relation found for row" names no constraint. */
 
-static bool
+bool
 sqlstate_no_partition(const char *state, const char *constraint)
 {
     return strcmp(state, "23514") == 0

@@ -48,6 +48,9 @@ sqlstate_action_t sqlstate_action(const char *state, const char *constraint,
  */
 bool sqlstate_may_be_row(const pg_reply_t *reply);
 
+/* Whether no partition of a table takes a row. */
+bool sqlstate_no_partition(const char *state, const char *constraint);
+
 /*
  * Where less work in one transaction may help (time, memory, locks, disk): how
  * many tries fail before fewer records are read at a time; else 0.

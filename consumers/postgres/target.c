@@ -177,6 +177,8 @@ target_find(target_t *target, char *reason, size_t size)
     target->version = PQntuples(rows) ? PQgetvalue(rows, 0, TARGET_VERSION)
                                       : "0";
     target->name = PQntuples(rows) ? PQgetvalue(rows, 0, TARGET_PLACE) : "";
+    target->range = PQntuples(rows) && !PQgetisnull(rows, 0, TARGET_RANGE)
+                    ? PQgetvalue(rows, 0, TARGET_RANGE) : NULL;
 
     for (i = 0; i < target->ncolumns; i++) {
         column = &target->columns[i];

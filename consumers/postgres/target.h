@@ -56,6 +56,8 @@ typedef struct {
                                              whose bytes tell equal ones */
     bool                  unlogged;       /* or a partition is: a crash of
                                              PostgreSQL empties it */
+    const char           *range;          /* the column by whose ranges it is
+                                             partitioned, or NULL */
     const char           *version;        /* TARGET_VERSION_OF() it */
     const char           *name;           /* quoted, with its schema, once
                                              it was found */

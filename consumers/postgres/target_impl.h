@@ -34,7 +34,8 @@ enum {
     TARGET_BYTES,         /* 't': equal values have equal bytes */
     TARGET_SHAPE,         /* what else than the type tells that */
     TARGET_CHECKED,       /* 't': an INSERT looks at it, whatever it has */
-    TARGET_ORDINARY       /* 't': of its table, which is no partitioned one */
+    TARGET_ORDINARY,      /* 't': of its table, which is no partitioned one */
+    TARGET_RANGE          /* of its table: see target_t; or null */
 };
 
 

@@ -14,7 +14,7 @@
     " JOIN pg_catalog.pg_inherits ON inhparent = r.oid) SELECT r.oid FROM r)"
 
 
-/* TARGET_BYTES to TARGET_ORDINARY; target_meet.c says what for. */
+/* TARGET_BYTES to TARGET_RANGE; target_meet.c says what for. */
 #define TARGET_MEETS                                                          \
     "b.oid = ANY ('{16,17,20,21,23,25,1043,1082,1083,1114,1184,2950}')"       \
     " AND (b.mod = -1 OR b.oid = 1043) AND (a.attcollation = 0 OR EXISTS"     \
@@ -22,7 +22,10 @@
     " AND collisdeterministic)), concat(a.atttypmod, ' ', a.attcollation),"   \
     " a.atttypid <> b.oid OR EXISTS (SELECT FROM pg_catalog.pg_constraint"    \
     " WHERE conrelid = c.oid AND contype = 'c' AND a.attnum = ANY (conkey)),"  \
-    " c.relkind = 'r'"
+    " c.relkind = 'r', (SELECT k.attname FROM pg_catalog.pg_attribute k"      \
+    " JOIN pg_catalog.pg_partitioned_table ON partrelid = k.attrelid"         \
+    " WHERE partrelid = c.oid AND partstrat = 'r' AND partnatts = 1"          \
+    " AND k.attnum = partattrs[0])"
 
 
 static void target_deferrable(buf_t *sql, const conf_t *conf);

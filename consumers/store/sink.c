@@ -64,7 +64,10 @@ static const struct {
 
     /* unless it was committed */
     [SINK_ROLLBACK] = { sink_roll_back,    sink_on_rolled_back },
-    [SINK_DONE]     = { sink_hand_back,    NULL }
+    [SINK_DONE]     = { sink_hand_back,    NULL },
+
+    /* DDL, before BEGIN, of a partition that a row lacks or will need */
+    [SINK_PARTITIONS] = { sink_make_partitions, sink_on_partitions }
 };
 
 
@@ -229,13 +232,7 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     sink->batch = batch;
     sink->done = done;
     sink->data = data;
-    sink->careful = false;
-    sink->looked = false;
-    sink->not_plain = false;
-    sink->not_known = false;
-    sink->seen_tries = 0;
-
-    batch_forget_faults(batch);
+    sink->may_part = true;
     sink_list(sink);
     log_debug("batch: taken, with %zu rows (%zu cannot be stored) and %zu "
               "records left out", batch->nrows, batch->dead,
@@ -244,7 +241,10 @@ sink_store(sink_t *sink, pg_t *pg, batch_t *batch, outcome_pt done,
     testpoint("before-copy");
 
     sink->began = sink_clock();
-    sink_step(sink, SINK_BEGIN);
+    sink->lacks = false;
+    sink->parted = 0;
+    sink_step(sink, sink_parts_due(sink) ? SINK_PARTITIONS
+                                         : sink_anew(sink));
 }
 
 

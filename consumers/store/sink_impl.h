@@ -4,6 +4,7 @@
 #define SLUICE_SINK_IMPL_H
 
 
+#include "base/log.h"
 #include "store/bisect.h"
 #include "store/dead_table.h"
 #include "store/order.h"
@@ -39,6 +40,7 @@ typedef enum {
     SINK_TOPIC,
     SINK_COMMIT,
     SINK_ROLLBACK,
+    SINK_PARTITIONS,    /* in a transaction of their own, before this one */
     SINK_DONE,
     SINK_WAIT        /* no state: a reply is due */
 } sink_state_t;
@@ -108,6 +110,14 @@ struct sink_s {
     buf_t           chunk;
     order_t         order;
 
+    /* sink_partition.c */
+    unsigned        parted;        /* the table whose partitions are made */
+    bool            lacks;         /* a row of it has none; else they are made
+                                      ahead, of all tables */
+    bool            may_part;      /* the last try made some */
+    int64_t         part_at;       /* ms, when they were made ahead */
+    log_limit_t     part_failed;
+
     int64_t         later_since;   /* ms, of the first SQLSTATE_ROW_LATER */
 
     /* sink_blame.c */
@@ -153,6 +163,20 @@ sink_state_t sink_on_part(sink_t *sink, const pg_reply_t *reply);
  */
 sink_state_t sink_look(sink_t *sink, const pg_reply_t *reply,
     unsigned target);
+
+/* sink_partition.c: SINK_PARTITIONS. */
+
+/* Whether those that rows will need are to be made now. */
+bool sink_parts_due(const sink_t *sink);
+
+/* Whether a row of the span has no partition, and one may be made for it. */
+bool sink_lacks(sink_t *sink, const pg_reply_t *reply);
+
+sink_state_t sink_make_partitions(sink_t *sink);
+sink_state_t sink_on_partitions(sink_t *sink, const pg_reply_t *reply);
+
+/* Begins the batch, or begins it once more: nothing is known of its rows. */
+sink_state_t sink_anew(sink_t *sink);
 
 /* sink_blame.c */
 

@@ -191,6 +191,10 @@ sink_on_table(sink_t *sink, const pg_reply_t *reply)
 
     table = sink->conf->targets[sink->span.target]->table;
 
+    if (sink_lacks(sink, reply)) {
+        return SINK_PARTITIONS;
+    }
+
     if (sink->plain && !sink_is_plain(sink, reply)) {
         log_debug("batch: rows of \"%s\" need a temporary table: %s (%s)",
                   table, reply->reason, reply->sqlstate);
@@ -369,6 +373,10 @@ sink_state_t
 sink_on_part(sink_t *sink, const pg_reply_t *reply)
 {
     size_t  row;
+
+    if (sink_lacks(sink, reply)) {
+        return SINK_PARTITIONS;
+    }
 
     switch (sink_judge(sink, reply, "could not store rows")) {
 

@@ -24,6 +24,8 @@ static int sink_staged(sink_t *sink, buf_t *out);
 static int sink_ordered(sink_t *sink, buf_t *out);
 static int sink_staged_row(const sink_t *sink, size_t i, int64_t place,
     buf_t *out);
+static void sink_outside(const sink_t *sink, outcome_t *outcome,
+    const pg_reply_t *reply);
 
 
 /*
@@ -271,6 +273,37 @@ sink_staged_row(const sink_t *sink, size_t i, int64_t place, buf_t *out)
 }
 
 
+/* What it means that a row has no partition and gets none. */
+
+static void
+sink_outside(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply)
+{
+    size_t         len;
+    const conf_t  *conf;
+
+    if (!sqlstate_no_partition(reply->sqlstate, reply->constraint)
+        || sink->span.target >= sink->ntables)
+    {
+        return;
+    }
+
+    conf = sink->conf->targets[sink->span.target];
+
+    if (conf->partition_by == CONF_PERIOD_NONE) {
+        return;
+    }
+
+    if (conf->partition_outside == CONF_OUTSIDE_DEAD) {
+        outcome->action = SQLSTATE_ROW;
+        return;
+    }
+
+    len = strlen(outcome->reason);
+    snprintf(outcome->reason + len, sizeof(outcome->reason) - len, ": its time "
+             "is outside of \"partitions.behind\" and \"partitions.ahead\"");
+}
+
+
 /* The text that was sent because memory was short is no row's fault. */
 
 void
@@ -283,6 +316,8 @@ sink_outcome(const sink_t *sink, outcome_t *outcome, const pg_reply_t *reply,
         outcome->action = SQLSTATE_RETRY;
         snprintf(outcome->reason, sizeof(outcome->reason), SINK_MEMORY);
     }
+
+    sink_outside(sink, outcome, reply);
 }
 
 

@@ -8,6 +8,7 @@
 
 #include "postgres/ddl.h"
 #include "postgres/guard.h"
+#include "postgres/partition.h"
 #include "row/tombstone.h"
 #include "row/tuple.h"
 #include "store/dead_table.h"
@@ -36,6 +37,7 @@ static int rehearse_defaults(tool_t *tool, target_t *target);
 static int rehearse_rows(tool_t *tool, const target_t *target);
 static int rehearse_arbiter(tool_t *tool, const buf_t *apply);
 static int rehearse_filled(tool_t *tool, const target_t *target);
+static int rehearse_partitions(tool_t *tool, const target_t *target);
 static int rehearse_schema(tool_t *tool);
 static int rehearse_batch(tool_t *tool, const char *cluster);
 
@@ -156,6 +158,7 @@ rehearse_table(tool_t *tool, const conf_t *conf, target_t *target)
     rc = rehearse_find(tool, target) == -1
          || (guard_is_needed(conf)
              && tool_guard(tool, target->name, NULL) == -1)
+         || rehearse_partitions(tool, target) == -1
          || rehearse_defaults(tool, target) == -1
          || rehearse_path(tool, false) == -1
          || rehearse_rows(tool, target) == -1
@@ -269,6 +272,46 @@ rehearse_make(tool_t *tool, const target_t *target, bool there)
     return sql.len == 0
            ? 1 : rehearse_last(tool, "could not add what the table lacks",
                                &sql);
+}
+
+
+/* Those that a daemon would make at its start. */
+
+static int
+rehearse_partitions(tool_t *tool, const target_t *target)
+{
+    int         rc;
+    buf_t       sql;
+    PGresult   *res;
+
+    if (target->conf->partition_by == CONF_PERIOD_NONE) {
+        return 0;
+    }
+
+    memset(&sql, 0, sizeof(buf_t));
+    partition_make(&sql, target->conf, target->name, "{}");
+    res = tool_script(tool, buf_failed(&sql) ? NULL : sql.data);
+    buf_free(&sql);
+
+    if (res == NULL) {
+        return -1;
+    }
+
+    if (sql_number(res, 0, 0)) {
+        printf("table          partitions would be made:%s\n",
+               PQgetvalue(res, 0, 1));
+    }
+
+    rc = PQgetvalue(res, 0, 2)[0] ? -1 : 0;
+
+    if (rc == -1) {
+        printf("table          would hold for a row without a partition: "
+               "%s\n", PQgetvalue(res, 0, 2));
+    }
+
+    PQclear(res);
+
+    return rc;
 }
 
 
