@@ -315,6 +315,15 @@ cluster-up: ## the same hosts in the background; see build/cluster/state.json
 cluster-down: ## stop them
 	@[ ! -f $(BUILD)/cluster/state.json ] || $(cluster_command) down
 
+KILLS ?= 100
+RECORDS ?= 1000000
+
+campaign: ## faults drawn by a seed, on the same hosts (SEED= KILLS= RECORDS= SHRINK=1)
+	@stack/deps check
+	@$(MAKE) --no-print-directory all
+	@$(cluster_command).campaign --seed $(SEED) --kills $(KILLS) \
+	    --records $(RECORDS) $(if $(SHRINK),--shrink)
+
 
 # Tests.
 
@@ -419,6 +428,6 @@ clean: down cluster-down ## remove the build folder and its servers' data
 	rm -rf $(build_path)
 
 
-.PHONY: FORCE all asan bench bench-count check check-compat clean cluster \
+.PHONY: FORCE all asan bench bench-count campaign check check-compat clean cluster \
     cluster-down cluster-up consumers container deps docs down faults fuzz fuzzers help install lint module mutants programs \
     release rooms run simulate unit up valgrind
