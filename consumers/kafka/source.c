@@ -373,6 +373,14 @@ source_assign(source_t *source)
     for (i = 0; i < source->npartitions; i++) {
         p = &source->partitions[i];
 
+        if (p->stored < p->told) {
+            log_warnx("topic \"%s\", partition %d: PostgreSQL no longer has "
+                      "what it committed of offsets %lld to %lld (a failover "
+                      "or a restore): they are read again",
+                      source_topic(source, p), p->id, (long long) p->stored,
+                      (long long) p->told - 1);
+        }
+
         p->verify = p->has_last && p->stored > p->begin;
         p->same = false;
         p->back = source_back(source, p);

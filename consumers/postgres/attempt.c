@@ -11,12 +11,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "postgres/attempt.h"
 
 
-#define ATTEMPT_PATIENCE  3000    /* ms, for all hosts to begin with */
-#define ATTEMPT_HOST      "8"     /* s a host's address, after that */
+#define ATTEMPT_PATIENCE  1000    /* ms without a sign of the host, at first */
+#define ATTEMPT_HOST      "4"     /* s a host's address, after that */
 
 
 struct attempt_s {
@@ -248,14 +247,15 @@ attempt_connect(const attempt_t *attempt)
 {
     PGconn  *conn;
 
+    /* what pg.c counts on: an idle session asks the host each 2 s */
     const char *const  keys[] = {
         "keepalives_idle", "keepalives_interval", "keepalives_count",
-        "tcp_user_timeout", "dbname", "application_name", "client_encoding",
-        "connect_timeout", NULL
+        "connect_timeout", "dbname", "application_name", "client_encoding",
+        NULL
     };
     const char *const  values[] = {
-        "15", "5", "3", "30000", attempt->conninfo, attempt->name, "UTF8",
-        ATTEMPT_HOST, NULL
+        "2", "2", "3", ATTEMPT_HOST, attempt->conninfo, attempt->name, "UTF8",
+        NULL
     };
 
     conn = PQconnectStartParams(keys, values, 1);
@@ -277,25 +277,23 @@ attempt_connect(const attempt_t *attempt)
 /*
  * Verbosity can be set only between PQconnectStart() and PQconnectPoll(), and
  * only PQreset() and PQconnectdb() go on to the next host when one is silent.
+ * PQreset() begins with the first host, so the wait for it is short.
  */
 
 static void
 attempt_wait(PGconn *conn)
 {
-    int64_t                    deadline, ms;
     struct pollfd              fd;
     PostgresPollingStatusType  polling;
 
-    deadline = clock_ms() + ATTEMPT_PATIENCE;
     polling = PGRES_POLLING_WRITING;
 
     while (polling != PGRES_POLLING_OK && polling != PGRES_POLLING_FAILED) {
 
-        ms = deadline - clock_ms();
         fd.fd = PQsocket(conn);
         fd.events = polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
 
-        if (ms <= 0 || poll(&fd, 1, (int) ms) < 1) {
+        if (poll(&fd, 1, ATTEMPT_PATIENCE) < 1) {
             PQreset(conn);
             return;
         }

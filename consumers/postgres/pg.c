@@ -1,9 +1,12 @@
 /* A connection to PostgreSQL that never blocks: one query string at a time. */
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,6 +18,11 @@
 
 /* ms without a byte from or for the server: more than statement_timeout */
 #define PG_STALL_TIMEOUT    75000
+
+/* The server's host acknowledges nothing any more: ms, tries, ms between. */
+#define PG_SILENT           6000
+#define PG_SILENT_TRIES     2
+#define PG_LOOK             1000
 
 
 /* A query string under way; all zero when none is. */
@@ -41,6 +49,7 @@ struct pg_s {
     PGconn        *conn;
     pg_state_t     state;
     int64_t        deadline;      /* ms; of connecting, or of the query */
+    int64_t        look;          /* ms, when the host is looked at next */
     bool           unflushed;     /* PQflush() returned 1 */
     pg_query_t     query;
 };
@@ -53,7 +62,8 @@ static void pg_flush(pg_t *pg);
 static void pg_feed(pg_t *pg);
 static void pg_drain(pg_t *pg);
 static bool pg_roll_back(pg_t *pg);
-static void pg_lost(pg_t *pg);
+static bool pg_is_silent(const pg_t *pg);
+static void pg_lost(pg_t *pg, const char *why);
 static void pg_finish(pg_t *pg);
 
 
@@ -282,16 +292,48 @@ pg_deadline(const pg_t *pg)
 void
 pg_tick(pg_t *pg, int64_t now)
 {
-    if (pg->deadline == 0 || now < pg->deadline) {
+    if (pg->deadline && now >= pg->deadline) {
+        if (pg->state == PG_CONNECTING) {
+            pg_disconnected(pg, "no answer in time");
+        } else {
+            pg_lost(pg, "no answer in time: PostgreSQL hangs, or waits for a "
+                    "synchronous standby");
+        }
         return;
     }
 
-    if (pg->state == PG_CONNECTING) {
-        pg_disconnected(pg, "no answer in time");
+    if (pg->conn && now >= pg->look) {
+        pg->look = now + PG_LOOK;
 
-    } else {
-        pg_lost(pg);
+        if (pg_is_silent(pg)) {
+            pg_lost(pg, "its host does not acknowledge what is sent: the host "
+                    "or its network is down");
+        }
     }
+}
+
+
+/*
+ * Whether the server's host is gone or cut off.  A server that works, waits for
+ * a lock or takes no bytes is not: its host acknowledges what is sent again,
+ * and each probe.  TCP_USER_TIMEOUT would also end a session that takes no
+ * bytes.
+ */
+
+static bool
+pg_is_silent(const pg_t *pg)
+{
+    socklen_t        len;
+    struct tcp_info  info;
+
+    len = sizeof(struct tcp_info);
+
+    /* fails for a Unix socket */
+    return getsockopt(PQsocket(pg->conn), IPPROTO_TCP, TCP_INFO, &info, &len)
+           == 0
+           && info.tcpi_last_ack_recv >= PG_SILENT
+           && (info.tcpi_retransmits >= PG_SILENT_TRIES
+               || info.tcpi_probes >= PG_SILENT_TRIES);
 }
 
 
@@ -361,13 +403,13 @@ pg_io(pg_t *pg, short revents)
     if ((revents & (POLLIN | POLLHUP | POLLERR))
         && PQconsumeInput(pg->conn) == 0)
     {
-        pg_lost(pg);
+        pg_lost(pg, "");
         return;
     }
 
     if (pg->state == PG_IDLE) {
         if (PQstatus(pg->conn) == CONNECTION_BAD) {
-            pg_lost(pg);
+            pg_lost(pg, "");
         }
         return;
     }
@@ -424,7 +466,7 @@ pg_feed(pg_t *pg)
         switch (PQputCopyData(pg->conn, chunk, (int) len)) {
 
         case 0:
-            pg_lost(pg);
+            pg_lost(pg, "");
             return;
 
         case -1:
@@ -449,7 +491,7 @@ pg_drain(pg_t *pg)
 
         if (res == NULL) {
             if (PQstatus(pg->conn) == CONNECTION_BAD) {
-                pg_lost(pg);
+                pg_lost(pg, "");
 
             } else if (!pg_roll_back(pg)) {
                 pg_finish(pg);
@@ -500,13 +542,15 @@ pg_roll_back(pg_t *pg)
 }
 
 
+/* "why" is for where libpq has no reason. */
+
 static void
-pg_lost(pg_t *pg)
+pg_lost(pg_t *pg, const char *why)
 {
     pg_reply_t  *reply;
 
     if (pg->state == PG_IDLE) {
-        pg_disconnected(pg, PQerrorMessage(pg->conn));
+        pg_disconnected(pg, *why ? why : PQerrorMessage(pg->conn));
         return;
     }
 
@@ -519,8 +563,8 @@ pg_lost(pg_t *pg)
                 PQerrorMessage(pg->conn));
 
         if (reply->reason[0] == '\0') {
-            snprintf(reply->reason, sizeof(reply->reason),
-                     "no answer in time");
+            snprintf(reply->reason, sizeof(reply->reason), "%s",
+                     *why ? why : "no answer");
         }
     }
 
