@@ -224,7 +224,7 @@ def test_a_topic_recreated_and_shorter_holds(consumer, topics, database):
 
 
 def test_retention_passing_the_offset_names_the_lost_range(
-        consumer, topics, database, kafka, directory):
+        consumer, topics, database):
     database.query("CREATE TABLE t (n integer, off bigint)")
     topic = topics.create()
     daemon = consumer({**CONFIG, "topic": topic})
@@ -232,12 +232,7 @@ def test_retention_passing_the_offset_names_the_lost_range(
     wait_for(lambda: database.try_count("t") == 20, 20, "20 rows")
     daemon.stop()
     topics.produce(topic, values(20, 60))
-    file = directory / "delete.json"
-    file.write_text(json.dumps({"version": 1, "partitions": [
-        {"topic": topic, "partition": 0, "offset": 45}]}))
-    kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand",
-               "--bootstrap-server", kafka.bootstrap,
-               "--offset-json-file", str(file))
+    topics.remove(topic, 45)
     daemon.start()
     said = json.dumps(daemon.wait_held()) + daemon.log()
     # the exact range: 20 to 44

@@ -1,7 +1,6 @@
 """Where a group begins, goes on, and shares."""
 
 import datetime
-import json
 
 from tests.lib.env import wait_for
 from tests.lib.history import check_coverage
@@ -148,21 +147,11 @@ def test_lag_is_measured_and_comes_back_to_0(consumer, topics, database):
 
 
 def test_records_that_are_gone_before_the_start_are_a_gap(consumer, topics,
-                                                          database, kafka,
-                                                          directory):
+                                                          database):
     """A first start behind retention: earliest is where the log begins."""
     topic = topics.create()
     topics.produce(topic, values(0, 10))
-    delete_records(kafka, directory, topic, 4)
+    topics.remove(topic, 4)
     consumer({**CONFIG, "topic": topic, "group": "g", "start": "earliest"})
     wait_for(lambda: database.try_count("t") == 6, 20, "6 rows")
     assert numbers(database) == [4, 5, 6, 7, 8, 9]
-
-
-def delete_records(kafka, directory, topic, before):
-    file = directory / "delete.json"
-    file.write_text(json.dumps({"version": 1, "partitions": [
-        {"topic": topic, "partition": 0, "offset": before}]}))
-    kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand",
-               "--bootstrap-server", kafka.bootstrap,
-               "--offset-json-file", str(file))

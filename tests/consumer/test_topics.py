@@ -2,7 +2,6 @@
 
 import json
 
-from tests.consumer.test_start import delete_records
 from tests.lib.env import wait_for
 from tests.lib.topics import Topics
 
@@ -143,8 +142,7 @@ def test_a_topic_that_is_not_there_yet(consumer, topics, database):
     assert why(daemon) == ""
 
 
-def test_a_lost_range_holds_its_topic_alone(consumer, topics, database, kafka,
-                                            directory):
+def test_a_lost_range_holds_its_topic_alone(consumer, topics, database):
     """Retention passed the stored offset of one topic; the others go on."""
     database.query(table("t"))
     a, b = topics.create(), topics.create()
@@ -154,7 +152,7 @@ def test_a_lost_range_holds_its_topic_alone(consumer, topics, database, kafka,
     wait_for(lambda: count(database, "t") == 2)
     daemon.stop()
     topics.produce(a, rows(3, 4))
-    delete_records(kafka, directory, a, 3)
+    topics.remove(a, 3)
     topics.produce(a, rows(5))
     topics.produce(b, rows(6))
     daemon.start()

@@ -2,7 +2,6 @@
 reply, another primary, an older one, a full disk, a pooler between."""
 
 import os
-import pathlib
 import shutil
 import signal
 import socket
@@ -13,14 +12,11 @@ import time
 import pytest
 
 from tests.lib import procs
-from tests.lib.database import Database
 from tests.lib.env import TEST_CONSUMER, free_port, loops, tail, wait_for
 from tests.lib.history import check_coverage
 from tests.lib.numbered import CONFIG, SHORT_SESSION, Sender, check, value
 from tests.lib.servers import Postgres
-
-BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-
+from tests.lib.standby import One
 
 class Swallower(threading.Thread):
     """Passes bytes on between a client and PostgreSQL, until it has seen a
@@ -214,82 +210,10 @@ def test_a_deadlock_is_retried(consumer, topics, database):
     check(database, topic, 200)
 
 
-class Standby(Postgres):
-    """A copy of a server that follows it."""
-
-    def follow(self, primary):
-        data = self.directory / "data"
-        self.directory.mkdir(parents=True)
-        subprocess.run(
-            [BIN / "pg_basebackup", "-h", "127.0.0.1", "-p",
-             str(primary.port), "-U", "sluice", "-D", data, "-R", "-X",
-             "stream", "-c", "fast", "--no-sync"],
-            check=True, capture_output=True, timeout=120)
-        own(data)
-        os.utime(data)
-        return self.start()
-
-    def promote(self):
-        connection = self.connect("postgres")
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_promote(true, 60)")
-        connection.close()
-
-
 def own(data):
     """As PostgreSQL's user has it, where the test is run by root."""
     if os.geteuid() == 0:
         subprocess.run(["chown", "-R", "postgres", data], check=True)
-
-
-@pytest.fixture
-def primary(directory):
-    server = Postgres(directory / "postgres-primary", ["wal_level=replica"])
-    standby = Standby(directory / "postgres-standby", ["hot_standby=on"])
-    # the databases are Database's: it asks these of a server
-    yield server.start(), standby
-    for one in (server, standby):
-        one.stop()
-
-
-def test_a_promoted_standby_is_followed(primary, consumer, topics):
-    """What the old primary had alone is read from Kafka again."""
-    server, standby = primary
-    standby.follow(server)
-    topic = topics.create(partitions=2)
-    conninfo = (f"host=127.0.0.1,127.0.0.1 port={server.port},{standby.port} "
-                "dbname=sluice user=sluice target_session_attrs=read-write")
-    daemon = consumer({**CONFIG, "topic": topic, "batch": {"rows": 100}},
-                      conninfo=conninfo)
-    sender = Sender(topics, topic)
-    sender.start()
-    before, after = One(server), One(standby)
-    wait_for(lambda: after.try_count("t") > 500, 60, "rows")
-    # nothing more reaches the standby
-    walsender = before.value("SELECT pid FROM pg_stat_replication")
-    os.kill(walsender, signal.SIGSTOP)
-    count = before.try_count("t")
-    wait_for(lambda: before.try_count("t") > count + 500, 60, "more rows")
-    daemon.pause()
-    count = before.try_count("t")
-    before.close()
-    server.kill()
-    os.kill(walsender, signal.SIGKILL)
-    standby.promote()
-    assert after.try_count("t") < count - 400, "the standby lacks rows"
-    daemon.resume()
-    wait_for(lambda: after.try_count("t") > count + 200, 60, "it goes on")
-    check(after, topic, sender.end())
-    after.close()
-
-
-class One(Database):
-    """The database "sluice" of a server, which goes with the server."""
-
-    def __init__(self, server):
-        self.postgres = server
-        self.name = "sluice"
-        self._connection = None
 
 
 def test_a_restore_to_an_earlier_time_heals(directory, consumer, topics):

@@ -3,6 +3,8 @@
 import concurrent.futures
 import dataclasses
 import itertools
+import json
+import tempfile
 import time
 import uuid
 
@@ -95,6 +97,16 @@ class Topics:
         self.admin.create_partitions([NewPartitions(name, count)])[
             name].result(20)
         self._wait(name, count)
+
+    def remove(self, name, before):
+        """The records of partition 0 below an offset, as retention does."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"version": 1, "partitions": [
+                {"topic": name, "partition": 0, "offset": before}]}, file)
+            file.flush()
+            self.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand",
+                            "--bootstrap-server", self.kafka.bootstrap,
+                            "--offset-json-file", file.name)
 
     def partitions(self, name):
         """How many there are; 0: no such topic."""
