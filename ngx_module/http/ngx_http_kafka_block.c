@@ -65,8 +65,6 @@ ngx_http_kafka_producer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_t          save;
     ngx_kafka_conf_t   *kcf, **kcfp;
 
-    (void) cmd;
-
     value = cf->args->elts;
     kcf = ngx_http_kafka_find_producer(kmcf, &value[1]);
 
@@ -157,8 +155,6 @@ ngx_http_kafka_block_directive(ngx_conf_t *cf, ngx_command_t *dummy,
     ngx_uint_t                         n;
     const ngx_http_kafka_directive_t  *dir;
 
-    (void) dummy;
-
     value = cf->args->elts;
     n = cf->args->nelts - 1;
 
@@ -195,8 +191,6 @@ ngx_http_kafka_block_directive(ngx_conf_t *cf, ngx_command_t *dummy,
 static char *
 ngx_http_kafka_include(ngx_conf_t *cf, ngx_kafka_conf_t *kcf)
 {
-    (void) kcf;
-
     return ngx_conf_include(cf, NULL, NULL);
 }
 

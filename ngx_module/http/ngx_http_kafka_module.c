@@ -541,8 +541,6 @@ ngx_http_kafka_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_kafka_loc_conf_t   **klcfp;
     ngx_http_kafka_main_conf_t   *kmcf;
 
-    (void) cmd;
-
     if (klcf->pass.data) {
         return "is duplicate";
     }

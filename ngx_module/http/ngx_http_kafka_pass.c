@@ -66,8 +66,6 @@ ngx_http_kafka_set_pass_headers(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_uint_t                  i;
     ngx_http_kafka_unpassed_t  *never;
 
-    (void) cmd;
-
     if (klcf->passed) {
         return "is duplicate";
     }

@@ -357,8 +357,6 @@ ngx_http_kafka_topic_zone(ngx_shm_zone_t *zone, void *data)
     ngx_kafka_conf_t            **kcfp;
     ngx_http_kafka_main_conf_t   *kmcf;
 
-    (void) data;
-
     kmcf = zone->data;
     kcfp = kmcf->producers.elts;
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
@@ -384,8 +382,6 @@ char *
 ngx_kafka_init_conf(ngx_cycle_t *cycle, void *conf)
 {
     ngx_http_kafka_main_conf_t  *kmcf;
-
-    (void) conf;
 
     kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kafka_module);
 

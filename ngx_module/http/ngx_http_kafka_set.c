@@ -127,8 +127,6 @@ ngx_http_kafka_set_batch_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t   *value;
     ngx_uint_t   n;
 
-    (void) cmd;
-
     if (klcf->batch_field) {
         return "is duplicate";
     }
@@ -159,9 +157,6 @@ ngx_http_kafka_check_base(ngx_conf_t *cf, void *post, void *data)
 
     size_t  i;
 
-    (void) cf;
-    (void) post;
-
     for (i = 0; i < base->len; i++) {
         if (base->data[i] <= ' ' || base->data[i] >= 0x7f
             || base->data[i] == '"' || base->data[i] == '\\')
@@ -185,8 +180,6 @@ ngx_http_kafka_set_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                         i;
     ngx_http_kafka_header_t           *h;
     ngx_http_compile_complex_value_t   ccv;
-
-    (void) cmd;
 
     value = cf->args->elts;
 
@@ -242,8 +235,6 @@ ngx_http_kafka_set_invalid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t  *value;
 
-    (void) cmd;
-
     if (klcf->dead_letter.data) {
         return "is duplicate";
     }
@@ -275,8 +266,6 @@ ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_kafka_loc_conf_t  *klcf = conf;
 
     ngx_str_t  *value;
-
-    (void) cmd;
 
     if (klcf->schema) {
         return "is duplicate";
@@ -356,8 +345,6 @@ ngx_http_kafka_set_response(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_int_t                          status;
     ngx_http_compile_complex_value_t   ccv;
 
-    (void) cmd;
-
     if (klcf->response || klcf->response_status) {
         return "is duplicate";
     }
@@ -410,8 +397,6 @@ ngx_http_kafka_set_decode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t       *value;
     ngx_uint_t       i, behind_form;
     inflate_step_t  *step;
-
-    (void) cmd;
 
     if (klcf->decode) {
         return "is duplicate";

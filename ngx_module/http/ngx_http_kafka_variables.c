@@ -247,5 +247,4 @@ ngx_http_kafka_find_ctx(ngx_http_request_t *r)
 static void
 ngx_http_kafka_kept_ctx(void *data)
 {
-    (void) data;
 }

@@ -547,10 +547,6 @@ static rd_kafka_resp_err_t
 ngx_kafka_client_on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
     void *opaque, char *errstr, size_t size)
 {
-    (void) conf;
-    (void) errstr;
-    (void) size;
-
     return rd_kafka_interceptor_add_on_request_sent(rk, "sluice",
                                                     ngx_kafka_client_on_sent,
                                                     opaque);
@@ -564,14 +560,6 @@ ngx_kafka_client_on_sent(rd_kafka_t *rk, int fd, const char *name, int32_t id,
 {
     uint64_t         now, last, *sent = opaque;
     struct timespec  ts;
-
-    (void) rk;
-    (void) fd;
-    (void) name;
-    (void) id;
-    (void) version;
-    (void) corr;
-    (void) size;
 
     if (key == 0) {
         /* Produce; the clock of ngx_current_msec */
@@ -631,8 +619,6 @@ ngx_kafka_client_statistics(rd_kafka_t *rk, char *json, size_t len,
     void *opaque)
 {
     ngx_kafka_client_t  *client = opaque;
-
-    (void) rk;
 
     client->calls->statistics(client, json, len);
 

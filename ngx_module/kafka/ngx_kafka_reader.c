@@ -170,8 +170,6 @@ ngx_kafka_reader_end(ngx_kafka_producer_t *kp)
 static void
 ngx_kafka_reader_wake(ngx_kafka_client_t *client, ngx_uint_t closing)
 {
-    (void) closing;
-
     ngx_kafka_reader_read(client->producer->reader);
 }
 

@@ -37,8 +37,6 @@ ngx_http_kafka_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_kafka_limit_zone_t       *zone;
     ngx_http_compile_complex_value_t   ccv;
 
-    (void) conf;
-
     value = cf->args->elts;
     size = 0;
     ngx_str_null(&name);

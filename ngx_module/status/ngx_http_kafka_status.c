@@ -241,8 +241,6 @@ ngx_http_kafka_draining(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_kafka_print_live(ngx_http_request_t *r, ngx_http_kafka_text_t *text)
 {
-    (void) r;
-
     ngx_http_kafka_print(text, "{\"live\":true}\n");
 
     return NGX_HTTP_OK;
@@ -271,8 +269,6 @@ ngx_http_kafka_status_merge_loc_conf(ngx_conf_t *cf, void *parent,
 {
     ngx_http_kafka_status_loc_conf_t  *prev = parent;
     ngx_http_kafka_status_loc_conf_t  *conf = child;
-
-    (void) cf;
 
     if (conf->page == NULL) {
         conf->page = prev->page;
