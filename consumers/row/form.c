@@ -213,9 +213,7 @@ row_form_name(row_column_t *column, const json_doc_t *doc, uint32_t schema)
 int
 row_form(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
-    const json_token_t  *t;
-
-    t = &ctx->doc.tokens[token];
+    const json_token_t  *t = &ctx->doc.tokens[token];
 
     switch (t->type) {
 
@@ -312,10 +310,9 @@ row_form_bits(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t          i, n, count;
     const uint8_t  *bytes;
 
-    rc = row_base64(&ctx->decoded, s, len);
-
+    rc = row_base64(ctx, column, s, len);
     if (rc != 0) {
-        return rc == -1 ? -1 : row_fault(ctx, column, "22P02", "not base64");
+        return rc;
     }
 
     bytes = (const uint8_t *) ctx->decoded.data;

@@ -95,10 +95,9 @@ row_geometry(row_ctx_t *ctx, const row_column_t *column, uint32_t wkb,
     const json_token_t  *t;
 
     rc = row_unescape(ctx, wkb, &s, &len) == -1
-         ? -1 : row_base64(&ctx->decoded, s, len);
-
+         ? -1 : row_base64(ctx, column, s, len);
     if (rc != 0) {
-        return rc == -1 ? -1 : row_fault(ctx, column, "22P02", "not base64");
+        return rc;
     }
 
     s = ctx->decoded.data;

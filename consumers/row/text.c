@@ -119,19 +119,20 @@ row_bytea(row_ctx_t *ctx, const row_column_t *column, const char *s,
 {
     int  rc;
 
-    rc = row_base64(&ctx->decoded, s, len);
+    rc = row_base64(ctx, column, s, len);
 
-    return rc == 0 ? ctx->writer->bytes(ctx, column, ctx->decoded.data,
-                                        ctx->decoded.len)
-           : rc == 1 ? row_fault(ctx, column, "22P02", "not base64") : -1;
+    return rc ? rc : ctx->writer->bytes(ctx, column, ctx->decoded.data,
+                                        ctx->decoded.len);
 }
 
 
 int
-row_base64(buf_t *out, const char *s, size_t len)
+row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len)
 {
     char      *p;
     size_t     i, padding;
+    buf_t     *out = &ctx->decoded;
     uint8_t    digit;
     uint32_t   bits, n;
 
@@ -170,7 +171,8 @@ row_base64(buf_t *out, const char *s, size_t len)
 
     out->len = (size_t) (p - out->data);
 
-    return i < len || len % 4 == 1 || (padding && (len + padding) % 4);
+    return i < len || len % 4 == 1 || (padding && (len + padding) % 4)
+           ? row_fault(ctx, column, "22P02", "not base64") : 0;
 }
 
 
@@ -180,10 +182,9 @@ row_decimal(row_ctx_t *ctx, const row_column_t *column, const char *s,
 {
     int  rc;
 
-    rc = row_base64(&ctx->decoded, s, len);
-
+    rc = row_base64(ctx, column, s, len);
     if (rc != 0) {
-        return rc == -1 ? -1 : row_fault(ctx, column, "22P02", "not base64");
+        return rc;
     }
 
     if (ctx->decoded.len == 0 || ctx->decoded.len > TEXT_DECIMAL) {

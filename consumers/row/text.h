@@ -22,11 +22,9 @@ int row_bytes(row_ctx_t *ctx, const row_column_t *column, const char *s,
 int row_formed(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len);
 
-/*
- * The bytes that base64 stands for, of either alphabet, replace those of
- * "out".  Returns 0; 1 if it is not base64; -1 when memory is short.
- */
-int row_base64(buf_t *out, const char *s, size_t len);
+/* The bytes that base64 stands for, of either alphabet, in ctx->decoded. */
+int row_base64(row_ctx_t *ctx, const row_column_t *column, const char *s,
+    size_t len);
 
 /*
  * A decimal as Kafka Connect writes it: base64 of a whole number in two's
