@@ -108,9 +108,7 @@ lookup_set_topic(lookup_t *lookup, const char *topic)
 static void
 lookup_clear(lookup_t *lookup)
 {
-    lookup_result_t  *result;
-
-    result = &lookup->result;
+    lookup_result_t  *result = &lookup->result;
 
     while (result->nnames) {
         free(result->names[--result->nnames]);
@@ -268,13 +266,12 @@ lookup_topic(lookup_t *lookup)
 {
     int                                    rc;
     char                                  *cluster;
-    lookup_result_t                       *result;
+    lookup_result_t                       *result = &lookup->result;
     rd_kafka_topic_t                      *rkt;
     rd_kafka_resp_err_t                    err;
     const struct rd_kafka_metadata        *md;
     const struct rd_kafka_metadata_topic  *topic;
 
-    result = &lookup->result;
     rc = -1;
 
     /* this is the consumer's own handle of the topic if it has one */
@@ -325,11 +322,10 @@ static void
 lookup_names(lookup_t *lookup)
 {
     char                            *cluster;
-    lookup_result_t                 *result;
+    lookup_result_t                 *result = &lookup->result;
     rd_kafka_resp_err_t              err;
     const struct rd_kafka_metadata  *md;
 
-    result = &lookup->result;
     err = rd_kafka_metadata(lookup->rk, 1, NULL, &md, LOOKUP_TIMEOUT);
 
     if (err) {
@@ -422,12 +418,11 @@ lookup_offsets(lookup_t *lookup, int64_t timestamp, size_t field)
 {
     size_t                            i;
     lookup_range_t                   *range;
-    lookup_result_t                  *result;
+    lookup_result_t                  *result = &lookup->result;
     rd_kafka_resp_err_t               err;
     rd_kafka_topic_partition_t       *tp;
     rd_kafka_topic_partition_list_t  *list;
 
-    result = &lookup->result;
     list = rd_kafka_topic_partition_list_new((int) result->nranges);
 
     for (i = 0; i < result->nranges; i++) {

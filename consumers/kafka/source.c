@@ -25,9 +25,6 @@ static void source_assign_none(source_t *source);
 static void source_take(source_t *source,
     rd_kafka_topic_partition_list_t *list);
 static void source_drop(source_t *source);
-static int64_t source_back(const source_t *source,
-    const source_partition_t *p);
-static int source_open_queue(source_t *source, source_partition_t *p);
 static void source_close_queue(source_partition_t *p);
 
 

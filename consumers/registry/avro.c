@@ -239,10 +239,9 @@ static int
 avro_run(avro_reader_t *r, const avro_node_t *node)
 {
     int          rc;
-    int64_t      len;
+    int64_t      len = node->size;
     const char  *s;
 
-    len = node->size;
     rc = node->type == AVRO_FIXED ? 0 : avro_long(r, &len);
 
     if (rc == 0 && (len < 0 || len > r->end - r->p)) {

@@ -174,12 +174,10 @@ avro_member(const avro_compiler_t *c, uint32_t object, const char *name,
 uint32_t
 avro_name(avro_compiler_t *c, const char *s, size_t len, avro_space_t space)
 {
-    size_t        start;
+    size_t        start = c->full.len;
     uint32_t      i, n;
     avro_name_t   name;
     avro_name_t  *names;
-
-    start = c->full.len;
 
     if (buf_reserve(&c->full, space.len + len + 2) == -1) {
         return avro_wrong(c, "out of memory");

@@ -40,10 +40,7 @@ struct fetch_s {
 static int fetch_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     void *known);
 static int fetch_on_timer(CURLM *multi, long ms, void *data);
-static size_t fetch_on_body(char *s, size_t size, size_t n, void *data);
 static int fetch_options(fetch_t *fetch, const char *url);
-static int fetch_secret(fetch_t *fetch, const char *value, const char *file,
-    char **secret);
 static int fetch_credentials(fetch_t *fetch);
 
 

@@ -37,7 +37,6 @@ struct registry_s {
 };
 
 
-static bool registry_frame(const char *s, size_t len, uint32_t *id);
 static int registry_part(registry_t *registry, conf_frame_t kind,
     registry_part_t *part, buf_t *out, record_fault_t *fault);
 static int registry_avro(registry_t *registry, uint32_t id,

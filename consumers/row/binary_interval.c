@@ -230,9 +230,8 @@ interval_clock(interval_t *in, int64_t hours)
 static bool
 interval_number(interval_t *in, int64_t *n)
 {
-    const char  *first;
+    const char  *first = in->p;
 
-    first = in->p;
     *n = 0;
 
     while (in->p < in->end && *in->p >= '0' && *in->p <= '9') {

@@ -13,8 +13,6 @@
 static change_kind_t change_kind(const json_doc_t *doc, uint32_t op);
 static uint32_t change_field(const json_doc_t *doc, uint32_t schema,
     const char *name, size_t len);
-static uint32_t change_path(const json_doc_t *doc, uint32_t schema,
-    const json_pointer_t *pointer);
 static int change_uuid(buf_t *uuid, const char *text, size_t len);
 static bool change_is_text(const change_unavailable_t *unavailable,
     const json_doc_t *doc, const row_column_t *column, uint32_t token);
@@ -104,9 +102,7 @@ change_find(const json_doc_t *doc, change_t *change)
 static change_kind_t
 change_kind(const json_doc_t *doc, uint32_t op)
 {
-    const json_token_t  *t;
-
-    t = &doc->tokens[op];
+    const json_token_t  *t = &doc->tokens[op];
 
     if (t->end - t->start != 1) {
         return CHANGE_UNKNOWN;
@@ -312,9 +308,7 @@ bool
 change_is_unavailable(const change_unavailable_t *unavailable,
     const json_doc_t *doc, const row_column_t *column, uint32_t token)
 {
-    const json_token_t  *t;
-
-    t = &doc->tokens[token];
+    const json_token_t  *t = &doc->tokens[token];
 
     switch (unavailable->text ? t->type : JSON_NULL) {
 
@@ -347,9 +341,8 @@ change_is_text(const change_unavailable_t *unavailable, const json_doc_t *doc,
 {
     bool                 bytes;
     size_t               len;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[token];
 
-    t = &doc->tokens[token];
     len = t->end - t->start;
     bytes = column->kind == TYPE_BYTEA || column->element == TYPE_BYTEA;
 

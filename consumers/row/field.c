@@ -76,9 +76,8 @@ row_fallback(row_ctx_t *ctx, const row_column_t *column)
 int
 row_unescape(row_ctx_t *ctx, uint32_t token, const char **s, size_t *len)
 {
-    const json_token_t  *t;
+    const json_token_t  *t = &ctx->doc.tokens[token];
 
-    t = &ctx->doc.tokens[token];
     *s = ctx->doc.text + t->start;
     *len = t->end - t->start;
 

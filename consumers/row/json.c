@@ -53,9 +53,7 @@ int
 row_token(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
     uint32_t             quote;
-    const json_token_t  *t;
-
-    t = &ctx->doc.tokens[token];
+    const json_token_t  *t = &ctx->doc.tokens[token];
 
     if (column->kind == TYPE_JSON) {
         /* a string's token lies between its quotes */
@@ -84,9 +82,7 @@ row_string(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
 {
     size_t               len;
     const char          *s;
-    const json_token_t  *t;
-
-    t = &ctx->doc.tokens[token];
+    const json_token_t  *t = &ctx->doc.tokens[token];
 
     if (t->escaped) {
         return row_unescape(ctx, token, &s, &len) == -1
@@ -176,9 +172,8 @@ row_transformed(row_ctx_t *ctx, const row_column_t *column, uint32_t token)
     int                  rc;
     size_t               len;
     const char          *s;
-    const json_token_t  *t;
+    const json_token_t  *t = &ctx->doc.tokens[token];
 
-    t = &ctx->doc.tokens[token];
     s = ctx->doc.text + t->start;
     len = t->end - t->start;
 

@@ -6,10 +6,7 @@
 #include "row/path.h"
 
 
-static row_node_t *row_node(row_node_t *parent, const char *name, size_t len,
-    uint32_t index);
 static void row_node_free(row_node_t *node);
-static uint32_t row_slot(row_paths_t *paths, row_node_t *node);
 static row_node_t *row_node_envelope(row_paths_t *paths, const char *name,
     size_t len);
 static void row_paths_clear(row_paths_t *paths);
@@ -104,9 +101,8 @@ row_path_add(row_paths_t *paths, const json_pointer_t *pointer)
     size_t       len;
     uint32_t     i, index;
     const char  *name;
-    row_node_t  *node;
+    row_node_t  *node = &paths->root;
 
-    node = &paths->root;
     len = 0;
     name = NULL;
 
@@ -298,9 +294,8 @@ row_member(const json_doc_t *doc, const row_node_t *node, size_t at,
     size_t               i, len;
     const char          *s;
     const row_node_t    *child;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[name];
 
-    t = &doc->tokens[name];
     s = doc->text + t->start;
     len = t->end - t->start;
 

@@ -68,11 +68,9 @@ static int
 row_clean_value(row_ctx_t *ctx)
 {
     int          rc;
-    size_t       len;
-    const char  *s;
+    size_t       len = ctx->record->value_len;
+    const char  *s = ctx->record->value;
 
-    s = ctx->record->value;
-    len = ctx->record->value_len;
     rc = s ? row_clean(ctx, &s, &len) : 0;
 
     return rc == 0 || rc == -1

@@ -93,9 +93,7 @@ row_where_token(const conf_where_t *where, const json_doc_t *doc,
     size_t               i;
     json_number_t        number;
     const conf_value_t  *value;
-    const json_token_t  *t;
-
-    t = &doc->tokens[token];
+    const json_token_t  *t = &doc->tokens[token];
 
     if (t->type == JSON_NUMBER) {
         json_number(doc->text + t->start, doc->text + t->end, &number);

@@ -43,9 +43,8 @@ check_run(tool_t *tool)
 {
     int            failed;
     size_t         i;
-    const conf_t  *conf;
+    const conf_t  *conf = tool->conf;
 
-    conf = tool->conf;
     tool->patience = CHECK_PATIENCE;
     tool->timestamp = conf->start == CONF_START_TIME ? conf->start_time : -1;
 
@@ -264,9 +263,8 @@ check_offset(const tool_t *tool, const lookup_range_t *range,
 {
     int            row, rows;
     int64_t        start;
-    const conf_t  *conf;
+    const conf_t  *conf = tool->conf;
 
-    conf = tool->conf;
     rows = res ? PQntuples(res) : 0;
 
     for (row = 0; row < rows; row++) {

@@ -103,9 +103,7 @@ command_choose(command_line_t *line, const conf_t *conf, const char *topic)
 {
     int               status;
     const conf_t     *listed;
-    const command_t  *part;
-
-    part = line->part;
+    const command_t  *part = line->part;
 
     if (topic || conf == NULL || !conf->several) {
         return command_one(line, conf, topic);

@@ -89,10 +89,8 @@ static int
 dead_choose(tool_t *tool)
 {
     int      i;
-    dead_t  *dead;
+    dead_t  *dead = (dead_t *) tool;
     int64_t  id;
-
-    dead = (dead_t *) tool;
 
     if (dead->pending && (tool->noperands || dead->all || dead->older)) {
         return report_error("--pending lists what is no dead letter yet: it "
@@ -132,9 +130,7 @@ dead_choose_some(tool_t *tool)
 static int
 dead_list(tool_t *tool)
 {
-    dead_t  *dead;
-
-    dead = (dead_t *) tool;
+    dead_t  *dead = (dead_t *) tool;
 
     if (dead->pending) {
         return dead_pending_run(tool);
@@ -159,9 +155,7 @@ dead_list(tool_t *tool)
 static int
 dead_show(tool_t *tool)
 {
-    dead_t  *dead;
-
-    dead = (dead_t *) tool;
+    dead_t  *dead = (dead_t *) tool;
 
     if (dead->raw) {
         return dead_show_raw(dead);

@@ -242,9 +242,8 @@ pending_show(const dead_pending_t *p, tool_t *tool)
     char           *json;
     cJSON          *list;
     size_t          i;
-    const batch_t  *batch;
+    const batch_t  *batch = &p->store.batch;
 
-    batch = &p->store.batch;
     list = cJSON_CreateArray();
 
     for (i = 0; list && i < batch->nrows; i++) {
@@ -288,12 +287,10 @@ pending_row(const dead_pending_t *p, const batch_row_t *row)
 {
     char                   offset[24];
     cJSON                 *json;
-    const conf_t          *conf;
-    const batch_t         *batch;
+    const conf_t          *conf = p->dead->tool.conf;
+    const batch_t         *batch = &p->store.batch;
     const record_fault_t  *fault;
 
-    conf = p->dead->tool.conf;
-    batch = &p->store.batch;
     fault = &batch->faults[row->fault - 1];
     json = cJSON_CreateObject();
     snprintf(offset, sizeof(offset), "%lld", (long long) row->offset);

@@ -62,11 +62,10 @@ int
 dead_replay_run(tool_t *tool)
 {
     int             rc;
-    dead_t         *dead;
+    dead_t         *dead = (dead_t *) tool;
     sink_end_t      end;
     dead_replay_t  *r;
 
-    dead = (dead_t *) tool;
     r = calloc(1, sizeof(dead_replay_t));
 
     if (r == NULL) {
@@ -154,9 +153,8 @@ static int
 replay_fill(dead_replay_t *r, const PGresult *res)
 {
     int       row;
-    batch_t  *batch;
+    batch_t  *batch = &r->store.batch;
 
-    batch = &r->store.batch;
     batch_reset(batch, 0);
     r->nothers = 0;
     r->nrows = 0;

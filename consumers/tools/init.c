@@ -118,10 +118,8 @@ static int
 init_check(tool_t *tool)
 {
     size_t       len;
-    init_t      *init;
+    init_t      *init = (init_t *) tool;
     const char  *slash;
-
-    init = (init_t *) tool;
 
     if ((init->sample == NULL) == (init->connector == NULL)) {
         return -1;
@@ -161,9 +159,8 @@ static int
 init_run(tool_t *tool)
 {
     int      rc;
-    init_t  *init;
+    init_t  *init = (init_t *) tool;
 
-    init = (init_t *) tool;
     rc = -1;
 
     if (init->connector) {
@@ -443,9 +440,8 @@ init_kind(const init_t *init, uint32_t token)
 {
     size_t               len;
     const char          *s;
-    const json_token_t  *t;
+    const json_token_t  *t = &init->doc.tokens[token];
 
-    t = &init->doc.tokens[token];
     s = init->text.data + t->start;
     len = t->end - t->start;
 

@@ -14,9 +14,8 @@ int
 places_find(places_t *places, tool_t *tool)
 {
     bool           topics, groups;
-    const conf_t  *conf;
+    const conf_t  *conf = tool->conf;
 
-    conf = tool->conf;
     memset(places, 0, sizeof(places_t));
 
     if (conf->nroutes) {

@@ -434,7 +434,7 @@ rehearse_arbiter(tool_t *tool, const buf_t *apply)
 
     buf_addf(&sql, "EXPLAIN (COSTS off) %s", apply->data + strspn(apply->data,
                                                                   ";"));
-    plan = tool_script(tool, buf_failed(&sql) ? NULL : sql.data);
+    plan = tool_script(tool, sql.data);
     buf_free(&sql);
 
     for (row = 0, names = NULL; names == NULL && row < PQntuples(plan); row++)

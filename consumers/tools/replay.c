@@ -82,9 +82,7 @@ const command_t  command_replay = {
 static int
 replay_check(tool_t *tool)
 {
-    replay_t  *replay;
-
-    replay = (replay_t *) tool;
+    replay_t  *replay = (replay_t *) tool;
 
     if (replay->from == NULL || replay->to == NULL) {
         return report_error("--from and --to are required");
@@ -111,10 +109,9 @@ replay_run(tool_t *tool)
 {
     int            rc;
     conf_t         conf;
-    replay_t      *replay;
+    replay_t      *replay = (replay_t *) tool;
     const conf_t  *self;
 
-    replay = (replay_t *) tool;
     conf = *tool->conf;
     self = &conf;
 
@@ -235,7 +232,7 @@ replay_is_same(tool_t *tool, const conf_t *conf)
                " WHERE oid" SQL_OP("=") "%O AND oid" SQL_OP("=") "%O",
                tool->conf, conf);
     tool->by_path = true;
-    same = tool_number(tool_query(tool, buf_failed(&sql) ? NULL : sql.data));
+    same = tool_number(tool_query(tool, sql.data));
     tool->by_path = false;
     buf_free(&sql);
 
@@ -248,9 +245,8 @@ replay_is_same(tool_t *tool, const conf_t *conf)
 static int
 replay_begin(replay_t *replay, const conf_t *conf)
 {
-    tool_t  *tool;
+    tool_t  *tool = &replay->tool;
 
-    tool = &replay->tool;
     tool->keys[TOOL_GROUP] = conf->group;
 
     if (tool_find_table(tool, conf) == -1) {

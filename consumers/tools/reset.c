@@ -46,7 +46,6 @@ static int reset_into(const reset_t *reset, tool_t *tool);
 static int reset_alive(tool_t *tool);
 static PGresult *reset_ask(const reset_t *reset, tool_t *tool);
 static int reset_check(reset_t *reset, const PGresult *res);
-static int reset_others(tool_t *tool);
 static int reset_apply(const reset_t *reset, tool_t *tool,
     const PGresult *res);
 
@@ -168,9 +167,8 @@ static int
 reset_target(tool_t *tool)
 {
     int       n;
-    reset_t  *reset;
+    reset_t  *reset = (reset_t *) tool;
 
-    reset = (reset_t *) tool;
     n = (reset->to_offset != NULL) + (reset->to_timestamp != NULL)
         + reset->to_earliest + reset->to_latest;
 
@@ -195,10 +193,8 @@ static int
 reset_run(tool_t *tool)
 {
     int        rc;
-    reset_t   *reset;
+    reset_t   *reset = (reset_t *) tool;
     PGresult  *res;
-
-    reset = (reset_t *) tool;
 
     if (tool_version(tool, "offsets reset") == -1
         || (reset->into && reset_into(reset, tool) == -1)
@@ -267,11 +263,9 @@ reset_alive(tool_t *tool)
     int                                alive, row;
     char                               prefix[OFFSETS_PREFIX];
     PGresult                          *res;
-    const char                        *group;
+    const char                        *group = tool->conf->group;
     rd_kafka_resp_err_t                err;
     const struct rd_kafka_group_list  *groups;
-
-    group = tool->conf->group;
 
     if (tool_client(tool) == -1) {
         return -1;
@@ -334,9 +328,7 @@ reset_check(reset_t *reset, const PGresult *res)
     int            row;
     bool           back;
     int64_t        from, to, low, high;
-    const conf_t  *conf;
-
-    conf = reset->tool.conf;
+    const conf_t  *conf = reset->tool.conf;
 
     if (PQntuples(res) == 0) {
         return report_error("topic \"%s\" has no such partition", conf->topic);

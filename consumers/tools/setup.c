@@ -234,7 +234,7 @@ setup_target(tool_t *tool, const conf_t *conf, const char *role)
     buf_addf(&sql, "SELECT format('%%I.%%I', nspname, relname) FROM pg_class c"
              " JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid"
              " = current_setting('sluice.table')::oid");
-    res = tool_script(tool, buf_failed(&sql) ? NULL : sql.data);
+    res = tool_script(tool, sql.data);
     buf_free(&sql);
     rc = res ? 0 : -1;
 

@@ -111,9 +111,7 @@ static const char  skip_claim[] =
 static int
 skip_check(tool_t *tool)
 {
-    skip_t  *skip;
-
-    skip = (skip_t *) tool;
+    skip_t  *skip = (skip_t *) tool;
 
     if (skip->to == NULL || strcmp(skip->to, "dead-letters") != 0) {
         return report_error("--to dead-letters is required");
@@ -127,9 +125,8 @@ static int
 skip_run(tool_t *tool)
 {
     int      rc;
-    skip_t  *skip;
+    skip_t  *skip = (skip_t *) tool;
 
-    skip = (skip_t *) tool;
     batch_init(&skip->batch, 1, SIZE_MAX, 0);
     rc = skip_find(skip, tool);
 
@@ -440,7 +437,7 @@ skip_commit(skip_t *skip, tool_t *tool)
 
     } else {
         offsets_advance(offsets, &skip->batch, &sql);
-        rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
+        rc = tool_done(tool_script(tool, sql.data));
     }
 
     offsets_destroy(offsets);

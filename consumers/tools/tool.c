@@ -176,7 +176,7 @@ tool_find_table(tool_t *tool, const conf_t *conf)
 
     buf_addf(&sql, "] AS p) x");
     tool->by_path = true;
-    res = tool_query(tool, buf_failed(&sql) ? NULL : sql.data);
+    res = tool_query(tool, sql.data);
     tool->by_path = false;
     buf_free(&sql);
 
@@ -288,7 +288,7 @@ tool_guard(tool_t *tool, const char *table, const char *role)
         guard_own(&sql, role);
     }
 
-    res = tool_query(tool, buf_failed(&sql) ? NULL : sql.data);
+    res = tool_query(tool, sql.data);
     buf_free(&sql);
     rc = res && PQntuples(res) == 0 ? 0 : -1;
 
@@ -310,7 +310,7 @@ tool_begin(tool_t *tool)
 
     sql_begin(&sql);
     buf_addf(&sql, "SET LOCAL " SQL_PATH);
-    rc = tool_done(tool_script(tool, buf_failed(&sql) ? NULL : sql.data));
+    rc = tool_done(tool_script(tool, sql.data));
     buf_free(&sql);
 
     return rc;

@@ -75,10 +75,8 @@ static int
 verify_run(tool_t *tool)
 {
     int        rc;
-    verify_t  *verify;
+    verify_t  *verify = (verify_t *) tool;
     PGresult  *problems, *summary;
-
-    verify = (verify_t *) tool;
 
     /* the commits of daemons do not change this snapshot */
 
@@ -118,9 +116,7 @@ verify_run(tool_t *tool)
 static PGresult *
 verify_problems(verify_t *verify, tool_t *tool)
 {
-    const places_t  *places;
-
-    places = &verify->places;
+    const places_t  *places = &verify->places;
 
     if (places->why_not) {
         return tool_query(tool, "SELECT * FROM sluice.verify($1, $2, $3, $4,"

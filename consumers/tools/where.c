@@ -91,9 +91,7 @@ static const char  where_end[] =
 static int
 where_place(tool_t *tool)
 {
-    where_t  *where;
-
-    where = (where_t *) tool;
+    where_t  *where = (where_t *) tool;
 
     return places_read(tool, &where->partition, &where->offset);
 }
@@ -104,11 +102,9 @@ where_run(tool_t *tool)
 {
     int        rc;
     bool       look;
-    where_t   *where;
+    where_t   *where = (where_t *) tool;
     places_t   places;
     PGresult  *res;
-
-    where = (where_t *) tool;
 
     if (tool_version(tool, "where") == -1
         || places_find(&places, tool) == -1)
