@@ -37,7 +37,6 @@
 
 static inflate_rc_e inflate_begin_zlib(inflate_t *in, int bits);
 static int inflate_room(inflate_t *in);
-static size_t inflate_piece(inflate_t *in);
 static inflate_rc_e inflate_gzip(inflate_t *in, const unsigned char *data,
     size_t *left);
 static inflate_rc_e inflate_deflate(inflate_t *in, const unsigned char *data,

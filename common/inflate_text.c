@@ -15,10 +15,6 @@ enum {
 };
 
 
-static unsigned base64_digit(unsigned char c);
-static int form_hex(unsigned char c);
-
-
 /* The alphabets of RFC 4648, sections 4 and 5. */
 static unsigned
 base64_digit(unsigned char c)

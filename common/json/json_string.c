@@ -10,7 +10,6 @@ typedef int8_t  json_bytes_t __attribute__((vector_size(16)));
 
 
 static const uint8_t *json_escape(json_parser_t *ps, const uint8_t *p);
-static size_t json_decode(const uint8_t **pp, char *out);
 
 
 static const uint8_t  json_plain[256] = {

@@ -31,7 +31,6 @@ typedef struct {
 
 
 static int schema_pattern_prepare(schema_t *schema);
-static int schema_pattern_step(pcre2_callout_block *block, void *data);
 
 
 schema_pattern_t *

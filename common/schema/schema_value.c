@@ -7,8 +7,6 @@
 #define SCHEMA_UNIQUE_COST  16           /* steps of each */
 
 
-static int schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
-    uint32_t token, uint64_t *hash);
 static int schema_equals(schema_checker_t *c, const json_doc_t *adoc,
     uint32_t a, const json_doc_t *bdoc, uint32_t b);
 static int schema_equals_strings(schema_checker_t *c, const json_doc_t *adoc,

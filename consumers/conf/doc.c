@@ -13,7 +13,6 @@
 #define DOC_COLUMNS  78
 
 
-static void doc_takes(char *out, const conf_key_t *key);
 static void doc_text(void);
 static void doc_wrapped(const char *s);
 static int doc_json(void);

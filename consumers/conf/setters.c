@@ -10,11 +10,6 @@
 #define CONF_PARTS_MAX  64    /* conditions of one "all" or "any" */
 
 
-static int conf_condition(conf_reader_t *cr, uint32_t token,
-    conf_where_t *where);
-static void conf_number_fields(conf_where_t *where, uint32_t *n);
-
-
 int
 conf_set_ignored(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)

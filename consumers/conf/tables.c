@@ -13,7 +13,6 @@
 #define CONF_ROUTES_MAX      1024    /* values */
 
 
-static bool conf_is_name(const char *s, size_t len);
 static int conf_table_array(conf_reader_t *cr, uint32_t token, conf_t *conf);
 static int conf_column(conf_reader_t *cr, uint32_t token,
     conf_column_t *column);

@@ -66,8 +66,6 @@ static const char *const  metrics_classes[METRICS_CLASSES] = {
 
 static void metrics_process(const metrics_t *m, const char *topic,
     buf_t *out);
-static void metrics_counter(const metrics_t *m,
-    const metrics_counter_t *counter, const char *topic, buf_t *out);
 static void metrics_partition_gauges(const metrics_t *m, buf_t *out);
 static void metrics_topic_gauges(const metrics_t *m, buf_t *out);
 

@@ -19,16 +19,6 @@
 #define DAEMON_FENCED       3500     /* more than heartbeat.interval.ms */
 
 
-static int64_t daemon_backoff(daemon_trouble_t *trouble, int64_t least,
-    int64_t most);
-static int64_t daemon_reconnect(daemon_t *d, daemon_state_t state,
-    const char *sqlstate);
-static int64_t daemon_retry(daemon_t *d, daemon_state_t state,
-    const char *sqlstate);
-static bool daemon_is_told(const daemon_trouble_t *trouble,
-    daemon_state_t state, sqlstate_action_t action, const char *reason);
-
-
 /* Doubles from "least" to "most", less up to a quarter at random. */
 
 static int64_t

@@ -30,10 +30,6 @@ struct catalog_s {
 static void catalog_send(catalog_t *catalog, pg_done_pt done);
 static void catalog_end(catalog_t *catalog, sqlstate_action_t action,
     const char *reason);
-static int catalog_failed(catalog_t *catalog, const pg_reply_t *reply,
-    const char *what, sqlstate_action_t of_row);
-static int catalog_no_rows(catalog_t *catalog, const pg_reply_t *reply,
-    const char *what);
 static void catalog_make_schema(catalog_t *catalog);
 static void catalog_ask_columns(catalog_t *catalog);
 static void catalog_ask_defaults(catalog_t *catalog);

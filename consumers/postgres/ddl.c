@@ -17,7 +17,6 @@ typedef struct {
 static void ddl_target(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_partitions(buf_t *sql, const conf_t *conf, const char *role);
 static void ddl_grants(buf_t *sql, const conf_t *conf, const char *role);
-static void ddl_column(buf_t *sql, const conf_column_t *column);
 static void ddl_missing_type(buf_t *sql, const char *type);
 
 

@@ -3,9 +3,6 @@
 #include "postgres/guard.h"
 
 
-static void guard_role(buf_t *sql, const char *role);
-
-
 /* Begins a query: "x" has the role's name. */
 
 static void

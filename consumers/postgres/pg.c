@@ -55,8 +55,6 @@ struct pg_s {
 };
 
 
-static void pg_on_notice(void *data, const PGresult *res);
-static void pg_take_connection(pg_t *pg);
 static void pg_disconnected(pg_t *pg, const char *error);
 static void pg_flush(pg_t *pg);
 static void pg_feed(pg_t *pg);

@@ -17,7 +17,6 @@ static int target_key(const target_t *target, char *reason, size_t size);
 static int target_auto(target_t *target);
 static void target_auto_free(target_t *target);
 static int target_auto_path(conf_column_t *column);
-static int target_constant(const target_t *target, size_t i);
 
 
 void

@@ -15,11 +15,8 @@
 #define BATCH_LONGER  10    /* times "linger", at most */
 
 
-static int batch_advance(batch_t *batch, batch_range_t *range,
-    const record_t *record);
 static void batch_note(batch_range_t *range, int64_t timestamp);
 static void batch_leave(batch_t *batch, unsigned range, int64_t offset);
-static int batch_room(void **array, size_t n, size_t *size, size_t element);
 static void batch_trim(buf_t *buf, size_t max);
 
 

@@ -49,19 +49,9 @@ static int offsets_set_table(offsets_t *o, offsets_topic_t *topic,
     const char *table);
 static void offsets_next(offsets_t *o);
 static source_partition_t *offsets_partitions(const offsets_t *o, size_t *n);
-static void offsets_hold(offsets_t *o, const char *reason);
-static void offsets_only_name(const offsets_t *o, buf_t *sql);
-static void offsets_end(offsets_t *o, sqlstate_action_t action,
-    const char *reason);
-static bool offsets_is_stale(offsets_t *o);
-static bool offsets_failed(offsets_t *o, const pg_reply_t *reply,
-    const char *what);
-static void offsets_send(offsets_t *o, pg_done_pt done);
 static void offsets_on_stored(void *data, const pg_reply_t *reply);
 static void offsets_ask(offsets_t *o, bool all);
 static void offsets_send_claim(offsets_t *o, const lookup_result_t *result);
-static void offsets_values(offsets_t *o, const lookup_result_t *result,
-    bool mine);
 static void offsets_on_claimed(void *data, const pg_reply_t *reply);
 static int offsets_check(offsets_t *o, source_partition_t *p,
     const lookup_range_t *range, char *reason, size_t size);

@@ -53,10 +53,8 @@ enum {
 };
 
 
-static int seen_reserve(seen_t *seen, size_t n);
 static int seen_compare(const void *a, const void *b);
 static void seen_merge(seen_t *seen);
-static bool seen_asks(const seen_t *seen);
 static seen_key_t *seen_key(const seen_t *seen, const PGresult *res,
     int answer, bool *digest);
 static bool seen_is_own(seen_t *seen, const batch_t *batch, seen_key_t *key,

@@ -16,10 +16,7 @@
 #include "store/sink_impl.h"
 
 
-static void sink_step(sink_t *sink, sink_state_t next);
-static void sink_on_reply(void *data, const pg_reply_t *reply);
 static void sink_name_tables(const sink_t *sink, const char *from, char *to);
-static double sink_clock(void);
 static sink_state_t sink_begin(sink_t *sink);
 static sink_state_t sink_copy_dead(sink_t *sink);
 static void sink_list(sink_t *sink);
