@@ -7,7 +7,7 @@
 #include "registry/avro_build_impl.h"
 
 
-uint32_t
+int
 avro_wrong(avro_compiler_t *c, const char *fmt, ...)
 {
     va_list  args;
@@ -16,7 +16,7 @@ avro_wrong(avro_compiler_t *c, const char *fmt, ...)
     (void) vsnprintf(c->reason, c->size, fmt, args);
     va_end(args);
 
-    return AVRO_NONE;
+    return -1;
 }
 
 
@@ -39,9 +39,8 @@ avro_resolve(avro_compiler_t *c)
                + nodes[i].first;
 
         if (name->node == AVRO_NONE) {
-            avro_wrong(c, "type \"%.*s\" is not defined", (int) name->len,
-                       c->full.data + name->text);
-            return -1;
+            return avro_wrong(c, "type \"%.*s\" is not defined",
+                              (int) name->len, c->full.data + name->text);
         }
 
         nodes[i].first = name->node;
@@ -67,7 +66,7 @@ avro_add(avro_compiler_t *c, avro_type_t type)
 
     return buf_append(&c->schema->nodes, (const char *) &node,
                       sizeof(avro_node_t))
-           == -1 ? avro_wrong(c, "out of memory") : n;
+           == 0 ? n : (uint32_t) avro_wrong(c, "out of memory");
 }
 
 
@@ -77,9 +76,8 @@ avro_add_parts(avro_compiler_t *c, uint32_t node, size_t n)
     buf_t  *parts = &c->schema->parts;
 
     if (n > AVRO_NODES || buf_reserve(parts, n * sizeof(avro_part_t)) == -1) {
-        avro_wrong(c, n > AVRO_NODES ? "a type has too many parts"
-                                     : "out of memory");
-        return -1;
+        return avro_wrong(c, n > AVRO_NODES ? "a type has too many parts"
+                                            : "out of memory");
     }
 
     avro_at(c, node)->first = (uint32_t) (parts->len / sizeof(avro_part_t));
@@ -107,8 +105,7 @@ avro_set_part(avro_compiler_t *c, uint32_t of, size_t i, uint32_t name,
         c->strings.len = 0;
 
         if (buf_reserve(&c->strings, len + 1) == -1) {
-            avro_wrong(c, "out of memory");
-            return -1;
+            return avro_wrong(c, "out of memory");
         }
 
         s = c->strings.data;
@@ -119,8 +116,7 @@ avro_set_part(avro_compiler_t *c, uint32_t of, size_t i, uint32_t name,
     }
 
     if (buf_failed(text)) {
-        avro_wrong(c, "out of memory");
-        return -1;
+        return avro_wrong(c, "out of memory");
     }
 
     part = (avro_part_t *) (void *) c->schema->parts.data
@@ -215,5 +211,5 @@ avro_name(avro_compiler_t *c, const char *s, size_t len, avro_space_t space)
     }
 
     return buf_append(&c->names, (const char *) &name, sizeof(avro_name_t))
-           == -1 ? avro_wrong(c, "out of memory") : n;
+           == 0 ? n : (uint32_t) avro_wrong(c, "out of memory");
 }

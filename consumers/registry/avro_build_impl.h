@@ -44,9 +44,9 @@ avro_at(avro_compiler_t *c, uint32_t node)
 
 /*
  * Where these fail they set the reason.  avro_wrong() sets one of printf's
- * format and returns AVRO_NONE.
+ * format and returns -1, which is AVRO_NONE of a node.
  */
-uint32_t avro_wrong(avro_compiler_t *c, const char *fmt, ...)
+int avro_wrong(avro_compiler_t *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* A node more, or AVRO_NONE. */

@@ -267,8 +267,7 @@ avro_compile_named(avro_compiler_t *c, uint32_t token, uint32_t node,
     own = avro_member(c, token, "namespace", JSON_STRING);
 
     if (name == JSON_NONE) {
-        avro_wrong(c, "a record, enum or fixed has no \"name\"");
-        return -1;
+        return avro_wrong(c, "a record, enum or fixed has no \"name\"");
     }
 
     if (own != JSON_NONE) {
@@ -277,8 +276,7 @@ avro_compile_named(avro_compiler_t *c, uint32_t token, uint32_t node,
         space->len = t->end - t->start;
 
         if (buf_append(&c->full, c->doc.text + t->start, space->len) == -1) {
-            avro_wrong(c, "out of memory");
-            return -1;
+            return avro_wrong(c, "out of memory");
         }
     }
 
@@ -292,9 +290,8 @@ avro_compile_named(avro_compiler_t *c, uint32_t token, uint32_t node,
     entry = (avro_name_t *) (void *) c->names.data + name;
 
     if (entry->node != AVRO_NONE) {
-        avro_wrong(c, "type \"%.*s\" is defined twice", (int) entry->len,
-                   c->full.data + entry->text);
-        return -1;
+        return avro_wrong(c, "type \"%.*s\" is defined twice", (int) entry->len,
+                          c->full.data + entry->text);
     }
 
     entry->node = node;
@@ -321,8 +318,7 @@ avro_compile_named(avro_compiler_t *c, uint32_t token, uint32_t node,
            != 0
         || size < 0)
     {
-        avro_wrong(c, "a fixed has no \"size\"");
-        return -1;
+        return avro_wrong(c, "a fixed has no \"size\"");
     }
 
     avro_at(c, node)->size = (uint32_t) size;
@@ -342,8 +338,7 @@ avro_compile_fields(avro_compiler_t *c, uint32_t token, uint32_t node,
     fields = avro_member(c, token, "fields", JSON_ARRAY);
 
     if (fields == JSON_NONE) {
-        avro_wrong(c, "a record has no \"fields\"");
-        return -1;
+        return avro_wrong(c, "a record has no \"fields\"");
     }
 
     if (avro_add_parts(c, node, avro_count(c, fields)) == -1) {
@@ -357,8 +352,7 @@ avro_compile_fields(avro_compiler_t *c, uint32_t token, uint32_t node,
         type = json_member(&c->doc, i, "type", 4);
 
         if (name == JSON_NONE || type == JSON_NONE) {
-            avro_wrong(c, "a field has no \"name\" or no \"type\"");
-            return -1;
+            return avro_wrong(c, "a field has no \"name\" or no \"type\"");
         }
 
         child = avro_compile(c, type, space);
@@ -383,8 +377,7 @@ avro_compile_symbols(avro_compiler_t *c, uint32_t token, uint32_t node)
     symbols = avro_member(c, token, "symbols", JSON_ARRAY);
 
     if (symbols == JSON_NONE) {
-        avro_wrong(c, "an enum has no \"symbols\"");
-        return -1;
+        return avro_wrong(c, "an enum has no \"symbols\"");
     }
 
     if (avro_add_parts(c, node, avro_count(c, symbols)) == -1) {
@@ -396,8 +389,7 @@ avro_compile_symbols(avro_compiler_t *c, uint32_t token, uint32_t node)
     for (i = JSON_NONE; (i = avro_each(c, symbols, i)) != JSON_NONE; n++) {
 
         if (c->doc.tokens[i].type != JSON_STRING) {
-            avro_wrong(c, "a symbol of an enum is no string");
-            return -1;
+            return avro_wrong(c, "a symbol of an enum is no string");
         }
 
         if (avro_set_part(c, node, n, i, AVRO_NONE) == -1) {
@@ -418,8 +410,7 @@ avro_compile_items(avro_compiler_t *c, uint32_t token, uint32_t node,
     items = json_member(&c->doc, token, member, strlen(member));
 
     if (items == JSON_NONE) {
-        avro_wrong(c, "an array or map has no \"%s\"", member);
-        return -1;
+        return avro_wrong(c, "an array or map has no \"%s\"", member);
     }
 
     if (avro_add_parts(c, node, 1) == -1) {
