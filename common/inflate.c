@@ -372,9 +372,8 @@ inflate_zlib(inflate_t *in, const unsigned char *data, size_t *left)
 {
     int        rc;
     size_t     room;
-    z_stream  *strm;
+    z_stream  *strm = &in->z;
 
-    strm = &in->z;
     room = inflate_piece(in);
 
     strm->next_in = (unsigned char *) data;
@@ -551,10 +550,8 @@ typedef union {
 static void *
 inflate_brotli_alloc(void *opaque, size_t size)
 {
-    inflate_t        *in;
+    inflate_t        *in = opaque;
     inflate_block_t  *block;
-
-    in = opaque;
 
     block = malloc(sizeof(inflate_block_t) + size);
     if (block == NULL) {

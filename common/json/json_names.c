@@ -51,12 +51,11 @@ json_unique_name(json_parser_t *ps, uint32_t token)
 {
     size_t         len;
     uint32_t       i;
-    json_doc_t    *doc;
+    json_doc_t    *doc = ps->doc;
     const char    *name;
     json_token_t  *t;
     json_frame_t  *frame;
 
-    doc = ps->doc;
     t = &doc->tokens[token];
     frame = &ps->stack[ps->depth - 1];
 
@@ -94,12 +93,10 @@ json_unique_hashed(json_parser_t *ps, json_frame_t *frame, uint32_t token)
 {
     size_t         len;
     uint32_t       i;
-    json_doc_t    *doc;
+    json_doc_t    *doc = ps->doc;
     const char    *name;
     json_keys_t   *keys;
     json_slot_t  **slots;
-
-    doc = ps->doc;
 
     keys = json_keys(doc);
     if (keys == NULL) {
@@ -146,10 +143,9 @@ json_insert(json_parser_t *ps, json_frame_t *frame, uint32_t token,
     const char *name, size_t len)
 {
     uint32_t      hash, i;
-    json_keys_t  *keys;
+    json_keys_t  *keys = ps->doc->keys;
     json_slot_t  *slot, *slots;
 
-    keys = ps->doc->keys;
     slots = keys->slots[ps->depth - 1];
     hash = (uint32_t) json_hash(&keys->seed, name, len);
 
@@ -181,11 +177,10 @@ json_decoded(json_parser_t *ps, uint32_t token, size_t *len)
 {
     char          *name;
     size_t         size;
-    json_doc_t    *doc;
+    json_doc_t    *doc = ps->doc;
     json_keys_t   *keys;
     json_token_t  *t;
 
-    doc = ps->doc;
     t = &doc->tokens[token];
     size = t->end - t->start;
 
@@ -218,9 +213,7 @@ json_decoded(json_parser_t *ps, uint32_t token, size_t *len)
 static json_keys_t *
 json_keys(json_doc_t *doc)
 {
-    json_keys_t  *keys;
-
-    keys = doc->keys;
+    json_keys_t  *keys = doc->keys;
 
     if (keys != NULL) {
         return keys;

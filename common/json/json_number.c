@@ -125,9 +125,8 @@ json_number_hash(const json_number_t *number, const json_seed_t *seed)
 {
     uint32_t     i;
     uint64_t     hash, word;
-    const char  *p;
+    const char  *p = number->digits;
 
-    p = number->digits;
     hash = json_mix(seed->start ^ (uint32_t) number->exponent, seed->factor);
     word = (uint64_t) number->negative;
 

@@ -297,9 +297,8 @@ json_unescape(const json_doc_t *doc, uint32_t token, char *out)
 {
     char                *to;
     const uint8_t       *p, *end, *escape;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[token];
 
-    t = &doc->tokens[token];
     p = (const uint8_t *) doc->text + t->start;
     end = (const uint8_t *) doc->text + t->end;
     to = out;
@@ -335,9 +334,8 @@ json_equals(const json_doc_t *doc, uint32_t token, const char *s, size_t len)
     size_t               n;
     const char          *last;
     const uint8_t       *p, *end;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[token];
 
-    t = &doc->tokens[token];
     p = (const uint8_t *) doc->text + t->start;
 
     if (!t->escaped) {

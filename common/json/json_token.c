@@ -15,10 +15,9 @@ int
 json_grow(json_parser_t *ps)
 {
     size_t         size;
-    json_doc_t    *doc;
+    json_doc_t    *doc = ps->doc;
     json_token_t  *tokens;
 
-    doc = ps->doc;
     size = doc->size ? (size_t) doc->size * 2 : JSON_FIRST_TOKENS;
 
     if (size > UINT32_MAX) {

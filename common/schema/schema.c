@@ -124,11 +124,10 @@ schema_rules(schema_compiler_t *c, schema_node_t *node)
     int             rc;
     char            name[48];
     uint32_t        i, end;
-    json_doc_t     *doc;
+    json_doc_t     *doc = &c->schema->doc;
     schema_node_t  *branches[2];
     schema_rule_t   rule;
 
-    doc = &c->schema->doc;
     end = doc->tokens[node->token].next;
     branches[0] = branches[1] = NULL;
 

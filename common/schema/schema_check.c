@@ -120,9 +120,8 @@ schema_properties_fit(schema_checker_t *c, const schema_names_t *names,
     int                rc, quiet;
     uint32_t           i, k, end;
     schema_path_t      here;
-    const json_doc_t  *doc;
+    const json_doc_t  *doc = c->doc;
 
-    doc = c->doc;
     end = doc->tokens[token].next;
     quiet = c->quiet;
     rc = SCHEMA_FITS;
@@ -160,10 +159,8 @@ schema_check_properties(schema_checker_t *c, const schema_rule_t *rule,
     int                     rc;
     uint32_t                i, value, hint;
     schema_path_t           here;
-    const schema_names_t   *names;
+    const schema_names_t   *names = &rule->u.names;
     const schema_member_t  *member;
-
-    names = &rule->u.names;
 
     if (names->slots != NULL) {
         rc = schema_properties_fit(c, names, token, path);
@@ -217,11 +214,9 @@ schema_check_additional(schema_checker_t *c, const schema_rule_t *rule,
     int                    rc;
     uint32_t               k, end;
     schema_path_t          here;
-    const json_doc_t      *doc;
-    const schema_names_t  *names;
+    const json_doc_t      *doc = c->doc;
+    const schema_names_t  *names = rule->u.additional.properties;
 
-    doc = c->doc;
-    names = rule->u.additional.properties;
     end = doc->tokens[token].next;
 
     here.up = path;
@@ -430,9 +425,7 @@ schema_check_if(schema_checker_t *c, const schema_rule_t *rule,
 {
     int                         rc;
     const schema_node_t        *branch;
-    schema_node_t *const       *branches;
-
-    branches = &rule->u.sub[1];
+    schema_node_t *const       *branches = &rule->u.sub[1];
 
     /* without "then" and "else" the keyword has no effect */
     if (branches[0] == NULL && branches[1] == NULL) {

@@ -52,9 +52,8 @@ schema_text(schema_scratch_t *work, const json_doc_t *doc, uint32_t token,
 {
     char                *text;
     size_t               size;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[token];
 
-    t = &doc->tokens[token];
     size = t->end - t->start;
 
     if (!t->escaped) {

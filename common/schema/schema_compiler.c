@@ -24,10 +24,9 @@ int
 schema_take(schema_compiler_t *c, const char *text, size_t len)
 {
     unsigned       column;
-    schema_t      *schema;
+    schema_t      *schema = c->schema;
     json_error_t   bad;
 
-    schema = c->schema;
     c->len = len;
 
     schema->text = malloc(len + 1);

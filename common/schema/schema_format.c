@@ -156,9 +156,7 @@ schema_address(int family, const char *p, const char *end)
 static const char *
 schema_local(const char *p, const char *end)
 {
-    const char  *start;
-
-    start = p;
+    const char  *start = p;
 
     if (p < end && *p == '"') {
         for (p++; p < end && *p != '"'; p++) {

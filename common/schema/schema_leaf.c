@@ -19,9 +19,8 @@ static uint64_t schema_length(const json_doc_t *doc, uint32_t token);
 static void
 schema_number(schema_checker_t *c, uint32_t token, json_number_t *number)
 {
-    const json_token_t  *t;
+    const json_token_t  *t = &c->doc->tokens[token];
 
-    t = &c->doc->tokens[token];
     json_number(c->doc->text + t->start, c->doc->text + t->end, number);
 }
 
@@ -29,9 +28,8 @@ schema_number(schema_checker_t *c, uint32_t token, json_number_t *number)
 static inline void
 schema_charge_number(schema_checker_t *c, uint32_t token)
 {
-    const json_token_t  *t;
+    const json_token_t  *t = &c->doc->tokens[token];
 
-    t = &c->doc->tokens[token];
     c->steps -= (t->end - t->start) / 4;
 }
 
@@ -127,10 +125,8 @@ schema_require(schema_checker_t *c, const char *keyword,
 {
     char                    name[SCHEMA_NAME];
     uint32_t                i, k, n, end, hint;
-    const json_doc_t       *doc;
+    const json_doc_t       *doc = c->doc;
     const schema_member_t  *member;
-
-    doc = c->doc;
 
     if (names->slots != NULL) {
         n = 0;
@@ -267,9 +263,8 @@ schema_check_length(schema_checker_t *c, const schema_rule_t *rule,
 {
     int                  least;
     uint64_t             bytes;
-    const json_token_t  *t;
+    const json_token_t  *t = &c->doc->tokens[token];
 
-    t = &c->doc->tokens[token];
     bytes = t->end - t->start;
     least = rule->keyword == SCHEMA_MIN_LENGTH;
 
@@ -292,9 +287,8 @@ schema_length(const json_doc_t *doc, uint32_t token)
 {
     uint64_t             length;
     const char          *p, *end;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[token];
 
-    t = &doc->tokens[token];
     p = doc->text + t->start;
     end = doc->text + t->end;
     length = 0;

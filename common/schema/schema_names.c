@@ -12,9 +12,7 @@ static inline int
 schema_is_name(const json_doc_t *doc, uint32_t token,
     const schema_member_t *member)
 {
-    const json_token_t  *t;
-
-    t = &doc->tokens[token];
+    const json_token_t  *t = &doc->tokens[token];
 
     if (t->escaped) {
         return json_equals(doc, token, member->name, member->len);
@@ -127,9 +125,8 @@ schema_member(schema_checker_t *c, uint32_t object,
 {
     int64_t            steps;
     uint32_t           i, end;
-    const json_doc_t  *doc;
+    const json_doc_t  *doc = c->doc;
 
-    doc = c->doc;
     end = doc->tokens[object].next;
     steps = 0;
 

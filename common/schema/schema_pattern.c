@@ -39,12 +39,10 @@ schema_pattern_compile(schema_compiler_t *c, const char *text, size_t len,
 {
     int                     code;
     unsigned char           reason[64];
-    schema_t               *schema;
+    schema_t               *schema = c->schema;
     PCRE2_SIZE              offset;
     schema_pattern_t       *pattern;
     pcre2_compile_context  *options;
-
-    schema = c->schema;
 
     pattern = schema_alloc(c, sizeof(schema_pattern_t));
     if (pattern == NULL) {
@@ -138,9 +136,7 @@ static int
 schema_pattern_step(pcre2_callout_block *block, void *data)
 {
     size_t           moved;
-    schema_match_t  *match;
-
-    match = data;
+    schema_match_t  *match = data;
 
     moved = block->current_position > match->last
             ? block->current_position - match->last

@@ -90,10 +90,8 @@ static int
 schema_unpercent(char *text, size_t *len)
 {
     int     high, low;
-    char   *to;
+    char   *to = text;
     size_t  i;
-
-    to = text;
 
     for (i = 0; i < *len; i++) {
         if (text[i] != '%') {

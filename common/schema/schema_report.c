@@ -18,9 +18,7 @@
 static const char *
 schema_name(const json_doc_t *doc, uint32_t token, char *buf, size_t *len)
 {
-    const json_token_t  *t;
-
-    t = &doc->tokens[token];
+    const json_token_t  *t = &doc->tokens[token];
 
     if (!t->escaped || t->end - t->start > SCHEMA_NAME_MAX) {
         *len = t->end - t->start;

@@ -23,12 +23,10 @@ schema_hash_value(schema_scratch_t *work, const json_doc_t *doc,
     uint32_t             i;
     uint64_t             sum, inner, name;
     const char          *text;
-    json_seed_t          seed;
+    json_seed_t          seed = work->seed;
     json_number_t        number;
-    const json_token_t  *t;
+    const json_token_t  *t = &doc->tokens[token];
 
-    t = &doc->tokens[token];
-    seed = work->seed;
     sum = json_mix(seed.start ^ t->type, seed.factor);
 
     switch (t->type) {
@@ -86,9 +84,8 @@ schema_values(schema_compiler_t *c, schema_values_t *values, uint32_t token)
 {
     uint32_t           i, k, size, end;
     uint64_t           hash;
-    const json_doc_t  *doc;
+    const json_doc_t  *doc = &c->schema->doc;
 
-    doc = &c->schema->doc;
     end = doc->tokens[token].next;
     values->n = schema_count(doc, token);
 
@@ -128,9 +125,8 @@ schema_values(schema_compiler_t *c, schema_values_t *values, uint32_t token)
 static void
 schema_charge_value(schema_checker_t *c, uint32_t token)
 {
-    const json_token_t  *t;
+    const json_token_t  *t = &c->doc->tokens[token];
 
-    t = &c->doc->tokens[token];
     c->steps -= 4 * (t->next - token) + (t->end - t->start) / 4;
 }
 
