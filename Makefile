@@ -34,7 +34,8 @@ sanitize =
 hardening = -fstack-protector-strong -D_FORTIFY_SOURCE=2
 endif
 
-warnings = -Wall -Wextra -Werror
+# as nginx: callbacks take what they do not use
+warnings = -Wall -Wextra -Wno-unused-parameter -Werror
 cflags = $(CFLAGS) $(hardening) $(sanitize) $(warnings)
 step = @printf '  %-10s %s\n'
 
@@ -200,8 +201,7 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
     $(nginx_src)/src/event $(nginx_src)/src/event/modules \
     $(nginx_src)/src/event/quic $(nginx_src)/src/http \
     $(nginx_src)/src/http/modules $(nginx_src)/src/http/v2 \
-    $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module) \
-    -Wno-unused-parameter
+    $(nginx_src)/src/http/v3 $(nginx_src)/src/os/unix $(OUT)/module)
 fuzz_targets = avro conf inflate json receipt row schema split
 fuzz_sources = $(wildcard common/*.c common/*/*.c)
 fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \

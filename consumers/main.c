@@ -73,7 +73,6 @@ main(int argc, char **argv)
     command_line_t  line = { 0 };
     main_options_t  options = { 0 };
 
-
     main_argv = calloc((size_t) argc + 1, sizeof(char *));
     if (main_argv == NULL) {
         return COMMAND_FAILED;

@@ -1,7 +1,6 @@
 /* JSON Pointer (RFC 6901) over tokens, and positions for messages. */
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "json/json_impl.h"
 

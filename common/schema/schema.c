@@ -262,8 +262,6 @@ schema_read_defs(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)
 {
     uint32_t  i, end;
 
-    (void) rule;
-
     if (schema_token(c, token)->type != JSON_OBJECT) {
         return schema_refuse(c, token, "$defs must be an object of schemas");
     }

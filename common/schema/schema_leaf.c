@@ -235,8 +235,6 @@ schema_check_unique(schema_checker_t *c, const schema_rule_t *rule,
     uint32_t           i, n, first, second, from;
     const json_doc_t  *doc;
 
-    (void) rule;
-
     rc = schema_unique(c, token, &first, &second, path);
 
     if (rc != SCHEMA_VIOLATES || c->quiet) {

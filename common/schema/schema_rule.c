@@ -293,7 +293,6 @@ schema_read_enum(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)
 int
 schema_read_const(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)
 {
-    (void) c;
     rule->u.token = token;
 
     return 1;
@@ -306,8 +305,6 @@ int
 schema_read_unique(schema_compiler_t *c, schema_rule_t *rule, uint32_t token)
 {
     uint8_t  type;
-
-    (void) rule;
 
     type = schema_token(c, token)->type;
 

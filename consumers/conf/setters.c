@@ -14,8 +14,6 @@ int
 conf_set_ignored(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     void *scope)
 {
-    (void) scope;
-
     return conf_type(cr, token) == JSON_STRING
            ? 0 : conf_must(cr, key, token, "a string");
 }
@@ -179,8 +177,6 @@ conf_set_where(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
 {
     conf_t  *conf = scope;
 
-    (void) key;
-
     /* an empty one takes every record */
 
     if ((conf_type(cr, token) != JSON_OBJECT || conf_count(cr, token))
@@ -200,8 +196,6 @@ conf_set_delete_when(conf_reader_t *cr, const conf_key_t *key,
     uint32_t token, void *scope)
 {
     conf_t  *conf = scope;
-
-    (void) key;
 
     if (conf_condition(cr, token, &conf->delete_when) == -1) {
         return -1;

@@ -270,8 +270,6 @@ conf_set_type(conf_reader_t *cr, const conf_key_t *key, uint32_t token,
     type_parts_t    parts;
     conf_column_t  *column = scope;
 
-    (void) key;
-
     column->type = conf_string(cr, token);
 
     if (type_is_word(column->type) || type_parse(column->type, &parts) == 0) {

@@ -364,7 +364,6 @@ daemon_signal(daemon_t *d, int64_t now)
 static void
 daemon_late(int signo)
 {
-    (void) signo;
     _exit(daemon_status);
 }
 

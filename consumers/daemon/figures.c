@@ -1,8 +1,6 @@
 /* The figures that health and metrics show. */
 
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/testpoint.h"

@@ -1,7 +1,5 @@
 /* What a service manager asks and is told: watchdog, status, reload. */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"

@@ -142,11 +142,6 @@ metrics_answer(void *cls, struct MHD_Connection *connection, const char *url,
     const metrics_t      *m;
     struct MHD_Response  *response;
 
-    (void) version;
-    (void) upload;
-    (void) upload_size;
-    (void) request;
-
     type = "text/plain; charset=utf-8";
     status = MHD_HTTP_OK;
 

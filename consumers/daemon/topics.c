@@ -3,7 +3,6 @@
  * of them suffers alone.
  */
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

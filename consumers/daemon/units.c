@@ -1,6 +1,5 @@
 /* The daemon's units that depend on the topics which it reads. */
 
-#include "base/log.h"
 #include "daemon/daemon_impl.h"
 
 

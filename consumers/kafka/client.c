@@ -286,16 +286,6 @@ client_on_response(rd_kafka_t *rk, int fd, const char *broker, int32_t id,
 {
     atomic_bool  *changed = data;
 
-    (void) rk;
-    (void) fd;
-    (void) broker;
-    (void) id;
-    (void) version;
-    (void) correlation;
-    (void) size;
-    (void) rtt;
-    (void) err;
-
     if (key == CLIENT_METADATA) {
         atomic_store(changed, true);
     }
@@ -308,10 +298,6 @@ static rd_kafka_resp_err_t
 client_on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rkconf, void *data,
     char *err, size_t size)
 {
-    (void) rkconf;
-    (void) err;
-    (void) size;
-
     return rd_kafka_interceptor_add_on_response_received(rk, "sluice",
                                                   client_on_response, data);
 }

@@ -470,8 +470,6 @@ lookup_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     char      *after;
     lookup_t  *lookup = opaque;
 
-    (void) rk;
-
     if (lookup->said[0] == '\0' || err == RD_KAFKA_RESP_ERR__AUTHENTICATION
         || err == RD_KAFKA_RESP_ERR__SSL)
     {

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -313,8 +312,6 @@ producer_report(rd_kafka_t *rk, const rd_kafka_message_t *rkm, void *opaque)
 {
     producer_t  *producer = opaque;
 
-    (void) rk;
-
     producer->report(producer->data, (uintptr_t) rkm->_private, rkm->err);
 }
 
@@ -325,9 +322,6 @@ static void
 producer_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
     const producer_t  *producer = opaque;
-
-    (void) rk;
-    (void) err;
 
     log_debug("producer of topic \"%s\": %s", producer->topic, reason);
 }

@@ -306,6 +306,4 @@ attempt_wait(PGconn *conn)
 static void
 attempt_on_notice(void *data, const PGresult *res)
 {
-    (void) data;
-    (void) res;
 }

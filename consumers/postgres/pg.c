@@ -120,8 +120,6 @@ pg_on_notice(void *data, const PGresult *res)
 {
     const char  *message;
 
-    (void) data;
-
     message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     if (message) {
         log_debug("PostgreSQL: %s", message);

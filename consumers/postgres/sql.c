@@ -1,7 +1,6 @@
 /* Builds SQL from names and values, each quoted. */
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -126,8 +126,6 @@ fetch_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     fetch_t             *fetch = data;
     struct epoll_event   event;
 
-    (void) easy;
-
     memset(&event, 0, sizeof(event));
     event.data.fd = fd;
     event.events = (what & CURL_POLL_IN ? EPOLLIN : 0)
@@ -156,8 +154,6 @@ static int
 fetch_on_timer(CURLM *multi, long ms, void *data)
 {
     fetch_t  *fetch = data;
-
-    (void) multi;
 
     fetch->deadline = ms < 0 ? 0 : clock_ms() + ms;
 
@@ -428,7 +424,6 @@ fetch_poll(fetch_t *fetch, int64_t now, fetch_result_t *result)
 fetch_t *
 fetch_create(const conf_t *conf, char *err)
 {
-    (void) conf;
     snprintf(err, CONF_ERROR_MAX, "this sluice-consumer is built without "
              "libcurl");
 
@@ -439,15 +434,12 @@ fetch_create(const conf_t *conf, char *err)
 void
 fetch_destroy(fetch_t *fetch)
 {
-    (void) fetch;
 }
 
 
 int
 fetch_fd(const fetch_t *fetch)
 {
-    (void) fetch;
-
     return -1;
 }
 
@@ -455,8 +447,6 @@ fetch_fd(const fetch_t *fetch)
 int64_t
 fetch_deadline(const fetch_t *fetch)
 {
-    (void) fetch;
-
     return 0;
 }
 
@@ -464,26 +454,18 @@ fetch_deadline(const fetch_t *fetch)
 void
 fetch_start(fetch_t *fetch, size_t url, const char *path)
 {
-    (void) fetch;
-    (void) url;
-    (void) path;
 }
 
 
 void
 fetch_stop(fetch_t *fetch)
 {
-    (void) fetch;
 }
 
 
 fetch_outcome_t
 fetch_poll(fetch_t *fetch, int64_t now, fetch_result_t *result)
 {
-    (void) fetch;
-    (void) now;
-    (void) result;
-
     return FETCH_FAILED;
 }
 

@@ -102,8 +102,6 @@ static int
 line_plain(row_ctx_t *ctx, const row_column_t *column, const char *s,
     size_t len)
 {
-    (void) column;
-
     return buf_append(ctx->text, s, len);
 }
 
@@ -120,9 +118,6 @@ static int
 line_number(row_ctx_t *ctx, const row_column_t *column, int64_t n,
     const char *s, size_t len)
 {
-    (void) column;
-    (void) n;
-
     return buf_append(ctx->text, s, len);
 }
 

@@ -1,7 +1,6 @@
 /* The transforms of a column: each makes text of text. */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <wctype.h>
 
 #include <openssl/sha.h>

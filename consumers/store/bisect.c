@@ -4,7 +4,6 @@
  * alone.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/bisect.h"

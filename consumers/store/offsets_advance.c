@@ -4,9 +4,7 @@
  */
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "postgres/sql.h"
 #include "store/offsets.h"

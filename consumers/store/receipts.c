@@ -259,8 +259,6 @@ receipts_on_report(void *data, uintptr_t mark, rd_kafka_resp_err_t err)
 {
     receipts_t  *receipts = data;
 
-    (void) mark;
-
     if (err) {
         receipts_fail(receipts, err);
         return;

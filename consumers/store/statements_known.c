@@ -1,7 +1,5 @@
 /* The SQL that stores rows whose keys are mostly there. */
 
-#include <string.h>
-
 #include "store/statements_impl.h"
 
 

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "postgres/sql.h"
@@ -130,8 +129,6 @@ unblock_on_ready(void *data, const char *error, const char *sqlstate)
     buf_t      *sql;
     size_t      i;
     unblock_t  *unblock = data;
-
-    (void) sqlstate;
 
     if (error) {
         log_debug("could not look for a blocking backend: %s", error);

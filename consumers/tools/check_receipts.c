@@ -146,8 +146,6 @@ check_on_report(void *data, uintptr_t mark, rd_kafka_resp_err_t err)
 {
     check_answer_t  *answer = data;
 
-    (void) mark;
-
     answer->done = true;
     answer->err = err;
 }

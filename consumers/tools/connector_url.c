@@ -1,7 +1,6 @@
 /* The JDBC URL of a connector as a conninfo string of libpq. */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"

@@ -317,8 +317,5 @@ pending_row(const dead_pending_t *p, const batch_row_t *row)
 static void
 pending_end(void *data, const batch_t *batch, buf_t *sql)
 {
-    (void) data;
-    (void) batch;
-
     buf_addf(sql, "SET CONSTRAINTS ALL IMMEDIATE;ROLLBACK");
 }

@@ -132,8 +132,6 @@ dead_store_wait(dead_store_t *store)
 static void
 dead_store_on_ready(void *data, const char *error, const char *sqlstate)
 {
-    (void) sqlstate;
-
     sqlstate_end(dead_store_on_ended, data,
                  error ? SQLSTATE_RECONNECT : SQLSTATE_OK,
                  error ? error : "");

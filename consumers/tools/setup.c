@@ -210,8 +210,6 @@ setup_value(const PQconninfoOption *options, const char *keyword)
 static void
 setup_quiet(void *data, const char *message)
 {
-    (void) data;
-    (void) message;
 }
 
 

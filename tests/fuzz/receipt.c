@@ -21,8 +21,6 @@ volatile ngx_cycle_t  *ngx_cycle = &cycle;
 void *
 ngx_calloc(size_t size, ngx_log_t *log)
 {
-    (void) log;
-
     return calloc(1, size);
 }
 

@@ -63,8 +63,6 @@ ngx_pool_cleanup_add(ngx_pool_t *pool, size_t size)
 {
     ngx_pool_cleanup_t  *cln;
 
-    (void) size;
-
     cln = ngx_palloc(pool, sizeof(ngx_pool_cleanup_t));
     cln->next = pool->cleanup;
     pool->cleanup = cln;
@@ -76,8 +74,6 @@ ngx_pool_cleanup_add(ngx_pool_t *pool, size_t size)
 u_char *
 ngx_vslprintf(u_char *buf, u_char *last, const char *fmt, va_list args)
 {
-    (void) args;
-
     for ( /* void */ ; *fmt && buf < last; fmt++) {
         *buf++ = (u_char) *fmt;
     }
@@ -158,9 +154,6 @@ ngx_decode_base64(ngx_str_t *dst, ngx_str_t *src)
 size_t
 ngx_kafka_value_max(ngx_kafka_producer_t *kp, ngx_uint_t topic)
 {
-    (void) kp;
-    (void) topic;
-
     return LIMIT;
 }
 
@@ -169,8 +162,6 @@ ngx_kafka_fault_e
 ngx_kafka_message_fault(ngx_kafka_producer_t *kp,
     const ngx_kafka_message_t *msg)
 {
-    (void) kp;
-
     return msg->value.len + msg->key.len <= LIMIT ? NGX_KAFKA_NO_FAULT
                                                   : NGX_KAFKA_FAULT_SIZE;
 }

@@ -68,11 +68,6 @@ rd_kafka_conf_t *
 client_conf(const conf_t *conf, rd_kafka_type_t type, int partitions,
     char *err)
 {
-    (void) conf;
-    (void) type;
-    (void) partitions;
-    (void) err;
-
     return (rd_kafka_conf_t *) &sim;
 }
 
@@ -80,16 +75,12 @@ client_conf(const conf_t *conf, rd_kafka_type_t type, int partitions,
 void
 client_watch(rd_kafka_conf_t *rkconf, atomic_bool *changed)
 {
-    (void) rkconf;
-    (void) changed;
 }
 
 
 const char *
 rd_kafka_topic_name(const rd_kafka_topic_t *rkt)
 {
-    (void) rkt;
-
     return "t";
 }
 
@@ -98,9 +89,6 @@ rd_kafka_resp_err_t
 rd_kafka_message_headers(const rd_kafka_message_t *rkm,
     rd_kafka_headers_t **headers)
 {
-    (void) rkm;
-    (void) headers;
-
     return RD_KAFKA_RESP_ERR__NOENT;
 }
 
@@ -108,7 +96,6 @@ rd_kafka_message_headers(const rd_kafka_message_t *rkm,
 void
 rd_kafka_conf_set_rebalance_cb(rd_kafka_conf_t *conf, sim_rebalance_pt cb)
 {
-    (void) conf;
     sim_rebalance = cb;
 }
 
@@ -127,15 +114,12 @@ void
 rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf,
     void (*cb)(rd_kafka_t *, int, const char *, void *))
 {
-    (void) conf;
-    (void) cb;
 }
 
 
 void
 rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
 {
-    (void) conf;
     sim_member->source = opaque;
 }
 
@@ -143,10 +127,6 @@ rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
 rd_kafka_t *
 client_create(rd_kafka_type_t type, rd_kafka_conf_t *rkconf, char *err)
 {
-    (void) type;
-    (void) rkconf;
-    (void) err;
-
     return (rd_kafka_t *) sim_member;
 }
 
@@ -161,7 +141,6 @@ client_signal(rd_kafka_queue_t *queue, int fd)
 rd_kafka_resp_err_t
 rd_kafka_poll_set_consumer(rd_kafka_t *rk)
 {
-    (void) rk;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -180,8 +159,6 @@ rd_kafka_queue_get_partition(rd_kafka_t *rk, const char *topic,
     sim_queue_t   *queue;
     sim_member_t  *m = (sim_member_t *) rk;
 
-    (void) topic;
-
     queue = &sim_queues[m - sim.members][partition];
     queue->member = m;
     queue->partition = partition;
@@ -193,15 +170,12 @@ rd_kafka_queue_get_partition(rd_kafka_t *rk, const char *topic,
 void
 rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
-    (void) queue;
 }
 
 
 void
 rd_kafka_queue_forward(rd_kafka_queue_t *from, rd_kafka_queue_t *to)
 {
-    (void) from;
-    (void) to;
 }
 
 
@@ -209,10 +183,6 @@ void
 rd_kafka_queue_io_event_enable(rd_kafka_queue_t *queue, int fd,
     const void *payload, size_t size)
 {
-    (void) queue;
-    (void) payload;
-    (void) size;
-
     if (fd != -1) {
         sim_member->fd = fd;
     }
@@ -224,8 +194,6 @@ rd_kafka_subscribe(rd_kafka_t *rk,
     const rd_kafka_topic_partition_list_t *topics)
 {
     sim_member_t  *m = (sim_member_t *) rk;
-
-    (void) topics;
 
     m->joined = true;
     sim_group_change();
@@ -277,7 +245,6 @@ rd_kafka_assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
 int
 rd_kafka_assignment_lost(rd_kafka_t *rk)
 {
-    (void) rk;
     return 0;
 }
 
@@ -286,9 +253,6 @@ rd_kafka_resp_err_t
 rd_kafka_commit(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list,
     int async)
 {
-    (void) rk;
-    (void) list;
-    (void) async;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -297,8 +261,6 @@ rd_kafka_message_t *
 rd_kafka_consumer_poll(rd_kafka_t *rk, int timeout)
 {
     sim_member_t  *m = (sim_member_t *) rk;
-
-    (void) timeout;
 
     if (m->revoke_at && sim.now >= m->revoke_at) {
         m->revoke_at = 0;
@@ -333,8 +295,6 @@ rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout)
     sim_record_t        *r;
     rd_kafka_message_t  *rkm;
     rd_kafka_resp_err_t  err;
-
-    (void) timeout;
 
     m = q->member;
     log = &sim.logs[q->partition];
@@ -409,8 +369,6 @@ rd_kafka_message_timestamp(const rd_kafka_message_t *rkm,
 {
     const sim_record_t  *r = rkm->_private;
 
-    (void) type;
-
     return r->timestamp;
 }
 
@@ -418,7 +376,6 @@ rd_kafka_message_timestamp(const rd_kafka_message_t *rkm,
 const char *
 rd_kafka_message_errstr(const rd_kafka_message_t *rkm)
 {
-    (void) rkm;
     return "an error";
 }
 
@@ -427,9 +384,6 @@ rd_kafka_error_t *
 rd_kafka_sasl_set_credentials(rd_kafka_t *rk, const char *user,
     const char *password)
 {
-    (void) rk;
-    (void) user;
-    (void) password;
     return NULL;
 }
 
@@ -438,8 +392,6 @@ rd_kafka_resp_err_t
 rd_kafka_get_watermark_offsets(rd_kafka_t *rk, const char *topic,
     int32_t partition, int64_t *low, int64_t *high)
 {
-    (void) rk;
-    (void) topic;
     *low = sim.logs[partition].begin;
     *high = sim.logs[partition].end;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -450,8 +402,6 @@ rd_kafka_error_t *
 rd_kafka_consumer_close_queue(rd_kafka_t *rk, rd_kafka_queue_t *queue)
 {
     sim_member_t  *m = (sim_member_t *) rk;
-
-    (void) queue;
 
     m->closing = true;
     m->assign_at = 0;
@@ -473,8 +423,6 @@ rd_kafka_consumer_closed(rd_kafka_t *rk)
 void
 rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
 {
-    (void) rk;
-    (void) flags;
 }
 
 
@@ -483,8 +431,6 @@ rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
 lookup_t *
 lookup_create(const conf_t *conf, const char *topic)
 {
-    (void) conf;
-    (void) topic;
     return calloc(1, sizeof(lookup_t));
 }
 
@@ -492,8 +438,6 @@ lookup_create(const conf_t *conf, const char *topic)
 void
 lookup_set_topic(lookup_t *lookup, const char *topic)
 {
-    (void) lookup;
-    (void) topic;
 }
 
 
@@ -510,10 +454,6 @@ lookup_start(lookup_t *lookup, rd_kafka_t *rk, const int32_t *partitions,
 {
     size_t            i;
     lookup_result_t  *result;
-
-    (void) rk;
-    (void) with;
-    (void) timestamp;
 
     lookup->busy = true;
     lookup->due = sim.now + 1 + sim_random(40);

@@ -26,12 +26,6 @@ producer_t *
 producer_create(const conf_t *conf, const char *topic,
     const char *const *settings, producer_report_pt report, void *data)
 {
-    (void) conf;
-    (void) topic;
-    (void) settings;
-    (void) report;
-    (void) data;
-
     return (producer_t *) &sim;
 }
 
@@ -39,16 +33,12 @@ producer_create(const conf_t *conf, const char *topic,
 void
 producer_destroy(producer_t *producer)
 {
-    (void) producer;
 }
 
 
 int
 producer_open(producer_t *producer, char *err)
 {
-    (void) producer;
-    (void) err;
-
     return 0;
 }
 
@@ -56,15 +46,12 @@ producer_open(producer_t *producer, char *err)
 void
 producer_renew(producer_t *producer)
 {
-    (void) producer;
 }
 
 
 int
 producer_queued(const producer_t *producer)
 {
-    (void) producer;
-
     return 0;
 }
 
@@ -72,8 +59,6 @@ producer_queued(const producer_t *producer)
 void
 producer_flush(producer_t *producer, int ms)
 {
-    (void) producer;
-    (void) ms;
 }
 
 
@@ -81,19 +66,12 @@ void
 producer_make(producer_t *producer, int replicas, const char *const *config,
     bool try, producer_made_pt made)
 {
-    (void) producer;
-    (void) replicas;
-    (void) config;
-    (void) try;
-    (void) made;
 }
 
 
 int
 producer_fd(const producer_t *producer)
 {
-    (void) producer;
-
     return -1;
 }
 
@@ -101,7 +79,6 @@ producer_fd(const producer_t *producer)
 void
 producer_poll(producer_t *producer)
 {
-    (void) producer;
 }
 
 
@@ -110,8 +87,6 @@ producer_send(producer_t *producer, const producer_message_t *message)
 {
     cJSON        *receipt;
     const cJSON  *p;
-
-    (void) producer;
 
     if (!sim.calm && sim_random(50) == 0) {
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;

@@ -11,9 +11,6 @@ pg_create(const conf_t *conf, const char *name, pg_ready_pt ready, void *data)
 {
     pg_t  *pg;
 
-    (void) conf;
-    (void) name;
-
     pg = calloc(1, sizeof(pg_t));
     pg->ready = ready;
     pg->ready_data = data;
@@ -73,7 +70,6 @@ pg_conn(const pg_t *pg)
 int64_t
 pg_busy_since(const pg_t *pg)
 {
-    (void) pg;
     return 0;
 }
 
@@ -81,7 +77,6 @@ pg_busy_since(const pg_t *pg)
 void
 pg_take_failure(pg_t *pg, char *sqlstate)
 {
-    (void) pg;
     sqlstate[0] = '\0';
 }
 
@@ -151,7 +146,6 @@ sim_quote(const char *s, size_t len, char quote)
 char *
 PQescapeLiteral(PGconn *conn, const char *s, size_t len)
 {
-    (void) conn;
     return sim_quote(s, len, '\'');
 }
 
@@ -159,7 +153,6 @@ PQescapeLiteral(PGconn *conn, const char *s, size_t len)
 char *
 PQescapeIdentifier(PGconn *conn, const char *s, size_t len)
 {
-    (void) conn;
     return sim_quote(s, len, '"');
 }
 

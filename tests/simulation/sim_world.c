@@ -42,9 +42,6 @@ __wrap_random(void)
 int
 __wrap_eventfd(unsigned count, int flags)
 {
-    (void) count;
-    (void) flags;
-
     sim_member->signalled = false;
 
     return (int) (sim_member - sim.members);
@@ -54,8 +51,6 @@ __wrap_eventfd(unsigned count, int flags)
 ssize_t
 __wrap_read(int fd, void *buf, size_t size)
 {
-    (void) buf;
-
     if (!sim.members[fd].signalled) {
         return -1;
     }
@@ -69,7 +64,6 @@ __wrap_read(int fd, void *buf, size_t size)
 ssize_t
 __wrap_write(int fd, const void *buf, size_t size)
 {
-    (void) buf;
     sim.members[fd].signalled = true;
 
     return (ssize_t) size;
@@ -79,7 +73,6 @@ __wrap_write(int fd, const void *buf, size_t size)
 int
 __wrap_close(int fd)
 {
-    (void) fd;
     return 0;
 }
 
@@ -100,9 +93,6 @@ __wrap_log_line(log_level_t level, int err, const char *fmt, ...)
 {
     va_list  args;
 
-    (void) level;
-    (void) err;
-
     va_start(args, fmt);
     sim_log(fmt, args);
     va_end(args);
@@ -113,8 +103,6 @@ void
 __wrap_log_limited(log_limit_t *limit, const char *fmt, ...)
 {
     va_list  args;
-
-    (void) limit;
 
     va_start(args, fmt);
     sim_log(fmt, args);
@@ -204,10 +192,6 @@ catalog_target(const catalog_t *catalog)
 unblock_t *
 unblock_create(const conf_t *conf, offsets_t *offsets, const char *name)
 {
-    (void) conf;
-    (void) offsets;
-    (void) name;
-
     return NULL;
 }
 
@@ -215,13 +199,11 @@ unblock_create(const conf_t *conf, offsets_t *offsets, const char *name)
 void
 unblock_destroy(unblock_t *unblock)
 {
-    (void) unblock;
 }
 
 
 uint64_t
 unblock_count(const unblock_t *unblock)
 {
-    (void) unblock;
     return 0;
 }
