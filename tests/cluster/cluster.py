@@ -28,6 +28,7 @@ import sys
 import time
 
 import confluent_kafka
+import psycopg2
 
 from tests.cluster import hosts, parts
 from tests.cluster.hosts import Host, net_of
@@ -172,7 +173,7 @@ class Cluster:
 
     def wait_ready(self, timeout=120, progress=None):
         """Until all brokers are in sync, every nginx is ready, every daemon
-        is healthy and the standby streams."""
+        is healthy, the partitions are claimed and the standby streams."""
         end = time.monotonic() + timeout
         missing = said = None
         while (missing := self.missing()) is not None:
@@ -212,6 +213,16 @@ class Cluster:
                     return f"partition {number} of {name} is not in sync"
         if parts.TOPIC not in found.topics:
             return f"there is no topic {parts.TOPIC}"
+        return self._unclaimed(len(found.topics[parts.TOPIC].partitions))
+
+    def _unclaimed(self, partitions):
+        try:
+            claimed = self.database.value("SELECT count(*) FROM sluice.offsets"
+                                          " WHERE topic = %s", parts.TOPIC)
+        except psycopg2.Error as reason:
+            return f"PostgreSQL: {str(reason).strip()}"
+        if claimed < partitions * len(parts.GROUPS):
+            return f"{claimed} partitions are claimed"
         return None
 
     def metadata(self):
