@@ -39,6 +39,8 @@ static const client_setting_t  client_presets[] = {
     { "socket.timeout.ms",        "15000" },
     { "socket.keepalive.enable",  "true" },
     { "socket.nagle.disable",     "true" },
+    /* partitions that were added are seen then, and read */
+    { "topic.metadata.refresh.interval.ms", "20000" },
     { NULL, NULL }
 };
 

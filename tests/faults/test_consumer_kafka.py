@@ -156,11 +156,13 @@ def test_a_compacted_log_is_read_with_its_holes(compacting, consumer,
     daemon.verify()
 
 
+@pytest.mark.parametrize("properties", [
+    {"topic.metadata.refresh.interval.ms": "500"}, {}])
 def test_partitions_that_are_added_are_read_from_their_beginning(
-        consumer, topics, database):
+        consumer, topics, database, properties):
+    """Within half a minute without a word: nobody else would notice."""
     topic = topics.create(partitions=1)
-    consumer({**CONFIG, "topic": topic,
-              "kafka": {"topic.metadata.refresh.interval.ms": "500"}})
+    consumer({**CONFIG, "topic": topic, "kafka": properties})
     topics.produce(topic, [value(n) for n in range(100)])
     wait_for(lambda: database.try_count("t") == 100, 30, "rows")
     topics.admin.create_partitions([NewPartitions(topic, 3)])[topic].result(20)
