@@ -288,6 +288,9 @@ struct conf_s {
     bool              create_table;
     bool              override_identity;  /* GENERATED ALWAYS is filled too */
     conf_evolve_t     evolve;
+    char             *evolve_type;        /* of columns that are added to those
+                                             of "auto"; NULL: by the value */
+    int64_t           evolve_columns;     /* of the table, at most */
     conf_period_t     partition_by;
     int64_t           partition_ahead;    /* partitions that come, */
     int64_t           partition_behind;   /* and before the current one */

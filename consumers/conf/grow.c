@@ -1,4 +1,4 @@
-/* Checks what the daemon adds to a table: "partitions". */
+/* Checks what the daemon adds to a table: "evolve" and "partitions". */
 
 #include <string.h>
 
@@ -6,20 +6,63 @@
 #include "conf/types.h"
 
 
+static int conf_check_evolve(conf_reader_t *cr, const conf_t *conf,
+    uint32_t place);
+static int conf_check_partitions(conf_reader_t *cr, const conf_t *conf,
+    uint32_t place);
 static const conf_column_t *conf_partitioned(const conf_t *conf);
 
 
 int
 conf_check_grow(conf_reader_t *cr, const conf_t *conf, uint32_t place)
 {
+    return conf_check_evolve(cr, conf, place) == -1
+           || (conf->partition_by
+               && conf_check_partitions(cr, conf, place) == -1) ? -1 : 0;
+}
+
+
+/* Of "auto"; columns that are listed say themselves what they are. */
+
+static int
+conf_check_evolve(conf_reader_t *cr, const conf_t *conf, uint32_t place)
+{
+    bool  grows;
+
+    grows = conf->columns_auto && conf->evolve == CONF_EVOLVE_ADD;
+
+    const conf_rule_t  rules[] = {
+        { conf->evolve_type && !grows,
+          "\"evolve_type\" goes with \"columns\" \"auto\" and \"evolve\" "
+          "\"add\"" },
+
+        { conf->evolve_type && !type_is_word(conf->evolve_type),
+          "\"evolve_type\" must be a type that the manual lists" },
+
+        { grows && conf->rest,
+          "\"rest\" takes the fields that \"evolve\" would make columns "
+          "of" },
+
+        { grows && conf->on_missing == CONF_ON_REJECT,
+          "with \"on_missing\" \"reject\" each record without a new field "
+          "would be bad" },
+
+        { grows && conf->format == CONF_FORMAT_DEBEZIUM,
+          "\"evolve\" \"add\" cannot tell the types of debezium: list the "
+          "columns" }
+    };
+
+    return conf_rules(cr, place, rules, sizeof(rules) / sizeof(rules[0]));
+}
+
+
+static int
+conf_check_partitions(conf_reader_t *cr, const conf_t *conf, uint32_t place)
+{
     bool                  identity;
     size_t                i;
     type_kind_t           kind;
     const conf_column_t  *column;
-
-    if (conf->partition_by == CONF_PERIOD_NONE) {
-        return 0;
-    }
 
     if (place == 0) {
         place = json_member(&cr->doc, 0, "partitions", 10) - 1;

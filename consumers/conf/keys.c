@@ -120,7 +120,20 @@ const conf_key_t  conf_keys[] = {
     { "evolve", CONF_ENUM, ROUTE_TOO, FIELD(evolve), .choices = "hold|add",
       .fallback = "\"hold\"", .example = "\"add\"",
       .doc = "What to do if the table lacks a column: hold and report it, "
-             "or add the column." },
+             "or add the column. With `columns` `auto`, `add` makes a column "
+             "of each new field." },
+
+    { "evolve_type", CONF_STRING, ROUTE_TOO, FIELD(evolve_type),
+      .form = "a type that the manual lists", .example = "\"text\"",
+      .doc = "The type of such a new column. Without it the first value "
+             "decides: `text` of a string, `numeric` of a number, `boolean`, "
+             "or `jsonb`." },
+
+    { "evolve_columns", CONF_COUNT, ROUTE_TOO, FIELD(evolve_columns),
+      .min = "1", .max = "1000", .fallback = "200", .example = "50",
+      .doc = "How many columns the table may have at most for a new field to "
+             "become one. Other fields are left out, and the log names "
+             "them." },
 
     { "partitions", CONF_SECTION, ROUTE_TOO,
       .doc = "Make the partitions that a table partitioned by time lacks. "
@@ -469,10 +482,11 @@ const conf_key_t  conf_keys[] = {
       .example = "{ \"created\": { \"table\": \"orders\", \"columns\": "
                  "\"auto\" }, \"updated\": \"created\" }",
       .doc = "The table of each value, an object with the keys `table`, "
-             "`create_table`, `evolve`, `partitions`, `mode`, `absent`, `key`, "
-             "`newer`, `each`, `on_missing`, `columns` and `rest` as above; "
-             "`table` and `columns` are required. A string names another "
-             "value and shares its table." },
+             "`create_table`, `evolve`, `evolve_type`, `evolve_columns`, "
+             "`partitions`, `mode`, `absent`, `key`, `newer`, `each`, "
+             "`on_missing`, `columns` and `rest` as above; `table` and "
+             "`columns` are required. A string names another value and "
+             "shares its table." },
 
     { "batch", CONF_SECTION,
       .doc = "When a batch ends: at the first of these bounds." },

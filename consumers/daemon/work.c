@@ -264,6 +264,13 @@ daemon_store(daemon_t *d)
     size_t               i, n;
     source_partition_t  *p;
 
+    if (d->storing == NULL && targets_news(d->targets)) {
+        /* fields become columns, and the records are read again */
+        daemon_forget(d);
+        d->prepared = false;
+        return;
+    }
+
     if (d->storing == NULL) {
         d->storing = d->filling;
         d->filling = d->storing == &d->batches[0] ? &d->batches[1]

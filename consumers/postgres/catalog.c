@@ -10,6 +10,7 @@
 #include "postgres/catalog.h"
 #include "postgres/ddl.h"
 #include "postgres/guard.h"
+#include "postgres/news.h"
 #include "postgres/partition.h"
 
 
@@ -24,6 +25,7 @@ struct catalog_s {
     int64_t           version;      /* of schema "sluice" as found, 0: none */
     bool              warned;       /* that it stays at that version */
     bool              unlogged;     /* as it was said */
+    news_t            news;         /* fields that become columns */
 };
 
 
@@ -68,6 +70,7 @@ catalog_destroy(catalog_t *catalog)
     }
 
     target_free(&catalog->target);
+    news_clear(&catalog->news);
     buf_free(&catalog->sql);
     free(catalog);
 }
@@ -81,9 +84,29 @@ catalog_target(const catalog_t *catalog)
 
 
 void
+catalog_add_news(void *data, const char *name, size_t len, json_type_t type)
+{
+    catalog_t  *catalog = data;
+
+    news_add(&catalog->news, &catalog->target, name, len, type);
+}
+
+
+size_t
+catalog_news(const catalog_t *catalog)
+{
+    return catalog->news.n;
+}
+
+
+void
 catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     void *data)
 {
+    const char  *encoding;
+
+    encoding = PQparameterStatus(pg_conn(pg), "server_encoding");
+    catalog->news.ascii = encoding && strcmp(encoding, "UTF8") != 0;
     catalog->pg = pg;
     catalog->done = done;
     catalog->data = data;
@@ -321,6 +344,12 @@ catalog_on_columns(void *data, const pg_reply_t *reply)
         return;
     }
 
+    if (catalog->news.n && catalog_evolve(catalog) == 0) {
+        return;
+    }
+
+    news_clear(&catalog->news);
+
     if (catalog->target.unlogged && !catalog->unlogged) {
         log_warnx("table \"%s\" is unlogged: PostgreSQL empties it after a "
                   "crash, and its rows are not stored again", conf->table);
@@ -416,6 +445,8 @@ catalog_evolve(catalog_t *catalog)
                      target->conf->table, target->columns[i].name);
         }
     }
+
+    catalog->evolved |= news_columns(&catalog->news, target, sql) > 0;
 
     if (!catalog->evolved) {
         return -1;

@@ -27,6 +27,16 @@ void catalog_destroy(catalog_t *catalog);
 void catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
     void *data);
 
+/*
+ * Notes a field that "evolve" makes a column of, in the next preparation.
+ * "data" is the catalogue.
+ */
+void catalog_add_news(void *data, const char *name, size_t len,
+    json_type_t type);
+
+/* How many of them there are. */
+size_t catalog_news(const catalog_t *catalog);
+
 /* The table as it was found.  Each catalog_prepare() replaces it. */
 const target_t *catalog_target(const catalog_t *catalog);
 

@@ -400,7 +400,7 @@ row_plan_value(row_plan_t *plan)
                    || plan->spec.format == CONF_FORMAT_CLOUDEVENTS
                    || plan->change;
 
-    for (i = 0, rest = false; i < plan->ncolumns; i++) {
+    for (i = 0, rest = plan->spec.news != NULL; i < plan->ncolumns; i++) {
         rest |= plan->columns[i].conf->from == CONF_FROM_REST;
     }
 

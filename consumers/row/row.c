@@ -15,6 +15,7 @@ static int row_clean_value(row_ctx_t *ctx);
 static int row_more(row_plan_t *plan);
 static int row_has_fields(row_plan_t *plan);
 static int row_fields(row_plan_t *plan, bool tuple);
+static void row_news(row_plan_t *plan);
 static int row_mentions(row_ctx_t *ctx);
 static int row_field(row_plan_t *plan, const row_column_t *column);
 static int row_formed_field(row_plan_t *plan, const row_column_t *column);
@@ -146,9 +147,37 @@ row_append(row_plan_t *plan, bool *tuple)
 
     if (rc != 0) {
         text->len = start;
+
+    } else if (plan->spec.news) {
+        row_news(plan);
     }
 
     return rc;
+}
+
+
+/* A name that memory is too short for is told by the next record. */
+
+static void
+row_news(row_plan_t *plan)
+{
+    size_t               i, n, len;
+    uint32_t             name;
+    json_type_t          type;
+    const char          *s;
+    row_ctx_t           *ctx = &plan->ctx;
+    const row_paths_t   *paths = plan->spec.each ? &plan->inner
+                                                 : &plan->paths;
+
+    for (i = 0, n = 0; i < paths->nrest && n < ROW_NEWS; i++) {
+        name = paths->rest[i];
+        type = ctx->doc.tokens[name + 1].type;
+
+        if (type != JSON_NULL && row_unescape(ctx, name, &s, &len) == 0) {
+            plan->spec.news(plan->spec.news_data, s, len, type);
+            n++;
+        }
+    }
 }
 
 

@@ -21,6 +21,13 @@
 #define ROW_EACH  10000    /* elements of one record, at most */
 
 
+#define ROW_NEWS  100    /* fields of a row, at most */
+
+/* A field that no column takes, and what kind of value it has: no null. */
+typedef void (*row_news_pt)(void *data, const char *name, size_t len,
+    json_type_t type);
+
+
 /* How a record becomes a row of one table. */
 typedef struct {
     const conf_column_t  *columns;
@@ -50,6 +57,9 @@ typedef struct {
     size_t                each_bytes; /* of the rows of one record, at most */
     bool                  any_value;  /* one without fields makes a row of
                                          missing ones */
+    row_news_pt           news;       /* told such fields of each row, ROW_NEWS
+                                         at most; or NULL */
+    void                 *news_data;
 } row_spec_t;
 
 

@@ -257,6 +257,13 @@ targets_plan(table_t *table, char *reason, size_t size)
 
     row_plan_free(table->plan);
     table->each = spec.each != NULL;
+
+    if (target->conf->columns_auto && target->conf->evolve == CONF_EVOLVE_ADD)
+    {
+        spec.news = catalog_add_news;
+        spec.news_data = table->catalog;
+    }
+
     table->plan = row_plan_create(&spec, reason, size);
 
     if (table->plan == NULL) {
@@ -267,6 +274,7 @@ targets_plan(table_t *table, char *reason, size_t size)
         return 0;
     }
 
+    spec.news = NULL;
     tombstone_free(table->tombstone);
     table->tombstone = tombstone_create(&spec, reason, size);
 
@@ -409,6 +417,21 @@ void
 targets_as_lines(targets_t *targets, size_t target)
 {
     targets->list[target].lines = TARGETS_LINES;
+}
+
+
+bool
+targets_news(const targets_t *targets)
+{
+    size_t  i;
+
+    for (i = 0; i < targets->n; i++) {
+        if (catalog_news(targets->list[i].catalog)) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 

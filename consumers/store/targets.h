@@ -46,6 +46,12 @@ bool targets_tuples(const targets_t *targets, size_t target);
 /* The next records of a table become lines: it takes no tuple. */
 void targets_as_lines(targets_t *targets, size_t target);
 
+/*
+ * Whether records had fields that become columns with the next
+ * targets_prepare(): their rows lack these, and are to be converted again.
+ */
+bool targets_news(const targets_t *targets);
+
 /* NULL: no part of a record has a registry's frame. */
 registry_t *targets_registry(const targets_t *targets);
 

@@ -127,6 +127,16 @@ replay_all(dead_replay_t *r)
 
         n = PQntuples(res);
         rc = replay_fill(r, res);
+
+        while (rc == 0 && targets_news(r->store.targets)) {
+            if (dead_store_prepare(&r->store) == -1) {
+                PQclear(res);
+                return -1;
+            }
+
+            rc = replay_fill(r, res);
+        }
+
         PQclear(res);
 
         if (rc == -1) {

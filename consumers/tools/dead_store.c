@@ -35,11 +35,19 @@ dead_store_open(dead_store_t *store, const conf_t *conf,
     store->waiting = true;
     pg_connect(store->pg);
 
-    if (dead_store_wait(store) == SQLSTATE_OK) {
-        store->waiting = true;
-        targets_prepare(store->targets, store->pg, dead_store_on_ended,
-                        store);
+    if (dead_store_wait(store) != SQLSTATE_OK) {
+        return report_error("%s", store->outcome.reason);
     }
+
+    return dead_store_prepare(store);
+}
+
+
+int
+dead_store_prepare(dead_store_t *store)
+{
+    store->waiting = true;
+    targets_prepare(store->targets, store->pg, dead_store_on_ended, store);
 
     if (dead_store_wait(store) != SQLSTATE_OK) {
         return report_error("%s", store->outcome.reason);

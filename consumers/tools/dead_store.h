@@ -31,6 +31,10 @@ int dead_store_open(dead_store_t *store, const conf_t *conf,
     const sink_end_t *end, size_t rows, size_t bytes);
 void dead_store_close(dead_store_t *store);
 
+/* Once more, where records had fields that become columns: they are to be
+   taken again.  Returns as above. */
+int dead_store_prepare(dead_store_t *store);
+
 /*
  * Waits for the schemas of a record, before targets_add().  Returns 0, or -1
  * after an error line.

@@ -38,6 +38,7 @@ static int rehearse_rows(tool_t *tool, const target_t *target);
 static int rehearse_arbiter(tool_t *tool, const buf_t *apply);
 static int rehearse_filled(tool_t *tool, const target_t *target);
 static int rehearse_partitions(tool_t *tool, const target_t *target);
+static int rehearse_news(tool_t *tool, const target_t *target);
 static int rehearse_schema(tool_t *tool);
 static int rehearse_batch(tool_t *tool, const char *cluster);
 
@@ -159,6 +160,7 @@ rehearse_table(tool_t *tool, const conf_t *conf, target_t *target)
          || (guard_is_needed(conf)
              && tool_guard(tool, target->name, NULL) == -1)
          || rehearse_partitions(tool, target) == -1
+         || rehearse_news(tool, target) == -1
          || rehearse_defaults(tool, target) == -1
          || rehearse_path(tool, false) == -1
          || rehearse_rows(tool, target) == -1
@@ -312,6 +314,35 @@ rehearse_partitions(tool_t *tool, const target_t *target)
     PQclear(res);
 
     return rc;
+}
+
+
+/* Whether the role may add the columns that new fields become. */
+
+static int
+rehearse_news(tool_t *tool, const target_t *target)
+{
+    int64_t        may;
+    buf_t          sql = { 0 };
+    const conf_t  *conf = target->conf;
+
+    if (!conf->columns_auto || conf->evolve != CONF_EVOLVE_ADD) {
+        return 0;
+    }
+
+    sql_format(&sql, "SELECT pg_has_role(relowner, 'USAGE')::int FROM pg_class"
+               " WHERE oid = to_regclass(%L)", target->name);
+    may = tool_number(tool_query(tool, sql.data));
+    buf_free(&sql);
+
+    if (may == 1) {
+        return 0;
+    }
+
+    printf("table          would hold for a record with a new field: only the "
+           "table's owner adds columns\n");
+
+    return -1;
 }
 
 

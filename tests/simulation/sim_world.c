@@ -116,6 +116,7 @@ struct catalog_s {
     target_t          target;
     outcome_pt        done;
     void             *data;
+    bool              news;    /* a record has a new field */
 };
 
 
@@ -176,6 +177,7 @@ catalog_prepare(catalog_t *catalog, pg_t *pg, outcome_pt done,
 {
     catalog->done = done;
     catalog->data = data;
+    catalog->news = sim_random(8) == 0;
     pg_query(pg, "sim catalogue", NULL, sim_on_catalog, catalog);
 }
 
@@ -184,6 +186,26 @@ const target_t *
 catalog_target(const catalog_t *catalog)
 {
     return &catalog->target;
+}
+
+
+void
+catalog_add_news(void *data, const char *name, size_t len, json_type_t type)
+{
+    catalog_t  *catalog = data;
+
+    (void) name;
+    (void) len;
+    (void) type;
+
+    catalog->news = true;
+}
+
+
+size_t
+catalog_news(const catalog_t *catalog)
+{
+    return catalog->news;
 }
 
 
