@@ -4,6 +4,7 @@ python3 -m tests.cluster up         starts it and returns; it stays
 python3 -m tests.cluster down       stops it
 python3 -m tests.cluster show       a line a second for each host, until Ctrl-C
 python3 -m tests.cluster tour       breaks it and counts; --short: one failure
+python3 -m tests.cluster roll       replaces every program under load, and counts
 python3 -m tests.cluster run WORD…  a command among the hosts: curl, psql
 python3 -m tests.cluster on HOST WORD…   a command on a host
 """
@@ -12,6 +13,7 @@ import os
 import sys
 
 from tests.cluster.cluster import Cluster, main, say
+from tests.cluster.roll import roll
 from tests.cluster.show import show
 from tests.cluster.tour import tour
 
@@ -58,6 +60,8 @@ def work():
         show(needed())
     elif command == "tour":
         return tour("--short" in sys.argv)
+    elif command == "roll":
+        return roll()
     elif command == "run" and len(sys.argv) > 2:
         needed()
         run()

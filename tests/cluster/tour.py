@@ -132,6 +132,9 @@ class Tour:
                   "and it comes back as a standby", mend)
 
     def run(self, stages):
+        # a daemon is healthy before it has found its topic
+        wait_for(lambda: self.cluster.database.value(
+            f"SELECT to_regclass('{parts.TOPIC}')"), 60, "the table", 0.2)
         self.before = {ident for ident, _ in self.rows()}
         for load in self.loads:
             load.start()
