@@ -58,6 +58,9 @@ daemon_forget(daemon_t *d)
 static int64_t
 daemon_reconnect(daemon_t *d, daemon_state_t state, const char *sqlstate)
 {
+    bool  there;
+
+    there = pg_state(d->pg) == PG_IDLE;
     daemon_forget(d);
     d->prepared = false;
     pg_close(d->pg);
@@ -66,9 +69,9 @@ daemon_reconnect(daemon_t *d, daemon_state_t state, const char *sqlstate)
     if (state != DAEMON_CONNECTING) {
         d->metrics.reconnects++;
 
-        /* a new connection alone does not make a role write */
-        d->trouble.state = strcmp(sqlstate, DAEMON_READ_ONLY) == 0
-                           ? state : DAEMON_PREPARING;
+        /* a new connection alone does not make a role write, nor bring back
+           a server that this one asks */
+        d->trouble.state = there ? state : DAEMON_PREPARING;
     }
 
     return daemon_backoff(&d->trouble, DAEMON_RETRY_LEAST, DAEMON_RETRY_MOST);

@@ -148,6 +148,31 @@ def test_a_hold_is_said_once(consumer, topics, database):
     assert daemon.log().count("going on: ") == 1
 
 
+def test_a_server_that_asks_one_that_is_away_is_told_once(
+        consumer, topics, database):
+    """As of a foreign table, or of a node: a new session does not help, and
+    waits grow until a batch is stored."""
+    database.query("CREATE TABLE t (n integer, off bigint)")
+    database.query("CREATE SEQUENCE tries")
+    database.query(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM nextval('tries'); RAISE EXCEPTION 'no node' USING"
+        " ERRCODE = '08001'; END $$")
+    database.query("CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW"
+                   " EXECUTE FUNCTION no()")
+    topic = topics.create()
+    topics.produce(topic, values(0, 20))
+    daemon = consumer({**CONFIG, "topic": topic})
+    wait_for(lambda: database.value("SELECT last_value FROM tries") > 4, 30,
+             "tries")
+    assert "no node" in daemon.health()[1]["reason"]
+    assert daemon.log().count("PostgreSQL is away") == 1
+    assert "going on" not in daemon.log()
+    database.query("DROP TRIGGER no ON t")
+    assert_goes_on(daemon, database, 20)
+    assert daemon.log().count("going on: ") == 1
+
+
 def test_a_topic_deleted_and_created_again_holds_and_names_the_range(
         consumer, topics, database):
     database.query("CREATE TABLE t (n integer, off bigint)")
