@@ -378,6 +378,10 @@ bench: ## measure side by side (QUICK=1: 3 minutes, the README's table)
 	@$(MAKE) --no-print-directory all $(BUILD)/bench/producer
 	@BUILD='$(BUILD)' QUICK='$(QUICK)' bench/run
 
+# what is given on the command line, as it is
+plan: ## hosts that a load takes (EVENTS=100000 BYTES= DAYS= GROWTH= …)
+	@/usr/bin/python3 -B bench/plan.py $(filter-out BUILD=%,$(MAKEOVERRIDES))
+
 bench-count: ## instructions a request and a row, under callgrind
 	@stack/deps check
 	@$(MAKE) --no-print-directory all
@@ -429,5 +433,5 @@ clean: down cluster-down ## remove the build folder and its servers' data
 
 
 .PHONY: FORCE all asan bench bench-count campaign check check-compat clean cluster \
-    cluster-down cluster-up consumers container deps docs down faults fuzz fuzzers help install lint module mutants programs \
+    cluster-down cluster-up consumers container deps docs down faults fuzz fuzzers help install lint module mutants plan programs \
     release rooms run simulate unit up valgrind
