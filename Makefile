@@ -205,7 +205,7 @@ fuzz_nginx = $(addprefix -isystem ,$(nginx_src)/src/core \
 fuzz_targets = avro conf inflate json receipt row schema split
 fuzz_sources = $(wildcard common/*.c common/*/*.c)
 fuzz_split = $(addprefix ngx_module/http/ngx_http_kafka_, \
-    array.c error.c events.c headers.c json.c reader.c records.c \
+    array.c cut.c error.c events.c headers.c json.c reader.c records.c \
     rest_records.c rest_split.c rest_values.c split.c) \
     tests/fuzz/nginx.c
 fuzz_conf = $(wildcard consumers/conf/*.c) consumers/base/buf.c \

@@ -169,7 +169,7 @@ ngx_http_kafka_free_body(ngx_http_kafka_ctx_t *ctx)
     r = ctx->request;
     rb = r->request_body;
 
-    if (rb == NULL || !ngx_http_kafka_body_heavy(rb, r->pool)
+    if (rb == NULL || ctx->stream || !ngx_http_kafka_body_heavy(rb, r->pool)
         || ngx_http_kafka_body_shared(ctx))
     {
         return;

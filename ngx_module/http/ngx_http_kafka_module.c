@@ -194,6 +194,13 @@ static ngx_command_t  ngx_http_kafka_commands[] = {
       offsetof(ngx_http_kafka_loc_conf_t, max_records),
       &ngx_http_kafka_records_bounds },
 
+    { ngx_string("kafka_stream"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_kafka_set_stream,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kafka_loc_conf_t, stream),
+      NULL },
+
     { ngx_string("kafka_decode"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
                         |NGX_CONF_TAKE1234,
@@ -388,6 +395,7 @@ ngx_http_kafka_create_loc_conf(ngx_conf_t *cf)
     klcf->empty = NGX_CONF_UNSET_UINT;
     klcf->deletes = NGX_CONF_UNSET;
     klcf->strip_bom = NGX_CONF_UNSET;
+    klcf->stream = NGX_CONF_UNSET;
     klcf->ack = NGX_CONF_UNSET_UINT;
     klcf->timeout = NGX_CONF_UNSET_MSEC;
     klcf->intercept_errors = NGX_CONF_UNSET;
@@ -490,6 +498,7 @@ ngx_http_kafka_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_KAFKA_EMPTY_VALUE);
     ngx_conf_merge_value(conf->deletes, prev->deletes, 0);
     ngx_conf_merge_value(conf->strip_bom, prev->strip_bom, 0);
+    ngx_conf_merge_value(conf->stream, prev->stream, 0);
     ngx_conf_merge_uint_value(conf->ack, prev->ack,
                               NGX_HTTP_KAFKA_DELIVERED);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);

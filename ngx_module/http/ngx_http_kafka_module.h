@@ -73,6 +73,7 @@ typedef struct ngx_http_kafka_ctx_s      ngx_http_kafka_ctx_t;
 typedef struct ngx_http_kafka_reading_s  ngx_http_kafka_reading_t;
 typedef struct ngx_http_kafka_reader_s   ngx_http_kafka_reader_t;
 typedef struct ngx_http_kafka_rest_s     ngx_http_kafka_rest_t;
+typedef struct ngx_http_kafka_stream_s   ngx_http_kafka_stream_t;
 
 typedef void (*ngx_http_kafka_late_pt)(ngx_http_kafka_ctx_t *ctx);
 
@@ -109,6 +110,9 @@ typedef struct {
     ngx_http_complex_value_t  *body;
     ngx_uint_t                 body_sent;   /* it holds the request's body */
     ngx_int_t                  max_records;
+    ngx_flag_t                 stream;      /* records are answered one by one
+                                               while they come */
+    ngx_kafka_place_t          stream_place;    /* unset: inherited */
     ngx_flag_t                 strip_bom;
     ngx_array_t               *decode;      /* inflate_step_t, after the
                                                Content-Encoding */
@@ -192,6 +196,12 @@ struct ngx_http_kafka_ctx_s {
     ngx_http_kafka_reading_t   *reading;    /* of the body, NULL: none */
     ngx_http_kafka_reader_t    *reader;     /* of its records, NULL: none */
     ngx_http_kafka_rest_t      *rest;       /* of REST Proxy's API, or NULL */
+    ngx_http_kafka_stream_t    *stream;     /* its records come in parts; NULL:
+                                               all at once */
+    ngx_http_kafka_step_pt      answer;     /* to a part of it; NGX_AGAIN: it
+                                               goes on */
+    ngx_uint_t                  first;      /* records in the parts before */
+    void                       *charges;    /* of kafka_limit, likewise */
     ngx_str_t                   body;       /* decoded */
     size_t                      held;       /* bytes, counted in the queue */
     ngx_kafka_message_t         common;     /* what all records share */
@@ -237,6 +247,13 @@ struct ngx_http_kafka_ctx_s {
         &((ctx)->topic ? (ctx)->topic->counts                                 \
                        : &(ctx)->conf->producer->counts->other)               \
             ->requests[number], 1)
+
+
+/* A stream counts that itself. */
+#define ngx_http_kafka_count_left(ctx)                                        \
+    if ((ctx)->stream == NULL) {                                              \
+        ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);                 \
+    }
 
 
 extern ngx_module_t  ngx_http_kafka_module;

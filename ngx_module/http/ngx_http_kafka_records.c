@@ -377,7 +377,7 @@ ngx_http_kafka_check_idempotency(ngx_http_kafka_ctx_t *ctx, json_doc_t *doc,
         }
 
         value.len = ngx_sprintf(value.data, "%V:%ui", &ctx->idempotency_key,
-                                ctx->items.nelts - 1)
+                                ctx->first + ctx->items.nelts - 1)
                     - value.data;
 
     } else {

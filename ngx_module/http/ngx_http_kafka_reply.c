@@ -41,7 +41,6 @@ static ngx_int_t ngx_http_kafka_reply_failed(ngx_http_kafka_ctx_t *ctx,
     ngx_http_kafka_problem_t *first, ngx_uint_t possibly);
 static ngx_int_t ngx_http_kafka_reply_results(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t invalid);
-static ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
 static ngx_int_t ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status, ngx_str_t *body);
 static ngx_str_t ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx,
@@ -278,8 +277,7 @@ ngx_http_kafka_reply_results(ngx_http_kafka_ctx_t *ctx, ngx_uint_t invalid)
 }
 
 
-/* RFC 7240, section 3. */
-static ngx_int_t
+ngx_int_t
 ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx)
 {
     u_char       *p;
@@ -455,6 +453,53 @@ ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx, ngx_pool_t *pool,
     *p++ = ']';
 
     if (topic) {
+        ngx_http_kafka_add(p, "}\n");
+    }
+
+    out.len = p - out.data;
+
+    return out;
+}
+
+
+ngx_str_t
+ngx_http_kafka_reply_lines(ngx_http_kafka_ctx_t *ctx, ngx_uint_t numbered)
+{
+    u_char                 *p, *last;
+    size_t                  size;
+    ngx_str_t               out;
+    ngx_uint_t              i;
+    ngx_http_kafka_item_t  *item;
+
+    if (ctx->rest) {
+        return ngx_http_kafka_rest_reports(ctx, ctx->pool, 1, 0);
+    }
+
+    item = ctx->items.elts;
+    size = 0;
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+        size += sizeof("{\"index\":,}\n") + NGX_INT_T_LEN
+                + ngx_http_kafka_result_size(&item[i]);
+    }
+
+    out.len = 0;
+    out.data = ngx_pnalloc(ctx->pool, size);
+    if (out.data == NULL) {
+        return out;
+    }
+
+    p = out.data;
+    last = p + size;
+
+    for (i = 0; i < ctx->items.nelts; i++) {
+        *p++ = '{';
+
+        if (numbered) {
+            p = ngx_slprintf(p, last, "\"index\":%ui,", ctx->first + i);
+        }
+
+        p = ngx_http_kafka_result(p, last, &item[i]);
         ngx_http_kafka_add(p, "}\n");
     }
 

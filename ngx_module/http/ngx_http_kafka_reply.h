@@ -13,5 +13,15 @@
  */
 ngx_int_t ngx_http_kafka_reply(ngx_http_kafka_ctx_t *ctx);
 
+/* Adds Preference-Applied (RFC 7240, section 3). */
+ngx_int_t ngx_http_kafka_preferences(ngx_http_kafka_ctx_t *ctx);
+
+/*
+ * A line for each record, each with its state: in ctx->pool.  "numbered" adds
+ * its index.  data is NULL when out of memory.
+ */
+ngx_str_t ngx_http_kafka_reply_lines(ngx_http_kafka_ctx_t *ctx,
+    ngx_uint_t numbered);
+
 
 #endif

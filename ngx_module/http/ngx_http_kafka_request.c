@@ -239,6 +239,29 @@ ngx_http_kafka_prefer_ack(ngx_http_kafka_ctx_t *ctx, ngx_str_t *wish)
 }
 
 
+ngx_uint_t
+ngx_http_kafka_request_streams(ngx_http_kafka_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (r != r->main || r->request_body
+        || r->http_version < NGX_HTTP_VERSION_11
+        || ctx->coding != INFLATE_IDENTITY
+        || (ctx->conf->decode && ctx->conf->decode->nelts)
+        || ctx->conf->body || ctx->conf->producer->producer == NULL)
+    {
+        return 0;
+    }
+
+    return ctx->format == NGX_HTTP_KAFKA_NDJSON
+           ? ctx->lenient
+           : ctx->format == NGX_HTTP_KAFKA_REST_V3
+             && r->headers_in.content_length_n == -1;
+}
+
+
 ngx_int_t
 ngx_http_kafka_request_common(ngx_http_kafka_ctx_t *ctx)
 {

@@ -16,6 +16,9 @@ ngx_int_t ngx_http_kafka_request_format(ngx_http_kafka_ctx_t *ctx);
 /* Takes the client's preferences: ctx->async, ctx->lenient, ctx->queued. */
 void ngx_http_kafka_request_prefer(ngx_http_kafka_ctx_t *ctx);
 
+/* Whether "kafka_stream" can be had: else its body is read whole. */
+ngx_uint_t ngx_http_kafka_request_streams(ngx_http_kafka_ctx_t *ctx);
+
 /*
  * Computes what all records share, ctx->common: topic, key, partition,
  * timestamp, headers.

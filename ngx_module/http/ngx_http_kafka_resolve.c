@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_kafka_resolve_ack(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_null(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kafka_resolve_stream(ngx_conf_t *cf,
+    ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_raw(ngx_conf_t *cf,
     ngx_http_kafka_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kafka_resolve_times(ngx_conf_t *cf,
@@ -54,6 +56,7 @@ ngx_http_kafka_postconfiguration(ngx_conf_t *cf)
             || ngx_http_kafka_resolve_times(cf, kmcf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_resolve_ack(cf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_resolve_null(cf, klcfp[i]) != NGX_OK
+            || ngx_http_kafka_resolve_stream(cf, klcfp[i]) != NGX_OK
             || ngx_http_kafka_limit_check(cf, klcfp[i]->limits) != NGX_OK)
         {
             return NGX_ERROR;
@@ -242,6 +245,33 @@ ngx_http_kafka_resolve_null(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
                                 "\"kafka_key\": a record without a value has "
                                 "no field for a key", klcf->deletes
                                 ? "kafka_delete" : "kafka_empty null");
+}
+
+
+/* Where it is inherited, requests that cannot be streamed are read whole. */
+static ngx_int_t
+ngx_http_kafka_resolve_stream(ngx_conf_t *cf, ngx_http_kafka_loc_conf_t *klcf)
+{
+    if (!klcf->stream || klcf->stream_place.line == 0) {
+        return NGX_OK;
+    }
+
+    if (klcf->body) {
+        return ngx_kafka_conf_error(cf->log, &klcf->stream_place,
+                                    "\"kafka_stream\" cannot be used with "
+                                    "\"kafka_body\", which makes one record");
+    }
+
+    if (klcf->format != NGX_HTTP_KAFKA_NDJSON
+        && klcf->format != NGX_HTTP_KAFKA_AUTO
+        && klcf->format != NGX_HTTP_KAFKA_CONFLUENT)
+    {
+        return ngx_kafka_conf_error(cf->log, &klcf->stream_place,
+                                    "\"kafka_stream\" needs \"kafka_format\" "
+                                    "ndjson, auto or confluent");
+    }
+
+    return NGX_OK;
 }
 
 

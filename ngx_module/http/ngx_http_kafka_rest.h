@@ -46,6 +46,8 @@ struct ngx_http_kafka_rest_s {
     ngx_http_kafka_rest_type_e  type;       /* of all records; NONE: theirs */
     ngx_uint_t                  chosen;     /* some partition is the client's;
                                                unsigned  chosen:1; */
+    ngx_uint_t                  broken;     /* nothing behind the last record
+                                               is read; unsigned  broken:1; */
     ngx_array_t                 shapes;     /* ngx_http_kafka_shape_t, of the
                                                items; v3 alone */
 };

@@ -83,6 +83,7 @@ ngx_http_kafka_documents(ngx_http_kafka_ctx_t *ctx,
         if (rc != NGX_OK) {
             err.offset += rd->p - ctx->body.data;
             rd->p = rd->last;
+            ctx->rest->broken = 1;
 
             return ngx_http_kafka_record_broken(ctx, &text, &err, "");
         }

@@ -326,6 +326,17 @@ ngx_http_kafka_set_null(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_kafka_set_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kafka_loc_conf_t  *klcf = conf;
+
+    klcf->stream_place = ngx_kafka_conf_here(cf);
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+char *
 ngx_http_kafka_set_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_kafka_loc_conf_t  *klcf = conf;

@@ -35,6 +35,8 @@ char *ngx_http_kafka_set_schema(ngx_conf_t *cf, ngx_command_t *cmd,
 /* Sets a flag, or with cmd->post an enum, at cmd->offset, and its place. */
 char *ngx_http_kafka_set_null(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_kafka_set_stream(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_kafka_set_ack(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* "[status] [body]", as nginx's "return" takes them. */

@@ -102,7 +102,6 @@ ngx_http_kafka_reader_begin(ngx_http_kafka_ctx_t *ctx)
 static ngx_int_t
 ngx_http_kafka_reader_keep(ngx_http_kafka_ctx_t *ctx)
 {
-    ngx_pool_t               *pool;
     ngx_pool_cleanup_t       *cln;
     ngx_http_kafka_reader_t  *rd;
 
@@ -110,10 +109,8 @@ ngx_http_kafka_reader_keep(ngx_http_kafka_ctx_t *ctx)
         return NGX_AGAIN;
     }
 
-    pool = ctx->request->pool;
-
-    rd = ngx_palloc(pool, sizeof(ngx_http_kafka_reader_t));
-    cln = ngx_pool_cleanup_add(pool, 0);
+    rd = ngx_palloc(ctx->pool, sizeof(ngx_http_kafka_reader_t));
+    cln = ngx_pool_cleanup_add(ctx->pool, 0);
 
     if (rd == NULL || cln == NULL) {
         return ngx_http_kafka_refuse(&ctx->problem, NGX_HTTP_KAFKA_INTERNAL);

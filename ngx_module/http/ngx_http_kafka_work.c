@@ -56,7 +56,9 @@ ngx_http_kafka_work_on(ngx_http_kafka_ctx_t *ctx)
 
     /* the last report, the timer or the cleanup ends a suspended request */
 
-    return ctx->suspended ? NGX_AGAIN : ngx_http_kafka_reply(ctx);
+    return ctx->suspended ? NGX_AGAIN
+           : ctx->stream ? ctx->answer(ctx)
+           : ngx_http_kafka_reply(ctx);
 }
 
 
@@ -67,7 +69,8 @@ ngx_http_kafka_work_fail(ngx_http_kafka_ctx_t *ctx)
     ngx_http_kafka_body_end(ctx);
     ngx_http_kafka_split_end(ctx);
 
-    return ngx_http_kafka_reply_problem(ctx, NULL);
+    return ctx->stream ? ctx->answer(ctx)
+                       : ngx_http_kafka_reply_problem(ctx, NULL);
 }
 
 
@@ -130,10 +133,17 @@ ngx_http_kafka_work_may_wait(ngx_http_kafka_ctx_t *ctx,
 
     /* as ngx_http_cleanup_add() does, but for the memory */
 
-    cln->handler = left;
-    cln->data = ctx;
-    cln->next = r->main->cleanup;
-    r->main->cleanup = cln;
+    if (cln->handler == NULL) {
+        cln->handler = left;
+        cln->data = ctx;
+        cln->next = r->main->cleanup;
+        r->main->cleanup = cln;
+    }
+
+    if (ctx->stream) {
+        /* it waits for more of the body, or for its client to read */
+        return;
+    }
 
     if (r == r->main) {
         r->read_event_handler = ngx_http_test_reading;
@@ -248,6 +258,7 @@ ngx_http_kafka_work_turn(void *data)
 static void
 ngx_http_kafka_work_late(ngx_event_t *ev)
 {
+    ngx_int_t              rc;
     ngx_connection_t      *c;
     ngx_http_request_t    *r;
     ngx_http_kafka_ctx_t  *ctx;
@@ -275,7 +286,12 @@ ngx_http_kafka_work_late(ngx_event_t *ev)
                                  "Its records were not checked within "
                                  "\"kafka_timeout\".");
 
-    ngx_http_finalize_request(r, ngx_http_kafka_work_fail(ctx));
+    rc = ngx_http_kafka_work_fail(ctx);
+
+    if (rc != NGX_AGAIN || ctx->stream == NULL) {
+        ngx_http_finalize_request(r, rc);
+    }
+
     ngx_http_run_posted_requests(c);
 }
 
@@ -311,5 +327,5 @@ ngx_http_kafka_work_left(ngx_http_kafka_ctx_t *ctx)
 
     ngx_http_kafka_work_end(&ctx->work);
     ngx_http_kafka_unhold(ctx);
-    ngx_http_kafka_count(ctx, NGX_HTTP_KAFKA_COUNT_LEFT);
+    ngx_http_kafka_count_left(ctx);
 }

@@ -45,6 +45,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_kafka_charges(ngx_http_request_t *r,
     ngx_array_t *limits, ngx_http_kafka_charge_t *charge, ngx_uint_t *n);
+static ngx_int_t ngx_http_kafka_keep(ngx_pool_t *pool,
+    ngx_http_kafka_charge_t *charge, ngx_uint_t n, void **charges);
 static ngx_int_t ngx_http_kafka_judge(ngx_http_kafka_charge_t *charge,
     ngx_uint_t n, uint64_t *amount, ngx_http_kafka_verdict_t *verdict);
 static ngx_int_t ngx_http_kafka_charge(ngx_log_t *log,
@@ -121,11 +123,13 @@ ngx_http_kafka_limit_init(ngx_shm_zone_t *shm_zone, void *data)
 
 ngx_int_t
 ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
-    uint64_t records, uint64_t bytes, ngx_http_kafka_verdict_t *verdict)
+    uint64_t records, uint64_t bytes, void **charges,
+    ngx_http_kafka_verdict_t *verdict)
 {
     uint64_t                 amount[NGX_HTTP_KAFKA_UNITS];
     ngx_int_t                rc;
     ngx_uint_t               i, n;
+    ngx_array_t             *kept;
     ngx_http_kafka_charge_t  charge[NGX_HTTP_KAFKA_LIMITS];
 
     ngx_memzero(verdict, sizeof(ngx_http_kafka_verdict_t));
@@ -133,7 +137,17 @@ ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
     amount[NGX_HTTP_KAFKA_RECORDS] = records;
     amount[NGX_HTTP_KAFKA_BYTES] = bytes;
 
-    if (ngx_http_kafka_charges(r, limits, charge, &n) != NGX_OK) {
+    kept = charges ? *charges : NULL;
+
+    if (kept) {
+        n = kept->nelts;
+        ngx_memcpy(charge, kept->elts, n * sizeof(ngx_http_kafka_charge_t));
+
+    } else if (ngx_http_kafka_charges(r, limits, charge, &n) != NGX_OK
+               || (charges
+                   && ngx_http_kafka_keep(r->pool, charge, n, charges)
+                      != NGX_OK))
+    {
         return NGX_ERROR;
     }
 
@@ -153,7 +167,7 @@ ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
         ngx_shmtx_unlock(&charge[i - 1].zone->shpool->mutex);
     }
 
-    if ((rc == NGX_OK || rc == NGX_BUSY)
+    if ((rc == NGX_OK || rc == NGX_BUSY) && charges == NULL
         && ngx_http_kafka_limit_headers(r->pool, charge, n, verdict)
            != NGX_OK)
     {
@@ -161,6 +175,26 @@ ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_http_kafka_keep(ngx_pool_t *pool, ngx_http_kafka_charge_t *charge,
+    ngx_uint_t n, void **charges)
+{
+    ngx_array_t  *kept;
+
+    kept = ngx_array_create(pool, NGX_HTTP_KAFKA_LIMITS,
+                            sizeof(ngx_http_kafka_charge_t));
+    if (kept == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(kept->elts, charge, n * sizeof(ngx_http_kafka_charge_t));
+    kept->nelts = n;
+    *charges = kept;
+
+    return NGX_OK;
 }
 
 

@@ -74,9 +74,13 @@ ngx_int_t ngx_http_kafka_limit_init(ngx_shm_zone_t *shm_zone, void *data);
  * NGX_DECLINED: it is larger than a burst and never passes.  NGX_ERROR: out
  * of memory.  The headers follow draft-ietf-httpapi-ratelimit-headers-10;
  * their texts are in the request's pool.
+ *
+ * With "charges" there are no headers.  *charges, NULL at first, keeps what
+ * the keys are, so that more calls for this request take no memory.
  */
 ngx_int_t ngx_http_kafka_limit(ngx_http_request_t *r, ngx_array_t *limits,
-    uint64_t records, uint64_t bytes, ngx_http_kafka_verdict_t *verdict);
+    uint64_t records, uint64_t bytes, void **charges,
+    ngx_http_kafka_verdict_t *verdict);
 
 /* ngx_http_kafka_limit_conf.c */
 

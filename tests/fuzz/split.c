@@ -8,11 +8,13 @@
 #include <ctype.h>
 
 #include "fuzz.h"
+#include "http/ngx_http_kafka_cut.h"
 #include "http/ngx_http_kafka_rest.h"
 #include "http/ngx_http_kafka_split.h"
 
 
 #define MAX_RECORDS  64
+#define MAX_PIECES   512       /* bytes of a body that is cut everywhere */
 #define LIMIT        4096      /* bytes of the largest record */
 
 
@@ -469,6 +471,80 @@ check_outcome(ngx_http_kafka_ctx_t *ctx, ngx_int_t rc)
 }
 
 
+/*
+ * A stream's records end where they end in the whole body, wherever a piece of
+ * it ends: "at", or nowhere.  Sets the ends, and returns their number.
+ */
+
+static ngx_uint_t
+cut(ngx_str_t *body, ngx_uint_t texts, size_t at, size_t *ends)
+{
+    u_char                *p, *last, *before;
+    ngx_uint_t             n;
+    ngx_http_kafka_cut_e   rc;
+    ngx_http_kafka_cut_t   state;
+
+    memset(&state, 0, sizeof(state));
+    state.texts = texts;
+
+    p = body->data;
+    last = body->data + at;
+    n = 0;
+
+    while (p < body->data + body->len) {
+
+        if (p == last) {
+            last = body->data + body->len;
+        }
+
+        before = p;
+        rc = ngx_http_kafka_cut(&state, &p, last);
+
+        if (rc == NGX_HTTP_KAFKA_CUT_BROKEN) {
+            demand(p == before, "it stops before what is broken");
+            break;
+        }
+
+        demand(p > before && p <= last, "each call takes something");
+        demand(rc != NGX_HTTP_KAFKA_CUT_MORE || p == last,
+               "a record goes on to the end of the piece");
+
+        if (rc == NGX_HTTP_KAFKA_CUT_RECORD) {
+            ends[n++] = p - body->data;
+        }
+    }
+
+    ends[n] = p - body->data;
+
+    return n + ngx_http_kafka_cut_open(&state);
+}
+
+
+static void
+check_pieces(ngx_http_kafka_ctx_t *ctx, ngx_str_t *body)
+{
+    size_t      at;
+    ngx_uint_t  n, texts;
+
+    static size_t  whole[MAX_PIECES + 1], pieces[MAX_PIECES + 1];
+
+    for (texts = 0; texts < 2 && body->len <= MAX_PIECES; texts++) {
+        n = cut(body, texts, body->len, whole);
+
+        demand(texts || ctx->format != NGX_HTTP_KAFKA_NDJSON
+               || ctx->items.nelts == MAX_RECORDS || n == ctx->items.nelts,
+               "a stream has the same lines");
+
+        for (at = 0; at < body->len; at++) {
+            memset(pieces, 0, sizeof(pieces));
+            demand(cut(body, texts, at, pieces) == n
+                   && memcmp(whole, pieces, n * sizeof(size_t)) == 0,
+                   "the pieces have the records of the whole");
+        }
+    }
+}
+
+
 static json_pointer_t *
 pointer(const char *text)
 {
@@ -548,6 +624,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc = split(&ctx);
 
     check_outcome(&ctx, rc);
+    check_pieces(&ctx, &body);
 
     free_pool(&pool);
     free(body.data);

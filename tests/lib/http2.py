@@ -66,6 +66,10 @@ class Streams:
         while not set(self.answers).issuperset(streams):
             self._receive()
 
+    def wait_some(self):
+        """Until something comes."""
+        self._receive()
+
     def post(self, path, body, method="POST"):
         stream = self.begin(path, method,
                             [("content-length", str(len(body)))])
