@@ -60,9 +60,8 @@ def lacking():
     return set() if faketime() else {"faketime"}
 
 
-def faketime():
-    return next(pathlib.Path("/usr/lib").glob(
-        "*/faketime/libfaketimeMT.so.1"), None)
+def faketime(name="libfaketimeMT.so.1"):
+    return next(pathlib.Path("/usr/lib").glob(f"*/faketime/{name}"), None)
 
 
 def one_of(things, fault):
@@ -195,17 +194,18 @@ def fill_disk(cluster, fault):
     broker.start()
 
 
-def turned(start, fault):
+def turned(start, fault, library):
     """start(environment) begins a process whose clock is in a file."""
     with tempfile.NamedTemporaryFile("w", suffix=".clock", delete=False,
                                      encoding="ascii") as file:
         file.write("+0")
     clock = pathlib.Path(file.name)
     try:
-        start({"LD_PRELOAD": str(faketime()),
+        start({"LD_PRELOAD": str(library),
                "FAKETIME_TIMESTAMP_FILE": file.name,
                "FAKETIME_NO_CACHE": "1",
-               "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+               "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+               "DONT_FAKE_MONOTONIC": "1"})
         clock.write_text("-3600" if fault.draw < 0.5 else "+3600")
         yield
         clock.write_text("+0")
@@ -223,7 +223,7 @@ def turn_daemon(cluster, fault):
         daemon.stop()
         daemon.start(**environment)
 
-    yield from turned(start, fault)
+    yield from turned(start, fault, faketime("libfaketime.so.1"))
 
 
 @kind("turn nginx's clock by an hour", ("nginx {host}",), (5.0, 15.0),
@@ -240,7 +240,7 @@ def turn_nginx(cluster, fault):
             f"env {name};\n" for name in environment))
         gateway.start()
 
-    yield from turned(start, fault)
+    yield from turned(start, fault, faketime())
 
 
 # What an operator does.
