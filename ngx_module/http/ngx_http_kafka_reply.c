@@ -45,8 +45,9 @@ static ngx_int_t ngx_http_kafka_success(ngx_http_kafka_ctx_t *ctx,
     ngx_uint_t status, ngx_str_t *body);
 static ngx_str_t ngx_http_kafka_results(ngx_http_kafka_ctx_t *ctx,
     ngx_pool_t *pool, ngx_str_t *topic, ngx_uint_t invalid);
-static size_t ngx_http_kafka_result_size(ngx_http_kafka_item_t *item);
-static u_char *ngx_http_kafka_result(u_char *p, u_char *last,
+static ngx_inline size_t ngx_http_kafka_result_size(
+    ngx_http_kafka_item_t *item);
+static ngx_inline u_char *ngx_http_kafka_result(u_char *p, u_char *last,
     ngx_http_kafka_item_t *item);
 static ngx_uint_t ngx_http_kafka_pending(ngx_http_kafka_item_t *item);
 static u_char *ngx_http_kafka_place(u_char *p, ngx_http_kafka_item_t *item);
@@ -509,7 +510,7 @@ ngx_http_kafka_reply_lines(ngx_http_kafka_ctx_t *ctx, ngx_uint_t numbered)
 }
 
 
-static size_t
+static ngx_inline size_t
 ngx_http_kafka_result_size(ngx_http_kafka_item_t *item)
 {
     size_t                     len;
@@ -611,7 +612,7 @@ ngx_http_kafka_number(u_char *p, int64_t number)
 }
 
 
-static u_char *
+static ngx_inline u_char *
 ngx_http_kafka_result(u_char *p, u_char *last, ngx_http_kafka_item_t *item)
 {
     const ngx_http_kafka_meaning_t  *m;
