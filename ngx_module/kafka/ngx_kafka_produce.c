@@ -394,9 +394,6 @@ static ngx_kafka_take_e
 ngx_kafka_produce_now(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
     ngx_kafka_message_t *msg, int32_t partition)
 {
-    ngx_log_t  *log;
-
-    log = client->producer->log;
     msg->error = RD_KAFKA_RESP_ERR_NO_ERROR;
 
     if (msg->nheaders || msg->timestamp) {
@@ -411,7 +408,7 @@ ngx_kafka_produce_now(ngx_kafka_client_t *client, ngx_kafka_record_t *rec,
         msg->error = rd_kafka_last_error();
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, client->producer->log, 0,
                    "kafka record %p produced, error:%d", rec, msg->error);
 
     if (msg->error == RD_KAFKA_RESP_ERR_NO_ERROR) {
