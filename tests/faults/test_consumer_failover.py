@@ -257,8 +257,7 @@ def test_two_primaries_are_each_whole(pair, both, consumer, topics):
     daemon.start()
     grows(before, 500)
     stale = count(after)
-    assert before.value("SELECT count(*) FROM t") \
-        == before.value("SELECT count(DISTINCT n) FROM t")
+    assert before.value("SELECT count(*) - count(DISTINCT n) FROM t") == 0
     before.close()
     server.die()
     assert count(after) == stale

@@ -34,7 +34,8 @@ class Primary(Postgres):
         """SIGSTOP to all: connections are taken, and nothing answers."""
         self.pause()
         for pid in procs.children(self.pid):
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def die(self):
         """SIGKILL to all: no child outlives the postmaster."""
