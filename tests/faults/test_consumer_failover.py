@@ -109,6 +109,7 @@ def test_a_failover_in_the_middle_of_commit(pair, both, consumer, topics,
             " 'SyncRep'"), 10, "COMMIT waits")
     else:
         wait_for(lambda: count(before) == 600, 10, "it is committed")
+    daemon.pause()
     before.close()
     server.die()
     standby.promote()

@@ -28,7 +28,8 @@ def copy_(tmp_path):
             file.write(text)
         made = tmp_path / "build/obj" / name.replace(".c", ".o")
         if name.endswith(".c"):
-            subprocess.run(["gcc", "-g", "-D_GNU_SOURCE", "-Iconsumers", "-c",
+            subprocess.run(["gcc", "-g", "-D_GNU_SOURCE", "-Iconsumers",
+                            "-Icommon", "-c",
                             "-o", made, name], check=True,
                            cwd=tmp_path)
         return (tmp_path / name).read_text().count("\n")
