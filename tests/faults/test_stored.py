@@ -232,9 +232,11 @@ def test_another_binary_and_the_way_back(way, ask):
         one.nginx.master = new
         asker.wait_ok(30)
         fresh.wait_ok(10)
-    events = asker.stop() + fresh.stop()
-    count = one.check(events, told=("ok", "dead"))
-    assert not count["maybe"], [
-        (event.status, event.end - event.start) for event in events
-        if event.outcome == "maybe"]
+    kept, new = asker.stop(), fresh.stop()
+    one.check(kept + new, told=("ok", "dead"))
+    # nginx closes a kept connection that is idle, while the next request of
+    # its client may be on the way: such a client has no answer
+    assert not [(event.status, event.end - event.start)
+                for event in kept + new if event.outcome == "maybe"
+                and (event.status or event in new)]
     one.coverage()
