@@ -140,6 +140,16 @@ def consumer(directory, topics, kafka, database, request):
 
 
 @pytest.fixture
+def proved(consumer, database):
+    """Every offset is accounted for in the end."""
+    yield
+    for (name, *_), daemon in list(Daemon.latest.items()):
+        if name == database.name and database.try_count("sluice.offsets"):
+            daemon.stop()
+            daemon.verify()
+
+
+@pytest.fixture
 def load():
     """Starts load that the test's end stops at the latest."""
     made = []

@@ -12,15 +12,7 @@ CONFIG = {
     "evolve": "add", "batch": {"linger": "5ms"},
 }
 
-
-@pytest.fixture(autouse=True)
-def proved(consumer, database):
-    """Every offset is accounted for in the end."""
-    yield
-    for (name, *_), daemon in list(Daemon.latest.items()):
-        if name == database.name and database.try_count("sluice.offsets"):
-            daemon.stop()
-            daemon.verify()
+pytestmark = pytest.mark.usefixtures("proved")
 
 
 def columns(database, table="t"):

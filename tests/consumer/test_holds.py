@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.lib import web
-from tests.lib.daemon import Daemon
 from tests.lib.env import wait_for
 
 CONFIG = {
@@ -17,15 +16,7 @@ CONFIG = {
     },
 }
 
-
-@pytest.fixture(autouse=True)
-def proved(consumer, database):
-    """Whatever held, every offset is accounted for in the end."""
-    yield
-    for (name, *_), daemon in list(Daemon.latest.items()):
-        if name == database.name and database.try_count("sluice.offsets"):
-            daemon.stop()
-            daemon.verify()
+pytestmark = pytest.mark.usefixtures("proved")
 
 
 def values(start, stop):
@@ -125,16 +116,21 @@ def test_no_partition_for_a_row_holds(consumer, topics, database):
     assert_goes_on(daemon, database, 20)
 
 
-def test_a_hold_is_said_once(consumer, topics, database):
-    """A sequence counts the tries, as no rollback takes it back."""
+def refuse(database, message, sqlstate):
+    """Makes a table that refuses each row.  The sequence "tries" counts how
+    often, as no rollback takes it back."""
     database.query("CREATE TABLE t (n integer, off bigint)")
     database.query("CREATE SEQUENCE tries")
     database.query(
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " PERFORM nextval('tries'); RAISE EXCEPTION 'not now' USING"
-        " ERRCODE = '42501'; END $$")
+        f" PERFORM nextval('tries'); RAISE EXCEPTION '{message}' USING"
+        f" ERRCODE = '{sqlstate}'; END $$")
     database.query("CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW"
                    " EXECUTE FUNCTION no()")
+
+
+def test_a_hold_is_said_once(consumer, topics, database):
+    refuse(database, "not now", "42501")
     topic = topics.create()
     topics.produce(topic, values(0, 20))
     daemon = consumer({**CONFIG, "topic": topic})
@@ -152,14 +148,7 @@ def test_a_server_that_asks_one_that_is_away_is_told_once(
         consumer, topics, database):
     """As of a foreign table, or of a node: a new session does not help, and
     waits grow until a batch is stored."""
-    database.query("CREATE TABLE t (n integer, off bigint)")
-    database.query("CREATE SEQUENCE tries")
-    database.query(
-        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " PERFORM nextval('tries'); RAISE EXCEPTION 'no node' USING"
-        " ERRCODE = '08001'; END $$")
-    database.query("CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW"
-                   " EXECUTE FUNCTION no()")
+    refuse(database, "no node", "08001")
     topic = topics.create()
     topics.produce(topic, values(0, 20))
     daemon = consumer({**CONFIG, "topic": topic})

@@ -1,4 +1,4 @@
-"""Three brokers, and a name server that never answers."""
+"""Three brokers, a network, and a name server that never answers."""
 
 import base64
 import concurrent.futures
@@ -14,6 +14,7 @@ import uuid
 import pytest
 
 from tests.lib.env import BUILD, free_port, wait_for
+from tests.lib.network import Network
 from tests.lib.servers import Kafka
 from tests.lib.topics import Topics
 
@@ -32,6 +33,15 @@ class Broker(Kafka):
 def together(calls):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         list(pool.map(lambda call: call(), calls))
+
+
+@pytest.fixture(scope="module")
+def network():
+    made = Network()
+    try:
+        yield made.make()
+    finally:
+        made.remove()
 
 
 @pytest.fixture(scope="module")

@@ -10,21 +10,11 @@ import pytest
 from tests.faults.test_consumer_failover import BACK, count, grows
 from tests.lib import procs
 from tests.lib.env import CONSUMER, TEST_CONSUMER, bound, free_port, wait_for
-from tests.lib.network import Network
 from tests.lib.numbered import CONFIG, Sender, check, value
 from tests.lib.standby import FarPrimary, One, Standby
 
 SILENT = "does not acknowledge what is sent"
 BATCH = {"rows": 2000, "linger": "60s"}
-
-
-@pytest.fixture(scope="module")
-def network():
-    made = Network()
-    try:
-        yield made.make()
-    finally:
-        made.remove()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lib.env import bound, free_port, loops, wait_for
 from tests.lib.history import check_answers, check_topic
-from tests.lib.network import FarKafka, Network
+from tests.lib.network import FarKafka
 from tests.lib.problem import assert_problem
 from tests.lib.topics import Topics
 
@@ -29,15 +29,6 @@ CONF = """
         location = /ready  { kafka_ready; }
     }
 """
-
-
-@pytest.fixture(scope="module")
-def network():
-    made = Network()
-    try:
-        yield made.make()
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")

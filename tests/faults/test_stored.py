@@ -232,11 +232,11 @@ def test_another_binary_and_the_way_back(way, ask):
         one.nginx.master = new
         asker.wait_ok(30)
         fresh.wait_ok(10)
-    kept, new = asker.stop(), fresh.stop()
-    one.check(kept + new, told=("ok", "dead"))
+    kept, short = asker.stop(), fresh.stop()
+    one.check(kept + short, told=("ok", "dead"))
     # nginx closes a kept connection that is idle, while the next request of
     # its client may be on the way: such a client has no answer
     assert not [(event.status, event.end - event.start)
-                for event in kept + new if event.outcome == "maybe"
-                and (event.status or event in new)]
+                for event in kept + short if event.outcome == "maybe"
+                and (event.status or event in short)]
     one.coverage()
